@@ -1,0 +1,128 @@
+//! The configuration: TOML over an embedded, commented `default.toml`, under environment and flags. All
+//! problems are reported at once, each as `key: what to do`.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::tenants::{EventName, GroupEmail, UnmappedEvents, UnmappedTraits};
+
+/// A whole, valid configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the journal and the run files lie.
+    pub data: PathBuf,
+    /// The address for clients.
+    pub listen: SocketAddr,
+    /// The address for operators: metrics and health.
+    pub admin: SocketAddr,
+    /// Tenants by id.
+    pub tenants: BTreeMap<String, TenantConfig>,
+    /// Sources by id.
+    pub sources: BTreeMap<String, SourceConfig>,
+    /// Publishers by id.
+    pub publishers: BTreeMap<String, PublisherConfig>,
+    /// Where records go.
+    pub queue: QueueConfig,
+    /// What a request may cost.
+    pub limits: Limits,
+}
+
+/// `[tenants.<id>]`.
+#[derive(Clone, Debug)]
+pub struct TenantConfig {
+    /// First part of its topics' names.
+    pub topic_prefix: String,
+    /// Custom traits outside the maps.
+    pub unmapped_traits: UnmappedTraits,
+    /// Track calls outside the maps.
+    pub unmapped_events: UnmappedEvents,
+    /// Group calls without an email.
+    pub group_email: GroupEmail,
+    /// Trait → Person field.
+    pub person_fields: BTreeMap<String, String>,
+    /// Trait → Company field.
+    pub company_fields: BTreeMap<String, String>,
+}
+
+/// `[sources.<id>]`.
+#[derive(Clone, Debug)]
+pub struct SourceConfig {
+    /// Id of its tenant.
+    pub tenant: String,
+    /// SHA-256 of each live access key.
+    pub keys: Vec<[u8; 32]>,
+    /// Ids of the publishers that its track calls may go to.
+    pub publishers: Vec<String>,
+    /// Whether it may send.
+    pub enabled: bool,
+}
+
+/// `[publishers.<id>]`.
+#[derive(Clone, Debug)]
+pub struct PublisherConfig {
+    /// Id of its tenant.
+    pub tenant: String,
+    /// Events-Framework topic.
+    pub topic: String,
+    /// Contract of an event that names none.
+    pub contract: Option<String>,
+    /// Contracts an event may name.
+    pub contracts: Vec<String>,
+    /// The whole queue topic name, where the made-up one won't do.
+    pub kafka_topic: Option<String>,
+    /// RudderStack event name → Gainsight's name and version.
+    pub events: BTreeMap<String, EventName>,
+}
+
+/// What a full journal does with records that no consumer has read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WhenFull {
+    /// Keeps them and refuses new ones.
+    Refuse,
+    /// Drops the oldest segment.
+    DropOldest,
+}
+
+/// `[queue]`.
+#[derive(Clone, Debug)]
+pub struct QueueConfig {
+    /// Kafka's bootstrap list; none: the journal alone.
+    pub brokers: Option<String>,
+    /// Whether missing topics are created at start.
+    pub create_topics: bool,
+    /// Most bytes the journal may hold.
+    pub journal_bytes: u64,
+    /// Bytes of the disk that the journal leaves free.
+    pub free_bytes: u64,
+    /// What a full journal does.
+    pub when_full: WhenFull,
+    /// `[queue.kafka]`: raw librdkafka settings, over Weir's own.
+    pub kafka: BTreeMap<String, String>,
+}
+
+/// `[limits]`.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Most bytes of a body, before and after inflating.
+    pub body_bytes: usize,
+    /// Most bytes of one event.
+    pub event_bytes: usize,
+    /// Most events of a request.
+    pub events: usize,
+    /// Most levels of nesting of one event.
+    pub depth: usize,
+    /// Most bytes of bodies, raw and inflated, that all requests hold together.
+    pub inflight_bytes: usize,
+    /// Most connections.
+    pub connections: usize,
+    /// How long a request head may take.
+    pub header: Duration,
+    /// How long a body may pause.
+    pub chunk: Duration,
+    /// How long a body may take in all.
+    pub body: Duration,
+    /// How long a shutdown may take.
+    pub shutdown: Duration,
+}

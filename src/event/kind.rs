@@ -1,0 +1,58 @@
+//! The kinds of call.
+
+/// A RudderStack call type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum CallType {
+    /// Who a user is: becomes a Person.
+    Identify,
+    /// Which company a user belongs to: becomes a Company and a link.
+    Group,
+    /// What a user did: becomes an event for each publisher that maps its name.
+    Track,
+    /// Accepted, not mapped.
+    Page,
+    /// Accepted, not mapped.
+    Screen,
+    /// Accepted, not mapped.
+    Alias,
+    /// Accepted, not mapped.
+    Merge,
+    /// Missing, or none of the above.
+    Unknown,
+}
+
+impl CallType {
+    /// Every type, in the order of its discriminant.
+    pub const ALL: [CallType; 8] = [
+        CallType::Identify,
+        CallType::Group,
+        CallType::Track,
+        CallType::Page,
+        CallType::Screen,
+        CallType::Alias,
+        CallType::Merge,
+        CallType::Unknown,
+    ];
+
+    /// Its name on the wire, and the `type` label of `weir_events_total`.
+    pub fn label(self) -> &'static str {
+        match self {
+            CallType::Identify => "identify",
+            CallType::Group => "group",
+            CallType::Track => "track",
+            CallType::Page => "page",
+            CallType::Screen => "screen",
+            CallType::Alias => "alias",
+            CallType::Merge => "merge",
+            CallType::Unknown => "unknown",
+        }
+    }
+
+    /// The type named `name`, in any letter case, as RudderStack compares it; `Unknown` for all else.
+    pub fn from_name(name: &str) -> CallType {
+        CallType::ALL
+            .into_iter()
+            .find(|call| *call != CallType::Unknown && call.label().eq_ignore_ascii_case(name))
+            .unwrap_or(CallType::Unknown)
+    }
+}

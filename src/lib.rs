@@ -1,0 +1,7 @@
+//! Weir: an event-ingestion gateway.
+pub mod config;
+pub mod event;
+pub mod metrics;
+pub mod queue;
+pub mod record;
+pub mod tenants;

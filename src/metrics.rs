@@ -1,0 +1,244 @@
+//! Every metric of Weir, in one struct with its own registry. Labels come from closed sets only: enums,
+//! registered routes, configured ids. Names are fixed by the README's table; dashboards rely on them.
+
+use std::sync::OnceLock;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Opts, Registry, TextEncoder,
+};
+
+use crate::event::kind::CallType;
+use crate::record::Kind;
+
+/// Sources beyond this many share the label `other`.
+const LABELLED_SOURCES: usize = 1_000;
+
+/// How an event ended. Computed once, counted once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All its records are durable.
+    Queued,
+    /// It stands in quarantine.
+    Quarantined,
+    /// The configuration says that it is not wanted.
+    Ignored,
+    /// The client was told to come again, or why not.
+    Refused,
+}
+
+impl Outcome {
+    const ALL: [Outcome; 4] = [Outcome::Queued, Outcome::Quarantined, Outcome::Ignored, Outcome::Refused];
+
+    fn label(self) -> &'static str {
+        match self {
+            Outcome::Queued => "queued",
+            Outcome::Quarantined => "quarantined",
+            Outcome::Ignored => "ignored",
+            Outcome::Refused => "refused",
+        }
+    }
+}
+
+/// Seconds from a millisecond to past every deadline of ours.
+const SECONDS: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+
+/// Counters of events by source, call type and outcome, resolved on first use and then without a lock.
+#[derive(Debug)]
+struct EventCounters {
+    counters: IntCounterVec,
+    sources: Vec<String>,
+    resolved: Vec<[[OnceLock<IntCounter>; Outcome::ALL.len()]; CallType::ALL.len()]>,
+}
+
+impl EventCounters {
+    fn new(counters: IntCounterVec, source_ids: &[String]) -> Self {
+        let mut sources: Vec<String> = source_ids.iter().take(LABELLED_SOURCES).cloned().collect();
+        sources.push("other".to_owned());
+        let resolved = sources.iter().map(|_| Default::default()).collect();
+        EventCounters { counters, sources, resolved }
+    }
+
+    fn counter(&self, source: usize, call: CallType, outcome: Outcome) -> Option<&IntCounter> {
+        let slot = source.min(self.sources.len() - 1);
+        let cell = self.resolved.get(slot)?.get(call as usize)?.get(outcome as usize)?;
+        let source = self.sources.get(slot)?;
+        Some(cell.get_or_init(|| self.counters.with_label_values(&[source, call.label(), outcome.label()])))
+    }
+}
+
+/// The metrics, registered and ready to count.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    events: EventCounters,
+    http_requests: IntCounterVec,
+    http_duration: HistogramVec,
+    /// `weir_quarantined_total{reason}`.
+    pub quarantined: IntCounterVec,
+    /// `weir_ignored_total{reason}`.
+    pub ignored: IntCounterVec,
+    /// `weir_traits_dropped_total{tenant,map}`: custom traits outside the tenant's `person` or `company` map.
+    pub traits_dropped: IntCounterVec,
+    records: [IntCounter; Kind::ALL.len()],
+    /// `weir_queue_wait_seconds`: from handing over to durable.
+    pub queue_wait: Histogram,
+    /// `weir_queue_inflight_records`: handed over, not yet durable.
+    pub queue_inflight_records: IntGauge,
+    /// `weir_queue_inflight_bytes`.
+    pub queue_inflight_bytes: IntGauge,
+    /// `weir_body_inflight_bytes`: raw and inflated bodies held by requests.
+    pub body_inflight_bytes: IntGauge,
+    /// `weir_journal_bytes`: size of all segments.
+    pub journal_bytes: IntGauge,
+    /// `weir_journal_sync_seconds`: one fdatasync.
+    pub journal_sync: Histogram,
+    /// `weir_kafka_queue_messages`: in librdkafka's buffers.
+    pub kafka_queue_messages: IntGauge,
+    /// `weir_kafka_queue_bytes`.
+    pub kafka_queue_bytes: IntGauge,
+    /// `weir_kafka_errors_total{class}`.
+    pub kafka_errors: IntCounterVec,
+    /// `weir_kafka_broker_up{broker}`.
+    pub kafka_broker_up: GaugeVec,
+    /// `weir_kafka_broker_rtt_seconds{broker}`: average of the last window.
+    pub kafka_broker_rtt: GaugeVec,
+    /// `weir_ready`: 1 while records can be taken.
+    pub ready: Gauge,
+}
+
+/// Registers metrics one after the other. A clash of names or labels is a defect of this file that any
+/// start shows, so it surfaces as an error there.
+struct Registrar(Registry);
+
+impl Registrar {
+    fn add<C: Collector + Clone + 'static>(&self, made: prometheus::Result<C>) -> prometheus::Result<C> {
+        let metric = made?;
+        self.0.register(Box::new(metric.clone()))?;
+        Ok(metric)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
+        self.add(IntCounterVec::new(Opts::new(name, help), labels))
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> prometheus::Result<IntGauge> {
+        self.add(IntGauge::new(name, help))
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<GaugeVec> {
+        self.add(GaugeVec::new(Opts::new(name, help), labels))
+    }
+
+    fn seconds(&self, name: &str, help: &str) -> prometheus::Result<Histogram> {
+        self.add(Histogram::with_opts(HistogramOpts::new(name, help).buckets(SECONDS.to_vec())))
+    }
+}
+
+impl Metrics {
+    /// Registers everything. `source_ids` in the order of `Source::index`.
+    ///
+    /// # Errors
+    /// When two metrics clash, which is a defect of this file.
+    pub fn new(source_ids: &[String]) -> prometheus::Result<Self> {
+        let registrar = Registrar(Registry::new());
+        let r = &registrar;
+        let build = r.counters("weir_build_info", "Constant 1, labelled with the version.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).inc();
+        let events = r.counters(
+            "weir_events_total",
+            "Events by source, call type and how they ended.",
+            &["source", "type", "outcome"],
+        )?;
+        let records = r.counters("weir_records_total", "Records that became durable.", &["record"])?;
+        let metrics = Metrics {
+            events: EventCounters::new(events, source_ids),
+            http_requests: r.counters(
+                "weir_http_requests_total",
+                "Answers by route and status.",
+                &["route", "status"],
+            )?,
+            http_duration: r.add(HistogramVec::new(
+                HistogramOpts::new("weir_http_request_duration_seconds", "From the head to the answer.")
+                    .buckets(SECONDS.to_vec()),
+                &["route"],
+            ))?,
+            quarantined: r.counters(
+                "weir_quarantined_total",
+                "Events put into quarantine, by reason.",
+                &["reason"],
+            )?,
+            ignored: r.counters("weir_ignored_total", "Events not wanted, by reason.", &["reason"])?,
+            traits_dropped: r.counters(
+                "weir_traits_dropped_total",
+                "Custom traits that the tenant's field map does not name.",
+                &["tenant", "map"],
+            )?,
+            records: Kind::ALL.map(|kind| records.with_label_values(&[kind.label()])),
+            queue_wait: r.seconds("weir_queue_wait_seconds", "From handing records over to durable.")?,
+            queue_inflight_records: r.gauge("weir_queue_inflight_records", "Records not yet durable.")?,
+            queue_inflight_bytes: r
+                .gauge("weir_queue_inflight_bytes", "Bytes of records not yet durable.")?,
+            body_inflight_bytes: r.gauge("weir_body_inflight_bytes", "Bytes of bodies held by requests.")?,
+            journal_bytes: r.gauge("weir_journal_bytes", "Size of the journal's segments.")?,
+            journal_sync: r.seconds("weir_journal_sync_seconds", "Duration of one fdatasync.")?,
+            kafka_queue_messages: r.gauge("weir_kafka_queue_messages", "Messages in the producer.")?,
+            kafka_queue_bytes: r.gauge("weir_kafka_queue_bytes", "Bytes in the producer.")?,
+            kafka_errors: r.counters("weir_kafka_errors_total", "Errors of Kafka by class.", &["class"])?,
+            kafka_broker_up: r.gauges("weir_kafka_broker_up", "1 while connected.", &["broker"])?,
+            kafka_broker_rtt: r.gauges(
+                "weir_kafka_broker_rtt_seconds",
+                "Average round trip of the last window.",
+                &["broker"],
+            )?,
+            ready: r.add(Gauge::new("weir_ready", "1 while records can be taken."))?,
+            registry: registrar.0.clone(),
+        };
+        #[cfg(target_os = "linux")]
+        registrar.0.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        Ok(metrics)
+    }
+
+    /// Counts one event of the source at `source`.
+    pub fn event(&self, source: usize, call: CallType, outcome: Outcome, events: u64) {
+        if let Some(counter) = self.events.counter(source, call, outcome) {
+            counter.inc_by(events);
+        }
+    }
+
+    /// Counts a durable record.
+    pub fn record(&self, kind: Kind, records: u64) {
+        if let Some(counter) = self.records.get(kind.index()) {
+            counter.inc_by(records);
+        }
+    }
+
+    /// Counts an answer. `route` is a registered pattern or `other`.
+    pub fn answer(&self, route: &'static str, status: u16, seconds: f64) {
+        let mut digits = [0; 3];
+        let status = status_text(status, &mut digits);
+        self.http_requests.with_label_values(&[route, status]).inc();
+        self.http_duration.with_label_values(&[route]).observe(seconds);
+    }
+
+    /// All metrics in Prometheus' text format.
+    pub fn render(&self) -> Vec<u8> {
+        let mut text = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
+            tracing::error!(%error, "the metrics could not be written");
+        }
+        text
+    }
+}
+
+/// A three-digit status as text, without an allocation.
+fn status_text(status: u16, digits: &mut [u8; 3]) -> &str {
+    let mut rest = status;
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+    }
+    std::str::from_utf8(digits).unwrap_or("000")
+}

@@ -1,0 +1,43 @@
+//! Where records become durable: one small interface, two backends ([`journal`], [`kafka`]).
+//!
+//! A request hands over all its records at once and waits for one [`Receipt`]. Room for the whole request
+//! is reserved before its first record is sent: all or none.
+
+pub mod completion;
+pub mod journal;
+pub mod kafka;
+pub mod reader;
+
+use std::time::Instant;
+
+use crate::record::Records;
+
+pub use completion::{Completion, Receipt};
+
+/// Why a queue did not take a request's records. The client is asked to come again (503).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// No room: the journal is full, the disk nearly so, or the producer's buffers are.
+    #[error("the queue is full")]
+    Full,
+    /// Closed, or broken in a way that a restart or an operator mends.
+    #[error("the queue takes no records")]
+    Closed,
+}
+
+/// A durable queue.
+pub trait Queue: Send + Sync {
+    /// Takes all of `records`, in order, or none. The receipt resolves once every one of them is durable,
+    /// or as soon as one is known not to be. Never waits.
+    fn enqueue(&self, records: Records) -> Result<Receipt, Refused>;
+
+    /// Whether a record could be taken now: the readiness of the gateway.
+    fn is_ready(&self) -> bool;
+
+    /// The largest record that can become durable (key, value and header values), in bytes.
+    fn largest_record(&self) -> usize;
+
+    /// Takes no more, waits until `deadline` for what was taken to become durable, and tells how many
+    /// records were left. Blocks.
+    fn close(&self, deadline: Instant) -> usize;
+}

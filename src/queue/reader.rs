@@ -1,0 +1,56 @@
+//! How a queue is read back, whatever it is made of: `weir tail` and, later, the loaders.
+
+use std::time::Duration;
+
+/// A record as a reader sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadRecord {
+    /// Full topic name.
+    pub topic: String,
+    /// Partition; 0 on the journal.
+    pub partition: i32,
+    /// Offset in the partition; on the journal the record's sequence number, which grows but may skip.
+    pub offset: i64,
+    /// Time of receipt: milliseconds since the Unix epoch.
+    pub timestamp_ms: i64,
+    /// Key, if it has one.
+    pub key: Option<Vec<u8>>,
+    /// Headers in order.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Value: JSON as Weir wrote it.
+    pub value: Vec<u8>,
+}
+
+/// What a reader found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// The next record.
+    Record(ReadRecord),
+    /// Nothing within the time given.
+    Idle,
+    /// The end as it stood when the reader was opened; only where that was asked for.
+    End,
+}
+
+/// Where a reader begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum From {
+    /// At the oldest record that is left.
+    Start,
+    /// Behind the newest record there is.
+    End,
+}
+
+/// Why reading can't go on: one sentence for the user.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ReadError(pub String);
+
+/// A place in a queue that moves forward.
+pub trait Reader {
+    /// The next record, waiting at most `wait` for one.
+    ///
+    /// # Errors
+    /// When the queue can't be read any further.
+    fn next(&mut self, wait: Duration) -> Result<Next, ReadError>;
+}

@@ -1,0 +1,150 @@
+//! Tenants, their sources and publishers, as the request path reads them: resolved once at start-up, then
+//! only looked up. Nothing of one tenant refers to another.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A queue topic, by its place in [`Topics`]. Client data never makes one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TopicId(u32);
+
+impl TopicId {
+    /// The topic at `index` of its table.
+    pub fn new(index: u32) -> Self {
+        TopicId(index)
+    }
+
+    /// Its place in the table.
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// Every topic that this configuration can write to, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Topics(Vec<String>);
+
+impl Topics {
+    /// The id of `name`, which is added if it is new.
+    pub fn intern(&mut self, name: &str) -> TopicId {
+        let index = self.0.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.0.push(name.to_owned());
+            self.0.len() - 1
+        });
+        TopicId(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    /// The full name; empty for an id of another table.
+    pub fn name(&self, id: TopicId) -> &str {
+        self.0.get(id.index()).map_or("", String::as_str)
+    }
+
+    /// All names, in the order of their ids.
+    pub fn names(&self) -> &[String] {
+        &self.0
+    }
+}
+
+/// What becomes of a custom trait that the tenant does not map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnmappedTraits {
+    /// Dropped and counted.
+    Drop,
+    /// Sent as `<trait>__gc`.
+    Suffix,
+}
+
+/// What becomes of a track call that no publisher of its source maps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnmappedEvents {
+    /// Ignored and counted.
+    Ignore,
+    /// Kept in quarantine.
+    Quarantine,
+}
+
+/// Whether a group call must name its user's email.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GroupEmail {
+    /// Without one the call is quarantined, as RudderStack's destination fails it.
+    Required,
+    /// Without one the company is kept, unlinked.
+    Optional,
+}
+
+/// One customer organisation.
+#[derive(Debug)]
+pub struct Tenant {
+    /// Its id, also the first part of every key.
+    pub id: String,
+    /// Where its person and link records go.
+    pub people: TopicId,
+    /// Where its company records go.
+    pub companies: TopicId,
+    /// Where its rejected events go.
+    pub rejected: TopicId,
+    /// Custom traits outside the maps.
+    pub unmapped_traits: UnmappedTraits,
+    /// Track calls outside the maps.
+    pub unmapped_events: UnmappedEvents,
+    /// Group calls without an email.
+    pub group_email: GroupEmail,
+    /// Trait → Person field.
+    pub person_fields: HashMap<String, String>,
+    /// Trait → Company field.
+    pub company_fields: HashMap<String, String>,
+}
+
+/// Name and version under which Gainsight knows an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EventName {
+    /// `ce_eventname`.
+    pub name: String,
+    /// `ce_eventversion`.
+    pub version: String,
+}
+
+/// A registered sender of Events-Framework events.
+#[derive(Debug)]
+pub struct Publisher {
+    /// Its id, in `ce_id` of the events it sends.
+    pub id: String,
+    /// Events-Framework topic, as configured (`ce_topic`).
+    pub topic: String,
+    /// RudderStack event name (exact) → Gainsight's name and version.
+    pub events: HashMap<String, EventName>,
+    /// The contract of an event that names none.
+    pub contract: Option<String>,
+    /// Every contract it may name (the default one included) with its queue topic.
+    pub contracts: HashMap<String, TopicId>,
+    /// Queue topic of events without a contract.
+    pub queue_topic: TopicId,
+}
+
+/// A sender with access keys.
+#[derive(Debug)]
+pub struct Source {
+    /// Its id.
+    pub id: String,
+    /// Its place among the sources: the index of its metrics.
+    pub index: usize,
+    /// `/<tenant>/<source>`, the `ce_source` of its records.
+    pub ce_source: String,
+    /// A disabled source is answered 404.
+    pub enabled: bool,
+    /// Who owns it.
+    pub tenant: Arc<Tenant>,
+    /// Where its track calls may go.
+    pub publishers: Vec<Arc<Publisher>>,
+}
+
+/// All sources by key, and the topics they write to.
+#[derive(Debug, Default)]
+pub struct Tenants {
+    /// Sources in the order of their index.
+    pub sources: Vec<Arc<Source>>,
+    /// SHA-256 of an access key → its source.
+    pub keys: HashMap<[u8; 32], Arc<Source>>,
+    /// Every topic that can be written to.
+    pub topics: Arc<Topics>,
+}
