@@ -10,6 +10,7 @@ use prometheus::{
 };
 
 use crate::event::kind::CallType;
+use crate::quarantine::Reason;
 use crate::record::Kind;
 
 /// Sources beyond this many share the label `other`.
@@ -29,7 +30,8 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    const ALL: [Outcome; 4] = [Outcome::Queued, Outcome::Quarantined, Outcome::Ignored, Outcome::Refused];
+    /// Every outcome, in the order of its discriminant.
+    pub const ALL: [Outcome; 4] = [Outcome::Queued, Outcome::Quarantined, Outcome::Ignored, Outcome::Refused];
 
     fn label(self) -> &'static str {
         match self {
@@ -76,8 +78,7 @@ pub struct Metrics {
     events: EventCounters,
     http_requests: IntCounterVec,
     http_duration: HistogramVec,
-    /// `weir_quarantined_total{reason}`.
-    pub quarantined: IntCounterVec,
+    quarantined: [IntCounter; Reason::ALL.len()],
     /// `weir_ignored_total{reason}`.
     pub ignored: IntCounterVec,
     /// `weir_traits_dropped_total{tenant,map}`: custom traits outside the tenant's `person` or `company` map.
@@ -152,6 +153,8 @@ impl Metrics {
             "Events by source, call type and how they ended.",
             &["source", "type", "outcome"],
         )?;
+        let quarantined =
+            r.counters("weir_quarantined_total", "Events put into quarantine, by reason.", &["reason"])?;
         let records = r.counters("weir_records_total", "Records that became durable.", &["record"])?;
         let metrics = Metrics {
             events: EventCounters::new(events, source_ids),
@@ -165,11 +168,10 @@ impl Metrics {
                     .buckets(SECONDS.to_vec()),
                 &["route"],
             ))?,
-            quarantined: r.counters(
-                "weir_quarantined_total",
-                "Events put into quarantine, by reason.",
-                &["reason"],
-            )?,
+            quarantined: std::array::from_fn(|index| {
+                let label = Reason::ALL.get(index).map_or("", |reason| reason.label());
+                quarantined.with_label_values(&[label])
+            }),
             ignored: r.counters("weir_ignored_total", "Events not wanted, by reason.", &["reason"])?,
             traits_dropped: r.counters(
                 "weir_traits_dropped_total",
@@ -205,6 +207,13 @@ impl Metrics {
     pub fn event(&self, source: usize, call: CallType, outcome: Outcome, events: u64) {
         if let Some(counter) = self.events.counter(source, call, outcome) {
             counter.inc_by(events);
+        }
+    }
+
+    /// Counts an event that stands in quarantine.
+    pub fn quarantined(&self, reason: Reason) {
+        if let Some(counter) = self.quarantined.get(reason as usize) {
+            counter.inc();
         }
     }
 

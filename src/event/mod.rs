@@ -1,4 +1,9 @@
-//! One RudderStack call as it came: a borrowed scan, its identity, its time, its kind. Nothing is copied
-//! that can be pointed at.
+//! One RudderStack call as it came: a borrowed scan of its envelope, who it speaks of, when it happened,
+//! what kind it is. Nothing is copied that can be pointed at.
 
+pub mod compact;
+pub mod envelope;
+pub mod identity;
+pub mod json;
 pub mod kind;
+pub mod time;

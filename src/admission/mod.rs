@@ -1,0 +1,4 @@
+//! Who is it, and may it send: access keys.
+
+pub mod credentials;
+pub mod keys;

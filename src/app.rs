@@ -1,0 +1,63 @@
+//! What every request shares: built once, outside the server's factory, which runs once per worker.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::config::Limits;
+use crate::gateway::Rules;
+use crate::http::budget::Budget;
+use crate::metrics::Metrics;
+use crate::queue::Queue;
+use crate::tenants::Tenants;
+use crate::unmapped::UnmappedNames;
+
+/// The running gateway.
+pub struct App {
+    /// Who may send.
+    pub tenants: Tenants,
+    /// Where records become durable.
+    pub queue: Arc<dyn Queue>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// What a request may cost.
+    pub limits: Limits,
+    /// What a body may hold.
+    pub rules: Rules,
+    /// The memory for bodies.
+    pub budget: Arc<Budget>,
+    /// Unmapped event names, each logged once.
+    pub unmapped: UnmappedNames,
+    draining: AtomicBool,
+}
+
+impl App {
+    /// Puts the parts together.
+    pub fn new(tenants: Tenants, queue: Arc<dyn Queue>, metrics: Arc<Metrics>, limits: Limits) -> Self {
+        let rules = Rules {
+            event_bytes: limits.event_bytes,
+            events: limits.events,
+            depth: limits.depth,
+            record_bytes: queue.largest_record(),
+        };
+        let budget = Budget::new(limits.inflight_bytes);
+        let (unmapped, draining) = (UnmappedNames::new(), AtomicBool::new(false));
+        App { tenants, queue, metrics, limits, rules, budget, unmapped, draining }
+    }
+
+    /// Whether events can be taken now.
+    pub fn is_ready(&self) -> bool {
+        !self.draining.load(Ordering::Relaxed) && self.queue.is_ready()
+    }
+
+    /// Takes no more events: the way out has begun.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// The metrics as they stand now.
+    pub fn render_metrics(&self) -> Vec<u8> {
+        self.metrics.ready.set(f64::from(u8::from(self.is_ready())));
+        self.metrics.body_inflight_bytes.set(i64::try_from(self.budget.used()).unwrap_or(i64::MAX));
+        self.metrics.render()
+    }
+}

@@ -1,0 +1,185 @@
+//! Who an event speaks of, and its own id.
+//!
+//! RudderStack takes any JSON as `userId` or `anonymousId`, makes it text, removes what can't be seen and
+//! trims it; what is left decides whether the event has an identity.
+
+use std::borrow::Cow;
+
+use sha2::{Digest, Sha256};
+use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
+
+use super::compact::compact;
+use super::json::{Shape, shape, text};
+
+/// Longest message id that is kept as it came, in bytes.
+const MESSAGE_ID_BYTES: usize = 200;
+
+/// The text of a raw `userId` or `anonymousId`; `None` if it is missing, null or shows nothing.
+pub fn identity(raw: Option<&str>) -> Option<Cow<'_, str>> {
+    let raw = raw?;
+    let text = match shape(raw) {
+        Shape::Null => return None,
+        Shape::Object | Shape::Array => {
+            let mut out = Vec::with_capacity(raw.len());
+            compact(raw, &mut out);
+            Cow::Owned(String::from_utf8_lossy(&out).into_owned())
+        }
+        Shape::String | Shape::Boolean | Shape::Number => text(raw),
+    };
+    Some(visible(text)).filter(|text| !text.is_empty())
+}
+
+/// The id of an event: its `messageId`, made from what the event is where it has none.
+///
+/// Derived only for an event with a time of its own, from its bytes less `sentAt` and its place in the
+/// request, so that a client's retry gives the same id while two true events never share one.
+pub fn message_id(
+    raw: Option<&str>,
+    event: &str,
+    sent_at: Option<&str>,
+    own_time: bool,
+    index: usize,
+) -> String {
+    let given = raw.filter(|raw| matches!(shape(raw), Shape::String | Shape::Number | Shape::Boolean));
+    if let Some(id) = identity(given) {
+        return if id.len() > MESSAGE_ID_BYTES {
+            hex(&Sha256::digest(id.as_bytes()))
+        } else {
+            id.into_owned()
+        };
+    }
+    if !own_time {
+        return random_id();
+    }
+    let (before, after) = around(event, sent_at);
+    let digest = Sha256::new()
+        .chain_update(before)
+        .chain_update(after)
+        .chain_update((index as u64).to_le_bytes())
+        .finalize();
+    hex(&digest)
+}
+
+/// 128 random bits in hex.
+pub fn random_id() -> String {
+    let mut bytes = [0; 16];
+    // Without entropy the clock still tells events of one request apart by their order.
+    if getrandom::fill(&mut bytes).is_err() {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        bytes = now.as_nanos().to_le_bytes();
+    }
+    hex(&bytes)
+}
+
+/// `event` before and behind `part`, a slice of it.
+fn around<'a>(event: &'a str, part: Option<&str>) -> (&'a [u8], &'a [u8]) {
+    let bytes = event.as_bytes();
+    let found = part.and_then(|part| {
+        let start = (part.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)?;
+        Some((bytes.get(..start)?, bytes.get(start + part.len()..)?))
+    });
+    found.unwrap_or((bytes, &[]))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    data_encoding::HEXLOWER.encode(bytes)
+}
+
+/// `text` without characters that can't be seen, trimmed: RudderStack's sanitising.
+fn visible(text: Cow<'_, str>) -> Cow<'_, str> {
+    if text.chars().all(is_visible) {
+        return match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(' ')),
+            Cow::Owned(text) => Cow::Owned(text.trim_matches(' ').to_owned()),
+        };
+    }
+    let seen: String = text.chars().filter(|character| is_visible(*character)).collect();
+    Cow::Owned(seen.trim_matches(' ').to_owned())
+}
+
+/// Go's `unicode.IsPrint`, less the letters and marks that are drawn as nothing.
+fn is_visible(character: char) -> bool {
+    if character.is_ascii() {
+        return matches!(character, ' '..='~');
+    }
+    let printable = matches!(
+        character.general_category_group(),
+        GeneralCategoryGroup::Letter
+            | GeneralCategoryGroup::Mark
+            | GeneralCategoryGroup::Number
+            | GeneralCategoryGroup::Punctuation
+            | GeneralCategoryGroup::Symbol
+    );
+    let blank = matches!(
+        character,
+        '\u{34f}'
+            | '\u{115f}'
+            | '\u{1160}'
+            | '\u{17b4}'
+            | '\u{17b5}'
+            | '\u{2800}'
+            | '\u{3164}'
+            | '\u{ffa0}'
+            | '\u{1d159}'
+    );
+    printable && !blank
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trap_5_an_identity_may_be_any_json() {
+        for (raw, expected) in [
+            ("\" u1 \"", "u1"),
+            ("0", "0"),
+            ("false", "false"),
+            ("{ }", "{}"),
+            ("[1, 2]", "[1,2]"),
+            ("{ \"a\" : 1.0 }", "{\"a\":1.0}"),
+            ("\"a\\u200bb\\u0000\\u00a0\"", "ab"),
+            ("\"\u{e9}\u{65e5}\"", "\u{e9}\u{65e5}"),
+        ] {
+            assert_eq!(identity(Some(raw)).as_deref(), Some(expected), "{raw}");
+        }
+    }
+
+    #[test]
+    fn an_identity_that_shows_nothing_is_missing() {
+        for raw in ["null", "\"\"", "\"  \"", "\"\\u0000\"", "\"\\u200b\\ufeff\"", "\"\\t\"", "\"\u{3164}\""]
+        {
+            assert_eq!(identity(Some(raw)), None, "{raw}");
+        }
+        assert_eq!(identity(None), None);
+    }
+
+    #[test]
+    fn a_message_id_is_kept_or_hashed_when_long() {
+        let id = |raw| message_id(Some(raw), "{}", None, false, 0);
+        assert_eq!(id("\" m-1 \""), "m-1");
+        assert_eq!(id("12"), "12");
+        assert_eq!(id("true"), "true");
+        let long = "x".repeat(201);
+        assert_eq!(id(&format!("\"{long}\"")), hex(&Sha256::digest(long.as_bytes())));
+    }
+
+    #[test]
+    fn a_missing_message_id_is_derived_from_the_event_less_its_sending_time() {
+        let derived = |event: &str, index| {
+            let at = event.find("\"S").map(|at| event.get(at..at + 4).unwrap());
+            message_id(Some("null"), event, at, true, index)
+        };
+        let first = derived(r#"{"timestamp":"T","sentAt":"S1","a":1}"#, 0);
+        assert_eq!(first, derived(r#"{"timestamp":"T","sentAt":"S2","a":1}"#, 0));
+        assert_ne!(first, derived(r#"{"timestamp":"T","sentAt":"S1","a":1}"#, 1));
+        assert_ne!(first, derived(r#"{"timestamp":"T","sentAt":"S1","a":2}"#, 0));
+    }
+
+    #[test]
+    fn an_event_without_id_and_time_gets_a_random_id() {
+        for raw in [None, Some("{}"), Some("[]"), Some("null"), Some("\" \"")] {
+            assert_ne!(message_id(raw, "{}", None, false, 0), message_id(raw, "{}", None, false, 0));
+        }
+    }
+}

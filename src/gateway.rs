@@ -1,0 +1,294 @@
+//! What happens to the events of one request, as a table of contents: split → validate → map → records.
+//! Pure: a body in, records and an answer out.
+
+use std::borrow::Cow;
+
+use crate::event::envelope::{BatchBody, Event, read_batch};
+use crate::event::identity::{identity, message_id, random_id};
+use crate::event::json::{Shape, deeper_than, is_valid, shape, text};
+use crate::event::kind::CallType;
+use crate::http::answer::{Answer, Quarantined};
+use crate::mapping::company::company;
+use crate::mapping::integrations::wanted;
+use crate::mapping::person::person;
+use crate::mapping::track::track;
+use crate::mapping::{Rejection, Stamp};
+use crate::metrics::Outcome;
+use crate::quarantine::{Origin, Reason, keep_bytes, keep_event};
+use crate::record::Records;
+use crate::tally::{Ignored, Map, Tally};
+use crate::tenants::{Source, UnmappedEvents};
+
+/// What a route makes of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// One event of this type, whatever its own `type` says.
+    One(CallType),
+    /// A batch, each event with its own `type`.
+    Batch,
+}
+
+/// What a body may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Most bytes of one event.
+    pub event_bytes: usize,
+    /// Most events of a request.
+    pub events: usize,
+    /// Most levels of nesting of one event.
+    pub depth: usize,
+    /// Most bytes of one record.
+    pub record_bytes: usize,
+}
+
+/// Who sent a body, how and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The admitted sender.
+    pub source: &'a Source,
+    /// What the route makes of the body.
+    pub call: Call,
+    /// The route's path.
+    pub path: &'static str,
+    /// W3C trace context.
+    pub traceparent: Option<&'a str>,
+    /// Time of receipt: milliseconds since the Unix epoch.
+    pub received_ms: i64,
+}
+
+/// What became of a request's events, once its records are durable.
+#[derive(Debug)]
+pub struct Processed {
+    /// What to enqueue.
+    pub records: Records,
+    /// What to answer then.
+    pub answer: Answer,
+    /// What to count then.
+    pub tally: Tally,
+}
+
+/// Turns `body` into records and an answer.
+pub fn process(request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed {
+    let text = String::from_utf8_lossy(body);
+    let mut work = Work {
+        request,
+        rules,
+        batch_sent: None,
+        records: Records::new(request.received_ms),
+        tally: Tally::default(),
+        quarantined: Vec::new(),
+    };
+    work.records.reserve(body.len() + 512);
+    let refusal = match request.call {
+        Call::One(call) => work.one(call, text.trim_ascii()),
+        Call::Batch => work.batch(&text),
+    };
+    let answer = match refusal {
+        Some(refusal) => refusal,
+        None if work.quarantined.is_empty() => Answer::Ok,
+        None => Answer::Quarantined(work.quarantined),
+    };
+    Processed { records: work.records, answer, tally: work.tally }
+}
+
+/// A request's events on their way to records.
+struct Work<'a> {
+    request: &'a Request<'a>,
+    rules: &'a Rules,
+    batch_sent: Option<&'a str>,
+    records: Records,
+    tally: Tally,
+    quarantined: Vec<Quarantined>,
+}
+
+impl<'a> Work<'a> {
+    /// A single event: refused only where rudder-server itself refuses one.
+    fn one(&mut self, call: CallType, raw: &str) -> Option<Answer> {
+        if raw.len() > self.rules.event_bytes {
+            return Some(Answer::TooLarge);
+        }
+        match shape(raw) {
+            Shape::Object => match Event::read(raw) {
+                Ok(event) => self.event(Some(call), 0, &event),
+                Err(_) => return Some(self.invalid_json(call, raw)),
+            },
+            _ if !is_valid(raw) => return Some(self.invalid_json(call, raw)),
+            Shape::Array => self.reject_unread(call, 0, Reason::NotAnObject, raw, Keep::Event),
+            // rudder-server makes an object of a scalar, which then has no identity.
+            _ => self.reject_unread(call, 0, Reason::IdentityMissing, raw, Keep::Event),
+        }
+        self.quarantined.first().and_then(|event| Answer::refusing_single(event.reason))
+    }
+
+    fn batch(&mut self, body: &'a str) -> Option<Answer> {
+        let batch = match read_batch(body, self.rules.events) {
+            Err(_) => return Some(self.invalid_json(CallType::Unknown, body)),
+            Ok(BatchBody::Empty) => return Some(Answer::EmptyBatch),
+            Ok(BatchBody::TooMany) => return Some(Answer::TooManyEvents),
+            Ok(BatchBody::Events(batch)) => batch,
+        };
+        self.batch_sent = batch.sent_at;
+        for (index, raw) in batch.events.into_iter().enumerate() {
+            if raw.len() > self.rules.event_bytes {
+                self.reject_unread(CallType::Unknown, index, Reason::EventTooLarge, raw, Keep::Bytes);
+                continue;
+            }
+            match Event::read(raw) {
+                Ok(event) => self.event(None, index, &event),
+                Err(_) => {
+                    self.reject_unread(CallType::Unknown, index, Reason::NotAnObject, raw, Keep::Event);
+                }
+            }
+        }
+        None
+    }
+
+    /// One event of a request: mapped, ignored or rejected.
+    fn event(&mut self, given: Option<CallType>, index: usize, event: &Event<'_>) {
+        let call = given.map_or_else(|| call_type(event), Ok);
+        let label = call.unwrap_or(CallType::Unknown);
+        let id = message_id(event.message_id, event.raw, event.times.sent, event.times.any(), index);
+        let time = event.times.happened(self.batch_sent, self.request.received_ms);
+        let stamp = self.stamp(&id, time.as_deref());
+        let mark = self.records.mark();
+        let rejection = match self.map(call, event, &stamp) {
+            Ok(outcome) if self.records.largest_since(mark) <= self.rules.record_bytes => {
+                self.tally.count(label, outcome);
+                return;
+            }
+            Ok(_) => {
+                self.records.rewind(mark);
+                Rejection::new(Reason::RecordTooLarge)
+            }
+            Err(rejection) => rejection,
+        };
+        // A reader's parser need not survive what was too deep for Weir.
+        let keep = if rejection.reason == Reason::DepthExceeded { Keep::Bytes } else { Keep::Event };
+        self.reject(label, index, &stamp, rejection, event.raw, keep);
+    }
+
+    /// Maps an event, or says why not.
+    fn map(
+        &mut self,
+        call: Result<CallType, Reason>,
+        event: &Event<'_>,
+        stamp: &Stamp<'_>,
+    ) -> Result<Outcome, Rejection> {
+        if deeper_than(event.raw, self.rules.depth) {
+            return Err(Rejection::new(Reason::DepthExceeded));
+        }
+        let who = identity(event.user_id).or_else(|| identity(event.anonymous_id));
+        let who = who.ok_or(Rejection::new(Reason::IdentityMissing))?;
+        let call = call.map_err(Rejection::new)?;
+        if !matches!(call, CallType::Identify | CallType::Group | CallType::Track) {
+            return Ok(self.ignore(Ignored::CallType));
+        }
+        if !wanted(event.integrations) {
+            return Ok(self.ignore(Ignored::IntegrationsOff));
+        }
+        let source = self.request.source;
+        match call {
+            CallType::Identify => {
+                let dropped = person(event, &source.tenant, stamp, &mut self.records)?;
+                self.tally.traits_dropped(Map::Person, dropped);
+            }
+            CallType::Group => {
+                let dropped = company(event, &source.tenant, stamp, &mut self.records)?;
+                self.tally.traits_dropped(Map::Company, dropped);
+            }
+            _ => {
+                if track(event, source, &who, stamp, &mut self.records)? == 0 {
+                    return self.unmapped(event);
+                }
+            }
+        }
+        Ok(Outcome::Queued)
+    }
+
+    /// A track call that no publisher of its source maps.
+    fn unmapped(&mut self, event: &Event<'_>) -> Result<Outcome, Rejection> {
+        self.tally.unmapped(event.name.map(text).unwrap_or_default());
+        match self.request.source.tenant.unmapped_events {
+            UnmappedEvents::Ignore => Ok(self.ignore(Ignored::EventNotMapped)),
+            UnmappedEvents::Quarantine => Err(Rejection::new(Reason::EventNotMapped)),
+        }
+    }
+
+    fn ignore(&mut self, reason: Ignored) -> Outcome {
+        self.tally.ignored(reason);
+        Outcome::Ignored
+    }
+
+    /// A whole body that is not JSON.
+    fn invalid_json(&mut self, call: CallType, body: &str) -> Answer {
+        self.reject_unread(call, 0, Reason::InvalidJson, body, Keep::Bytes);
+        Answer::InvalidJson
+    }
+
+    /// Rejects what could not be read as an event, and so has no id and no time.
+    fn reject_unread(&mut self, call: CallType, index: usize, reason: Reason, raw: &str, keep: Keep) {
+        let id = random_id();
+        let stamp = self.stamp(&id, None);
+        self.reject(call, index, &stamp, Rejection::new(reason), raw, keep);
+    }
+
+    fn reject(
+        &mut self,
+        call: CallType,
+        index: usize,
+        stamp: &Stamp<'_>,
+        rejection: Rejection,
+        raw: &str,
+        keep: Keep,
+    ) {
+        let topic = self.request.source.tenant.rejected;
+        let origin = Origin { path: self.request.path, index };
+        let mark = self.records.mark();
+        if keep == Keep::Event {
+            keep_event(&mut self.records, topic, stamp, origin, &rejection, raw);
+        }
+        // What the queue can't take whole is kept in part.
+        if keep == Keep::Bytes || self.records.largest_since(mark) > self.rules.record_bytes {
+            self.records.rewind(mark);
+            keep_bytes(&mut self.records, topic, stamp, origin, &rejection, raw.as_bytes());
+        }
+        self.tally.quarantined(rejection.reason);
+        self.tally.count(call, Outcome::Quarantined);
+        self.quarantined.push(Quarantined {
+            index,
+            message_id: stamp.message_id.to_owned(),
+            reason: rejection.reason,
+            detail: rejection.detail,
+        });
+    }
+
+    fn stamp<'s>(&self, message_id: &'s str, time: Option<&'s str>) -> Stamp<'s>
+    where
+        'a: 's,
+    {
+        let Request { source, traceparent, .. } = *self.request;
+        Stamp { message_id, ce_source: &source.ce_source, time, traceparent }
+    }
+}
+
+/// How a rejected event is kept.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    /// As JSON.
+    Event,
+    /// As bytes, since JSON would not survive a reader's parser.
+    Bytes,
+}
+
+/// The type of a batched event.
+fn call_type(event: &Event<'_>) -> Result<CallType, Reason> {
+    let name = match event.kind.map(|raw| (shape(raw), text(raw))) {
+        None | Some((Shape::Null, _)) => Cow::Borrowed(""),
+        Some((_, name)) => name,
+    };
+    match CallType::from_name(&name) {
+        CallType::Unknown if name.is_empty() => Err(Reason::TypeMissing),
+        CallType::Unknown => Err(Reason::TypeUnknown),
+        call => Ok(call),
+    }
+}

@@ -1,0 +1,156 @@
+//! A client's connection, with the deadlines that actix-http leaves to us: it times only a connection's
+//! first head, and neither later heads nor what it reads after an early answer.
+
+use std::cell::Cell;
+use std::io;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use actix_rt::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// How long a connection may stay unused between two requests. Above the idle time of common balancers.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// How long reading goes on after an answer that came before the body's end, so that the client sees it.
+pub const LINGER: Duration = Duration::from_secs(2);
+
+/// Where a connection stands. The handler tells; the stream enforces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Its first head is on the way: actix-http's to time.
+    FirstHead,
+    /// A request is being handled: the body's reader has its own deadlines.
+    Request,
+    /// Between requests.
+    Idle,
+    /// A later head is on the way.
+    Head,
+    /// The answer is out, the body still comes in.
+    Lingering,
+    /// To be closed without another word.
+    Aborted,
+}
+
+/// The state that a connection's stream and its requests' handlers share; both run on one thread.
+#[derive(Debug)]
+pub struct ConnectionState {
+    phase: Cell<Phase>,
+    deadline: Cell<Option<Instant>>,
+    header: Duration,
+}
+
+impl ConnectionState {
+    /// A head has been read in full.
+    pub fn request_began(&self) {
+        self.enter(Phase::Request, None);
+    }
+
+    /// The request is answered. `body_ended` tells whether all of it was read.
+    pub fn request_answered(&self, body_ended: bool) {
+        if body_ended {
+            // A head that came along with this request may be left half-sent: it has its time, too.
+            self.enter(Phase::Idle, Some(KEEP_ALIVE + self.header));
+        } else {
+            self.enter(Phase::Lingering, Some(LINGER));
+        }
+    }
+
+    /// Closes the connection without an answer: a 408 would make SDKs drop their events.
+    pub fn abort(&self) {
+        self.enter(Phase::Aborted, Some(Duration::ZERO));
+    }
+
+    fn enter(&self, phase: Phase, within: Option<Duration>) {
+        self.phase.set(phase);
+        self.deadline.set(within.map(|within| Instant::now() + within));
+    }
+
+    fn is_late(&self) -> bool {
+        self.deadline.get().is_some_and(|deadline| Instant::now() >= deadline)
+    }
+}
+
+/// A TCP stream that ends when its connection is late.
+#[derive(Debug)]
+pub struct Connection {
+    io: TcpStream,
+    state: Rc<ConnectionState>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Connection {
+    /// Wraps `io`; later heads may take `header`.
+    pub fn new(io: TcpStream, header: Duration) -> Self {
+        let state = ConnectionState { phase: Cell::new(Phase::FirstHead), deadline: Cell::new(None), header };
+        Connection { io, state: Rc::new(state), timer: None }
+    }
+
+    /// What its requests' handlers share with it.
+    pub fn state(&self) -> Rc<ConnectionState> {
+        Rc::clone(&self.state)
+    }
+
+    /// Ready once the deadline has passed. The timer is rarely set: an earlier one fires first and is then
+    /// set anew, so that a busy connection does not touch the timer with every request.
+    fn poll_late(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while let Some(deadline) = self.state.deadline.get() {
+            if self.state.is_late() {
+                return Poll::Ready(());
+            }
+            let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+            if timer.deadline() > deadline || timer.is_elapsed() {
+                timer.as_mut().reset(deadline);
+            }
+            ready!(timer.as_mut().poll(context));
+        }
+        Poll::Pending
+    }
+}
+
+fn too_late() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the client was too slow")
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let before = buffer.filled().len();
+        match this.state.phase.get() {
+            Phase::Aborted => return Poll::Ready(Err(too_late())),
+            // A client that never stops sending must not read on for ever.
+            Phase::Lingering if this.state.is_late() => return Poll::Ready(Err(too_late())),
+            _ => {}
+        }
+        match Pin::new(&mut this.io).poll_read(context, buffer) {
+            Poll::Ready(result) => {
+                if this.state.phase.get() == Phase::Idle && buffer.filled().len() > before {
+                    this.state.enter(Phase::Head, Some(this.state.header));
+                }
+                Poll::Ready(result)
+            }
+            Poll::Pending => this.poll_late(context).map(|()| Err(too_late())),
+        }
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().io).poll_write(context, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_flush(context)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().io).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,183 @@
+//! The event routes: admit → read → process → enqueue → wait → answer. What can be refused before the body
+//! is read is refused then.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use actix_web::HttpRequest;
+use actix_web::http::header::HeaderMap;
+use actix_web::web::Payload;
+use tokio::time::timeout;
+
+use super::answer::Answer;
+use super::body::{self, Body, BodyError, Encoding};
+use super::connection::ConnectionState;
+use crate::admission::credentials::presented_key;
+use crate::admission::keys::digest;
+use crate::app::App;
+use crate::gateway::{Call, Processed, Request, process};
+use crate::tally::{Tally, kinds};
+use crate::tenants::Source;
+
+/// How long a request waits for its records to become durable. Above the queue's own limits, so that the
+/// queue's verdict comes first; below the ten seconds after which RudderStack gives up.
+const DURABLE_WITHIN: Duration = Duration::from_millis(6_500);
+
+/// An answer, and whether the request's body was read to its end.
+pub struct Answered {
+    /// What to say.
+    pub answer: Answer,
+    /// Whether nothing of the body is left.
+    pub body_ended: bool,
+}
+
+/// Answers one request with events at the route `path`.
+pub async fn answer(
+    app: &App,
+    request: &HttpRequest,
+    payload: Payload,
+    path: &'static str,
+    call: Call,
+    connection: Option<&ConnectionState>,
+) -> Answered {
+    let headers = request.headers();
+    let early = |answer| Answered { answer, body_ended: !announces_body(headers) };
+    let admitted = admit(app, headers, request.query_string());
+    let source = match admitted {
+        Ok(source) => source,
+        Err(refusal) => return early(refusal),
+    };
+    let read = async {
+        let encoding = Encoding::of(headers).ok_or(Answer::UnknownEncoding)?;
+        let lease = body::reserve(headers, &app.limits, &app.budget).map_err(refusal)?;
+        Ok((encoding, lease))
+    };
+    let (encoding, lease) = match read.await {
+        Ok(reserved) => reserved,
+        Err(refusal) => return early(refusal),
+    };
+    match body::read(payload, encoding, &app.limits, lease).await {
+        Ok(body) => {
+            let answer = take(app, source, headers, path, call, body).await;
+            Answered { answer, body_ended: true }
+        }
+        Err(BodyError::TooSlow) => close(connection).await,
+        Err(error) => Answered { answer: refusal(error), body_ended: false },
+    }
+}
+
+/// Who sends, or why not. Readiness comes last: a client with a wrong key shall learn that, and only that.
+fn admit<'a>(app: &'a App, headers: &HeaderMap, query: &str) -> Result<&'a Arc<Source>, Answer> {
+    let key = presented_key(headers, query).ok_or(Answer::NoKey)?;
+    let source = app.tenants.keys.get(&digest(&key)).ok_or(Answer::UnknownKey)?;
+    if !source.enabled {
+        return Err(Answer::SourceDisabled);
+    }
+    if !app.is_ready() {
+        return Err(Answer::Unavailable);
+    }
+    Ok(source)
+}
+
+fn refusal(error: BodyError) -> Answer {
+    match error {
+        BodyError::TooLarge => Answer::TooLarge,
+        BodyError::Unreadable => Answer::UnreadableBody,
+        BodyError::NoRoom | BodyError::TooSlow => Answer::Unavailable,
+    }
+}
+
+/// Maps a body, makes its records durable, and only then counts and answers.
+async fn take(
+    app: &App,
+    source: &Source,
+    headers: &HeaderMap,
+    path: &'static str,
+    call: Call,
+    body: Body,
+) -> Answer {
+    let received_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let request = Request {
+        source,
+        call,
+        path,
+        traceparent: traceparent(headers),
+        received_ms: i64::try_from(received_ms).unwrap_or(i64::MAX),
+    };
+    let Processed { records, answer, tally } = process(&request, &app.rules, &body.bytes);
+    // The records have all that is needed: the body's memory is free for others during the wait.
+    drop(body);
+    for name in tally.unmapped_names() {
+        app.unmapped.log(source, name);
+    }
+    let counting = Counting { app, source, tally: Some(tally) };
+    let kinds = kinds(&records);
+    if !records.is_empty() {
+        let handed_over = Instant::now();
+        let Ok(receipt) = app.queue.enqueue(records) else { return Answer::Unavailable };
+        let durable = timeout(DURABLE_WITHIN, receipt).await;
+        app.metrics.queue_wait.observe(handed_over.elapsed().as_secs_f64());
+        if !matches!(durable, Ok(Ok(()))) {
+            return Answer::Unavailable;
+        }
+    }
+    counting.settle(&kinds);
+    answer
+}
+
+/// Sees to it that every event is counted once, also when the client is gone before its answer.
+struct Counting<'a> {
+    app: &'a App,
+    source: &'a Source,
+    tally: Option<Tally>,
+}
+
+impl Counting<'_> {
+    fn settle(mut self, kinds: &[u64; crate::record::Kind::ALL.len()]) {
+        if let Some(tally) = self.tally.take() {
+            tally.settle(&self.app.metrics, self.source, kinds);
+        }
+    }
+}
+
+impl Drop for Counting<'_> {
+    fn drop(&mut self) {
+        if let Some(tally) = self.tally.take() {
+            tally.refuse(&self.app.metrics, self.source);
+        }
+    }
+}
+
+/// Whether a body follows these headers.
+pub fn announces_body(headers: &HeaderMap) -> bool {
+    let chunked = headers.contains_key(actix_web::http::header::TRANSFER_ENCODING);
+    chunked || body::content_length(headers).is_some_and(|length| length > 0)
+}
+
+/// The W3C trace context, if it is well formed: version 00, 55 characters.
+fn traceparent(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get("traceparent")?.to_str().ok()?;
+    let mut parts = value.split('-').map(str::len);
+    let shape = [parts.next(), parts.next(), parts.next(), parts.next(), parts.next()];
+    let hexadecimal = value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'));
+    (shape == [Some(2), Some(32), Some(16), Some(2), None] && hexadecimal).then_some(value)
+}
+
+/// Closes the connection without an answer, by never answering: the stream ends at its next turn.
+async fn close(connection: Option<&ConnectionState>) -> Answered {
+    let Some(connection) = connection else {
+        return Answered { answer: Answer::Unavailable, body_ended: false };
+    };
+    connection.abort();
+    let mut woken = false;
+    poll_fn(|context| {
+        if !woken {
+            woken = true;
+            context.waker().wake_by_ref();
+        }
+        Poll::Pending
+    })
+    .await
+}

@@ -1,0 +1,12 @@
+//! HTTP: the listeners, the routes, the body, the answers.
+
+pub mod admin;
+pub mod answer;
+pub mod body;
+pub mod budget;
+pub mod connection;
+pub mod cors;
+pub mod events;
+pub mod pages;
+pub mod routes;
+pub mod server;

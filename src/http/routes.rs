@@ -1,0 +1,105 @@
+//! The routes: the whole table in one place, and what answers each.
+
+use std::borrow::Cow;
+
+use crate::event::kind::CallType;
+use crate::gateway::Call;
+
+/// What answers a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// Takes events.
+    Events(Call),
+    /// Says whether Weir takes events.
+    Health,
+    /// Says which Weir this is.
+    Version,
+    /// Tells crawlers to stay away.
+    Robots,
+}
+
+/// A path and what answers there.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// The path, also its label in metrics and its name in quarantine.
+    pub path: &'static str,
+    /// What answers.
+    pub endpoint: Endpoint,
+}
+
+const fn one(path: &'static str, call: CallType) -> Route {
+    Route { path, endpoint: Endpoint::Events(Call::One(call)) }
+}
+
+/// Every route.
+pub const ROUTES: &[Route] = &[
+    Route { path: "/v1/batch", endpoint: Endpoint::Events(Call::Batch) },
+    one("/v1/track", CallType::Track),
+    one("/v1/identify", CallType::Identify),
+    one("/v1/group", CallType::Group),
+    one("/v1/page", CallType::Page),
+    one("/v1/screen", CallType::Screen),
+    one("/v1/alias", CallType::Alias),
+    one("/v1/merge", CallType::Merge),
+    Route { path: "/", endpoint: Endpoint::Health },
+    Route { path: "/health", endpoint: Endpoint::Health },
+    Route { path: "/version", endpoint: Endpoint::Version },
+    Route { path: "/robots.txt", endpoint: Endpoint::Robots },
+];
+
+impl Endpoint {
+    /// The methods it knows, as an `Allow` header.
+    pub fn allow(self) -> &'static str {
+        match self {
+            Endpoint::Events(_) => "POST",
+            Endpoint::Health | Endpoint::Version | Endpoint::Robots => "GET, HEAD",
+        }
+    }
+
+    /// Whether it knows `method`.
+    pub fn knows(self, method: &str) -> bool {
+        self.allow().split(", ").any(|known| known == method)
+    }
+}
+
+/// The route at `path`. Doubled and trailing slashes are forgiven: some SDKs join URLs carelessly.
+pub fn find(path: &str) -> Option<&'static Route> {
+    let path = normalised(path);
+    ROUTES.iter().find(|route| route.path == path)
+}
+
+fn normalised(path: &str) -> Cow<'_, str> {
+    let trailing = path.len() > 1 && path.ends_with('/');
+    if !trailing && !path.contains("//") {
+        return Cow::Borrowed(path);
+    }
+    let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
+    Cow::Owned(format!("/{}", parts.join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trap_8_doubled_and_trailing_slashes_are_forgiven() {
+        for path in ["/v1/track", "/v1/track/", "//v1/track", "/v1//track///"] {
+            assert_eq!(find(path).map(|route| route.path), Some("/v1/track"), "{path}");
+        }
+        assert_eq!(find("//").map(|route| route.path), Some("/"));
+    }
+
+    #[test]
+    fn other_paths_are_unknown() {
+        for path in ["", "/v1", "/V1/track", "/v1/Track", "/v1/%74rack", "/v1/trac", "/nope", "/v1/import"] {
+            assert!(find(path).is_none(), "{path}");
+        }
+    }
+
+    #[test]
+    fn methods_are_told_apart() {
+        let endpoint = |path| find(path).unwrap().endpoint;
+        assert!(endpoint("/v1/batch").knows("POST") && !endpoint("/v1/batch").knows("GET"));
+        assert!(endpoint("/health").knows("HEAD") && !endpoint("/health").knows("POST"));
+    }
+}

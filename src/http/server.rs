@@ -1,0 +1,114 @@
+//! The clients' listener: HTTP/1.1 over connections with deadlines, one dispatcher for every route.
+
+use std::future::ready;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix_http::HttpService;
+use actix_rt::net::TcpStream;
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
+use actix_web::http::Method;
+use actix_web::web::{self, Payload};
+use actix_web::{App as WebApp, HttpRequest, HttpResponse};
+
+use super::answer::Answer;
+use super::connection::{Connection, ConnectionState, KEEP_ALIVE, LINGER};
+use super::routes::{Endpoint, find};
+use super::{cors, events, pages};
+use crate::app::App;
+
+/// Connections that may wait for a worker.
+const BACKLOG: u32 = 4_096;
+
+/// Serves the clients on `listener`. The server stops when its handle says so, and not by signals.
+///
+/// # Errors
+/// When the listener can't be used.
+pub fn serve(app: Arc<App>, listener: TcpListener, drain: Duration) -> std::io::Result<(Server, SocketAddr)> {
+    let address = listener.local_addr()?;
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    let header = app.limits.header;
+    let builder = Server::build()
+        .workers(workers)
+        .backlog(BACKLOG)
+        .max_concurrent_connections(app.limits.connections.div_ceil(workers))
+        .shutdown_timeout(drain.as_secs().max(1))
+        .disable_signals();
+    let draining = builder.graceful_shutdown_signal();
+    let server = builder
+        .listen("weir", listener, move || {
+            let (app, draining) = (Arc::clone(&app), draining.clone());
+            let routes = WebApp::new()
+                .default_service(web::to(move |request: HttpRequest, payload: Payload| {
+                    dispatch(Arc::clone(&app), request, payload)
+                }))
+                .into_factory();
+            let http = HttpService::build()
+                .keep_alive(KEEP_ALIVE)
+                .client_request_timeout(header)
+                .client_disconnect_timeout(LINGER)
+                .graceful_shutdown_signal(move || {
+                    let draining = draining.clone();
+                    async move { draining.notified().await }
+                })
+                .on_connect_ext(|connection: &Connection, data| {
+                    data.insert(connection.state());
+                })
+                .h1(map_config(routes, |_| AppConfig::default()));
+            fn_service(move |io: TcpStream| {
+                let peer = io.peer_addr().ok();
+                // Answers are small: waiting to fill a packet only adds latency. Not vital, so not checked.
+                io.set_nodelay(true).ok();
+                ready(Ok((Connection::new(io, header), peer)))
+            })
+            .and_then(http)
+        })?
+        .run();
+    Ok((server, address))
+}
+
+/// Every request comes through here: preflight, route, method, then the endpoint.
+async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> HttpResponse {
+    let began = Instant::now();
+    let connection = request.conn_data::<Rc<ConnectionState>>().cloned();
+    if let Some(connection) = &connection {
+        connection.request_began();
+    }
+    let route = find(request.path());
+    let label = route.map_or("other", |route| route.path);
+    let method = request.method();
+    let mut body_ended = !events::announces_body(request.headers());
+    let response = if *method == Method::OPTIONS && cors::is_preflight(request.headers()) {
+        cors::preflight(request.headers())
+    } else {
+        let mut response = match route {
+            None => Answer::NoRoute.response(),
+            Some(route) if !route.endpoint.knows(method.as_str()) => {
+                Answer::WrongMethod(route.endpoint.allow()).response()
+            }
+            Some(route) => match route.endpoint {
+                Endpoint::Health => pages::health(app.is_ready()),
+                Endpoint::Version => pages::version(),
+                Endpoint::Robots => pages::robots(),
+                Endpoint::Events(call) => {
+                    let state = connection.as_deref();
+                    let answered = events::answer(&app, &request, payload, label, call, state).await;
+                    body_ended = answered.body_ended;
+                    answered.answer.response()
+                }
+            },
+        };
+        cors::allow(request.headers(), &mut response);
+        response
+    };
+    app.metrics.answer(label, response.status().as_u16(), began.elapsed().as_secs_f64());
+    tracing::debug!(route = label, status = response.status().as_u16(), "answered");
+    if let Some(connection) = &connection {
+        connection.request_answered(body_ended);
+    }
+    response
+}

@@ -1,0 +1,65 @@
+//! group → a Company, and the link that ties the user to it.
+
+use sha2::{Digest, Sha256};
+
+use super::fields::COMPANY;
+use super::object::Object;
+use super::person::{context_email, email_key};
+use super::{Rejection, Stamp, convert};
+use crate::event::envelope::Event;
+use crate::event::json::{text, write_string};
+use crate::quarantine::Reason;
+use crate::record::{Header, KEY_SEPARATOR, Kind, Records};
+use crate::tenants::{GroupEmail, Tenant};
+
+/// Writes the company that `event` describes and its link to the user. Returns how many traits the
+/// tenant's map left out.
+///
+/// # Errors
+/// `company_name_missing`, `user_email_missing`.
+pub fn company(
+    event: &Event<'_>,
+    tenant: &Tenant,
+    stamp: &Stamp<'_>,
+    records: &mut Records,
+) -> Result<u64, Rejection> {
+    let company = Object::fill(&COMPANY, &[&event.traits], &tenant.company_fields, tenant.unmapped_traits);
+    let name = company.get("Name").filter(|raw| !convert::is_falsy(raw) && !convert::is_blank(raw));
+    let name = name.ok_or(Rejection::new(Reason::CompanyNameMissing))?;
+    let email = context_email(&event.context_traits);
+    if email.is_none() && tenant.group_email == GroupEmail::Required {
+        return Err(Rejection::new(Reason::UserEmailMissing));
+    }
+    let name_text = text(name);
+    let key = name_text.trim();
+    let company_id = company_id(&tenant.id, key);
+
+    let key: [&[u8]; 2] = [tenant.id.as_bytes(), key.as_bytes()];
+    let mut draft = stamp.draft(records, Kind::Company, tenant.companies, &key, &["company"]);
+    draft.header(Header::CompanyId, &[company_id.as_bytes()]);
+    draft.value(|out| company.write(out, None));
+
+    if let Some(email) = email {
+        let key = email_key(email);
+        let key: [&[u8]; 2] = [tenant.id.as_bytes(), key.as_bytes()];
+        stamp.draft(records, Kind::Link, tenant.people, &key, &["link.0"]).value(|out| {
+            out.extend_from_slice(b"{\"Email\":");
+            convert::write_as_is(out, email);
+            out.extend_from_slice(b",\"CompanyId\":");
+            write_string(out, &company_id);
+            out.extend_from_slice(b",\"CompanyName\":");
+            convert::write_as_is(out, name);
+            out.push(b'}');
+        });
+    }
+    Ok(company.dropped)
+}
+
+/// The id of a company, derived from its key so that company and link agree without a lookup: a Gsid's
+/// shape (36 characters of 0-9A-Z), `1P02` and the first 160 bits of the key's SHA-256.
+pub fn company_id(tenant: &str, name: &str) -> String {
+    let digest =
+        Sha256::new().chain_update(tenant).chain_update([KEY_SEPARATOR]).chain_update(name).finalize();
+    let bits = digest.get(..20).unwrap_or_default();
+    format!("1P02{}", data_encoding::BASE32HEX_NOPAD.encode(bits))
+}

@@ -1,0 +1,180 @@
+//! What a trait's raw JSON value becomes. Nothing passes through a float: numbers keep their text.
+
+use std::borrow::Cow;
+
+use crate::event::compact::compact;
+use crate::event::json::{Shape, shape, strict, text, write_string};
+
+/// Whether RudderStack would send `raw` in a standard field: not null and not the empty string.
+pub fn is_given(raw: &str) -> bool {
+    !matches!(raw, "null" | "\"\"")
+}
+
+/// Whether JavaScript would call `raw` false: what RudderStack's required fields must not be.
+pub fn is_falsy(raw: &str) -> bool {
+    match shape(raw) {
+        Shape::Null => true,
+        Shape::Boolean => raw == "false",
+        Shape::String => raw == "\"\"",
+        Shape::Number => is_zero(raw),
+        Shape::Object | Shape::Array => false,
+    }
+}
+
+fn is_zero(number: &str) -> bool {
+    let mantissa = number.split(['e', 'E']).next().unwrap_or(number);
+    mantissa.bytes().all(|byte| matches!(byte, b'0' | b'.' | b'-'))
+}
+
+/// Whether `raw` is a string of blanks.
+pub fn is_blank(raw: &str) -> bool {
+    shape(raw) == Shape::String && text(raw).trim().is_empty()
+}
+
+/// Appends `raw` as it came, made strict.
+pub fn write_as_is(out: &mut Vec<u8>, raw: &str) {
+    out.extend_from_slice(strict(raw).as_bytes());
+}
+
+/// Appends `raw` as a JSON string: a string as it came, all else as its JSON text.
+pub fn write_text(out: &mut Vec<u8>, raw: &str) {
+    if shape(raw) == Shape::String {
+        write_as_is(out, raw);
+    } else {
+        let mut json = Vec::with_capacity(raw.len());
+        compact(&strict(raw), &mut json);
+        write_string(out, &String::from_utf8_lossy(&json));
+    }
+}
+
+/// `raw` as a number: a number as it came, a boolean as 1 or 0, text in JSON's grammar or as a `0x`, `0o` or
+/// `0b` integer; all else is none.
+pub fn number(raw: &str) -> Option<Cow<'_, str>> {
+    match shape(raw) {
+        Shape::Number => Some(Cow::Borrowed(raw)),
+        Shape::Boolean => Some(Cow::Borrowed(if raw == "true" { "1" } else { "0" })),
+        Shape::String => text_number(text(raw).trim()).map(Cow::Owned),
+        Shape::Null | Shape::Object | Shape::Array => None,
+    }
+}
+
+fn text_number(text: &str) -> Option<String> {
+    let radix = |prefixes: [&str; 2], radix| {
+        let digits = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix))?;
+        // A sign is not part of such a number, though Rust would read one.
+        let integer = !digits.starts_with(['+', '-']);
+        integer.then(|| u128::from_str_radix(digits, radix).ok().map(|number| number.to_string()))
+    };
+    radix(["0x", "0X"], 16)
+        .or_else(|| radix(["0o", "0O"], 8))
+        .or_else(|| radix(["0b", "0B"], 2))
+        .unwrap_or_else(|| is_json_number(text).then(|| text.to_owned()))
+}
+
+/// JSON's grammar for numbers, of any size.
+fn is_json_number(text: &str) -> bool {
+    let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();
+    let unsigned = text.strip_prefix('-').unwrap_or(text);
+    let whole = digits(unsigned);
+    if whole == 0 || (whole > 1 && unsigned.starts_with('0')) {
+        return false;
+    }
+    let mut rest = unsigned.get(whole..).unwrap_or_default();
+    if let Some(fraction) = rest.strip_prefix('.') {
+        let length = digits(fraction);
+        if length == 0 {
+            return false;
+        }
+        rest = fraction.get(length..).unwrap_or_default();
+    }
+    if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
+        let exponent = exponent.strip_prefix(['+', '-']).unwrap_or(exponent);
+        let length = digits(exponent);
+        return length > 0 && length == exponent.len();
+    }
+    rest.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbers_keep_their_text_and_text_becomes_a_number() {
+        for (raw, expected) in [
+            ("10", "10"),
+            ("1.0", "1.0"),
+            ("1e3", "1e3"),
+            ("12345678901234567890", "12345678901234567890"),
+            ("\"10\"", "10"),
+            ("\" 10 \"", "10"),
+            ("\"1e3\"", "1e3"),
+            ("\"-0.50\"", "-0.50"),
+            ("\"0x10\"", "16"),
+            ("\"0o17\"", "15"),
+            ("\"0b101\"", "5"),
+            ("true", "1"),
+            ("false", "0"),
+        ] {
+            assert_eq!(number(raw).as_deref(), Some(expected), "{raw}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_number_is_dropped() {
+        for raw in [
+            "\"\"",
+            "\" \"",
+            "\"abc\"",
+            "null",
+            "[]",
+            "[5]",
+            "{}",
+            "\"+5\"",
+            "\".5\"",
+            "\"5.\"",
+            "\"01\"",
+            "\"1e\"",
+            "\"0x\"",
+            "\"0x+1\"",
+            "\"-0x10\"",
+            "\"Infinity\"",
+            "\"NaN\"",
+            "\"1_000\"",
+            "\"1,5\"",
+        ] {
+            assert_eq!(number(raw), None, "{raw}");
+        }
+    }
+
+    #[test]
+    fn falsy_is_what_javascript_calls_false() {
+        for raw in ["null", "false", "0", "-0", "0.0", "0e5", "\"\""] {
+            assert!(is_falsy(raw), "{raw}");
+        }
+        for raw in ["true", "1", "0.1", "\"0\"", "\" \"", "[]", "{}", "1e-9"] {
+            assert!(!is_falsy(raw), "{raw}");
+        }
+    }
+
+    #[test]
+    fn text_is_the_values_own_json_without_spacing() {
+        let written = |raw| {
+            let mut out = Vec::new();
+            write_text(&mut out, raw);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(written("\"as is\""), "\"as is\"");
+        assert_eq!(written("12.50"), "\"12.50\"");
+        assert_eq!(written("false"), "\"false\"");
+        assert_eq!(written("{ \"a\": [1, \"x y\"] }"), r#""{\"a\":[1,\"x y\"]}""#);
+    }
+
+    proptest! {
+        #[test]
+        fn text_is_a_number_exactly_where_json_says_so(text in "[-+0-9.eE]{1,8}") {
+            prop_assert_eq!(is_json_number(&text), crate::event::json::is_valid(&text));
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Whether a client wants its event at Gainsight: the `integrations` member, read as RudderStack reads it.
+
+use crate::event::json::{Shape, each_member, shape};
+
+/// RudderStack's name of the destination.
+const GAINSIGHT: &str = "Gainsight";
+
+/// Whether `integrations` lets the event through: a boolean or object for Gainsight beats `All`, which is
+/// true unless it says otherwise. An `All` that is no boolean, like `integrations` that is no object, sends
+/// nowhere.
+pub fn wanted(integrations: Option<&str>) -> bool {
+    let Some(raw) = integrations else { return true };
+    if shape(raw) != Shape::Object {
+        return false;
+    }
+    let (mut all, mut gainsight) = (None, None);
+    let read = each_member(raw, |key, value| {
+        match key.as_ref() {
+            "All" => all.get_or_insert(value),
+            GAINSIGHT => gainsight.get_or_insert(value),
+            _ => return,
+        };
+    });
+    let all = match all {
+        None | Some("true") => true,
+        Some("false") => false,
+        Some(_) => return false,
+    };
+    read.is_ok()
+        && match gainsight.map(|raw| (shape(raw), raw)) {
+            Some((Shape::Boolean, raw)) => raw == "true",
+            Some((Shape::Object, _)) => true,
+            _ => all,
+        }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wanted;
+
+    #[test]
+    fn integrations_are_read_as_rudderstack_reads_them() {
+        for (raw, expected) in [
+            ("{}", true),
+            (r#"{"All":true}"#, true),
+            (r#"{"All":false}"#, false),
+            (r#"{"All":false,"Gainsight":true}"#, true),
+            (r#"{"All":false,"Gainsight":{"option":1}}"#, true),
+            (r#"{"All":true,"Gainsight":false}"#, false),
+            (r#"{"Gainsight":"yes"}"#, true),
+            (r#"{"All":false,"Gainsight":1}"#, false),
+            (r#"{"gainsight":false}"#, true),
+            (r#"{"All":"true","Gainsight":true}"#, false),
+            (r#"{"All":null}"#, false),
+            (r#"{"All":false,"All":true}"#, false),
+            ("null", false),
+            ("[]", false),
+            ("true", false),
+        ] {
+            assert_eq!(wanted(Some(raw)), expected, "{raw}");
+        }
+        assert!(wanted(None));
+    }
+}

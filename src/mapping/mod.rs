@@ -1,0 +1,75 @@
+//! From a call to records: pure and table-driven. `fields` holds the tables, `convert` what a value may
+//! become, `object` how traits fill an object's fields; `person`, `company` and `track` write the records.
+//!
+//! The rules are those of RudderStack's Gainsight destination, less its traps (see the README, "What
+//! becomes of an event").
+
+pub mod company;
+pub mod convert;
+pub mod fields;
+pub mod integrations;
+pub mod object;
+pub mod person;
+pub mod track;
+
+use crate::quarantine::Reason;
+use crate::record::{Draft, Header, Kind, Records};
+use crate::tenants::TopicId;
+
+/// Why an event could not be mapped: it goes to quarantine with this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejection {
+    /// The reason, from the closed set.
+    pub reason: Reason,
+    /// One sentence for whoever sent the event; it quotes configuration, never the event.
+    pub detail: String,
+}
+
+impl Rejection {
+    /// A rejection with the reason's own sentence.
+    pub fn new(reason: Reason) -> Self {
+        Rejection { reason, detail: reason.sentence().to_owned() }
+    }
+}
+
+/// What every record of an event carries in its headers.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp<'a> {
+    /// The event's id.
+    pub message_id: &'a str,
+    /// `/<tenant>/<source>`.
+    pub ce_source: &'a str,
+    /// When it happened, if known.
+    pub time: Option<&'a str>,
+    /// W3C trace context of the request.
+    pub traceparent: Option<&'a str>,
+}
+
+impl Stamp<'_> {
+    /// Starts the record `<messageId>/<which>` with its headers.
+    pub fn draft<'r>(
+        &self,
+        records: &'r mut Records,
+        kind: Kind,
+        topic: TopicId,
+        key: &[&[u8]],
+        which: &[&str],
+    ) -> Draft<'r> {
+        let mut draft = records.draft(kind, topic);
+        if !key.is_empty() {
+            draft.key(key);
+        }
+        let mut id: [&[u8]; 4] = [self.message_id.as_bytes(), b"/", b"", b""];
+        for (part, which) in id.iter_mut().skip(2).zip(which) {
+            *part = which.as_bytes();
+        }
+        draft.header(Header::Id, &id).header(Header::Source, &[self.ce_source.as_bytes()]);
+        if let Some(time) = self.time {
+            draft.header(Header::Time, &[time.as_bytes()]);
+        }
+        if let Some(traceparent) = self.traceparent {
+            draft.header(Header::TraceParent, &[traceparent.as_bytes()]);
+        }
+        draft
+    }
+}

@@ -1,0 +1,235 @@
+//! How traits fill an object's fields.
+
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
+
+use super::convert;
+use super::fields::{CUSTOM_SUFFIX, Convert, Meaning, Table};
+use crate::event::envelope::Traits;
+use crate::event::json::write_string;
+use crate::tenants::UnmappedTraits;
+
+/// Rank of a trait that is named like the field itself: behind every trait proper.
+const LITERAL_RANK: u8 = 100;
+/// Rank of a value that the tenant's map put into a standard field: before every trait proper.
+const MAPPED_RANK: u8 = 0;
+
+/// A standard field's value: raw JSON and how good a claim it has. Lower claims win.
+#[derive(Clone, Copy, Debug)]
+struct Value<'a> {
+    raw: &'a str,
+    claim: (u8, u8),
+    convert: Convert,
+}
+
+/// An object being filled.
+#[derive(Debug)]
+pub struct Object<'a> {
+    table: &'static Table,
+    standard: Vec<Option<Value<'a>>>,
+    custom: Vec<(Cow<'a, str>, &'a str)>,
+    /// Custom traits that no map names.
+    pub dropped: u64,
+}
+
+impl<'a> Object<'a> {
+    /// Fills `table`'s fields from `sources`, the better one first.
+    pub fn fill(
+        table: &'static Table,
+        sources: &[&'a Traits<'a>],
+        map: &'a HashMap<String, String>,
+        unmapped: UnmappedTraits,
+    ) -> Self {
+        let mut object =
+            Object { table, standard: vec![None; table.fields.len()], custom: Vec::new(), dropped: 0 };
+        // Of a custom trait, the first source that gives it a value counts.
+        let mut seen = HashSet::new();
+        for (place, traits) in (0_u8..).zip(sources) {
+            for (name, raw) in traits.iter() {
+                match table.meaning(name) {
+                    Meaning::Field { index, rank } => {
+                        object.offer(index, (place + 1, rank), raw);
+                        let shared = table.fields.get(index).is_some_and(|field| field.shared);
+                        if let Some(target) = map.get(name.as_ref()).filter(|_| shared) {
+                            object.put(Cow::Borrowed(target), raw);
+                        }
+                    }
+                    Meaning::Literal { index } if !map.contains_key(name.as_ref()) => {
+                        object.offer(index, (LITERAL_RANK, place), raw);
+                    }
+                    Meaning::Reserved => {}
+                    Meaning::Literal { .. } | Meaning::Custom => {
+                        if *raw == "null" || !seen.insert(name.as_ref()) {
+                            continue;
+                        }
+                        match map.get(name.as_ref()) {
+                            Some(target) => object.put(Cow::Borrowed(target), raw),
+                            None if name.ends_with(CUSTOM_SUFFIX) => object.put(Cow::Borrowed(name), raw),
+                            None if unmapped == UnmappedTraits::Suffix => {
+                                object.put(Cow::Owned(format!("{name}{CUSTOM_SUFFIX}")), raw);
+                            }
+                            None => object.dropped += 1,
+                        }
+                    }
+                }
+            }
+        }
+        object.keep_last_custom();
+        object
+    }
+
+    /// Takes `raw` for the standard field at `index` unless a better claim stands.
+    fn offer(&mut self, index: usize, claim: (u8, u8), raw: &'a str) {
+        let Some((slot, field)) = self.standard.get_mut(index).zip(self.table.fields.get(index)) else {
+            return;
+        };
+        let given = convert::is_given(raw) && !(field.convert == Convert::Email && convert::is_blank(raw));
+        if given && slot.is_none_or(|value| claim < value.claim) {
+            *slot = Some(Value { raw, claim, convert: field.convert });
+        }
+    }
+
+    /// Puts a custom trait's value into `target`, which may be a standard field.
+    fn put(&mut self, target: Cow<'a, str>, raw: &'a str) {
+        if raw == "null" {
+            return;
+        }
+        match self.table.index_of(&target).and_then(|index| self.standard.get_mut(index)) {
+            Some(slot) => *slot = Some(Value { raw, claim: (MAPPED_RANK, 0), convert: Convert::AsIs }),
+            None => self.custom.push((target, raw)),
+        }
+    }
+
+    /// Two traits may lead to one field: the later one counts, as in RudderStack.
+    fn keep_last_custom(&mut self) {
+        let mut seen = HashSet::with_capacity(self.custom.len());
+        let mut repeated: Vec<bool> =
+            self.custom.iter().rev().map(|(target, _)| !seen.insert(target.as_ref())).collect();
+        if repeated.contains(&true) {
+            self.custom.retain(|_| !repeated.pop().unwrap_or(false));
+        }
+    }
+
+    /// The raw value of the standard field `name`.
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        let index = self.table.index_of(name)?;
+        self.standard.get(index)?.map(|value| value.raw)
+    }
+
+    /// Takes the value of the standard field `name` away.
+    pub fn clear(&mut self, name: &str) {
+        if let Some(slot) = self.table.index_of(name).and_then(|index| self.standard.get_mut(index)) {
+            *slot = None;
+        }
+    }
+
+    /// Writes the object as JSON: the standard fields in the table's order, then the custom ones, then
+    /// `extra`, which must not repeat a field that has a value.
+    pub fn write(&self, out: &mut Vec<u8>, extra: Option<(&str, &str)>) {
+        let mut separator = b'{';
+        let mut member = |out: &mut Vec<u8>, name: &str| {
+            out.push(separator);
+            separator = b',';
+            write_string(out, name);
+            out.push(b':');
+        };
+        for (field, value) in self.table.fields.iter().zip(&self.standard) {
+            let Some(value) = value else { continue };
+            match value.convert {
+                Convert::Number => {
+                    if let Some(number) = convert::number(value.raw) {
+                        member(out, field.name);
+                        out.extend_from_slice(number.as_bytes());
+                    }
+                }
+                Convert::Text => {
+                    member(out, field.name);
+                    convert::write_text(out, value.raw);
+                }
+                Convert::AsIs | Convert::Email => {
+                    member(out, field.name);
+                    convert::write_as_is(out, value.raw);
+                }
+            }
+        }
+        for (name, raw) in &self.custom {
+            member(out, name);
+            convert::write_as_is(out, raw);
+        }
+        if let Some((name, text)) = extra {
+            member(out, name);
+            write_string(out, text);
+        }
+        out.extend_from_slice(if separator == b'{' { b"{}" } else { b"}" });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::envelope::Event;
+    use crate::mapping::fields::PERSON;
+
+    fn person(event: &str, map: &[(&str, &str)], unmapped: UnmappedTraits) -> (String, u64) {
+        let event = Event::read(event).unwrap();
+        let map = map.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
+        let object = Object::fill(&PERSON, &[&event.traits, &event.context_traits], &map, unmapped);
+        let mut out = Vec::new();
+        object.write(&mut out, None);
+        (String::from_utf8(out).unwrap(), object.dropped)
+    }
+
+    #[test]
+    fn root_traits_come_before_context_traits_for_fixed_and_custom_fields() {
+        let event = r#"{"traits":{"email":"r@x","score__gc":1,"plan":null},
+            "context":{"traits":{"email":"c@x","score__gc":2,"plan":"p","timezone":"UTC"}}}"#;
+        let (json, _) = person(event, &[("plan", "Plan__gc")], UnmappedTraits::Drop);
+        assert_eq!(json, r#"{"Email":"r@x","Timezone":"UTC","score__gc":1,"Plan__gc":"p"}"#);
+    }
+
+    #[test]
+    fn a_null_or_empty_value_at_root_falls_through_to_context() {
+        let event = r#"{"traits":{"email":"  ","firstName":null,"lastName":""},
+            "context":{"traits":{"email":"c@x","first_name":"F","lastname":"L"}}}"#;
+        let (json, _) = person(event, &[], UnmappedTraits::Drop);
+        assert_eq!(json, r#"{"Email":"c@x","FirstName":"F","LastName":"L"}"#);
+    }
+
+    #[test]
+    fn a_trait_named_like_a_field_fills_it_only_where_the_trait_proper_is_absent() {
+        let both =
+            r#"{"traits":{"Email":"upper@x","Location":"L"},"context":{"traits":{"email":"lower@x"}}}"#;
+        let (json, _) = person(both, &[], UnmappedTraits::Drop);
+        assert_eq!(json, r#"{"Email":"lower@x","Location":"L"}"#);
+        let mapped =
+            person(r#"{"traits":{"Location":"L"}}"#, &[("Location", "Place__gc")], UnmappedTraits::Drop);
+        assert_eq!(mapped.0, r#"{"Place__gc":"L"}"#);
+    }
+
+    #[test]
+    fn unmapped_traits_are_dropped_and_counted_or_suffixed() {
+        let event = r#"{"traits":{"a":1,"b":null,"Gsid":"x","companies":[],"middlename":"lost"}}"#;
+        assert_eq!(person(event, &[], UnmappedTraits::Drop), ("{}".to_owned(), 1));
+        assert_eq!(person(event, &[], UnmappedTraits::Suffix), (r#"{"a__gc":1}"#.to_owned(), 0));
+    }
+
+    #[test]
+    fn two_traits_that_lead_to_one_field_leave_the_later() {
+        let map = [("a", "X__gc"), ("b", "X__gc"), ("nick", "Name")];
+        let event = r#"{"traits":{"a":1,"b":2,"name":"N","nick":"K","X__gc":3,"a":9}}"#;
+        assert_eq!(person(event, &map, UnmappedTraits::Drop).0, r#"{"Name":"K","X__gc":3}"#);
+    }
+
+    #[test]
+    fn values_are_converted_as_rudderstack_does() {
+        let event = r#"{"traits":{"location":{ "city": "B" },"comments":12.0,"emailOptOut":"false",
+            "masterAvatarTypeCode":"0x10","linkedinUrl":{"u":1},"externalRecordId":false}}"#;
+        let expected = concat!(
+            r#"{"LinkedinUrl":{"u":1},"Location":"{\"city\":\"B\"}","ExternalRecordID__gc":"false","#,
+            r#""EmailOptOut":"false","Comments":"12.0","MasterAvatarTypeCode":16}"#
+        );
+        assert_eq!(person(event, &[], UnmappedTraits::Drop).0, expected);
+        let dropped = person(r#"{"traits":{"masterAvatarTypeCode":"abc"}}"#, &[], UnmappedTraits::Drop);
+        assert_eq!(dropped.0, "{}");
+    }
+}

@@ -1,0 +1,66 @@
+//! identify → a Person.
+
+use std::borrow::Cow;
+
+use super::fields::PERSON;
+use super::object::Object;
+use super::{Rejection, Stamp, convert};
+use crate::event::envelope::{Event, Traits};
+use crate::event::json::{Shape, shape, text};
+use crate::quarantine::Reason;
+use crate::record::{Kind, Records};
+use crate::tenants::Tenant;
+
+/// Writes the person that `event` describes. Returns how many traits the tenant's map left out.
+///
+/// # Errors
+/// `email_missing`.
+pub fn person(
+    event: &Event<'_>,
+    tenant: &Tenant,
+    stamp: &Stamp<'_>,
+    records: &mut Records,
+) -> Result<u64, Rejection> {
+    let sources = [&event.traits, &event.context_traits];
+    let mut person = Object::fill(&PERSON, &sources, &tenant.person_fields, tenant.unmapped_traits);
+    let email = required_email(person.get("Email")).ok_or(Rejection::new(Reason::EmailMissing))?;
+    let mut full_name = None;
+    if person.get("Name").is_none_or(convert::is_falsy) {
+        // RudderStack would send an empty name, and blank the one that Gainsight has.
+        person.clear("Name");
+        full_name = Some(join_names(&person)).filter(|name| !name.is_empty());
+    }
+    let key = email_key(email);
+    stamp
+        .draft(records, Kind::Person, tenant.people, &[tenant.id.as_bytes(), key.as_bytes()], &["person"])
+        .value(|out| person.write(out, full_name.as_deref().map(|name| ("Name", name))));
+    Ok(person.dropped)
+}
+
+/// The user's email in the traits that travel with every call, raw.
+pub fn context_email<'a>(traits: &'a Traits<'a>) -> Option<&'a str> {
+    let find = |name| {
+        let value = traits.iter().find(|(other, _)| other == name).map(|(_, raw)| *raw);
+        value.filter(|raw| convert::is_given(raw) && !convert::is_blank(raw))
+    };
+    required_email(find("email").or_else(|| find("Email")))
+}
+
+fn required_email(raw: Option<&str>) -> Option<&str> {
+    raw.filter(|raw| !convert::is_falsy(raw) && !convert::is_blank(raw))
+}
+
+/// An email as part of a key: trimmed, ASCII letters lowered.
+pub fn email_key(raw: &str) -> String {
+    text(raw).trim().to_ascii_lowercase()
+}
+
+/// First, middle and last name, as far as they are known.
+fn join_names(person: &Object<'_>) -> String {
+    let parts = ["FirstName", "MiddleName", "LastName"].into_iter().filter_map(|field| {
+        let raw = person.get(field).filter(|raw| !convert::is_falsy(raw))?;
+        let part = text(raw);
+        Some(if shape(raw) == Shape::String { Cow::Owned(part.trim().to_owned()) } else { part })
+    });
+    parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,156 @@
+//! What a request's events came to, gathered while they are mapped and counted once when it is certain.
+
+use std::borrow::Cow;
+
+use crate::event::kind::CallType;
+use crate::metrics::{Metrics, Outcome};
+use crate::quarantine::Reason;
+use crate::record::Kind;
+use crate::record::Records;
+use crate::tenants::Source;
+
+/// Why an event was ignored: the closed set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ignored {
+    /// Its type is accepted, not mapped.
+    CallType,
+    /// No publisher of its source maps its name.
+    EventNotMapped,
+    /// The client doesn't want it at Gainsight.
+    IntegrationsOff,
+}
+
+impl Ignored {
+    const ALL: [Ignored; 3] = [Ignored::CallType, Ignored::EventNotMapped, Ignored::IntegrationsOff];
+
+    fn label(self) -> &'static str {
+        match self {
+            Ignored::CallType => "call_type",
+            Ignored::EventNotMapped => "event_not_mapped",
+            Ignored::IntegrationsOff => "integrations_off",
+        }
+    }
+}
+
+/// A tenant's field map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Map {
+    /// `person_fields`
+    Person,
+    /// `company_fields`
+    Company,
+}
+
+impl Map {
+    const ALL: [Map; 2] = [Map::Person, Map::Company];
+
+    fn label(self) -> &'static str {
+        match self {
+            Map::Person => "person",
+            Map::Company => "company",
+        }
+    }
+}
+
+/// Names of unmapped track calls that one request may bring to the log.
+const UNMAPPED_NAMES: usize = 8;
+
+/// The counts of one request.
+#[derive(Debug, Default)]
+pub struct Tally {
+    events: [[u32; 4]; CallType::ALL.len()],
+    quarantined: Vec<Reason>,
+    ignored: [u32; Ignored::ALL.len()],
+    traits_dropped: [u64; Map::ALL.len()],
+    unmapped: Vec<String>,
+}
+
+impl Tally {
+    /// One event of type `call` ended as `outcome`.
+    pub fn count(&mut self, call: CallType, outcome: Outcome) {
+        if let Some(count) = self.events.get_mut(call as usize).and_then(|row| row.get_mut(outcome as usize))
+        {
+            *count += 1;
+        }
+    }
+
+    /// One event went to quarantine.
+    pub fn quarantined(&mut self, reason: Reason) {
+        self.quarantined.push(reason);
+    }
+
+    /// One event was ignored.
+    pub fn ignored(&mut self, reason: Ignored) {
+        if let Some(count) = self.ignored.get_mut(reason as usize) {
+            *count += 1;
+        }
+    }
+
+    /// `map` left out `traits` traits.
+    pub fn traits_dropped(&mut self, map: Map, traits: u64) {
+        if let Some(count) = self.traits_dropped.get_mut(map as usize) {
+            *count += traits;
+        }
+    }
+
+    /// A track call's name that no publisher maps.
+    pub fn unmapped(&mut self, name: Cow<'_, str>) {
+        if self.unmapped.len() < UNMAPPED_NAMES {
+            self.unmapped.push(name.into_owned());
+        }
+    }
+
+    /// The names given to `unmapped`, at most eight.
+    pub fn unmapped_names(&self) -> &[String] {
+        &self.unmapped
+    }
+
+    /// Counts the events as they ended: their records are durable.
+    pub fn settle(&self, metrics: &Metrics, source: &Source, kinds: &[u64; Kind::ALL.len()]) {
+        for (call, outcome, events) in self.each() {
+            metrics.event(source.index, call, outcome, events);
+        }
+        for reason in &self.quarantined {
+            metrics.quarantined(*reason);
+        }
+        for (reason, events) in Ignored::ALL.into_iter().zip(self.ignored).filter(|(_, events)| *events > 0) {
+            metrics.ignored.with_label_values(&[reason.label()]).inc_by(events.into());
+        }
+        for (map, traits) in Map::ALL.into_iter().zip(self.traits_dropped).filter(|(_, traits)| *traits > 0) {
+            metrics
+                .traits_dropped
+                .with_label_values(&[source.tenant.id.as_str(), map.label()])
+                .inc_by(traits);
+        }
+        for (kind, records) in Kind::ALL.into_iter().zip(kinds) {
+            metrics.record(kind, *records);
+        }
+    }
+
+    /// Counts every event as refused: the client was told to come again.
+    pub fn refuse(&self, metrics: &Metrics, source: &Source) {
+        for (call, _, events) in self.each() {
+            metrics.event(source.index, call, Outcome::Refused, events);
+        }
+    }
+
+    fn each(&self) -> impl Iterator<Item = (CallType, Outcome, u64)> {
+        CallType::ALL.into_iter().zip(self.events).flat_map(|(call, row)| {
+            let outcomes = Outcome::ALL.into_iter().zip(row);
+            outcomes
+                .filter(|(_, events)| *events > 0)
+                .map(move |(outcome, events)| (call, outcome, events.into()))
+        })
+    }
+}
+
+/// How many records of each kind there are, in the order of `Kind::index`.
+pub fn kinds(records: &Records) -> [u64; Kind::ALL.len()] {
+    let mut kinds = [0; Kind::ALL.len()];
+    for record in records.iter() {
+        if let Some(count) = kinds.get_mut(record.kind().index()) {
+            *count += 1;
+        }
+    }
+    kinds
+}
