@@ -1,0 +1,2 @@
+//! Who may send.
+pub mod keys;

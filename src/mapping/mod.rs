@@ -1,0 +1,2 @@
+//! From RudderStack's traits to Gainsight's fields.
+pub mod fields;
