@@ -26,6 +26,7 @@ pub struct Cli {
     serve: ConfigFlags,
 }
 
+/// Every command: one variant here, one arm in [`Cli::run`], one file beside this one.
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Run the gateway (also what `weir` alone does)
