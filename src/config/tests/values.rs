@@ -14,6 +14,8 @@ fn an_unknown_key_is_refused_at_every_level_with_the_nearest_known_one() {
     ] {
         assert_problem(text, key, meant);
     }
+    let contracts = sample("contracts = ", "contractss = ");
+    assert_problem(&contracts, "publishers.tickets.contractss", "did you mean contracts?");
     let event = sample("version = \"1.0.0\"", "version = \"1.0.0\", verison = \"2\"");
     assert_problem(&event, "publishers.tickets.events.\"Ticket Closure\".verison", "did you mean version?");
 }
