@@ -1,8 +1,10 @@
 //! Weir: an event-ingestion gateway.
 pub mod admission;
 pub mod app;
+pub mod cli;
 pub mod config;
 pub mod event;
+pub mod first_start;
 pub mod gateway;
 pub mod http;
 pub mod mapping;

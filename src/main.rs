@@ -1,2 +1,9 @@
-//! The `weir` command.
-fn main() {}
+//! The `weir` command: arguments in, exit code out.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    weir::cli::Cli::parse().run()
+}

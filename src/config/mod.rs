@@ -1,7 +1,26 @@
 //! The configuration: TOML over an embedded, commented `default.toml`, under environment and flags. All
 //! problems are reported at once, each as `key: what to do`.
+//!
+//! `load` reads it (`section` holds one table under reading, `problems` what is wrong), `check` compares
+//! its parts, `topics` makes the names on the queue; `advice` says what a valid one means for its operator.
 
-use std::collections::BTreeMap;
+mod advice;
+mod check;
+mod load;
+mod problems;
+mod resolve;
+mod section;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+pub use advice::{memory_bound, warnings};
+pub use check::check;
+pub use load::{DEFAULTS, Overrides, load};
+pub use problems::Problems;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -76,6 +95,13 @@ pub struct PublisherConfig {
     pub events: BTreeMap<String, EventName>,
 }
 
+impl PublisherConfig {
+    /// Every contract that an event may name, the default one included, each once.
+    pub fn all_contracts(&self) -> BTreeSet<&str> {
+        self.contract.iter().chain(&self.contracts).map(String::as_str).collect()
+    }
+}
+
 /// What a full journal does with records that no consumer has read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WhenFull {
@@ -86,7 +112,7 @@ pub enum WhenFull {
 }
 
 /// `[queue]`.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct QueueConfig {
     /// Kafka's bootstrap list; none: the journal alone.
     pub brokers: Option<String>,
@@ -100,6 +126,20 @@ pub struct QueueConfig {
     pub when_full: WhenFull,
     /// `[queue.kafka]`: raw librdkafka settings, over Weir's own.
     pub kafka: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for QueueConfig {
+    /// Names the Kafka settings without their values: a password may be among them.
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("QueueConfig")
+            .field("brokers", &self.brokers)
+            .field("create_topics", &self.create_topics)
+            .field("journal_bytes", &self.journal_bytes)
+            .field("free_bytes", &self.free_bytes)
+            .field("when_full", &self.when_full)
+            .field("kafka", &self.kafka.keys())
+            .finish()
+    }
 }
 
 /// `[limits]`.

@@ -39,7 +39,8 @@ impl Lease {
     /// Takes `bytes` more; false if there is no room.
     pub fn grow(&mut self, bytes: usize) -> bool {
         let used = &self.budget.used;
-        if used.fetch_add(bytes, Ordering::Relaxed) > self.budget.limit.saturating_sub(bytes) {
+        let held = used.fetch_add(bytes, Ordering::Relaxed);
+        if self.budget.limit.checked_sub(bytes).is_none_or(|free| held > free) {
             used.fetch_sub(bytes, Ordering::Relaxed);
             return false;
         }

@@ -143,6 +143,15 @@ impl Table {
         self.meanings.get(name).copied().unwrap_or(Meaning::Custom)
     }
 
+    /// Whether a tenant's map may send the trait `name` to another field.
+    pub fn is_mappable(&self, name: &str) -> bool {
+        match self.meaning(name) {
+            Meaning::Field { index, .. } => self.fields.get(index).is_some_and(|field| field.shared),
+            Meaning::Reserved => false,
+            Meaning::Literal { .. } | Meaning::Custom => true,
+        }
+    }
+
     /// The index of the standard field `name`.
     pub fn index_of(&self, name: &str) -> Option<usize> {
         self.fields.iter().position(|field| field.name == name)

@@ -49,8 +49,7 @@ impl<'a> Object<'a> {
                 match table.meaning(name) {
                     Meaning::Field { index, rank } => {
                         object.offer(index, (place + 1, rank), raw);
-                        let shared = table.fields.get(index).is_some_and(|field| field.shared);
-                        if let Some(target) = map.get(name.as_ref()).filter(|_| shared) {
+                        if let Some(target) = map.get(name.as_ref()).filter(|_| table.is_mappable(name)) {
                             object.put(Cow::Borrowed(target), raw);
                         }
                     }

@@ -1,0 +1,52 @@
+//! The flags that every command with a configuration shares, and the way from them to a configuration.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::Failure;
+use crate::config::{self, Config, Overrides};
+
+/// Where the configuration comes from. Flags beat environment, environment beats file.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ConfigFlags {
+    /// The configuration file; without one the defaults hold
+    #[arg(long, env = "WEIR_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The folder of the journal and of Weir's own files
+    #[arg(long, env = "WEIR_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Where clients send events, such as 0.0.0.0:8080; port 0 picks one
+    #[arg(long, env = "WEIR_LISTEN", value_name = "ADDR")]
+    pub listen: Option<SocketAddr>,
+    /// Where operators find metrics and health
+    #[arg(long, env = "WEIR_ADMIN", value_name = "ADDR")]
+    pub admin: Option<SocketAddr>,
+    /// Kafka's bootstrap servers, host:port with commas between; without them the journal is the queue
+    #[arg(long, env = "WEIR_BROKERS", value_name = "LIST")]
+    pub brokers: Option<String>,
+    /// Create the topics that Kafka lacks
+    #[arg(long)]
+    pub create_topics: bool,
+}
+
+impl ConfigFlags {
+    /// Reads the file and puts the flags above it.
+    pub fn load(&self) -> Result<Config, Failure> {
+        let overrides = Overrides {
+            data: self.data.clone(),
+            listen: self.listen,
+            admin: self.admin,
+            brokers: self.brokers.clone(),
+            create_topics: self.create_topics,
+        };
+        let Some(path) = &self.config else {
+            return Ok(config::load(None, &overrides)?);
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Failure::Named(format!("cannot read the configuration file {}: {error}", path.display()))
+        })?;
+        Ok(config::load(Some((path, &text)), &overrides)?)
+    }
+}

@@ -1,0 +1,11 @@
+//! `weir key`: an access key for a sender, and its hash for the source that the sender is.
+
+use super::{Failure, print};
+use crate::admission::keys::AccessKey;
+
+/// Prints both; nothing is stored.
+pub(super) fn run() -> Result<(), Failure> {
+    let key = AccessKey::generate()
+        .map_err(|error| Failure::Named(format!("the system gives no random bytes for a key: {error}")))?;
+    print(&format!("key = \"{}\"\nhash = \"{}\"\n", key.as_str(), key.hash()))
+}

@@ -1,0 +1,111 @@
+//! The commands, one file each: arguments in, results on stdout, problems on stderr, and an exit code.
+
+mod check;
+mod flags;
+mod key;
+mod serve;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+pub use check::CheckArgs;
+pub use flags::ConfigFlags;
+
+use crate::config::Problems;
+use crate::first_start::FirstStartError;
+
+/// Takes events over HTTP and puts durable, Gainsight-shaped records on a queue.
+#[derive(Parser, Debug)]
+#[command(name = "weir", version, args_conflicts_with_subcommands = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: ConfigFlags,
+}
+
+/// Every command: one variant here, one arm in [`Cli::run`], one file beside this one.
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the gateway (also what `weir` alone does)
+    Serve(ConfigFlags),
+    /// Tell all problems of a configuration at once, or what it will do
+    Check(CheckArgs),
+    /// Make an access key and the hash that a source lists
+    Key,
+}
+
+impl Cli {
+    /// Runs the command: 0 when all went well, 1 on a problem, which it names on stderr.
+    pub fn run(self) -> ExitCode {
+        let outcome = match self.command.unwrap_or(Command::Serve(self.serve)) {
+            Command::Serve(flags) => serve::run(&flags),
+            Command::Check(args) => check::run(&args),
+            Command::Key => key::run(),
+        };
+        match outcome {
+            Ok(()) => ExitCode::SUCCESS,
+            // Who reads only the first lines has what they wanted.
+            Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+            Err(failure) => {
+                // There is nowhere left to say that stderr is closed.
+                drop(writeln!(io::stderr().lock(), "{failure}"));
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// Why a command ends with exit code 1.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// The configuration is wrong.
+    #[error(transparent)]
+    Problems(#[from] Problems),
+    /// The first start could not make its demo.
+    #[error(transparent)]
+    FirstStart(#[from] FirstStartError),
+    /// Results could not be written.
+    #[error("cannot write the output: {0}")]
+    Output(io::Error),
+    /// Anything else, in one sentence.
+    #[error("{0}")]
+    Named(String),
+}
+
+/// Writes `text` to stdout, at once.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_commands_are_defined_without_contradiction() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn weir_alone_serves_with_the_flags_of_serve() {
+        let alone = Cli::try_parse_from(["weir", "--listen", "127.0.0.1:0", "--create-topics"]).unwrap();
+        assert!(alone.command.is_none());
+        assert_eq!(alone.serve.listen, Some("127.0.0.1:0".parse().unwrap()));
+        let named =
+            Cli::try_parse_from(["weir", "serve", "--listen", "127.0.0.1:0", "--create-topics"]).unwrap();
+        let Some(Command::Serve(flags)) = named.command else { panic!("not serve") };
+        assert_eq!((flags.listen, flags.create_topics), (alone.serve.listen, true));
+    }
+
+    #[test]
+    fn wrong_usage_is_told_apart_by_exit_code_2() {
+        for wrong in [["weir", "fly"], ["weir", "--fly"], ["weir", "--listen=nowhere"]] {
+            assert_eq!(Cli::try_parse_from(wrong).unwrap_err().exit_code(), 2);
+        }
+    }
+}

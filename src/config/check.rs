@@ -1,0 +1,160 @@
+//! What no single key can tell: whether the parts of a configuration fit together.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::net::SocketAddr;
+
+use super::problems::{Problems, join};
+use super::section::{nearest, non_blank};
+use super::{Config, Limits, QueueConfig, SourceConfig, topics};
+use crate::mapping::fields::{COMPANY, CUSTOM_SUFFIX, PERSON, Table};
+
+/// Adds everything that does not fit. Once nothing is added, the rest of Weir relies on what is checked here.
+pub fn check(config: &Config, problems: &mut Problems) {
+    addresses(config.listen, config.admin, problems);
+    ids(config, problems);
+    for (id, tenant) in &config.tenants {
+        let path = join("tenants", id);
+        let mut check = |map, rows: &BTreeMap<_, _>, object, table| {
+            field_map(&join(&path, map), rows, (object, table), problems);
+        };
+        check("person_fields", &tenant.person_fields, "Person", &PERSON);
+        check("company_fields", &tenant.company_fields, "Company", &COMPANY);
+    }
+    for (id, source) in &config.sources {
+        check_source(config, &join("sources", id), source, problems);
+    }
+    keys(config, problems);
+    for (id, publisher) in &config.publishers {
+        let path = join("publishers", id);
+        known_tenant(config, &path, &publisher.tenant, problems);
+        if publisher.events.keys().any(|name| non_blank(name).is_none()) {
+            problems.add(join(&path, "events"), "a blank name matches no event; remove it");
+        }
+    }
+    queue(&config.queue, problems);
+    limits(&config.limits, problems);
+    topics::check(config, problems);
+}
+
+fn addresses(listen: SocketAddr, admin: SocketAddr, problems: &mut Problems) {
+    let everywhere = listen.ip().is_unspecified() || admin.ip().is_unspecified();
+    if listen.port() != 0 && listen.port() == admin.port() && (everywhere || listen.ip() == admin.ip()) {
+        problems.add("admin", "is the same address as listen; give it another port");
+    }
+}
+
+fn ids(config: &Config, problems: &mut Problems) {
+    let tenants = config.tenants.keys().map(|id| ("tenants", id));
+    let sources = config.sources.keys().map(|id| ("sources", id));
+    let publishers = config.publishers.keys().map(|id| ("publishers", id));
+    for (table, id) in tenants.chain(sources).chain(publishers) {
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+        if id == "*" {
+            problems.add(join(table, id), "stands for every id in the defaults only; write the id instead");
+        } else if id.is_empty() || id.len() > 64 || !id.bytes().all(legal) {
+            problems.add(join(table, id), "an id is 1 to 64 characters of a-z, 0-9, _ and -; rename it");
+        }
+    }
+    for id in config.publishers.keys().filter(|id| config.sources.contains_key(*id)) {
+        problems.add(join("publishers", id), "a source has this id too; rename one of them");
+    }
+}
+
+/// The rows of a field map: trait = field of `object`.
+fn field_map(
+    path: &str,
+    rows: &BTreeMap<String, String>,
+    (object, table): (&str, &Table),
+    problems: &mut Problems,
+) {
+    for (name, field) in rows {
+        let row = join(path, name);
+        let custom = field.strip_suffix(CUSTOM_SUFFIX).is_some_and(|stem| !stem.trim().is_empty());
+        if non_blank(name).is_none() {
+            problems.add(row, "a blank name matches no trait; remove it");
+        } else if !table.is_mappable(name) {
+            let why = "has a field of its own or is Gainsight's to set, so this row can never apply";
+            problems.add(row, format_args!("{why}; remove it"));
+        } else if !custom && table.index_of(field).is_none() {
+            let hint = did_you_mean(field, table.fields.iter().map(|field| field.name));
+            let advice = format_args!("the field must end in __gc or be a standard field of {object}{hint}");
+            problems.add(row, advice);
+        }
+    }
+}
+
+fn did_you_mean<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> String {
+    nearest(name, known).map_or_else(String::new, |known| format!("; did you mean {known}?"))
+}
+
+/// An empty reference was refused when it was read.
+fn known_tenant(config: &Config, path: &str, tenant: &str, problems: &mut Problems) {
+    if !tenant.is_empty() && !config.tenants.contains_key(tenant) {
+        let hint = did_you_mean(tenant, config.tenants.keys().map(String::as_str));
+        let known = join("tenants", tenant);
+        problems.add(join(path, "tenant"), format_args!("there is no [{known}]; add it{hint}"));
+    }
+}
+
+fn check_source(config: &Config, path: &str, source: &SourceConfig, problems: &mut Problems) {
+    known_tenant(config, path, &source.tenant, problems);
+    for (index, id) in source.publishers.iter().enumerate() {
+        let mut problem = |advice: &dyn Display| {
+            problems.add(format_args!("{}[{index}]", join(path, "publishers")), advice);
+        };
+        match config.publishers.get(id) {
+            None => {
+                let hint = did_you_mean(id, config.publishers.keys().map(String::as_str));
+                problem(&format_args!("there is no [{}]; add it{hint}", join("publishers", id)));
+            }
+            Some(publisher) if publisher.tenant != source.tenant => {
+                problem(&format_args!("{id} belongs to another tenant; nothing crosses tenants"));
+            }
+            Some(_) if source.publishers.iter().take(index).any(|earlier| earlier == id) => {
+                problem(&format_args!("{id} is listed twice; remove one"));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn keys(config: &Config, problems: &mut Problems) {
+    let mut owners = HashMap::new();
+    for (id, source) in &config.sources {
+        for key in &source.keys {
+            if let Some(owner) = owners.insert(key, id) {
+                let other = join("sources", owner);
+                let advice = format!("a key may stand only once, and one of these stands in {other} too");
+                problems.add(join(&join("sources", id), "keys"), advice);
+            }
+        }
+    }
+}
+
+fn queue(queue: &QueueConfig, problems: &mut Problems) {
+    let well_formed = |broker: &str| {
+        let (host, port) = broker.rsplit_once(':').unwrap_or_default();
+        let bracketed = host.starts_with('[') && host.ends_with(']');
+        let clean = !host.contains(|c: char| c.is_whitespace() || c == '/' || (c == ':' && !bracketed));
+        !host.is_empty() && clean && port.parse::<u16>().is_ok_and(|port| port != 0)
+    };
+    if queue.brokers.as_ref().is_some_and(|brokers| !brokers.split(',').all(well_formed)) {
+        problems.add("queue.brokers", "must be host:port, or several with commas between them");
+    }
+    for name in ["bootstrap.servers", "metadata.broker.list"] {
+        if queue.kafka.contains_key(name) {
+            problems.add(join("queue.kafka", name), "name the servers in queue.brokers instead");
+        }
+    }
+}
+
+fn limits(limits: &Limits, problems: &mut Problems) {
+    // A zero was refused when it was read.
+    if limits.event_bytes > limits.body_bytes && limits.body_bytes > 0 {
+        problems.add("limits.event_bytes", "may not exceed limits.body_bytes; lower it or raise that");
+    }
+    if limits.body_bytes > limits.inflight_bytes && limits.inflight_bytes > 0 {
+        problems.add("limits.body_bytes", "may not exceed limits.inflight_bytes; lower it or raise that");
+    }
+}

@@ -1,0 +1,199 @@
+//! Reads the file, section by section, under the environment and the flags and over `default.toml`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::{Table, Value};
+
+use super::section::{NON_BLANK, Section, non_blank};
+use super::{
+    Config, Limits, Problems, PublisherConfig, QueueConfig, SourceConfig, TenantConfig, WhenFull, check,
+};
+use crate::admission::keys;
+use crate::tenants::{EventName, GroupEmail, UnmappedEvents, UnmappedTraits};
+
+/// Every key with its meaning and its default: the documentation, and the one place of defaults.
+pub const DEFAULTS: &str = include_str!("default.toml");
+
+/// What flags and environment say; it stands above the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--data`, `WEIR_DATA`.
+    pub data: Option<PathBuf>,
+    /// `--listen`, `WEIR_LISTEN`.
+    pub listen: Option<SocketAddr>,
+    /// `--admin`, `WEIR_ADMIN`.
+    pub admin: Option<SocketAddr>,
+    /// `--brokers`, `WEIR_BROKERS`. Blank counts as not given: compose files pass empty variables on.
+    pub brokers: Option<String>,
+    /// `--create-topics`.
+    pub create_topics: bool,
+}
+
+/// The configuration of `file` (its path, for messages, and its text), or everything that is wrong with it.
+pub fn load(file: Option<(&Path, &str)>, overrides: &Overrides) -> Result<Config, Problems> {
+    let mut problems = Problems::default();
+    let defaults = parse(Path::new("default.toml"), DEFAULTS)?;
+    let given = file.map(|(path, text)| parse(path, text)).transpose()?;
+    let mut config = read(Section::root(given.as_ref(), &defaults, &mut problems));
+    overrides.apply(&mut config);
+    check(&config, &mut problems);
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
+}
+
+/// One problem with its place: what TOML itself can't read leaves nothing to check.
+fn parse(path: &Path, text: &str) -> Result<Table, Problems> {
+    text.parse::<Table>().map_err(|error| {
+        let mut problems = Problems::default();
+        let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |start| start.chars().count()) + 1;
+        problems.add(
+            path.display(),
+            format_args!("line {line}, column {column}: {}", error.message().replace('\n', ", ")),
+        );
+        problems
+    })
+}
+
+impl Overrides {
+    fn apply(&self, config: &mut Config) {
+        if let Some(data) = &self.data {
+            config.data.clone_from(data);
+        }
+        config.listen = self.listen.unwrap_or(config.listen);
+        config.admin = self.admin.unwrap_or(config.admin);
+        if let Some(brokers) = self.brokers.as_deref().and_then(non_blank) {
+            config.queue.brokers = Some(brokers);
+        }
+        if let Some(brokers) = &mut config.queue.brokers {
+            *brokers = brokers.split(',').map(str::trim).collect::<Vec<_>>().join(",");
+        }
+        config.queue.create_topics |= self.create_topics;
+    }
+}
+
+fn read(mut root: Section<'_>) -> Config {
+    let config = Config {
+        data: PathBuf::from(root.text("data")),
+        listen: address(&mut root, "listen"),
+        admin: address(&mut root, "admin"),
+        tenants: root.each("tenants", tenant),
+        sources: root.each("sources", source),
+        publishers: root.each("publishers", publisher),
+        queue: queue(root.section("queue")),
+        limits: limits(root.section("limits")),
+    };
+    root.finish(&["unknown_key", "trusted_proxies"]);
+    config
+}
+
+fn address(section: &mut Section<'_>, key: &'static str) -> SocketAddr {
+    let want = "an IP address and port, such as \"127.0.0.1:8080\"";
+    section
+        .required(key, want, |value| value.as_str()?.parse().ok())
+        .unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+fn tenant(mut section: Section<'_>) -> TenantConfig {
+    let field = |value: &Value| value.as_str().and_then(non_blank);
+    let tenant = TenantConfig {
+        topic_prefix: section.text("topic_prefix"),
+        unmapped_traits: section
+            .choice("unmapped_traits", [("drop", UnmappedTraits::Drop), ("suffix", UnmappedTraits::Suffix)]),
+        unmapped_events: section.choice(
+            "unmapped_events",
+            [("ignore", UnmappedEvents::Ignore), ("quarantine", UnmappedEvents::Quarantine)],
+        ),
+        group_email: section
+            .choice("group_email", [("required", GroupEmail::Required), ("optional", GroupEmail::Optional)]),
+        person_fields: section.texts("person_fields", "the name of a field", field),
+        company_fields: section.texts("company_fields", "the name of a field", field),
+    };
+    section.finish(&["gainsight_tenant_id", "contract_routing"]);
+    tenant
+}
+
+fn source(mut section: Section<'_>) -> SourceConfig {
+    let key = "\"sha256:\" and 64 lower-case hex digits; make one with `weir key`";
+    let source = SourceConfig {
+        tenant: section.text("tenant"),
+        keys: section.list("keys", key, keys::parse_hash),
+        publishers: section.list("publishers", "the id of a publisher", non_blank),
+        enabled: section.flag("enabled"),
+    };
+    section.finish(&["origins", "rate"]);
+    source
+}
+
+fn publisher(mut section: Section<'_>) -> PublisherConfig {
+    let publisher = PublisherConfig {
+        tenant: section.text("tenant"),
+        topic: section.text("topic"),
+        contract: section.optional_text("contract"),
+        contracts: section.list("contracts", NON_BLANK, non_blank),
+        kafka_topic: section.optional_text("kafka_topic"),
+        events: section.each("events", event_name),
+    };
+    section.finish(&["secrets", "require_secret"]);
+    publisher
+}
+
+fn event_name(mut section: Section<'_>) -> EventName {
+    let event = EventName { name: section.text("name"), version: section.text("version") };
+    section.finish(&[]);
+    event
+}
+
+fn queue(mut section: Section<'_>) -> QueueConfig {
+    let setting = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Boolean(flag) => Some(flag.to_string()),
+        Value::Float(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => None,
+    };
+    let queue = QueueConfig {
+        brokers: section.optional_text("brokers"),
+        create_topics: section.flag("create_topics"),
+        journal_bytes: section.number("journal_bytes", 1..=MOST),
+        free_bytes: section.number("free_bytes", 0..=MOST),
+        when_full: section
+            .choice("when_full", [("refuse", WhenFull::Refuse), ("drop_oldest", WhenFull::DropOldest)]),
+        kafka: section.texts("kafka", "a text, a whole number, true or false", setting),
+    };
+    section.finish(&["ack"]);
+    queue
+}
+
+/// Beyond all disks; keeps sums of sizes far from overflow.
+const MOST: u64 = 1 << 50;
+/// A gibibyte: more than any request or event may be, and safely inside the 32 bits of a record's length.
+const LARGEST_BODY: u64 = 1 << 30;
+/// A day: more than anyone waits for a request.
+const LONGEST_MS: u64 = 86_400_000;
+
+fn limits(mut section: Section<'_>) -> Limits {
+    let limits = Limits {
+        body_bytes: size(&mut section, "body_bytes", LARGEST_BODY),
+        event_bytes: size(&mut section, "event_bytes", LARGEST_BODY),
+        events: size(&mut section, "events", 1_000_000),
+        depth: size(&mut section, "depth", 1_000),
+        inflight_bytes: size(&mut section, "inflight_bytes", MOST),
+        connections: size(&mut section, "connections", 1_000_000),
+        header: millis(&mut section, "header_ms"),
+        chunk: millis(&mut section, "chunk_ms"),
+        body: millis(&mut section, "body_ms"),
+        shutdown: millis(&mut section, "shutdown_ms"),
+    };
+    section.finish(&["failed_keys"]);
+    limits
+}
+
+fn size(section: &mut Section<'_>, key: &'static str, most: u64) -> usize {
+    usize::try_from(section.number(key, 1..=most)).unwrap_or(usize::MAX)
+}
+
+fn millis(section: &mut Section<'_>, key: &'static str) -> Duration {
+    Duration::from_millis(section.number(key, 1..=LONGEST_MS))
+}

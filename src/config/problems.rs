@@ -1,0 +1,52 @@
+//! What is wrong with a configuration: every problem at once, one a line, each as `key: what to do`.
+
+use std::fmt;
+
+/// The problems of one configuration, in the order in which they were found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Problems(Vec<String>);
+
+impl Problems {
+    /// Adds one. `advice` must hold no value that could be a secret.
+    pub fn add(&mut self, key: impl fmt::Display, advice: impl fmt::Display) {
+        self.0.push(format!("{key}: {advice}"));
+    }
+
+    /// One line a problem.
+    pub fn lines(&self) -> &[String] {
+        &self.0
+    }
+
+    /// Whether all is well.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Problems {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0.join("\n"))
+    }
+}
+
+impl std::error::Error for Problems {}
+
+/// The path of `key` inside the section `path`, quoted as TOML where it needs to be.
+pub(super) fn join(path: &str, key: &str) -> String {
+    let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let dot = if path.is_empty() { "" } else { "." };
+    if bare { format!("{path}{dot}{key}") } else { format!("{path}{dot}{key:?}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::join;
+
+    #[test]
+    fn a_path_quotes_only_the_parts_that_toml_would_quote() {
+        assert_eq!(join("", "data"), "data");
+        assert_eq!(join("limits", "body_bytes"), "limits.body_bytes");
+        assert_eq!(join("publishers.p.events", "Ticket Closure"), "publishers.p.events.\"Ticket Closure\"");
+        assert_eq!(join("a", "b\n"), "a.\"b\\n\"");
+    }
+}

@@ -1,0 +1,73 @@
+//! From a valid configuration to what the request path looks things up in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::topics::{contract_topic, publisher_topic, tenant_topics};
+use super::{Config, PublisherConfig, TenantConfig};
+use crate::tenants::{Publisher, Source, Tenant, Tenants, Topics};
+
+impl Tenants {
+    /// Resolves `config`. Its topics are those of every tenant and publisher, whether or not a source uses
+    /// them yet: a topic must be there before the first event is.
+    pub fn from_config(config: &Config) -> Tenants {
+        let mut topics = Topics::default();
+        let mut tenants = HashMap::new();
+        let mut publishers = HashMap::new();
+        for (id, settings) in &config.tenants {
+            tenants.insert(id, Arc::new(tenant(id, settings, &mut topics)));
+            for (name, one) in config.publishers.iter().filter(|(_, one)| one.tenant == *id) {
+                publishers.insert(name, Arc::new(publisher(name, one, &settings.topic_prefix, &mut topics)));
+            }
+        }
+        let mut resolved = Tenants::default();
+        for (id, settings) in &config.sources {
+            // Always there in a checked configuration.
+            let Some(tenant) = tenants.get(&settings.tenant) else { continue };
+            let source = Arc::new(Source {
+                id: id.clone(),
+                index: resolved.sources.len(),
+                ce_source: format!("/{}/{id}", settings.tenant),
+                enabled: settings.enabled,
+                tenant: Arc::clone(tenant),
+                publishers: settings.publishers.iter().filter_map(|id| publishers.get(id)).cloned().collect(),
+            });
+            resolved.keys.extend(settings.keys.iter().map(|key| (*key, Arc::clone(&source))));
+            resolved.sources.push(source);
+        }
+        resolved.topics = Arc::new(topics);
+        resolved
+    }
+}
+
+fn tenant(id: &str, settings: &TenantConfig, topics: &mut Topics) -> Tenant {
+    let [people, companies, rejected] =
+        tenant_topics(&settings.topic_prefix).map(|name| topics.intern(&name));
+    Tenant {
+        id: id.to_owned(),
+        people,
+        companies,
+        rejected,
+        unmapped_traits: settings.unmapped_traits,
+        unmapped_events: settings.unmapped_events,
+        group_email: settings.group_email,
+        person_fields: settings.person_fields.clone().into_iter().collect(),
+        company_fields: settings.company_fields.clone().into_iter().collect(),
+    }
+}
+
+fn publisher(id: &str, settings: &PublisherConfig, prefix: &str, topics: &mut Topics) -> Publisher {
+    let name = publisher_topic(prefix, settings);
+    let queue_topic = topics.intern(&name);
+    let contracts = settings.all_contracts().into_iter();
+    Publisher {
+        id: id.to_owned(),
+        topic: settings.topic.clone(),
+        events: settings.events.clone().into_iter().collect(),
+        contract: settings.contract.clone(),
+        contracts: contracts
+            .map(|contract| (contract.to_owned(), topics.intern(&contract_topic(&name, contract))))
+            .collect(),
+        queue_topic,
+    }
+}

@@ -1,0 +1,113 @@
+//! Single keys: their types, their bounds, and their names.
+
+use super::*;
+
+#[test]
+fn an_unknown_key_is_refused_at_every_level_with_the_nearest_known_one() {
+    for (text, key, meant) in [
+        ("listn = '127.0.0.1:1'", "listn", "did you mean listen?"),
+        ("[tenant.acme]", "tenant", "did you mean tenants?"),
+        ("[tenants.acme]\ntopicprefix = 'a.'", "tenants.acme.topicprefix", "did you mean topic_prefix?"),
+        ("[limits]\nbody_byte = 1", "limits.body_byte", "did you mean body_bytes?"),
+        ("[queue]\nbroker = 'k:1'", "queue.broker", "did you mean brokers?"),
+        ("[queue]\nLinger = 1", "queue.Linger", "the keys here are brokers, create_topics"),
+    ] {
+        assert_problem(text, key, meant);
+    }
+    let contracts = sample("contracts = ", "contractss = ");
+    assert_problem(&contracts, "publishers.tickets.contractss", "did you mean contracts?");
+    let event = sample("version = \"1.0.0\"", "version = \"1.0.0\", verison = \"2\"");
+    assert_problem(&event, "publishers.tickets.events.\"Ticket Closure\".verison", "did you mean version?");
+}
+
+#[test]
+fn a_key_of_a_later_weir_is_told_apart_from_a_misspelling() {
+    let source = |line: &str| sample("tenant = \"acme\"\nkeys", &format!("{line}\ntenant = \"acme\"\nkeys"));
+    let publisher = |line: &str| sample("topic = \"Ti", &format!("{line}\ntopic = \"Ti"));
+    for (text, key) in [
+        ("unknown_key = 'retry'".to_owned(), "unknown_key"),
+        ("trusted_proxies = []".to_owned(), "trusted_proxies"),
+        ("[tenants.a]\ngainsight_tenant_id = 'x'".to_owned(), "tenants.a.gainsight_tenant_id"),
+        ("[tenants.a]\ncontract_routing = 'x'".to_owned(), "tenants.a.contract_routing"),
+        (source("origins = []"), "sources.web.origins"),
+        (source("rate = 1"), "sources.web.rate"),
+        (publisher("secrets = []"), "publishers.tickets.secrets"),
+        (publisher("require_secret = true"), "publishers.tickets.require_secret"),
+        ("[queue]\nack = 'x'".to_owned(), "queue.ack"),
+        ("[limits]\nfailed_keys = 1".to_owned(), "limits.failed_keys"),
+    ] {
+        assert_problem(&text, key, "is not supported yet; remove it");
+    }
+}
+
+#[test]
+fn a_value_of_the_wrong_type_or_out_of_bounds_is_one_problem() {
+    for (text, key, advice) in [
+        ("data = ''", "data", "must be a text that is not blank"),
+        ("data = 1", "data", "must be a text that is not blank"),
+        ("listen = 'localhost:80'", "listen", "must be an IP address and port"),
+        ("tenants = 1", "tenants", "must be a table"),
+        ("[[limits]]", "limits", "must be a table"),
+        ("[tenants]\nacme = 1", "tenants.acme", "must be a table"),
+        ("[tenants.a]\nunmapped_traits = 'Drop'", "tenants.a.unmapped_traits", "\"drop\" or \"suffix\""),
+        ("[tenants.a]\nunmapped_events = true", "tenants.a.unmapped_events", "\"ignore\" or \"quarantine\""),
+        ("[tenants.a]\ngroup_email = ''", "tenants.a.group_email", "\"required\" or \"optional\""),
+        ("[tenants.a]\nperson_fields = 'x'", "tenants.a.person_fields", "must be a table"),
+        ("[tenants.a.person_fields]\nplan = ''", "tenants.a.person_fields.plan", "the name of a field"),
+        ("[queue]\nwhen_full = 'drop'", "queue.when_full", "\"refuse\" or \"drop_oldest\""),
+        ("[queue]\ncreate_topics = 1", "queue.create_topics", "must be true or false"),
+        ("[queue]\njournal_bytes = 0", "queue.journal_bytes", "a whole number from 1"),
+        ("[queue]\nfree_bytes = -1", "queue.free_bytes", "a whole number from 0"),
+        ("[queue.kafka]\nacks = 1.5", "queue.kafka.acks", "must be a text, a whole number"),
+        ("[limits]\ndepth = 0", "limits.depth", "a whole number from 1 to 1000"),
+        ("[limits]\ndepth = 1001", "limits.depth", "a whole number from 1 to 1000"),
+        ("[limits]\nevents = 1.0", "limits.events", "a whole number from 1"),
+        ("[limits]\nconnections = 0", "limits.connections", "a whole number from 1"),
+        ("[limits]\nheader_ms = 0", "limits.header_ms", "a whole number from 1"),
+        ("[limits]\nchunk_ms = 0", "limits.chunk_ms", "a whole number from 1"),
+        ("[limits]\nbody_ms = 0", "limits.body_ms", "a whole number from 1"),
+        ("[limits]\nshutdown_ms = 0", "limits.shutdown_ms", "a whole number from 1"),
+        ("[limits]\nbody_bytes = 0", "limits.body_bytes", "a whole number from 1"),
+        ("[limits]\nevent_bytes = 0", "limits.event_bytes", "a whole number from 1"),
+        ("[limits]\ninflight_bytes = 0", "limits.inflight_bytes", "a whole number from 1"),
+    ] {
+        assert_problem(text, key, advice);
+    }
+}
+
+#[test]
+fn limits_that_contain_each_other_are_compared() {
+    assert_problem("[limits]\nevent_bytes = 4_096_001", "limits.event_bytes", "limits.body_bytes");
+    assert_problem("[limits]\nbody_bytes = 67_108_865", "limits.body_bytes", "limits.inflight_bytes");
+    loaded("[limits]\nbody_bytes = 524_288\ninflight_bytes = 524_288");
+}
+
+#[test]
+fn the_two_addresses_differ_unless_a_port_is_picked() {
+    assert_problem("listen = '127.0.0.1:9464'", "admin", "same address as listen");
+    assert_problem("listen = '0.0.0.0:9464'", "admin", "same address as listen");
+    loaded("listen = '127.0.0.1:0'\nadmin = '127.0.0.1:0'");
+    loaded("listen = '127.0.0.2:9464'");
+}
+
+#[test]
+fn brokers_are_a_list_of_hosts_with_ports() {
+    for good in ["k:9092", "k-1.x:9092, k-2.x:9093", "[::1]:9092"] {
+        loaded(&format!("[queue]\nbrokers = '{good}'"));
+    }
+    for wrong in ["k", "k:", ":1", "k:0", "k:70000", "k:1,", "http://k:1", "::1:9092", "a b:1"] {
+        assert_problem(&format!("[queue]\nbrokers = '{wrong}'"), "queue.brokers", "must be host:port");
+    }
+}
+
+#[test]
+fn kafka_settings_become_text_but_may_not_name_the_servers() {
+    let kafka = loaded("[queue.kafka]\n'linger.ms' = 5\n'a.b' = true\nc = 'x'").queue.kafka;
+    let pairs: Vec<_> = kafka.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    assert_eq!(pairs, [("a.b", "true"), ("c", "x"), ("linger.ms", "5")]);
+    assert_problem(
+        "[queue.kafka]\n'bootstrap.servers' = 'k:1'",
+        "queue.kafka.\"bootstrap.servers\"",
+        "queue.brokers instead",
+    );
+}

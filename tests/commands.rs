@@ -1,0 +1,125 @@
+//! The commands as a shell sees them: what goes to stdout and stderr, and the exit codes.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use sha2::{Digest, Sha256};
+
+/// `weir`, with nothing of the caller's environment that it reads.
+fn weir(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(args);
+    for name in ["WEIR_CONFIG", "WEIR_DATA", "WEIR_LISTEN", "WEIR_ADMIN", "WEIR_BROKERS"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+fn stdout(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn written(folder: &Path, text: &str) -> String {
+    let path = folder.join("weir.toml");
+    fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn key_prints_a_key_and_its_hash_that_a_source_can_list() {
+    let output = weir(&["key"]).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+    let lines: toml::Table = stdout(&output).parse().unwrap();
+    let (key, hash) = (lines["key"].as_str().unwrap(), lines["hash"].as_str().unwrap());
+    assert_eq!(hash, format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(key))));
+    assert_ne!(stdout(&output), stdout(&weir(&["key"]).output().unwrap()));
+
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!("[tenants.a]\n[sources.s]\ntenant = 'a'\nkeys = ['{hash}']\n");
+    assert!(weir(&["check", "--config", &written(folder.path(), &text)]).output().unwrap().status.success());
+}
+
+#[test]
+fn check_tells_every_problem_on_stderr_and_ends_with_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = written(folder.path(), "listn = 1\n[limits]\ndepth = 0\n");
+    let output = weir(&["check", "--config", &path]).output().unwrap();
+    assert_eq!((output.status.code(), stdout(&output)), (Some(1), String::new()));
+    let told = stderr(&output);
+    assert!(told.lines().any(|line| line.starts_with("listn: ")), "{told}");
+    assert!(told.lines().any(|line| line.starts_with("limits.depth: ")), "{told}");
+    assert_eq!(told.lines().count(), 2, "{told}");
+}
+
+#[test]
+fn check_of_a_valid_configuration_ends_with_0_and_writes_nothing_but_its_report() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let output = weir(&["check"]).env("WEIR_DATA", &data).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+    let report = stdout(&output);
+    assert_eq!(report.lines().next(), Some("configuration is valid"));
+    assert!(report.contains(data.join("journal").to_str().unwrap()), "{report}");
+    assert!(!data.exists());
+}
+
+#[test]
+fn flags_beat_the_environment_and_the_environment_beats_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = written(folder.path(), "[queue]\nbrokers = 'file:1'");
+    let queue = |args: &[&str], brokers: &str| {
+        let mut command = weir(&["check"]);
+        let output =
+            command.args(args).env("WEIR_CONFIG", &path).env("WEIR_BROKERS", brokers).output().unwrap();
+        stdout(&output).lines().find(|line| line.starts_with("queue: ")).unwrap().to_owned()
+    };
+    assert_eq!(queue(&["--brokers", "flag:1"], "env:1"), "queue: Kafka at flag:1");
+    assert_eq!(queue(&[], "env:1"), "queue: Kafka at env:1");
+    assert_eq!(queue(&[], ""), "queue: Kafka at file:1");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_one_sentence() {
+    for args in [["check", "--config", "/no/such.toml"], ["serve", "--config", "/no/such.toml"]] {
+        let output = weir(&args).output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        let told = stderr(&output);
+        assert!(told.starts_with("cannot read the configuration file /no/such.toml: "), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
+    }
+}
+
+#[test]
+fn wrong_usage_ends_with_2() {
+    for args in [["check", "--fly"], ["key", "extra"], ["--listen", "nowhere"]] {
+        assert_eq!(weir(&args).output().unwrap().status.code(), Some(2), "{args:?}");
+    }
+}
+
+#[test]
+fn check_prints_the_defaults_and_they_pass_its_own_check() {
+    let output = weir(&["check", "--defaults"]).output().unwrap();
+    assert!(output.status.success());
+    assert_eq!(stdout(&output), weir::config::DEFAULTS);
+}
+
+#[test]
+fn a_reader_that_closes_the_pipe_early_is_no_problem() {
+    let mut child =
+        weir(&["check", "--defaults"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
+fn the_version_is_that_of_the_crate() {
+    let output = weir(&["--version"]).output().unwrap();
+    assert_eq!(stdout(&output), format!("weir {}\n", env!("CARGO_PKG_VERSION")));
+}
