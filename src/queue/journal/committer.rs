@@ -1,0 +1,223 @@
+//! The one thread that writes: takes whatever waits, writes and syncs it as one group, then answers for
+//! every request of the group. It sleeps while there is nothing to do; there are no timers.
+
+use std::fs::File;
+use std::io;
+use std::sync::mpsc::Receiver;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::room::{Condition, Room};
+use super::store::Store;
+use crate::config::{QueueConfig, WhenFull};
+use crate::metrics::Metrics;
+use crate::queue::Completion;
+
+/// No more requests join a group of this many bytes.
+const GROUP_BYTES: u64 = 4 << 20;
+/// Free space is looked at after this many bytes.
+const SPACE_CHECK_BYTES: u64 = 4 << 20;
+
+/// What the threads of requests and the committer share.
+pub(super) struct Shared {
+    pub(super) room: Mutex<Room>,
+    pub(super) metrics: Arc<Metrics>,
+}
+
+impl Shared {
+    pub(super) fn room(&self) -> MutexGuard<'_, Room> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The records of one request on their way to the disk.
+pub(super) struct Batch {
+    /// Their frames, not yet numbered.
+    pub(super) frames: Vec<u8>,
+    /// How many they are.
+    pub(super) records: usize,
+    /// What was reserved for them.
+    pub(super) reserved: u64,
+    /// Who waits.
+    pub(super) completion: Arc<Completion>,
+}
+
+/// What the committer is asked to do.
+pub(super) enum Message {
+    /// Make these durable.
+    Write(Batch),
+    /// See whether room can be made.
+    Nudge,
+}
+
+/// The committer's own state.
+pub(super) struct Committer {
+    store: Store,
+    shared: Arc<Shared>,
+    journal_bytes: u64,
+    free_bytes: u64,
+    drop_oldest: bool,
+    unchecked_bytes: u64,
+    /// The last condition that the log knows of.
+    told: Condition,
+    /// Held for as long as this writes.
+    _lock: File,
+}
+
+impl Committer {
+    pub(super) fn new(store: Store, shared: Arc<Shared>, config: &QueueConfig, lock: File) -> Self {
+        let mut committer = Committer {
+            store,
+            shared,
+            journal_bytes: config.journal_bytes,
+            free_bytes: config.free_bytes,
+            drop_oldest: config.when_full == WhenFull::DropOldest,
+            unchecked_bytes: 0,
+            told: Condition::Fine,
+            _lock: lock,
+        };
+        committer.tend();
+        committer
+    }
+
+    /// Works until every sender is gone and everything sent is done.
+    pub(super) fn run(mut self, inbox: Receiver<Message>) {
+        let most = GROUP_BYTES.min(self.store.segment_bytes());
+        while let Ok(first) = inbox.recv() {
+            let (mut group, mut bytes, mut nudged) = (Vec::new(), 0, false);
+            let mut message = Ok(first);
+            while let Ok(given) = message {
+                match given {
+                    Message::Nudge => nudged = true,
+                    Message::Write(batch) => {
+                        bytes += batch.frames.len() as u64;
+                        group.push(batch);
+                    }
+                }
+                if bytes >= most {
+                    break;
+                }
+                message = inbox.try_recv();
+            }
+            if nudged {
+                self.tend();
+            }
+            if !group.is_empty() {
+                self.commit(&mut group);
+            }
+        }
+    }
+
+    fn commit(&mut self, group: &mut [Batch]) {
+        let mut frames = match group {
+            [one] => std::mem::take(&mut one.frames),
+            _ => group.iter().map(|batch| batch.frames.as_slice()).collect::<Vec<_>>().concat(),
+        };
+        let written = self.write(&mut frames);
+        {
+            let mut room = self.shared.room();
+            let stored = self.store.bytes();
+            group.iter().for_each(|batch| room.settle(batch.reserved, batch.records, stored));
+            room.broken = written.is_err();
+        }
+        let metrics = &self.shared.metrics;
+        metrics.journal_bytes.set(gauge(self.store.bytes()));
+        for batch in group.iter() {
+            metrics.queue_inflight_records.sub(gauge(batch.records as u64));
+            metrics.queue_inflight_bytes.sub(gauge(batch.reserved));
+            match written {
+                Ok(()) => batch.completion.durable(batch.records),
+                Err(_) => batch.completion.failed(),
+            }
+        }
+        match written {
+            // Only a write that went well ends the trouble; a new segment alone proves little.
+            Ok(()) if self.told == Condition::Broken => self.tell(Condition::Fine, None),
+            Ok(()) => {}
+            Err(error) => self.tell(Condition::Broken, Some(&error)),
+        }
+    }
+
+    fn write(&mut self, frames: &mut [u8]) -> io::Result<()> {
+        let bytes = frames.len() as u64;
+        if self.store.wants_roll(bytes) {
+            self.store.roll()?;
+            self.tend();
+        }
+        while self.drop_oldest && self.store.bytes() + bytes > self.journal_bytes {
+            if !self.store.drop_oldest()? {
+                break;
+            }
+        }
+        self.store.append(frames)?;
+        self.unchecked_bytes += bytes;
+        if self.unchecked_bytes >= SPACE_CHECK_BYTES {
+            self.unchecked_bytes = 0;
+            self.check_space();
+        }
+        Ok(())
+    }
+
+    /// Makes what room can be made, and looks whether records can be taken.
+    fn tend(&mut self) {
+        let before = self.shared.room().condition();
+        if let Err(error) = self.store.reclaim(matches!(before, Condition::Full | Condition::LowSpace)) {
+            tracing::warn!(%error, "segments that were read can't be removed");
+        }
+        self.check_space();
+        if before == Condition::Broken && self.store.wants_roll(0) {
+            // A try that costs no request its records: the next one may write again if this succeeds.
+            let works = self.store.roll().is_ok();
+            self.shared.room().broken = !works;
+        }
+        let stored = self.store.bytes();
+        let after = {
+            let mut room = self.shared.room();
+            room.resize(stored);
+            room.condition()
+        };
+        self.shared.metrics.journal_bytes.set(gauge(stored));
+        if self.told != Condition::Broken {
+            self.tell(after, None);
+        }
+    }
+
+    /// Compares the free space with the floor. Where the oldest records give way, they do here too, one
+    /// segment at a time: another's appetite for the disk must not cost the whole journal at once.
+    fn check_space(&mut self) {
+        let Ok(mut free) = self.store.free() else { return };
+        if free < self.free_bytes && self.drop_oldest && self.store.has_sealed() {
+            if let Err(error) = self.store.drop_oldest() {
+                tracing::warn!(%error, "the oldest segment can't be removed");
+            }
+            free = self.store.free().unwrap_or(free);
+        }
+        self.shared.room().low_space = free < self.free_bytes;
+    }
+
+    /// Tells the log, once a change.
+    fn tell(&mut self, now: Condition, error: Option<&io::Error>) {
+        if std::mem::replace(&mut self.told, now) == now {
+            return;
+        }
+        match now {
+            Condition::Fine => tracing::info!("the journal takes records again"),
+            Condition::Full => tracing::error!(
+                journal_bytes = self.journal_bytes,
+                "the journal is full and takes no records until its consumers have read on"
+            ),
+            Condition::LowSpace => tracing::error!(
+                free_bytes = self.free_bytes,
+                "the disk has less free space than queue.free_bytes: the journal takes no records"
+            ),
+            Condition::Broken => tracing::error!(
+                error = error.map(tracing::field::display),
+                "the journal can't be written: requests fail until it can"
+            ),
+        }
+    }
+}
+
+/// A size as a gauge has it.
+pub(super) fn gauge(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,146 @@
+//! Named consumers: how far each has read, in one small file a consumer under `consumers/`. What every
+//! consumer has passed can be removed. Deleting a consumer's file forgets it.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{JournalError, disk, frame};
+
+/// What a consumer's file holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct State {
+    /// The first sequence number that it has not read.
+    next: u64,
+    /// The topics it reads; none: all. Records of other topics are behind it, too.
+    topics: BTreeSet<String>,
+}
+
+/// A consumer's name, held by this process alone.
+#[derive(Debug)]
+pub struct Consumer {
+    dir: PathBuf,
+    name: String,
+    next: Option<u64>,
+    topics: BTreeSet<String>,
+    _lock: File,
+}
+
+impl Consumer {
+    /// Takes the name `name` on the journal in `journal` for readers of `topics` (none: all of them). A new
+    /// consumer exists from its first commit on.
+    ///
+    /// # Errors
+    /// When the name is not `[a-z0-9_-]{1,64}`, is in use, or is bound to other topics, when its file is
+    /// damaged, and on I/O errors.
+    pub fn open(journal: &Path, name: &str, topics: &BTreeSet<String>) -> Result<Self, JournalError> {
+        if !is_name(name) {
+            return Err(JournalError::ConsumerName(name.to_owned()));
+        }
+        let dir = dir(journal);
+        let io = |source| JournalError::Io { path: dir.join(name), source };
+        disk::make_dir(&dir).map_err(io)?;
+        let lock = disk::lock(&dir.join(format!("{name}.lock"))).map_err(io)?;
+        let lock = lock.ok_or_else(|| JournalError::ConsumerInUse(name.to_owned()))?;
+        let next = match std::fs::read(dir.join(name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(io(error)),
+            Ok(bytes) => {
+                let state = parse(&bytes).ok_or_else(|| JournalError::ConsumerDamaged(dir.join(name)))?;
+                if state.topics != *topics {
+                    return Err(JournalError::ConsumerTopics(name.to_owned(), describe(&state.topics)));
+                }
+                Some(state.next)
+            }
+        };
+        Ok(Consumer { dir, name: name.to_owned(), next, topics: topics.clone(), _lock: lock })
+    }
+
+    /// The first sequence number that it has not read; none for a new consumer.
+    pub fn next(&self) -> Option<u64> {
+        self.next
+    }
+
+    /// Makes durable that everything below `next` is read. Costs two syncs, and nothing when `next` has
+    /// not moved.
+    ///
+    /// # Errors
+    /// When the file can't be written; the old position then holds.
+    pub fn commit(&mut self, next: u64) -> Result<(), JournalError> {
+        if self.next == Some(next) {
+            return Ok(());
+        }
+        self.write(next).map_err(|source| JournalError::Io { path: self.dir.join(&self.name), source })?;
+        self.next = Some(next);
+        Ok(())
+    }
+
+    fn write(&self, next: u64) -> io::Result<()> {
+        let new = self.dir.join(format!("{}.new", self.name));
+        let mut file = disk::options().create(true).truncate(true).write(true).open(&new)?;
+        file.write_all(&serde_json::to_vec(&State { next, topics: self.topics.clone() })?)?;
+        file.sync_all()?;
+        std::fs::rename(&new, self.dir.join(&self.name))?;
+        disk::sync_dir(&self.dir)
+    }
+}
+
+/// How far the consumers of a journal have read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Positions {
+    /// The slowest consumer's position; none without consumers.
+    pub(super) lowest: Option<u64>,
+    /// The fastest consumer's.
+    pub(super) highest: u64,
+}
+
+/// How far the consumers have read. One whose file is damaged counts as having read nothing.
+pub(super) fn positions(journal: &Path) -> io::Result<Positions> {
+    let mut positions = Positions::default();
+    for entry in std::fs::read_dir(dir(journal))? {
+        let entry = entry?;
+        if !entry.file_name().to_str().is_some_and(is_name) {
+            continue;
+        }
+        let next = match std::fs::read(entry.path()) {
+            // Forgotten just now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            read => read.ok().and_then(|bytes| parse(&bytes)).map_or(0, |state| state.next),
+        };
+        positions.lowest = Some(positions.lowest.map_or(next, |lowest| lowest.min(next)));
+        positions.highest = positions.highest.max(next);
+    }
+    Ok(positions)
+}
+
+/// Makes every position durable that `positions` may have seen: a consumer's file is synced before it is
+/// renamed, so only the directory is left to do.
+pub(super) fn sync(journal: &Path) -> io::Result<()> {
+    disk::sync_dir(&dir(journal))
+}
+
+/// Where the consumers of a journal stand.
+pub(super) fn dir(journal: &Path) -> PathBuf {
+    journal.join("consumers")
+}
+
+fn parse(bytes: &[u8]) -> Option<State> {
+    serde_json::from_slice(bytes).ok().filter(|state: &State| state.next < frame::MAX_SEQ)
+}
+
+/// Locks and unfinished files have a dot in their names, so none of them can pass for a consumer.
+fn is_name(name: &str) -> bool {
+    let known = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-');
+    (1..=64).contains(&name.len()) && name.bytes().all(known)
+}
+
+fn describe(topics: &BTreeSet<String>) -> String {
+    if topics.is_empty() {
+        "every topic".to_owned()
+    } else {
+        topics.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+}

@@ -1,0 +1,197 @@
+//! One record as bytes on disk: a header of 16 bytes, then the body. Pure functions, no I/O.
+//!
+//! ```text
+//! len u32 | crc32c u32 | seq u64 | body: received_ms i64, key hash u32, topic, key, headers, value
+//! ```
+//! All little-endian; every length is a u32, the value is what is left of the body. The checksum covers
+//! the body and then the sequence number, so that the request's thread can do the long part of it before
+//! the number is known. Bodies stay below 16 MiB: the top byte of every length is a NUL, which no
+//! client's text can hold, so a search after damage can't be led into a frame that a client made up.
+
+use std::ops::Range;
+
+use crate::record::{RecordRef, Records};
+use crate::tenants::Topics;
+
+/// Bytes of a frame's header.
+pub(super) const HEADER: usize = 16;
+/// Largest body.
+pub(super) const MAX_BODY: usize = (16 << 20) - 1;
+/// Smallest body: all parts empty.
+const MIN_BODY: usize = 24;
+/// Smallest frame.
+pub(super) const MIN_FRAME: u64 = (HEADER + MIN_BODY) as u64;
+/// Sequence numbers stay below this, as they are read back as i64.
+pub(super) const MAX_SEQ: u64 = i64::MAX as u64;
+/// Stands for the length of a key that is not there, which is not the same as an empty one.
+const NO_KEY: u32 = u32::MAX;
+
+#[derive(Clone, Copy)]
+struct Header {
+    len: u32,
+    crc: u32,
+    seq: u64,
+}
+
+impl Header {
+    fn read(bytes: &[u8; HEADER]) -> Self {
+        let [a, b, c, d, e, f, g, h, seq @ ..] = *bytes;
+        Header {
+            len: u32::from_le_bytes([a, b, c, d]),
+            crc: u32::from_le_bytes([e, f, g, h]),
+            seq: u64::from_le_bytes(seq),
+        }
+    }
+
+    fn bytes(self) -> [u8; HEADER] {
+        let [a, b, c, d] = self.len.to_le_bytes();
+        let [e, f, g, h] = self.crc.to_le_bytes();
+        let [i, j, k, l, m, n, o, p] = self.seq.to_le_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p]
+    }
+}
+
+/// Bytes that `records` take as frames; none when one of them is too large for a frame.
+pub(super) fn size(records: &Records, topics: &Topics) -> Option<usize> {
+    records.iter().try_fold(0, |sum, record| {
+        let body = body_size(&record, topics);
+        (body <= MAX_BODY).then_some(sum + HEADER + body)
+    })
+}
+
+fn body_size(record: &RecordRef<'_>, topics: &Topics) -> usize {
+    let headers: usize = record.headers().map(|(name, value)| 8 + name.len() + value.len()).sum();
+    let key = record.key().map_or(0, <[u8]>::len);
+    MIN_BODY + topics.name(record.topic()).len() + key + headers + record.value().len()
+}
+
+/// The frames of `records` in one buffer of `size` bytes, complete but for the sequence numbers.
+pub(super) fn encode(records: &Records, topics: &Topics, size: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(size);
+    for record in records.iter() {
+        let start = out.len();
+        out.extend_from_slice(&[0; HEADER]);
+        put_body(&mut out, &record, topics, records.received_ms());
+        if let Some((head, body)) = out.get_mut(start..).and_then(|frame| frame.split_first_chunk_mut()) {
+            *head = Header { len: length(body.len()), crc: crc32c::crc32c(body), seq: 0 }.bytes();
+        }
+    }
+    out
+}
+
+fn put_body(out: &mut Vec<u8>, record: &RecordRef<'_>, topics: &Topics, received_ms: i64) {
+    out.extend_from_slice(&received_ms.to_le_bytes());
+    out.extend_from_slice(&record.key().map_or(0, crc32c::crc32c).to_le_bytes());
+    put(out, topics.name(record.topic()).as_bytes());
+    match record.key() {
+        Some(key) => put(out, key),
+        None => out.extend_from_slice(&NO_KEY.to_le_bytes()),
+    }
+    out.extend_from_slice(&length(record.headers().count()).to_le_bytes());
+    for (name, value) in record.headers() {
+        put(out, name.as_bytes());
+        put(out, value);
+    }
+    out.extend_from_slice(record.value());
+}
+
+fn put(out: &mut Vec<u8>, part: &[u8]) {
+    out.extend_from_slice(&length(part.len()).to_le_bytes());
+    out.extend_from_slice(part);
+}
+
+/// A length on disk. `size` has refused what does not fit.
+fn length(len: usize) -> u32 {
+    u32::try_from(len).unwrap_or(u32::MAX)
+}
+
+/// Numbers the frames that `encode` made, from `next` on; gives the number after the last.
+pub(super) fn number(mut frames: &mut [u8], mut next: u64) -> u64 {
+    while let Some((head, rest)) = frames.split_first_chunk_mut() {
+        let Header { len, crc, .. } = Header::read(head);
+        let crc = crc32c::crc32c_append(crc, &next.to_le_bytes());
+        *head = Header { len, crc, seq: next }.bytes();
+        next += 1;
+        let Some((_, after)) = rest.split_at_mut_checked(len as usize) else { break };
+        frames = after;
+    }
+    next
+}
+
+/// What stands at a place of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// A whole, intact frame.
+    Frame {
+        /// Its sequence number.
+        seq: u64,
+        /// The length of its body; the frame is `HEADER` longer.
+        len: usize,
+    },
+    /// Perhaps the beginning of a frame: more bytes would tell.
+    Short,
+    /// No frame that belongs here.
+    Bad,
+}
+
+/// Looks for a frame with a number in `seqs` at the start of `bytes`.
+pub(super) fn look(bytes: &[u8], seqs: &Range<u64>) -> Look {
+    let Some((head, rest)) = bytes.split_first_chunk() else { return Look::Short };
+    let Header { len, crc, seq } = Header::read(head);
+    let len = len as usize;
+    if !(MIN_BODY..=MAX_BODY).contains(&len) || !seqs.contains(&seq) || seq >= MAX_SEQ {
+        return Look::Bad;
+    }
+    let Some(body) = rest.get(..len) else { return Look::Short };
+    if crc32c::crc32c_append(crc32c::crc32c(body), &seq.to_le_bytes()) != crc {
+        return Look::Bad;
+    }
+    Look::Frame { seq, len }
+}
+
+/// The parts of a body.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Body<'a> {
+    /// Time of receipt: milliseconds since the Unix epoch.
+    pub(super) received_ms: i64,
+    /// CRC32C of the key; 0 without one.
+    pub(super) key_hash: u32,
+    /// Full topic name.
+    pub(super) topic: &'a [u8],
+    /// Key, if there is one.
+    pub(super) key: Option<&'a [u8]>,
+    /// Headers in order.
+    pub(super) headers: Vec<(&'a [u8], &'a [u8])>,
+    /// Value.
+    pub(super) value: &'a [u8],
+}
+
+/// Takes a body apart; none when its lengths do not add up.
+pub(super) fn decode(body: &[u8]) -> Option<Body<'_>> {
+    let (received, rest) = body.split_first_chunk()?;
+    let mut rest = rest;
+    let key_hash = take_u32(&mut rest)?;
+    let topic = take(&mut rest)?;
+    let key = if rest.starts_with(&NO_KEY.to_le_bytes()) {
+        take_u32(&mut rest)?;
+        None
+    } else {
+        Some(take(&mut rest)?)
+    };
+    let count = take_u32(&mut rest)?;
+    let headers = (0..count).map(|_| Some((take(&mut rest)?, take(&mut rest)?))).collect::<Option<_>>()?;
+    Some(Body { received_ms: i64::from_le_bytes(*received), key_hash, topic, key, headers, value: rest })
+}
+
+fn take_u32(rest: &mut &[u8]) -> Option<u32> {
+    let (head, tail) = rest.split_first_chunk()?;
+    *rest = tail;
+    Some(u32::from_le_bytes(*head))
+}
+
+fn take<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let len = take_u32(rest)? as usize;
+    let (head, tail) = rest.split_at_checked(len)?;
+    *rest = tail;
+    Some(head)
+}

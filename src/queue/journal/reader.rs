@@ -1,0 +1,210 @@
+//! Reads a journal from outside, while it is written or not: follows the segments in order, waits at the
+//! growing end, passes over damage and says so, and copes with segments that are removed under it.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::segment::{self, Cursor, Step};
+use super::{JournalError, frame};
+use crate::queue::reader::{From, Next, ReadError, ReadRecord, Reader};
+
+/// How often the end is looked at for more.
+const POLL: Duration = Duration::from_millis(100);
+
+/// Where a [`JournalReader`] begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// At one end of the journal.
+    From(From),
+    /// At a sequence number, or at the oldest record if that one is gone.
+    At(u64),
+}
+
+/// A place in a journal that moves forward.
+#[derive(Debug)]
+pub struct JournalReader {
+    dir: PathBuf,
+    topics: BTreeSet<String>,
+    position: u64,
+    cursor: Option<Cursor>,
+    /// First number of the segment after the cursor's; `u64::MAX` while there is none.
+    limit: u64,
+    /// Last segment and its length when the reader was opened, where reading ends there.
+    end: Option<(u64, u64)>,
+}
+
+impl JournalReader {
+    /// Opens the journal in the directory `dir` to read the records of `topics` (none: of all).
+    ///
+    /// # Errors
+    /// When there is no journal, or it can't be read.
+    pub fn open(
+        dir: &Path,
+        begin: Begin,
+        until_end: bool,
+        topics: BTreeSet<String>,
+    ) -> Result<Self, JournalError> {
+        let io = |source| JournalError::Io { path: dir.to_owned(), source };
+        if !dir.is_dir() {
+            return Err(JournalError::Missing(dir.to_owned()));
+        }
+        let end = end(dir).map_err(io)?;
+        let position = match begin {
+            Begin::At(next) => next,
+            Begin::From(From::Start) => 0,
+            Begin::From(From::End) => end.0,
+        };
+        let mut reader = JournalReader {
+            dir: dir.to_owned(),
+            topics,
+            position,
+            cursor: None,
+            limit: u64::MAX,
+            end: until_end.then_some(end),
+        };
+        if begin == Begin::From(From::End) {
+            reader.pass(end).map_err(io)?;
+        }
+        Ok(reader)
+    }
+
+    /// The first sequence number not yet read: what a consumer commits.
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Passes over everything before `end`.
+    fn pass(&mut self, end: (u64, u64)) -> io::Result<()> {
+        if self.go_to_segment(0)?
+            && let Some(cursor) = &mut self.cursor
+        {
+            while (cursor.base, cursor.at) < end {
+                if let Step::End { .. } = cursor.step(self.limit)? {
+                    break;
+                }
+            }
+            self.position = cursor.next;
+        }
+        Ok(())
+    }
+
+    /// The next record if there is one now.
+    fn step(&mut self) -> io::Result<Next> {
+        loop {
+            let Some(cursor) = &mut self.cursor else {
+                if !self.go_to_segment(0)? {
+                    return Ok(self.nothing());
+                }
+                continue;
+            };
+            if self.end.is_some_and(|end| (cursor.base, cursor.at) >= end) {
+                return Ok(Next::End);
+            }
+            match cursor.step(self.limit)? {
+                Step::Frame(seq) => {
+                    if let Some(record) = self.take(seq) {
+                        return Ok(Next::Record(record));
+                    }
+                }
+                Step::Damage { at, bytes } => report(cursor.base, at, bytes),
+                Step::End { .. } if self.limit == u64::MAX => {
+                    let base = cursor.base;
+                    match segment::list(&self.dir)?.into_iter().find(|later| *later > base) {
+                        // One more look: this segment is whole only from here on.
+                        Some(later) => self.limit = later,
+                        None => return Ok(self.nothing()),
+                    }
+                }
+                Step::End { left } => {
+                    if left > 0 {
+                        report(cursor.base, cursor.at, left);
+                    }
+                    let limit = self.limit;
+                    if !self.go_to_segment(limit)? {
+                        return Ok(self.nothing());
+                    }
+                }
+            }
+        }
+    }
+
+    fn nothing(&self) -> Next {
+        if self.end.is_some() { Next::End } else { Next::Idle }
+    }
+
+    /// The record under the cursor, unless it is behind the position or of another topic.
+    fn take(&mut self, seq: u64) -> Option<ReadRecord> {
+        let cursor = self.cursor.as_ref()?;
+        if seq < self.position {
+            return None;
+        }
+        self.position = seq + 1;
+        let Some(body) = frame::decode(cursor.body()) else {
+            report(cursor.base, cursor.at, cursor.body().len() as u64);
+            return None;
+        };
+        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+        let topic = text(body.topic);
+        (self.topics.is_empty() || self.topics.contains(&topic)).then(|| ReadRecord {
+            topic,
+            partition: 0,
+            offset: i64::try_from(seq).unwrap_or(i64::MAX),
+            timestamp_ms: body.received_ms,
+            key: body.key.map(<[u8]>::to_vec),
+            headers: body.headers.iter().map(|(name, value)| (text(name), value.to_vec())).collect(),
+            value: body.value.to_vec(),
+        })
+    }
+
+    /// Goes to the segment that holds the position, of those from `least` on, or to the oldest of them.
+    /// False when there is none, yet.
+    fn go_to_segment(&mut self, least: u64) -> io::Result<bool> {
+        loop {
+            let mut bases = segment::list(&self.dir)?;
+            bases.retain(|base| *base >= least);
+            let wanted = self.position.max(least);
+            let index = bases.partition_point(|base| *base <= wanted).saturating_sub(1);
+            let Some(&base) = bases.get(index) else { return Ok(false) };
+            match Cursor::open(&self.dir, base) {
+                Ok(cursor) => {
+                    self.cursor = Some(cursor);
+                    self.limit = bases.get(index + 1).copied().unwrap_or(u64::MAX);
+                    // Numbers between two segments belong to nobody: they are read, too.
+                    self.position = self.position.max(base);
+                    return Ok(true);
+                }
+                // Removed just now: the list tells what is left.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Reader for JournalReader {
+    fn next(&mut self, wait: Duration) -> Result<Next, ReadError> {
+        let until = Instant::now() + wait;
+        loop {
+            let next = self.step().map_err(|error| {
+                ReadError(format!("the journal in {} can't be read: {error}", self.dir.display()))
+            })?;
+            let left = until.saturating_duration_since(Instant::now());
+            if next != Next::Idle || left.is_zero() {
+                return Ok(next);
+            }
+            std::thread::sleep(POLL.min(left));
+        }
+    }
+}
+
+/// The last segment and its length; zeros when there is none.
+fn end(dir: &Path) -> io::Result<(u64, u64)> {
+    let Some(base) = segment::list(dir)?.pop() else { return Ok((0, 0)) };
+    Ok((base, std::fs::metadata(segment::path(dir, base))?.len()))
+}
+
+fn report(segment: u64, at: u64, bytes: u64) {
+    tracing::warn!(segment, at, bytes, "damage in the journal is passed over");
+}

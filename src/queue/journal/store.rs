@@ -1,0 +1,230 @@
+//! The segments as their one writer has them: appending, beginning new ones, removing old ones.
+//!
+//! After a failed write or sync the state of the file in memory and on disk is unknown, so the segment is
+//! cut back, left, and never written or trusted again; the next group goes to a new one. Sequence numbers
+//! only grow, with gaps where a group failed.
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use prometheus::Histogram;
+
+use super::disk::{self, Disk};
+use super::recovery::{Recovered, Sealed};
+use super::segment::{self, Cursor, Step};
+use super::{consumers, frame};
+
+/// Largest segment.
+const SEGMENT_BYTES: u64 = 64 << 20;
+
+/// All segments of a journal.
+pub(super) struct Store {
+    dir: PathBuf,
+    disk: Box<dyn Disk>,
+    segment_bytes: u64,
+    sync_seconds: Histogram,
+    next: u64,
+    active: Option<Active>,
+    sealed: VecDeque<Sealed>,
+}
+
+/// The segment that is being written. Everything in it is durable.
+struct Active {
+    base: u64,
+    /// The number after its last record.
+    end: u64,
+    len: u64,
+    file: File,
+}
+
+impl Active {
+    fn is_empty(&self) -> bool {
+        self.len <= segment::HEADER
+    }
+}
+
+impl Store {
+    pub(super) fn new(
+        dir: &Path,
+        disk: Box<dyn Disk>,
+        journal_bytes: u64,
+        sync_seconds: Histogram,
+        found: Recovered,
+    ) -> Self {
+        Store {
+            dir: dir.to_owned(),
+            disk,
+            segment_bytes: SEGMENT_BYTES.min(journal_bytes / 4),
+            sync_seconds,
+            next: found.next,
+            active: None,
+            sealed: found.sealed.into(),
+        }
+    }
+
+    /// Bytes of all segments.
+    pub(super) fn bytes(&self) -> u64 {
+        self.sealed.iter().map(|sealed| sealed.len).sum::<u64>()
+            + self.active.as_ref().map_or(0, |active| active.len)
+    }
+
+    /// Whether there is more than the segment being written.
+    pub(super) fn has_sealed(&self) -> bool {
+        !self.sealed.is_empty()
+    }
+
+    /// Size at which a segment is full.
+    pub(super) fn segment_bytes(&self) -> u64 {
+        self.segment_bytes
+    }
+
+    /// Bytes free on the journal's file system.
+    pub(super) fn free(&mut self) -> io::Result<u64> {
+        self.disk.free(&self.dir)
+    }
+
+    /// Whether `bytes` more belong into a new segment. A group larger than a segment gets one for itself.
+    pub(super) fn wants_roll(&self, bytes: u64) -> bool {
+        self.active
+            .as_ref()
+            .is_none_or(|active| !active.is_empty() && active.len + bytes > self.segment_bytes)
+    }
+
+    /// Begins a new segment. It is durable, with its name, before a record is.
+    pub(super) fn roll(&mut self) -> io::Result<()> {
+        if let Some(Active { base, end, len, .. }) = self.active.take() {
+            self.sealed.push_back(Sealed { base, end, len });
+        }
+        let base = self.next;
+        match self.create(base) {
+            Ok(file) => {
+                self.active = Some(Active { base, end: base, len: segment::HEADER, file });
+                Ok(())
+            }
+            Err(error) => {
+                // Whatever was made of it is in the way of this name.
+                self.discard(base);
+                self.next += 1;
+                Err(error)
+            }
+        }
+    }
+
+    fn create(&mut self, base: u64) -> io::Result<File> {
+        let file = disk::options().append(true).create_new(true).open(segment::path(&self.dir, base))?;
+        self.disk.write(&file, segment::MAGIC)?;
+        self.disk.sync(&file)?;
+        disk::sync_dir(&self.dir)?;
+        Ok(file)
+    }
+
+    /// Numbers `frames`, writes them and waits until they are durable.
+    pub(super) fn append(&mut self, frames: &mut [u8]) -> io::Result<()> {
+        let Some(mut active) = self.active.take() else {
+            return Err(io::Error::other("no segment is open"));
+        };
+        self.next = frame::number(frames, self.next);
+        let written = self.disk.write(&active.file, frames).and_then(|()| {
+            let _timer = self.sync_seconds.start_timer();
+            self.disk.sync(&active.file)
+        });
+        match written {
+            Ok(()) => {
+                active.len += frames.len() as u64;
+                active.end = self.next;
+                self.active = Some(active);
+                Ok(())
+            }
+            Err(error) => {
+                self.leave(active);
+                Err(error)
+            }
+        }
+    }
+
+    /// Gives up a segment whose last write failed.
+    fn leave(&mut self, active: Active) {
+        if active.is_empty() {
+            self.discard(active.base);
+            return;
+        }
+        if let Err(error) = active.file.set_len(active.len) {
+            // Readers may then see records whose request failed: its client sends them again, as ever.
+            tracing::warn!(%error, segment = active.base, "a failed write can't be taken back");
+        }
+        let len = active.file.metadata().map_or(active.len, |metadata| metadata.len());
+        self.sealed.push_back(Sealed { base: active.base, end: self.next, len });
+    }
+
+    fn discard(&self, base: u64) {
+        let path = segment::path(&self.dir, base);
+        if let Err(error) = std::fs::remove_file(&path)
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            tracing::warn!(%error, path = %path.display(), "an empty segment can't be removed");
+        }
+    }
+
+    /// Removes every segment that all named consumers have passed; with `all` even the one being written,
+    /// after a new one has begun. Without consumers nothing goes.
+    pub(super) fn reclaim(&mut self, all: bool) -> io::Result<()> {
+        let Some(lowest) = consumers::positions(&self.dir)?.lowest else { return Ok(()) };
+        if all && self.active.as_ref().is_some_and(|active| !active.is_empty() && active.end <= lowest) {
+            self.roll()?;
+        }
+        let passed = |sealed: &Sealed| sealed.end <= lowest;
+        if self.sealed.front().is_some_and(passed) {
+            // A position that a loss of power could take back must not have cost anyone a segment.
+            consumers::sync(&self.dir)?;
+        }
+        while self.sealed.front().is_some_and(passed) {
+            self.remove_oldest()?;
+        }
+        Ok(())
+    }
+
+    /// Removes the oldest segment, read or not, and says what that cost. False when there is none but an
+    /// empty one.
+    pub(super) fn drop_oldest(&mut self) -> io::Result<bool> {
+        if self.sealed.is_empty() && self.active.as_ref().is_some_and(|active| !active.is_empty()) {
+            self.roll()?;
+        }
+        let Some(&Sealed { base, end, len }) = self.sealed.front() else { return Ok(false) };
+        let passed = consumers::positions(&self.dir)?.lowest.unwrap_or(0);
+        // A count is worth less than the room: one that can't be had is told as such.
+        let unread = self.count(base, end, passed).map_or_else(|_| "unknown".to_owned(), |n| n.to_string());
+        self.remove_oldest()?;
+        tracing::warn!(
+            records = %unread,
+            bytes = len,
+            first = base,
+            end,
+            "the journal is full: its oldest records are dropped, unread"
+        );
+        Ok(true)
+    }
+
+    /// Records of a segment whose number is `from` or above.
+    fn count(&self, base: u64, end: u64, from: u64) -> io::Result<u64> {
+        let mut cursor = Cursor::open(&self.dir, base)?;
+        let mut records = 0;
+        loop {
+            match cursor.step(end)? {
+                Step::Frame(seq) => records += u64::from(seq >= from),
+                Step::Damage { .. } => {}
+                Step::End { .. } => return Ok(records),
+            }
+        }
+    }
+
+    fn remove_oldest(&mut self) -> io::Result<()> {
+        if let Some(oldest) = self.sealed.front() {
+            std::fs::remove_file(segment::path(&self.dir, oldest.base))
+                .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
+            self.sealed.pop_front();
+        }
+        Ok(())
+    }
+}
