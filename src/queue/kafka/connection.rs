@@ -1,0 +1,87 @@
+//! Reaching a cluster for a look: the answer, or one sentence that says why there is none.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::Metadata;
+use rdkafka::producer::{DeliveryResult, ProducerContext};
+
+/// One try, after which errors are looked at.
+const TRY: Duration = Duration::from_millis(2_500);
+
+/// librdkafka's own lines. Debug only: while a broker is away it repeats itself with every attempt, and
+/// what an operator must know Weir says once in its own words.
+pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
+    tracing::debug!(target: "librdkafka", ?level, facility, "{message}");
+}
+
+/// Keeps the latest error that tells something about the connection.
+#[derive(Debug, Default)]
+pub(super) struct Listener(Mutex<Option<(RDKafkaErrorCode, String)>>);
+
+impl ClientContext for Listener {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // "All brokers are down" hides the reason that came before it.
+        if let Some(code) =
+            error.rdkafka_error_code().filter(|code| *code != RDKafkaErrorCode::AllBrokersDown)
+        {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
+        }
+    }
+}
+
+impl ConsumerContext for Listener {}
+
+impl ProducerContext for Listener {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
+}
+
+/// What the cluster has: all topics, or `topic` alone. `serve` lets the client hand its errors to the listener.
+///
+/// # Errors
+/// One sentence, after `deadline` or as soon as the brokers refuse the login.
+pub(super) fn metadata(
+    client: &Client<Listener>,
+    serve: impl Fn(),
+    brokers: &str,
+    topic: Option<&str>,
+    deadline: Instant,
+) -> Result<Metadata, String> {
+    let begun = Instant::now();
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let failure = match client.fetch_metadata(topic, left.clamp(Duration::from_millis(100), TRY)) {
+            Ok(metadata) => return Ok(metadata),
+            Err(failure) => failure,
+        };
+        serve();
+        let heard = client.context().0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match heard {
+            Some((RDKafkaErrorCode::Authentication, reason)) => {
+                return Err(format!(
+                    "Kafka refused the login ({reason}); check sasl.mechanism, sasl.username and sasl.password \
+                     in [queue.kafka]"
+                ));
+            }
+            heard if Instant::now() >= deadline => {
+                let reason = heard.map_or_else(|| failure.to_string(), |(_, reason)| reason);
+                return Err(format!(
+                    "no broker of \"{brokers}\" answered within {} s ({reason}); check the addresses, that Kafka \
+                     runs, and security.protocol in [queue.kafka]",
+                    begun.elapsed().as_secs()
+                ));
+            }
+            _ => {}
+        }
+    }
+}

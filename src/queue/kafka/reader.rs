@@ -1,0 +1,176 @@
+//! Reading Weir's topics back from Kafka, without a consumer group and without commits: whoever looks
+//! leaves no trace and disturbs no loader.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Headers};
+use rdkafka::metadata::Metadata;
+use rdkafka::{Message, Offset, TopicPartitionList};
+
+use super::connection::{self, Listener};
+use super::settings;
+use crate::queue::reader::{From, Next, ReadError, ReadRecord, Reader};
+
+/// How long Kafka may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Offset behind the last record, by topic and partition; partitions that are read to there are gone.
+type Ends = HashMap<(String, i32), i64>;
+
+/// Reads all partitions of some topics. Order holds within a partition.
+pub struct KafkaReader {
+    consumer: BaseConsumer<Listener>,
+    ends: Option<Ends>,
+}
+
+impl KafkaReader {
+    /// Opens `topics` on `brokers` (a bootstrap list), with `[queue.kafka]` in `raw`. With `until_end` the
+    /// reader ends where the topics end now.
+    ///
+    /// # Errors
+    /// One sentence: no broker answers, the login is refused, or a topic does not exist.
+    pub fn open(
+        brokers: &str,
+        raw: &BTreeMap<String, String>,
+        topics: &[String],
+        from: From,
+        until_end: bool,
+    ) -> Result<Self, ReadError> {
+        let (consumer, metadata) = connect(brokers, raw)?;
+        let mut places = TopicPartitionList::new();
+        let mut ends = Ends::new();
+        for topic in topics {
+            for partition in partitions(&metadata, topic)? {
+                let (first, end) =
+                    consumer.fetch_watermarks(topic, partition, PATIENCE).map_err(|error| {
+                        ReadError(format!(
+                            "the end of topic {topic} is not known ({error}); look at the brokers' log"
+                        ))
+                    })?;
+                let begin = if from == From::Start { first } else { end };
+                places.add_partition_offset(topic, partition, Offset::Offset(begin)).map_err(unusable)?;
+                if begin < end {
+                    ends.insert((topic.clone(), partition), end);
+                }
+            }
+        }
+        consumer.assign(&places).map_err(unusable)?;
+        Ok(KafkaReader { consumer, ends: until_end.then_some(ends) })
+    }
+}
+
+impl Reader for KafkaReader {
+    fn next(&mut self, wait: Duration) -> Result<Next, ReadError> {
+        let deadline = Instant::now() + wait;
+        loop {
+            if self.ends.as_ref().is_some_and(Ends::is_empty) {
+                return Ok(Next::End);
+            }
+            match self.consumer.poll(deadline.saturating_duration_since(Instant::now())) {
+                None => return Ok(Next::Idle),
+                Some(Ok(message)) => {
+                    let record = record(&message);
+                    if self.ends.as_mut().is_none_or(|ends| take_until_end(ends, &record)) {
+                        return Ok(Next::Record(record));
+                    }
+                }
+                Some(Err(error)) => hopeless(&error)?,
+            }
+        }
+    }
+}
+
+/// Names of all topics on `brokers`, less Kafka's own, in order.
+///
+/// # Errors
+/// One sentence: no broker answers or the login is refused.
+pub fn list_topics(brokers: &str, raw: &BTreeMap<String, String>) -> Result<Vec<String>, ReadError> {
+    let (_, metadata) = connect(brokers, raw)?;
+    let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
+    let mut names: Vec<String> = names.filter(|name| !name.starts_with("__")).collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
+fn connect(
+    brokers: &str,
+    raw: &BTreeMap<String, String>,
+) -> Result<(BaseConsumer<Listener>, Metadata), ReadError> {
+    let mut client = settings::observer(brokers, raw);
+    client
+        // librdkafka assigns partitions only to clients that name a group; it is never joined.
+        .set("group.id", "weir-reader")
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        // Where retention has removed the place to read on from.
+        .set("auto.offset.reset", "earliest")
+        .set("queued.max.messages.kbytes", "16384");
+    let consumer: BaseConsumer<Listener> =
+        client.create_with_context(Listener::default()).map_err(unusable)?;
+    // What an error says comes through the listener; there are no records before anything is assigned.
+    let serve = || drop(consumer.poll(Duration::ZERO));
+    let deadline = Instant::now() + PATIENCE;
+    let metadata =
+        connection::metadata(consumer.client(), serve, brokers, None, deadline).map_err(ReadError)?;
+    Ok((consumer, metadata))
+}
+
+fn partitions(metadata: &Metadata, topic: &str) -> Result<Vec<i32>, ReadError> {
+    let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
+    found
+        .map(|topic| topic.partitions().iter().map(|partition| partition.id()).collect())
+        .ok_or_else(|| ReadError(format!("there is no topic {topic} on Kafka; check its name")))
+}
+
+/// Whether `record` lies before the end that was asked for; closes its partition when it is the last there.
+fn take_until_end(ends: &mut Ends, record: &ReadRecord) -> bool {
+    let place = (record.topic.clone(), record.partition);
+    let Some(end) = ends.get(&place).copied() else { return false };
+    if record.offset + 1 >= end {
+        ends.remove(&place);
+    }
+    record.offset < end
+}
+
+fn record(message: &BorrowedMessage<'_>) -> ReadRecord {
+    let headers = message.headers().map(|headers| {
+        headers
+            .iter()
+            .map(|header| (header.key.to_owned(), header.value.unwrap_or_default().to_vec()))
+            .collect()
+    });
+    ReadRecord {
+        topic: message.topic().to_owned(),
+        partition: message.partition(),
+        offset: message.offset(),
+        timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+        key: message.key().map(<[u8]>::to_vec),
+        headers: headers.unwrap_or_default(),
+        value: message.payload().unwrap_or_default().to_vec(),
+    }
+}
+
+/// Errors that waiting won't mend; the consumer gets over all others by itself.
+fn hopeless(error: &KafkaError) -> Result<(), ReadError> {
+    use RDKafkaErrorCode as Code;
+    match error.rdkafka_error_code() {
+        Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition) => {
+            Err(ReadError("a topic that was being read is gone".to_owned()))
+        }
+        Some(Code::TopicAuthorizationFailed) => {
+            Err(ReadError("Kafka refuses to show a topic; allow Weir to read it".to_owned()))
+        }
+        Some(Code::Authentication | Code::SaslAuthenticationFailed) => {
+            Err(ReadError("Kafka refused the login; check the sasl.* settings in [queue.kafka]".to_owned()))
+        }
+        Some(Code::Fatal) => Err(ReadError(format!("the Kafka client can't go on: {error}"))),
+        _ => Ok(()),
+    }
+}
+
+fn unusable(error: KafkaError) -> ReadError {
+    ReadError(format!("the Kafka client can't be set up ({error}); check [queue.kafka]"))
+}

@@ -1,0 +1,91 @@
+//! librdkafka's statistics as metrics: its buffers, and each broker's connection and round trip.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use rdkafka::Statistics;
+use rdkafka::statistics::Broker;
+
+use crate::metrics::Metrics;
+
+/// The brokers that stand in the metrics, so that those that left the cluster can be taken out.
+#[derive(Debug, Default)]
+pub(super) struct Brokers(Mutex<BTreeSet<String>>);
+
+impl Brokers {
+    /// Publishes one report and tells whether any broker is connected.
+    pub(super) fn publish(&self, statistics: &Statistics, metrics: &Metrics) -> bool {
+        metrics.kafka_queue_messages.set(signed(statistics.msg_cnt));
+        metrics.kafka_queue_bytes.set(signed(statistics.msg_size));
+        let mut seen = BTreeSet::new();
+        for broker in statistics.brokers.values().filter(|broker| is_member(broker)) {
+            let up = if is_up(broker) { 1.0 } else { 0.0 };
+            metrics.kafka_broker_up.with_label_values(&[&broker.name]).set(up);
+            let micros = broker.rtt.as_ref().map_or(0, |window| window.avg);
+            let seconds = std::time::Duration::from_micros(u64::try_from(micros).unwrap_or(0)).as_secs_f64();
+            metrics.kafka_broker_rtt.with_label_values(&[&broker.name]).set(seconds);
+            seen.insert(broker.name.clone());
+        }
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in known.difference(&seen) {
+            // Both were set together; one that isn't there needs no removal.
+            metrics.kafka_broker_up.remove_label_values(&[gone]).unwrap_or_default();
+            metrics.kafka_broker_rtt.remove_label_values(&[gone]).unwrap_or_default();
+        }
+        *known = seen;
+        statistics.brokers.values().any(is_up)
+    }
+}
+
+/// A broker of the cluster: not a bootstrap address, not a coordinator's second entry.
+fn is_member(broker: &Broker) -> bool {
+    broker.nodeid >= 0 && broker.source != "logical"
+}
+
+fn is_up(broker: &Broker) -> bool {
+    broker.state == "UP"
+}
+
+fn signed(amount: u64) -> i64 {
+    i64::try_from(amount).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rdkafka::statistics::Window;
+
+    fn broker(name: &str, nodeid: i32, state: &str) -> (String, Broker) {
+        let rtt = Some(Window { avg: 1_500, ..Window::default() });
+        let broker =
+            Broker { name: name.to_owned(), nodeid, state: state.to_owned(), rtt, ..Broker::default() };
+        (name.to_owned(), broker)
+    }
+
+    fn report(brokers: Vec<(String, Broker)>) -> Statistics {
+        Statistics {
+            msg_cnt: 3,
+            msg_size: 90,
+            brokers: brokers.into_iter().collect(),
+            ..Statistics::default()
+        }
+    }
+
+    #[test]
+    fn brokers_appear_with_their_names_and_vanish_when_they_leave() {
+        let (brokers, metrics) = (Brokers::default(), Metrics::new(&[]).unwrap());
+        let bootstrap = broker("kafka:9092/bootstrap", -1, "UP");
+        assert!(brokers.publish(&report(vec![broker("k1:9092/1", 1, "UP"), bootstrap]), &metrics));
+        let text = String::from_utf8(metrics.render()).unwrap();
+        assert!(text.contains("weir_kafka_broker_up{broker=\"k1:9092/1\"} 1\n"), "{text}");
+        assert!(text.contains("weir_kafka_broker_rtt_seconds{broker=\"k1:9092/1\"} 0.0015\n"), "{text}");
+        assert!(
+            text.contains("weir_kafka_queue_messages 3\n") && text.contains("weir_kafka_queue_bytes 90\n")
+        );
+        assert!(!text.contains("bootstrap"));
+
+        assert!(!brokers.publish(&report(vec![broker("k2:9092/2", 2, "CONNECT")]), &metrics));
+        let text = String::from_utf8(metrics.render()).unwrap();
+        assert!(text.contains("weir_kafka_broker_up{broker=\"k2:9092/2\"} 0\n") && !text.contains("k1:9092"));
+    }
+}

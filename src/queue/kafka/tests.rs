@@ -1,0 +1,205 @@
+//! The queue against librdkafka's mock cluster: one fault at a time. What Kafka itself does is proved by
+//! `tests/queue_on_kafka.rs`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::DefaultProducerContext;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+
+use super::{KafkaQueue, settings};
+use crate::config::{QueueConfig, WhenFull};
+use crate::metrics::Metrics;
+use crate::queue::completion::NotDurable;
+use crate::queue::{Queue, Receipt, Refused};
+use crate::record::{Kind, Records};
+use crate::tenants::{TopicId, Topics};
+
+const TOPIC: &str = "weir.people";
+
+/// `[queue]` with these brokers and raw settings.
+pub(super) fn queue_config(brokers: &str, raw: &[(&str, &str)]) -> QueueConfig {
+    let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+    QueueConfig {
+        brokers: Some(brokers.to_owned()),
+        create_topics: false,
+        journal_bytes: 0,
+        free_bytes: 0,
+        when_full: WhenFull::Refuse,
+        kafka: raw.iter().map(own).collect::<BTreeMap<_, _>>(),
+    }
+}
+
+type Mock = MockCluster<'static, DefaultProducerContext>;
+
+fn mock() -> Mock {
+    let mock = MockCluster::new(1).unwrap();
+    mock.create_topic(TOPIC, 3, 1).unwrap();
+    mock
+}
+
+fn queue(mock: &Mock, raw: &[(&str, &str)]) -> (KafkaQueue, Arc<Metrics>) {
+    let mut topics = Topics::default();
+    topics.intern(TOPIC);
+    let metrics = Arc::new(Metrics::new(&[]).unwrap());
+    let client = settings::producer(&queue_config(&mock.bootstrap_servers(), raw), None);
+    (KafkaQueue::start(client, Arc::new(topics), Arc::clone(&metrics)).unwrap(), metrics)
+}
+
+fn records(count: usize, value_bytes: usize) -> Records {
+    let mut records = Records::new(1_700_000_000_000);
+    for number in 0..count {
+        let mut draft = records.draft(Kind::Person, TopicId::new(0));
+        draft.key(&[b"acme", number.to_string().as_bytes()]);
+        draft.value(|out| out.resize(out.len() + value_bytes, b'1'));
+    }
+    records
+}
+
+fn settled(receipt: Receipt) -> Result<(), NotDurable> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let limited = async { tokio::time::timeout(Duration::from_secs(30), receipt).await };
+    runtime.block_on(limited).expect("the receipt settles")
+}
+
+fn becomes_true(condition: impl Fn() -> bool, what: &str) {
+    let limit = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < limit, "{what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn nothing_in_flight(metrics: &Metrics) -> bool {
+    metrics.queue_inflight_records.get() == 0 && metrics.queue_inflight_bytes.get() == 0
+}
+
+fn errors(metrics: &Metrics, class: &str) -> u64 {
+    metrics.kafka_errors.with_label_values(&[class]).get()
+}
+
+#[test]
+fn a_request_is_durable_once_all_its_records_are_and_then_holds_no_room() {
+    let mock = mock();
+    let (queue, metrics) = queue(&mock, &[]);
+    assert_eq!(settled(queue.enqueue(records(50, 100)).unwrap()), Ok(()));
+    becomes_true(|| nothing_in_flight(&metrics), "the room is given back");
+    assert_eq!(queue.close(Instant::now()), 0);
+}
+
+#[test]
+fn a_request_without_a_record_is_durable() {
+    let (queue, _) = queue(&mock(), &[]);
+    assert_eq!(settled(queue.enqueue(Records::new(0)).unwrap()), Ok(()));
+}
+
+#[test]
+fn without_a_broker_the_receipt_fails_the_room_comes_back_and_readiness_goes() {
+    let mock = mock();
+    let (queue, metrics) = queue(&mock, &[("message.timeout.ms", "1000")]);
+    assert!(queue.is_ready());
+    mock.broker_down(-1).unwrap();
+    let receipt = queue.enqueue(records(2, 10)).unwrap();
+    assert_eq!(metrics.queue_inflight_records.get(), 2);
+    assert_eq!(settled(receipt), Err(NotDurable));
+    becomes_true(|| nothing_in_flight(&metrics), "the room is given back");
+    assert!(!queue.is_ready());
+    assert_eq!(errors(&metrics, "timed_out"), 2);
+
+    mock.broker_up(-1).unwrap();
+    becomes_true(|| queue.is_ready(), "a broker that is back turns readiness on");
+    assert_eq!(settled(queue.enqueue(records(1, 10)).unwrap()), Ok(()));
+}
+
+#[test]
+fn a_topic_that_refuses_fails_the_request() {
+    let mock = mock();
+    mock.topic_error(TOPIC, RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
+    let (queue, metrics) = queue(&mock, &[("message.timeout.ms", "1000")]);
+    assert_eq!(settled(queue.enqueue(records(1, 10)).unwrap()), Err(NotDurable));
+    becomes_true(|| nothing_in_flight(&metrics), "the room is given back");
+}
+
+#[test]
+fn the_largest_record_fits_and_one_far_beyond_fails_at_once() {
+    let mock = mock();
+    let (queue, metrics) = queue(&mock, &[("message.max.bytes", "100000")]);
+    let key = b"acme\x1f0".len();
+    assert_eq!(settled(queue.enqueue(records(1, queue.largest_record() - key)).unwrap()), Ok(()));
+    assert_eq!(settled(queue.enqueue(records(1, 100_000)).unwrap()), Err(NotDurable));
+    becomes_true(|| nothing_in_flight(&metrics), "the room is given back");
+    assert_eq!(errors(&metrics, "too_large"), 1);
+    assert!(queue.is_ready());
+}
+
+#[test]
+fn after_a_refused_record_the_rest_of_the_request_stays_unsent() {
+    let mock = mock();
+    let (queue, metrics) = queue(&mock, &[("message.max.bytes", "100000")]);
+    assert_eq!(settled(queue.enqueue(records(5, 100_000)).unwrap()), Err(NotDurable));
+    assert_eq!(errors(&metrics, "too_large"), 1);
+}
+
+#[test]
+fn a_request_for_which_there_is_no_room_is_refused_whole() {
+    let mock = mock();
+    mock.broker_down(-1).unwrap();
+    let (queue, metrics) = queue(&mock, &[("queue.buffering.max.messages", "1000")]);
+    let _receipt = queue.enqueue(records(600, 10)).unwrap();
+    assert_eq!(queue.enqueue(records(301, 10)).err(), Some(Refused::Full));
+    assert_eq!(metrics.queue_inflight_records.get(), 600);
+    let _receipt = queue.enqueue(records(300, 10)).unwrap();
+    assert!(!queue.is_ready());
+    assert_eq!(queue.close(Instant::now()), 900);
+}
+
+#[test]
+fn closing_tells_how_many_records_were_left_and_fails_their_requests() {
+    let mock = mock();
+    mock.broker_down(-1).unwrap();
+    let (queue, metrics) = queue(&mock, &[]);
+    let receipt = queue.enqueue(records(3, 10)).unwrap();
+    assert_eq!(queue.close(Instant::now()), 3);
+    assert_eq!(settled(receipt), Err(NotDurable));
+    assert!(nothing_in_flight(&metrics));
+    assert_eq!(queue.enqueue(records(1, 10)).err(), Some(Refused::Closed));
+    assert!(!queue.is_ready());
+    assert_eq!(queue.close(Instant::now()), 0);
+}
+
+#[test]
+fn closing_waits_for_what_can_still_be_delivered() {
+    let mock = mock();
+    let (queue, _) = queue(&mock, &[("linger.ms", "500")]);
+    let receipt = queue.enqueue(records(3, 10)).unwrap();
+    assert_eq!(queue.close(Instant::now() + Duration::from_secs(20)), 0);
+    assert_eq!(settled(receipt), Ok(()));
+}
+
+#[test]
+fn a_dropped_queue_fails_the_requests_it_held() {
+    let mock = mock();
+    mock.broker_down(-1).unwrap();
+    let (queue, _) = queue(&mock, &[]);
+    let receipt = queue.enqueue(records(1, 10)).unwrap();
+    drop(queue);
+    assert_eq!(settled(receipt), Err(NotDurable));
+}
+
+#[test]
+fn a_producer_that_can_not_go_on_is_replaced_by_a_new_one() {
+    let mock = mock();
+    let (queue, metrics) = queue(&mock, &[]);
+    // The first request in flight out of sequence: librdkafka gives up on this producer.
+    let fatal = RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    mock.request_errors(RDKafkaApiKey::Produce, &[fatal]);
+    assert_eq!(settled(queue.enqueue(records(4, 10)).unwrap()), Err(NotDurable));
+    becomes_true(|| errors(&metrics, "fatal") == 1, "the fatal error is noticed");
+    becomes_true(|| queue.enqueue(Records::new(0)).is_ok() && queue.is_ready(), "a new producer takes over");
+    becomes_true(|| nothing_in_flight(&metrics), "the room is given back");
+    assert_eq!(settled(queue.enqueue(records(4, 10)).unwrap()), Ok(()));
+    assert_eq!(queue.close(Instant::now() + Duration::from_secs(5)), 0);
+}

@@ -1,0 +1,213 @@
+//! The start-up checks: Kafka answers, every topic is there (or is made), none loses records by compaction,
+//! and how large a record may be.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{
+    AdminClient, AdminOptions, ConfigResource, NewTopic, ResourceSpecifier, TopicReplication,
+};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::config::ClientConfig;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::metadata::{Metadata, MetadataTopic};
+use rdkafka::producer::{BaseProducer, Producer};
+
+use super::StartError;
+use super::connection::{self, Listener};
+use super::settings;
+use crate::config::QueueConfig;
+
+/// How long Kafka may take to answer at start.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A connection for the checks; gone once they are done.
+struct Check<'a> {
+    brokers: &'a str,
+    /// Knows what the topics are and why a broker can't be reached.
+    observer: BaseProducer<Listener>,
+    admin: AdminClient<DefaultClientContext>,
+    deadline: Instant,
+}
+
+/// Checks `topics` and tells the smallest `max.message.bytes` among them, if Kafka lets itself be asked.
+///
+/// # Errors
+/// One sentence that says what to do.
+pub(super) fn check(
+    config: &QueueConfig,
+    brokers: &str,
+    topics: &[String],
+) -> Result<Option<usize>, StartError> {
+    let client = settings::observer(brokers, &config.kafka);
+    let check = Check {
+        brokers,
+        observer: client.create_with_context(Listener::default()).map_err(StartError::unusable)?,
+        admin: admin(&client)?,
+        deadline: Instant::now() + PATIENCE,
+    };
+    let metadata = check.metadata(None)?;
+    let missing: Vec<&str> =
+        topics.iter().map(String::as_str).filter(|name| find(&metadata, name).is_none()).collect();
+    let metadata = match missing.as_slice() {
+        [] => metadata,
+        missing if config.create_topics => {
+            check.create(missing)?;
+            check.metadata(None)?
+        }
+        missing => {
+            return Err(StartError(format!(
+                "these topics are missing on \"{brokers}\": {}; create them, or start with --create-topics",
+                missing.join(", ")
+            )));
+        }
+    };
+    let configs = check.configs(topics)?;
+    let compacted = with_config(&configs, "cleanup.policy", |policy| policy.contains("compact"));
+    if !compacted.is_empty() {
+        return Err(StartError(format!(
+            "these topics are compacted, which would lose partial updates: {}; set their cleanup.policy to delete",
+            compacted.join(", ")
+        )));
+    }
+    warn_of_single_copies(topics, &metadata, &configs);
+    let limits = configs.iter().filter_map(|config| value(config, "max.message.bytes")?.parse().ok());
+    Ok(limits.min())
+}
+
+impl Check<'_> {
+    fn metadata(&self, topic: Option<&str>) -> Result<Metadata, StartError> {
+        let serve = || self.observer.poll(Duration::ZERO);
+        connection::metadata(self.observer.client(), serve, self.brokers, topic, self.deadline)
+            .map_err(StartError)
+    }
+
+    /// Creates topics with the brokers' defaults and waits until each partition has a leader.
+    fn create(&self, names: &[&str]) -> Result<(), StartError> {
+        let wanted: Vec<_> =
+            names.iter().map(|name| NewTopic::new(name, -1, TopicReplication::Fixed(-1))).collect();
+        let options = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
+        let results = wait_for(self.admin.create_topics(&wanted, &options)).map_err(cannot_create)?;
+        let refused: Vec<String> = results
+            .into_iter()
+            .filter_map(Result::err)
+            // Another Weir may have been faster.
+            .filter(|(_, code)| *code != RDKafkaErrorCode::TopicAlreadyExists)
+            .map(|(name, code)| format!("{name} ({code})"))
+            .collect();
+        if !refused.is_empty() {
+            return Err(cannot_create(refused.join(", ")));
+        }
+        for name in names {
+            while !self.metadata(Some(name))?.topics().iter().all(has_leaders) {
+                if Instant::now() >= self.deadline {
+                    return Err(StartError(format!(
+                        "topic {name} was created but has no leader after {} s; look at the brokers' log",
+                        PATIENCE.as_secs()
+                    )));
+                }
+                thread::sleep(Duration::from_millis(100));
+            }
+        }
+        Ok(())
+    }
+
+    /// The configuration of each topic; empty, with a warning, where Weir may not read it.
+    fn configs(&self, topics: &[String]) -> Result<Vec<ConfigResource>, StartError> {
+        let wanted: Vec<_> = topics.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
+        let options = AdminOptions::new().request_timeout(Some(PATIENCE));
+        let described = wait_for(self.admin.describe_configs(&wanted, &options)).map_err(|error| {
+            StartError(format!("the topics' settings can't be read ({error}); look at the brokers' log"))
+        })?;
+        let (known, hidden): (Vec<_>, Vec<_>) = described.into_iter().partition(Result::is_ok);
+        if let Some(Err(code)) = hidden.first() {
+            tracing::warn!(
+                topics = hidden.len(),
+                %code,
+                "topics' settings can't be read, so that compaction and size limits go unchecked; allow Weir DescribeConfigs"
+            );
+        }
+        Ok(known.into_iter().flatten().collect())
+    }
+}
+
+fn admin(client: &ClientConfig) -> Result<AdminClient<DefaultClientContext>, StartError> {
+    client.create().map_err(StartError::unusable)
+}
+
+fn cannot_create(why: impl std::fmt::Display) -> StartError {
+    StartError(format!("topics can't be created: {why}; allow Weir to create them, or create them by hand"))
+}
+
+fn find<'a>(metadata: &'a Metadata, name: &str) -> Option<&'a MetadataTopic> {
+    metadata.topics().iter().find(|topic| topic.name() == name && topic.error().is_none())
+}
+
+fn has_leaders(topic: &MetadataTopic) -> bool {
+    let partitions = topic.partitions();
+    topic.error().is_none()
+        && !partitions.is_empty()
+        && partitions.iter().all(|partition| partition.leader() >= 0)
+}
+
+fn value<'a>(config: &'a ConfigResource, key: &str) -> Option<&'a str> {
+    config.get(key)?.value.as_deref()
+}
+
+/// Names of the topics whose value of `key` is as `asked`.
+fn with_config<'a>(configs: &'a [ConfigResource], key: &str, asked: impl Fn(&str) -> bool) -> Vec<&'a str> {
+    configs
+        .iter()
+        .filter(|config| value(config, key).is_some_and(&asked))
+        .filter_map(|config| match &config.specifier {
+            rdkafka::admin::OwnedResourceSpecifier::Topic(name) => Some(name.as_str()),
+            _ => None,
+        })
+        .collect()
+}
+
+fn warn_of_single_copies(topics: &[String], metadata: &Metadata, configs: &[ConfigResource]) {
+    let alone: Vec<&str> = topics
+        .iter()
+        .map(String::as_str)
+        .filter(|name| {
+            let partitions = find(metadata, name).map(MetadataTopic::partitions).unwrap_or_default();
+            partitions.iter().any(|partition| partition.replicas().len() < 2)
+        })
+        .collect();
+    let one_is_enough = with_config(configs, "min.insync.replicas", |least| {
+        least.parse::<u32>().is_ok_and(|least| least < 2)
+    });
+    if !alone.is_empty() || !one_is_enough.is_empty() {
+        tracing::warn!(
+            replication_below_2 = alone.join(","),
+            min_insync_replicas_below_2 = one_is_enough.join(","),
+            "losing one broker can lose acknowledged records of these topics; use 3 replicas and min.insync.replicas=2"
+        );
+    }
+}
+
+/// Wakes a waiting thread.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// The admin client only speaks in futures; the checks run before there is anything to run them.
+fn wait_for<T>(future: impl Future<Output = Result<T, KafkaError>>) -> Result<T, KafkaError> {
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(result) => return result,
+            Poll::Pending => thread::park(),
+        }
+    }
+}
