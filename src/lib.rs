@@ -13,5 +13,6 @@ pub mod quarantine;
 pub mod queue;
 pub mod record;
 pub mod tally;
+pub mod telemetry;
 pub mod tenants;
 pub mod unmapped;

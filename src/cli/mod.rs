@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 pub use check::CheckArgs;
 pub use flags::ConfigFlags;
+pub use serve::ServeArgs;
 
 use crate::config::Problems;
 use crate::first_start::FirstStartError;
@@ -23,14 +24,14 @@ pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    serve: ConfigFlags,
+    serve: ServeArgs,
 }
 
 /// Every command: one variant here, one arm in [`Cli::run`], one file beside this one.
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Run the gateway (also what `weir` alone does)
-    Serve(ConfigFlags),
+    Serve(ServeArgs),
     /// Tell all problems of a configuration at once, or what it will do
     Check(CheckArgs),
     /// Make an access key and the hash that a source lists
@@ -41,7 +42,7 @@ impl Cli {
     /// Runs the command: 0 when all went well, 1 on a problem, which it names on stderr.
     pub fn run(self) -> ExitCode {
         let outcome = match self.command.unwrap_or(Command::Serve(self.serve)) {
-            Command::Serve(flags) => serve::run(&flags),
+            Command::Serve(args) => serve::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Key => key::run(),
         };
@@ -95,11 +96,11 @@ mod tests {
     fn weir_alone_serves_with_the_flags_of_serve() {
         let alone = Cli::try_parse_from(["weir", "--listen", "127.0.0.1:0", "--create-topics"]).unwrap();
         assert!(alone.command.is_none());
-        assert_eq!(alone.serve.listen, Some("127.0.0.1:0".parse().unwrap()));
+        assert_eq!(alone.serve.config.listen, Some("127.0.0.1:0".parse().unwrap()));
         let named =
             Cli::try_parse_from(["weir", "serve", "--listen", "127.0.0.1:0", "--create-topics"]).unwrap();
-        let Some(Command::Serve(flags)) = named.command else { panic!("not serve") };
-        assert_eq!((flags.listen, flags.create_topics), (alone.serve.listen, true));
+        let Some(Command::Serve(args)) = named.command else { panic!("not serve") };
+        assert_eq!((args.config.listen, args.config.create_topics), (alone.serve.config.listen, true));
     }
 
     #[test]

@@ -1,13 +1,174 @@
-//! `weir serve`: runs the gateway.
+//! `weir serve`: opens the queue, listens, runs until it is told to stop, and leaves nothing behind.
+
+use std::fs;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ConfigFlags, Failure, print};
+use crate::app::App;
+use crate::config::{self, Config};
 use crate::first_start;
+use crate::http::{admin, server};
+use crate::metrics::Metrics;
+use crate::queue::Queue;
+use crate::queue::journal::JournalQueue;
+use crate::queue::kafka::KafkaQueue;
+use crate::telemetry::{self, LogFormat};
+use crate::tenants::Tenants;
 
-/// Loads the configuration and makes the first start's demo where no source is configured.
-pub(super) fn run(flags: &ConfigFlags) -> Result<(), Failure> {
-    let mut config = flags.load()?;
-    if let Some(demo) = first_start::prepare(&mut config)? {
-        print(&format!("{}\n", first_start::curl_line(&demo, &format!("http://{}", config.listen))))?;
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4_096;
+
+/// The arguments of `weir serve`.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigFlags,
+    /// How log lines look [default: human at a terminal, else json]
+    #[arg(long, env = "WEIR_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// What is logged: error, warn, info, debug or trace
+    #[arg(long, env = "WEIR_LOG", value_name = "LEVEL", default_value = "info")]
+    log: String,
+}
+
+/// Runs the gateway until SIGTERM or SIGINT.
+pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
+    telemetry::init(args.log_format, &args.log).map_err(Failure::Named)?;
+    let mut config = args.config.load()?;
+    let demo = first_start::prepare(&mut config)?;
+    for warning in config::warnings(&config) {
+        tracing::warn!("{warning}");
+    }
+    // The addresses first: a port in use should not cost a look at the queue.
+    let (listener, admin_listener) = (bind(config.listen, "listen")?, bind(config.admin, "admin")?);
+    let tenants = Tenants::from_config(&config);
+    let sources: Vec<String> = tenants.sources.iter().map(|source| source.id.clone()).collect();
+    let metrics = Metrics::new(&sources).map_err(|error| Failure::Named(format!("metrics: {error}")))?;
+    let queue = open_queue(&config, &tenants, Arc::new(metrics))?;
+    let app = Arc::new(App::new(tenants, queue.0, queue.1, config.limits.clone()));
+    let announce = |url: &str| match &demo {
+        Some(demo) => print(&format!("{}\n", first_start::curl_line(demo, url))),
+        None => Ok(()),
+    };
+    actix_rt::System::new().block_on(serve(app, &config, listener, admin_listener, announce))
+}
+
+fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, Failure> {
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        rustix::net::listen(&listener, BACKLOG)?;
+        Ok(listener)
+    });
+    bound.map_err(|error| {
+        Failure::Named(format!(
+            "{key}: cannot listen on {address}: {error}; stop what uses it, or choose another with --{key}"
+        ))
+    })
+}
+
+/// The journal, or Kafka where brokers are configured.
+fn open_queue(
+    config: &Config,
+    tenants: &Tenants,
+    metrics: Arc<Metrics>,
+) -> Result<(Arc<dyn Queue>, Arc<Metrics>), Failure> {
+    let named = |error: &dyn std::fmt::Display| Failure::Named(error.to_string());
+    let (topics, counting) = (Arc::clone(&tenants.topics), Arc::clone(&metrics));
+    let queue: Arc<dyn Queue> = match &config.queue.brokers {
+        Some(_) => {
+            Arc::new(KafkaQueue::open(&config.queue, topics, counting).map_err(|error| named(&error))?)
+        }
+        None => {
+            let folder = config.data.join("journal");
+            let opened = JournalQueue::open(&folder, &config.queue, topics, counting);
+            Arc::new(opened.map_err(|error| named(&error))?)
+        }
+    };
+    Ok((queue, metrics))
+}
+
+/// Serves until told to stop; then, within `limits.shutdown_ms`: readiness off, no new connections, every
+/// request answered, the queue flushed.
+async fn serve(
+    app: Arc<App>,
+    config: &Config,
+    listener: TcpListener,
+    admin_listener: TcpListener,
+    announce: impl FnOnce(&str) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let named = |error: io::Error| Failure::Named(format!("cannot start serving: {error}"));
+    let (mut terminate, mut interrupt) =
+        (signal(SignalKind::terminate()).map_err(named)?, signal(SignalKind::interrupt()).map_err(named)?);
+    // What is left of the time is the queue's.
+    let drain = config.limits.shutdown.mul_f64(0.75);
+    let (gateway, address) = server::serve(Arc::clone(&app), listener, drain).map_err(named)?;
+    let (admin, admin_address) = admin::serve(Arc::clone(&app), admin_listener).map_err(named)?;
+    let (gateway_handle, admin_handle) = (gateway.handle(), admin.handle());
+    let gateway = actix_rt::spawn(gateway);
+    actix_rt::spawn(admin);
+    let (url, admin_url) = (url(address), url(admin_address));
+    let run_file = RunFile::write(&config.data, &url, &admin_url).map_err(named)?;
+    tracing::info!(url, admin_url, version = env!("CARGO_PKG_VERSION"), "taking events");
+    announce(&url)?;
+    let reason = tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+        _ = gateway => "the server ended",
+    };
+    tracing::info!(reason, "shutting down: no new events, answering those under way");
+    let deadline = Instant::now() + config.limits.shutdown;
+    app.drain();
+    gateway_handle.stop(true).await;
+    let queue = Arc::clone(&app.queue);
+    let closing = tokio::task::spawn_blocking(move || queue.close(deadline));
+    let left = closing.await.unwrap_or_default();
+    admin_handle.stop(false).await;
+    drop(run_file);
+    if left == 0 {
+        tracing::info!(records_left = 0, "stopped: every acknowledged record is durable");
+    } else {
+        tracing::warn!(
+            records_left = left,
+            "stopped: these records were not durable in time, nor acknowledged"
+        );
     }
     Ok(())
+}
+
+/// An address as a client on this machine reaches it.
+fn url(address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(ip, address.port()))
+}
+
+/// `DATA/run.json`, there while requests are taken: `{"pid","url","admin_url"}`.
+struct RunFile(PathBuf);
+
+impl RunFile {
+    fn write(data: &Path, url: &str, admin_url: &str) -> io::Result<Self> {
+        fs::create_dir_all(data)?;
+        let (path, draft) = (data.join("run.json"), data.join("run.json.new"));
+        let run = serde_json::json!({"pid": std::process::id(), "url": url, "admin_url": admin_url});
+        fs::write(&draft, format!("{run}\n"))?;
+        fs::rename(&draft, &path)?;
+        Ok(RunFile(path))
+    }
+}
+
+impl Drop for RunFile {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0) {
+            tracing::warn!(%error, file = %self.0.display(), "could not remove the run file");
+        }
+    }
 }

@@ -21,9 +21,6 @@ use super::routes::{Endpoint, find};
 use super::{cors, events, pages};
 use crate::app::App;
 
-/// Connections that may wait for a worker.
-const BACKLOG: u32 = 4_096;
-
 /// Serves the clients on `listener`. The server stops when its handle says so, and not by signals.
 ///
 /// # Errors
@@ -34,7 +31,6 @@ pub fn serve(app: Arc<App>, listener: TcpListener, drain: Duration) -> std::io::
     let header = app.limits.header;
     let builder = Server::build()
         .workers(workers)
-        .backlog(BACKLOG)
         .max_concurrent_connections(app.limits.connections.div_ceil(workers))
         .shutdown_timeout(drain.as_secs().max(1))
         .disable_signals();

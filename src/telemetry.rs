@@ -1,0 +1,35 @@
+//! Logs, on stderr: for people at a terminal, as JSON for machines. What they may hold: configured ids,
+//! counts, sizes, states. Never a key, a secret, a query string, a body or a trait.
+
+use std::io::{IsTerminal, stderr};
+
+use tracing_subscriber::EnvFilter;
+
+/// Libraries whose own words say nothing that Weir doesn't say.
+const QUIET: &str = "actix_server=warn,actix_http=off,actix_web=warn,rdkafka=warn,librdkafka=warn,mio=off";
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts logging. Without a format: for people at a terminal, else JSON.
+///
+/// # Errors
+/// When `level` is no filter: one sentence.
+pub fn init(format: Option<LogFormat>, level: &str) -> Result<(), String> {
+    let filter = EnvFilter::try_new(format!("{QUIET},{level}")).map_err(|error| {
+        format!("WEIR_LOG: {error}; give a level (error, warn, info, debug, trace) or target=level pairs")
+    })?;
+    let terminal = stderr().is_terminal();
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_target(false);
+    let started = match format.unwrap_or(if terminal { LogFormat::Human } else { LogFormat::Json }) {
+        LogFormat::Human => builder.with_ansi(terminal).try_init(),
+        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+    };
+    started.map_err(|error| format!("cannot start logging: {error}"))
+}
