@@ -1,6 +1,9 @@
 //! The Kafka queue on a real Apache Kafka: what arrives, what happens when a broker dies, hangs or comes
 //! back, and what a start refuses.
 
+// Clippy lets tests panic, and with this it takes their helpers for tests.
+#![cfg(test)]
+
 mod harness;
 
 use std::collections::BTreeMap;
