@@ -107,6 +107,12 @@ pub(super) fn producer(config: &QueueConfig, topic_limit: Option<usize>) -> Clie
     client
 }
 
+/// What the producer holds in memory at most, in bytes.
+pub fn buffer_bytes(config: &QueueConfig) -> u64 {
+    let kilobytes = number(&producer(config, None), "queue.buffering.max.kbytes");
+    u64::try_from(kilobytes).unwrap_or(u64::MAX).saturating_mul(1_024)
+}
+
 /// Settings of a client that only looks: the connection's, without the producer's.
 pub(super) fn observer(brokers: &str, raw: &BTreeMap<String, String>) -> ClientConfig {
     let mut client = ClientConfig::new();
