@@ -1,4 +1,5 @@
 //! Weir: an event-ingestion gateway.
+pub mod cli;
 pub mod config;
 pub mod event;
 pub mod metrics;
