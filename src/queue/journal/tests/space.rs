@@ -72,17 +72,17 @@ fn even_the_last_segment_gives_way_when_all_of_it_was_read() {
 #[test]
 fn segments_that_were_read_go_when_a_new_one_begins() {
     let place = Place::new();
-    let queue = place.open_with(&config(1 << 20));
+    let queue = place.open_with(&config(256 << 10));
     place.commit("loader", 0);
     let mut reader = place.reader(Begin::At(0), false);
-    for i in 0..2_000 {
+    for i in 0..300 {
         put(&queue, &[&numbered(i)]).unwrap().unwrap();
         assert_eq!(next(&mut reader).map(value), Some(numbered(i)));
-        if i % 100 == 0 {
+        if i % 10 == 0 {
             place.commit("loader", reader.position());
         }
     }
-    assert!(place.bytes() < 600 << 10, "{}", place.bytes());
+    assert!(place.bytes() < 200 << 10, "{}", place.bytes());
     close(&queue);
 }
 
