@@ -41,6 +41,11 @@ impl Room {
         Some(Reservation { room: Arc::clone(self), records, bytes })
     }
 
+    /// The largest request there can be room for, in bytes.
+    pub(super) fn most_bytes(&self) -> usize {
+        self.most_bytes
+    }
+
     /// Whether the smallest request would find room.
     pub(super) fn is_left(&self) -> bool {
         self.records.load(Ordering::Acquire) < self.most_records

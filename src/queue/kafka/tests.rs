@@ -10,7 +10,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use super::{KafkaQueue, settings};
+use super::{KafkaQueue, check_settings, list_topics, settings};
 use crate::config::{QueueConfig, WhenFull};
 use crate::metrics::Metrics;
 use crate::queue::completion::NotDurable;
@@ -202,4 +202,13 @@ fn a_producer_that_can_not_go_on_is_replaced_by_a_new_one() {
     becomes_true(|| nothing_in_flight(&metrics), "the room is given back");
     assert_eq!(settled(queue.enqueue(records(4, 10)).unwrap()), Ok(()));
     assert_eq!(queue.close(Instant::now() + Duration::from_secs(5)), 0);
+}
+
+#[test]
+fn a_password_under_a_misspelt_name_is_not_repeated() {
+    let raw = BTreeMap::from([("sasl.pasword".to_owned(), "hunter2".to_owned())]);
+    let error = list_topics("127.0.0.1:1", &raw).unwrap_err().to_string();
+    assert!(error.contains("sasl.pasword") && !error.contains("hunter2"), "{error}");
+    let problems = check_settings(&queue_config("127.0.0.1:1", &[("sasl.pasword", "hunter2")]));
+    assert!(problems.len() == 1 && !problems[0].contains("hunter2"), "{problems:?}");
 }
