@@ -35,13 +35,14 @@ use crate::record::Records;
 use crate::tenants::Topics;
 
 pub use self::reader::{KafkaReader, list_topics};
-pub use self::settings::check_settings;
+pub use self::settings::{buffer_bytes, check_settings};
 
 /// What a record needs on the wire beyond key, value and its own header values: the constant headers, the
 /// headers' names and lengths, the record's and the batch's frame.
 const RECORD_FRAME: usize = 1_024;
 
-/// How long a broken producer may take to hand back what it holds, and the pause before the next one.
+/// How long a broken producer may take to hand back what it holds, the pause before the next one, and how
+/// far closing may go beyond its deadline.
 const HAND_BACK: Duration = Duration::from_secs(1);
 
 /// Why the queue could not be opened: one sentence for the operator.
@@ -118,7 +119,7 @@ impl KafkaQueue {
             Arc::clone(&metrics),
         );
         let message = settings::number(&settings, "message.max.bytes").saturating_sub(RECORD_FRAME);
-        let largest_record = message.min(room.most_bytes());
+        let largest_record = message.min(room.largest_record());
         let producer = RwLock::new(Some(producer));
         let shared = Arc::new(Shared { topics, metrics, health, room, settings, signals, producer });
         let replacer = {

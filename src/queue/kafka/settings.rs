@@ -70,7 +70,7 @@ const BOUNDS: &[(&str, f64, f64, &str)] = &[
     ("statistics.interval.ms", 1_000.0, 60_000.0, "readiness and metrics rest on it"),
     ("queue.buffering.max.messages", 1_000.0, 10_000_000.0, "it bounds memory"),
     ("batch.num.messages", 1.0, 1_000_000.0, "small batches cost throughput"),
-    ("queue.buffering.max.kbytes", 16_384.0, 2_097_151.0, "it bounds memory"),
+    ("queue.buffering.max.kbytes", 32_768.0, 2_097_151.0, "it bounds memory"),
 ];
 
 /// All problems of `[queue.kafka]`, each as `queue.kafka.<key>: what to do`. Needs no broker.
@@ -87,6 +87,11 @@ pub fn check_settings(config: &QueueConfig) -> Vec<String> {
         problems.extend(clash(&producer(config, None)));
     }
     problems
+}
+
+/// Most memory that records on their way to Kafka take, in bytes.
+pub fn buffer_bytes(config: &QueueConfig) -> usize {
+    number(&producer(config, None), "queue.buffering.max.kbytes") * 1_024
 }
 
 /// Settings of a producer whose topics take records of at most `topic_limit` bytes.
@@ -250,6 +255,13 @@ mod tests {
     fn a_shorter_message_timeout_shortens_the_requests_too() {
         let client = producer(&queue_config("kafka:9092", &[("message.timeout.ms", "2000")]), None);
         assert_eq!(client.get("socket.timeout.ms"), Some("2000"));
+    }
+
+    #[test]
+    fn memory_is_bounded_by_the_setting() {
+        assert_eq!(buffer_bytes(&queue_config("kafka:9092", &[])), 64 << 20);
+        let smaller = queue_config("kafka:9092", &[("queue.buffering.max.kbytes", "32768")]);
+        assert_eq!(buffer_bytes(&smaller), 32 << 20);
     }
 
     #[test]

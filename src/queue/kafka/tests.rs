@@ -19,6 +19,7 @@ use crate::record::{Kind, Records};
 use crate::tenants::{TopicId, Topics};
 
 const TOPIC: &str = "weir.people";
+const OTHER_TOPIC: &str = "weir.companies";
 
 /// `[queue]` with these brokers and raw settings.
 pub(super) fn queue_config(brokers: &str, raw: &[(&str, &str)]) -> QueueConfig {
@@ -44,6 +45,7 @@ fn mock() -> Mock {
 fn queue(mock: &Mock, raw: &[(&str, &str)]) -> (KafkaQueue, Arc<Metrics>) {
     let mut topics = Topics::default();
     topics.intern(TOPIC);
+    topics.intern(OTHER_TOPIC);
     let metrics = Arc::new(Metrics::new(&[]).unwrap());
     let client = settings::producer(&queue_config(&mock.bootstrap_servers(), raw), None);
     (KafkaQueue::start(client, Arc::new(topics), Arc::clone(&metrics)).unwrap(), metrics)
@@ -121,6 +123,21 @@ fn a_topic_that_refuses_fails_the_request() {
     let (queue, metrics) = queue(&mock, &[("message.timeout.ms", "1000")]);
     assert_eq!(settled(queue.enqueue(records(1, 10)).unwrap()), Err(NotDurable));
     becomes_true(|| nothing_in_flight(&metrics), "the room is given back");
+}
+
+#[test]
+fn one_lost_record_fails_its_request_though_others_arrive() {
+    let mock = mock();
+    mock.create_topic(OTHER_TOPIC, 1, 1).unwrap();
+    mock.topic_error(OTHER_TOPIC, RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
+    let (queue, metrics) = queue(&mock, &[("message.timeout.ms", "1000")]);
+    let mut mixed = records(3, 10);
+    mixed.draft(Kind::Company, TopicId::new(1)).value(|out| out.push(b'1'));
+    assert_eq!(settled(queue.enqueue(mixed).unwrap()), Err(NotDurable));
+    becomes_true(|| nothing_in_flight(&metrics), "the room is given back");
+    assert_eq!(queue.shared.health.failures(), 1);
+    // Only what was asked for failed: the next request is not touched by it.
+    assert_eq!(settled(queue.enqueue(records(3, 10)).unwrap()), Ok(()));
 }
 
 #[test]
