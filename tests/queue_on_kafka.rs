@@ -235,6 +235,23 @@ fn no_acknowledged_record_is_lost_when_one_broker_of_three_dies() {
 }
 
 #[test]
+fn a_topic_that_is_deleted_and_made_again_is_served_without_a_restart() {
+    let kafka = Kafka::shared();
+    let topic = format!("{}people", prefix());
+    kafka.create_topic(&topic, 1, &[]);
+    let (queue, _) = open(kafka, &[&topic]);
+    assert_eq!(settled(queue.enqueue(one("k", "old")).unwrap()), Ok(()));
+    kafka.tool("TopicCommand", "", &["--delete", "--topic", &topic]);
+    becomes_true(
+        || settled(queue.enqueue(one("k", "lost")).unwrap()).is_err(),
+        "the topic's loss is noticed",
+    );
+    kafka.create_topic(&topic, 1, &[]);
+    becomes_true(|| settled(queue.enqueue(one("k", "new")).unwrap()).is_ok(), "the new topic is served");
+    assert_eq!(values(&kafka.read_all(&[&topic])).last().unwrap(), "new");
+}
+
+#[test]
 fn the_largest_record_passes_the_smallest_topic_limit_alone_and_in_a_crowd() {
     let kafka = Kafka::shared();
     let (wide, narrow) = (format!("{}wide", prefix()), format!("{}narrow", prefix()));

@@ -175,5 +175,8 @@ fn hopeless(error: &KafkaError) -> Result<(), ReadError> {
 }
 
 fn unusable(error: KafkaError) -> ReadError {
-    ReadError(format!("the Kafka client can't be set up ({error}); check [queue.kafka]"))
+    ReadError(format!(
+        "the Kafka client can't be set up ({}); check [queue.kafka]",
+        settings::without_value(error)
+    ))
 }
