@@ -89,11 +89,6 @@ pub fn check_settings(config: &QueueConfig) -> Vec<String> {
     problems
 }
 
-/// Most memory that records on their way to Kafka take, in bytes.
-pub fn buffer_bytes(config: &QueueConfig) -> usize {
-    number(&producer(config, None), "queue.buffering.max.kbytes") * 1_024
-}
-
 /// Settings of a producer whose topics take records of at most `topic_limit` bytes.
 pub(super) fn producer(config: &QueueConfig, topic_limit: Option<usize>) -> ClientConfig {
     let mut client = ClientConfig::new();
