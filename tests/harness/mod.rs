@@ -1,0 +1,23 @@
+//! What integration tests share: the real binary as a process ([`weir`]), a client that sends exact bytes
+//! ([`wire`]), and the journal read back ([`journal`]).
+
+pub mod journal;
+pub mod weir;
+pub mod wire;
+
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what must happen. Generous: a slow machine fails no test by being slow.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `found` gives something.
+pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = found() {
+            return value;
+        }
+        assert!(Instant::now() < until, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
