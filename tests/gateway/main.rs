@@ -11,3 +11,9 @@
 mod harness;
 
 mod answers;
+mod auth;
+mod bodies;
+mod cors;
+mod pages;
+mod rudder;
+mod smuggling;
