@@ -1,8 +1,31 @@
-//! What the integration tests share. Each test file takes what it needs of it.
+//! What integration tests share: the real binary as a process ([`weir`]), a client that sends exact bytes
+//! ([`wire`]), the journal read back ([`journal`]), a real Apache Kafka ([`kafka`]) and the real RudderStack
+//! SDKs ([`sdks`]).
 #![allow(
     dead_code,
     clippy::allow_attributes,
-    reason = "every test file is a crate of its own and uses a part"
+    reason = "every test program is a crate of its own and uses a part"
 )]
 
+pub mod journal;
 pub mod kafka;
+pub mod sdks;
+pub mod weir;
+pub mod wire;
+
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what must happen. Generous: a slow machine fails no test by being slow.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits until `found` gives something.
+pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = found() {
+            return value;
+        }
+        assert!(Instant::now() < until, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}

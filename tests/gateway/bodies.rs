@@ -1,0 +1,174 @@
+//! Bodies as they come: any Content-Type, chunked or not, compressed, announced, pipelined.
+
+use crate::harness::weir::Weir;
+use crate::harness::wire::{basic, chunked, gzip, request};
+
+const PAGE: &str = r#"{"userId":"u"}"#;
+const IDENTIFY: &str = r#"{"userId":"u","traits":{"email":"ada@example.com"}}"#;
+
+#[test]
+fn any_content_type_or_none_is_read_as_json() {
+    let weir = Weir::standard();
+    assert_eq!(weir.post("/v1/page", PAGE).brief(), (200, "ok"));
+    let types = [
+        "application/json;charset=UTF-8",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "?",
+        "",
+    ];
+    for kind in types {
+        assert_eq!(
+            weir.post_with("/v1/page", &[("Content-Type", kind)], PAGE).brief(),
+            (200, "ok"),
+            "{kind}"
+        );
+    }
+}
+
+#[test]
+fn chunked_bodies_are_read_in_any_chunks_compressed_or_not() {
+    let weir = Weir::standard();
+    let headers = [("Transfer-Encoding", "chunked")];
+    for size in [1, 5, 1_000] {
+        assert_eq!(
+            weir.post_with("/v1/identify", &headers, chunked(IDENTIFY.as_bytes(), size)).brief(),
+            (200, "ok")
+        );
+    }
+    let compressed = [headers[0], ("Content-Encoding", "gzip")];
+    let body = chunked(&gzip(IDENTIFY.as_bytes()), 7);
+    assert_eq!(weir.post_with("/v1/identify", &compressed, body).brief(), (200, "ok"));
+    let with_trailer = b"e\r\n{\"userId\":\"u\"}\r\n0\r\nX-Trailer: 1\r\n\r\n";
+    let status = weir.post_with("/v1/page", &headers, with_trailer).status;
+    assert!(matches!(status, 200 | 400), "{status}");
+    assert_eq!(weir.records().len(), 4);
+}
+
+#[test]
+fn several_gzip_members_are_one_body() {
+    let weir = Weir::standard();
+    let (head, tail) = IDENTIFY.split_at(20);
+    let body = [gzip(head.as_bytes()), gzip(tail.as_bytes())].concat();
+    assert_eq!(weir.post_with("/v1/identify", &[("Content-Encoding", "gzip")], body).brief(), (200, "ok"));
+    assert_eq!(weir.records()[0].value["Email"], "ada@example.com");
+}
+
+#[test]
+fn a_gzip_bomb_is_refused_and_costs_no_more_memory_than_the_limit() {
+    let weir = Weir::standard();
+    weir.post("/v1/page", PAGE);
+    let before = weir.peak_memory();
+    // Half a gigabyte of blanks.
+    let bomb = gzip(&vec![b' '; 1 << 29]);
+    assert!(bomb.len() < 4_096_000);
+    for _ in 0..3 {
+        let answer = weir.post_with("/v1/track", &[("Content-Encoding", "gzip")], &bomb);
+        assert_eq!(answer.brief(), (413, "request size exceeds max limit\n"));
+    }
+    let grown = weir.peak_memory() - before;
+    assert!(grown < 64 << 20, "grew by {grown} bytes");
+    assert_eq!(weir.metric("weir_body_inflight_bytes"), 0.0);
+}
+
+#[test]
+fn a_client_that_asks_first_is_told_to_continue_and_then_answered() {
+    let weir = Weir::standard();
+    let mut wire = weir.connect();
+    let key = basic(weir.key());
+    let length = IDENTIFY.len().to_string();
+    let headers = [("Authorization", key.as_str()), ("Expect", "100-continue"), ("Content-Length", &length)];
+    wire.send(request("POST", "/v1/identify", &headers, b""));
+    assert_eq!(wire.answer().status, 100);
+    wire.send(IDENTIFY);
+    assert_eq!(wire.answer().brief(), (200, "ok"));
+    assert_eq!(weir.records().len(), 1);
+}
+
+#[test]
+fn pipelined_requests_are_answered_each_and_in_order() {
+    let weir = Weir::standard();
+    let key = basic(weir.key());
+    let headers = [("Authorization", key.as_str())];
+    let good = request("POST", "/v1/identify", &headers, IDENTIFY.as_bytes());
+    let bad = request("POST", "/v1/track", &headers, b"{}");
+    let nowhere = request("GET", "/nope", &[], b"");
+    let mut wire = weir.connect();
+    wire.send([good.as_slice(), &bad, &nowhere, &good, &request("GET", "/robots.txt", &[], b"")].concat());
+    let statuses: Vec<u16> = (0..5).map(|_| wire.answer().status).collect();
+    assert_eq!(statuses, [200, 400, 404, 200, 200]);
+    assert_eq!(weir.records().len(), 3);
+}
+
+#[test]
+fn a_connection_is_used_again_after_every_error_whose_request_was_read() {
+    let weir = Weir::standard();
+    let key = basic(weir.key());
+    let with_key = [("Authorization", key.as_str())];
+    let mut wire = weir.connect();
+    let rows: [(Vec<u8>, u16); 6] = [
+        (request("POST", "/v1/track", &with_key, b"{"), 400),
+        (request("POST", "/v1/batch", &with_key, b"{}"), 400),
+        (request("GET", "/v1/track", &with_key, b""), 405),
+        (request("GET", "/nope", &[], b""), 404),
+        (request("POST", "/v1/track", &[("Content-Length", "0")], b""), 401),
+        (request("OPTIONS", "/nope", &[("Access-Control-Request-Method", "POST")], b""), 204),
+    ];
+    for (sent, status) in rows {
+        wire.send(&sent);
+        assert_eq!(wire.answer().status, status, "{}", String::from_utf8_lossy(&sent));
+    }
+    wire.send(request("POST", "/v1/identify", &with_key, IDENTIFY.as_bytes()));
+    assert_eq!(wire.answer().brief(), (200, "ok"));
+}
+
+#[test]
+fn a_head_request_is_answered_like_get_without_the_body() {
+    let weir = Weir::standard();
+    for page in ["/", "/health", "/version", "/robots.txt"] {
+        let (get, head) = (weir.send("GET", page, &[], ""), weir.send("HEAD", page, &[], ""));
+        assert_eq!((get.status, head.status), (200, 200), "{page}");
+        assert_eq!(head.header("Content-Length"), Some(get.body.len().to_string().as_str()));
+        assert_eq!(head.header("Content-Type"), get.header("Content-Type"));
+    }
+    let mut wire = weir.connect();
+    wire.send(request("HEAD", "/health", &[], b""));
+    wire.answer_to_head();
+    wire.send(request("GET", "/robots.txt", &[], b""));
+    assert_eq!(
+        wire.answer().text(),
+        "User-agent: * \nDisallow: / \n",
+        "nothing of the HEAD's body came before"
+    );
+}
+
+#[test]
+fn a_client_that_closes_its_side_after_the_request_is_still_answered() {
+    let weir = Weir::standard();
+    let mut wire = weir.connect();
+    let key = basic(weir.key());
+    wire.send(request("POST", "/v1/identify", &[("Authorization", &key)], IDENTIFY.as_bytes()));
+    wire.end();
+    assert_eq!(wire.answer().brief(), (200, "ok"));
+    assert_eq!(wire.rest(), b"");
+}
+
+#[test]
+fn a_body_that_ends_early_is_stored_nowhere() {
+    let weir = Weir::standard();
+    let key = basic(weir.key());
+    let whole = request("POST", "/v1/identify", &[("Authorization", &key)], IDENTIFY.as_bytes());
+    let in_chunks = [("Authorization", key.as_str()), ("Transfer-Encoding", "chunked")];
+    let chunks = request("POST", "/v1/identify", &in_chunks, &chunked(IDENTIFY.as_bytes(), 10));
+    for sent in [&whole[..whole.len() - 1], &chunks[..chunks.len() - 5]] {
+        let mut wire = weir.connect();
+        wire.send(sent);
+        wire.end();
+        if let Some(answer) = wire.answer_or_end() {
+            assert_eq!(answer.brief(), (400, "failed to read body from request\n"));
+        }
+        assert_eq!(wire.rest(), b"");
+    }
+    assert!(weir.records().is_empty());
+}

@@ -1,0 +1,55 @@
+//! The records that a gateway made durable, read as a loader would read them.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+use weir::queue::journal::reader::{Begin, JournalReader};
+use weir::queue::reader::{From, Next, Reader};
+
+/// A record of the journal.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Full topic name.
+    pub topic: String,
+    /// Headers in order.
+    pub headers: Vec<(String, String)>,
+    /// The value.
+    pub value: Value,
+}
+
+impl Record {
+    /// The header `name`, or an empty text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.iter().find(|(known, _)| known == name).map_or("", |(_, value)| value)
+    }
+}
+
+/// Every record in the journal of `data`, from its start to its end as it stands now.
+pub fn records(data: &Path) -> Vec<Record> {
+    let begin = Begin::From(From::Start);
+    let mut reader = JournalReader::open(&data.join("journal"), begin, true, BTreeSet::new()).unwrap();
+    let mut records = Vec::new();
+    loop {
+        match reader.next(Duration::ZERO).unwrap() {
+            Next::Record(record) => records.push(Record {
+                topic: record.topic,
+                headers: record
+                    .headers
+                    .into_iter()
+                    .map(|(name, value)| (name, String::from_utf8(value).unwrap()))
+                    .collect(),
+                value: serde_json::from_slice(&record.value).unwrap(),
+            }),
+            Next::End => return records,
+            Next::Idle => {}
+        }
+    }
+}
+
+/// The reasons of the events in quarantine, in order.
+pub fn quarantine(data: &Path) -> Vec<String> {
+    let rejected = records(data).into_iter().filter(|record| record.header("ce_type") == "weir.rejected.v1");
+    rejected.map(|record| record.value["reason"].as_str().unwrap().to_owned()).collect()
+}

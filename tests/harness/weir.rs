@@ -1,0 +1,316 @@
+//! The real binary as a process, on free ports, with its data and its output in a folder of its own.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
+use sha2::{Digest, Sha256};
+use tempfile::TempDir;
+
+use super::journal::{self, Record};
+use super::wait_for;
+use super::wire::{Answer, Wire, basic, request};
+
+/// The access key of the source `web` in [`config`].
+pub const KEY: &str = "key-of-web";
+
+/// The hash under which a configuration lists `key`.
+pub fn hash(key: &str) -> String {
+    format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(key)))
+}
+
+/// A tenant `acme` with the source `web`, which sends to the publisher `tickets`, and whatever `more` says.
+pub fn config(more: &str) -> String {
+    format!(
+        r#"
+        [tenants.acme]
+        [sources.web]
+        tenant = "acme"
+        keys = ["{}"]
+        publishers = ["tickets"]
+        [publishers.tickets]
+        tenant = "acme"
+        topic = "Ticket Actions"
+        contracts = ["standard", "gold"]
+        events."Ticket Closure" = {{ name = "Ticket Closed", version = "1.0.0" }}
+        {more}
+        "#,
+        hash(KEY)
+    )
+}
+
+/// How a gateway is to be started.
+#[derive(Debug, Default)]
+pub struct Start {
+    config: Option<String>,
+    data: Option<PathBuf>,
+    environment: Vec<(&'static str, String)>,
+}
+
+impl Start {
+    /// With this configuration; without one, as a first start.
+    pub fn config(mut self, toml: impl Into<String>) -> Self {
+        self.config = Some(toml.into());
+        self
+    }
+
+    /// On the data of an earlier run.
+    pub fn data(mut self, data: &Path) -> Self {
+        self.data = Some(data.to_owned());
+        self
+    }
+
+    /// With a variable of the environment, over what the harness sets.
+    pub fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.environment.push((name, value.into()));
+        self
+    }
+
+    /// Starts the process, and does not wait for it.
+    pub fn spawn(self) -> Started {
+        let folder = tempfile::tempdir().unwrap();
+        let data = self.data.unwrap_or_else(|| folder.path().join("data"));
+        let output = |name: &str| File::create(folder.path().join(name)).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.arg("serve").stdin(Stdio::null()).stdout(output("stdout")).stderr(output("stderr"));
+        let inherited: Vec<_> = std::env::vars_os().map(|(name, _)| name).collect();
+        for name in inherited.iter().filter(|name| name.to_string_lossy().starts_with("WEIR_")) {
+            command.env_remove(name);
+        }
+        command.env("WEIR_DATA", &data).env("WEIR_LISTEN", "127.0.0.1:0").env("WEIR_ADMIN", "127.0.0.1:0");
+        if let Some(toml) = &self.config {
+            let path = folder.path().join("weir.toml");
+            fs::write(&path, toml).unwrap();
+            command.env("WEIR_CONFIG", path);
+        }
+        command.envs(self.environment);
+        Started { child: command.spawn().unwrap(), folder, data }
+    }
+
+    /// Starts the gateway and waits until it takes requests.
+    pub fn serve(self) -> Weir {
+        let key = self.config.is_some().then(|| KEY.to_owned());
+        let mut process = self.spawn();
+        let run = wait_for("DATA/run.json", || {
+            if let Some(status) = process.child.try_wait().unwrap() {
+                panic!("weir ended with {status}: {}", process.log());
+            }
+            process.run_file().filter(|run| run["pid"] == process.child.id())
+        });
+        let text = |name: &str| run[name].as_str().unwrap().to_owned();
+        let key = key.unwrap_or_else(|| {
+            let demo = fs::read(process.data.join("first-start.json")).unwrap();
+            let demo: serde_json::Value = serde_json::from_slice(&demo).unwrap();
+            demo["write_key"].as_str().unwrap().to_owned()
+        });
+        Weir { url: text("url"), admin_url: text("admin_url"), key, process }
+    }
+}
+
+/// A process that was started; killed when dropped.
+#[derive(Debug)]
+pub struct Started {
+    child: Child,
+    folder: TempDir,
+    /// The data folder.
+    pub data: PathBuf,
+}
+
+impl Started {
+    /// What it wrote to stderr so far.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("stderr")).unwrap()
+    }
+
+    /// What it wrote to stdout so far.
+    pub fn stdout(&self) -> String {
+        fs::read_to_string(self.folder.path().join("stdout")).unwrap()
+    }
+
+    /// `DATA/run.json`, if it is there.
+    pub fn run_file(&self) -> Option<serde_json::Value> {
+        let text = fs::read(self.data.join("run.json")).ok()?;
+        Some(serde_json::from_slice(&text).unwrap())
+    }
+
+    /// Sends it `signal`.
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
+        kill_process(pid, signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub fn wait_exit(&mut self) -> ExitStatus {
+        wait_for("the process to end", || self.child.try_wait().unwrap())
+    }
+
+    /// Its exit code, once it ended by itself.
+    pub fn exit_code(&mut self) -> i32 {
+        let status = self.wait_exit();
+        status.code().unwrap_or_else(|| panic!("ended by signal {:?}", status.signal()))
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// A gateway that takes requests.
+#[derive(Debug)]
+pub struct Weir {
+    process: Started,
+    url: String,
+    admin_url: String,
+    key: String,
+}
+
+impl Weir {
+    /// A first start: no configuration at all.
+    pub fn demo() -> Self {
+        Start::default().serve()
+    }
+
+    /// With the tenant, source and publisher of [`config`].
+    pub fn standard() -> Self {
+        Self::with_limits("")
+    }
+
+    /// As `standard`, with these lines under `[limits]`.
+    pub fn with_limits(limits: &str) -> Self {
+        Self::with_config(&config(&format!("[limits]\n{limits}\n")))
+    }
+
+    /// With this configuration.
+    pub fn with_config(toml: &str) -> Self {
+        Start::default().config(toml).serve()
+    }
+
+    /// Where clients send.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Where operators look.
+    pub fn admin_url(&self) -> &str {
+        &self.admin_url
+    }
+
+    /// A live access key.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The process.
+    pub fn process(&mut self) -> &mut Started {
+        &mut self.process
+    }
+
+    /// Its id.
+    pub fn pid(&self) -> u32 {
+        self.process.child.id()
+    }
+
+    /// The data folder.
+    pub fn data(&self) -> &Path {
+        &self.process.data
+    }
+
+    /// What it logged so far.
+    pub fn log(&self) -> String {
+        self.process.log()
+    }
+
+    /// The records on its journal.
+    pub fn records(&self) -> Vec<Record> {
+        journal::records(self.data())
+    }
+
+    /// The reasons of the events in quarantine.
+    pub fn quarantine(&self) -> Vec<String> {
+        journal::quarantine(self.data())
+    }
+
+    /// The most memory that it ever held, in bytes.
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    }
+
+    /// A connection to it.
+    pub fn connect(&self) -> Wire {
+        Wire::connect(&self.url)
+    }
+
+    /// Posts `body` with the access key.
+    pub fn post(&self, target: &str, body: impl AsRef<[u8]>) -> Answer {
+        self.post_with(target, &[], body)
+    }
+
+    /// Posts `body` with the access key and `headers`.
+    pub fn post_with(&self, target: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
+        let key = basic(&self.key);
+        let mut all = vec![("Authorization", key.as_str())];
+        all.extend_from_slice(headers);
+        self.send("POST", target, &all, body)
+    }
+
+    /// Sends a request with just these headers, on a connection of its own.
+    pub fn send(
+        &self,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Answer {
+        let mut wire = self.connect();
+        let body = body.as_ref();
+        let empty_post = [("Content-Length", "0")];
+        let extra: &[_] = if body.is_empty() && method == "POST" { &empty_post } else { &[] };
+        wire.send(request(method, target, &[headers, extra].concat(), body));
+        if method == "HEAD" { wire.answer_to_head() } else { wire.answer() }
+    }
+
+    /// A page of the operators' listener: its status and text.
+    pub fn admin(&self, path: &str) -> (u16, String) {
+        let agent: ureq::Agent = ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let mut response = agent.get(format!("{}{path}", self.admin_url)).call().unwrap();
+        (response.status().as_u16(), response.body_mut().read_to_string().unwrap())
+    }
+
+    /// The metrics now, by name with labels as they are written.
+    pub fn metrics(&self) -> BTreeMap<String, f64> {
+        let (status, text) = self.admin("/metrics");
+        assert_eq!(status, 200);
+        let samples = text.lines().filter(|line| !line.starts_with('#'));
+        let parsed = samples.map(|line| {
+            let (name, value) = line.rsplit_once(' ').unwrap();
+            (name.to_owned(), value.parse().unwrap())
+        });
+        parsed.collect()
+    }
+
+    /// One metric now, 0 while it is not there.
+    pub fn metric(&self, name: &str) -> f64 {
+        self.metrics().get(name).copied().unwrap_or_default()
+    }
+
+    /// Asks it to stop, and waits until it has: with exit code 0.
+    pub fn stop(&mut self) {
+        self.process.signal(Signal::TERM);
+        assert_eq!(self.process.exit_code(), 0, "{}", self.log());
+    }
+
+    /// Kills it: `kill -9`.
+    pub fn kill(&mut self) {
+        self.process.signal(Signal::KILL);
+        self.process.wait_exit();
+    }
+}

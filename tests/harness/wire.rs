@@ -1,0 +1,203 @@
+//! A client that sends exact bytes and sees exact bytes: pipelining, slow bodies, broken chunks.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpStream};
+
+use super::PATIENCE;
+
+/// An answer as it came over the wire.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Its status code.
+    pub status: u16,
+    /// Its headers in order, as they were spelled.
+    pub headers: Vec<(String, String)>,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The header `name`, in any letter case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut named = self.headers.iter().filter(|(known, _)| known.eq_ignore_ascii_case(name));
+        let value = named.next().map(|(_, value)| value.as_str());
+        assert!(named.next().is_none(), "{name} came twice: {self:?}");
+        value
+    }
+
+    /// Its body as text.
+    pub fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+
+    /// Its body as JSON.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// Status and text: what most tests ask for.
+    pub fn brief(&self) -> (u16, &str) {
+        (self.status, self.text())
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+    read: Vec<u8>,
+}
+
+impl Wire {
+    /// Connects to the gateway at `url`.
+    pub fn connect(url: &str) -> Self {
+        let stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        Wire { stream, read: Vec::new() }
+    }
+
+    /// Sends `bytes`, all of them.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.stream.write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// Sends `bytes`; false if the other side takes no more.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).is_ok()
+    }
+
+    /// Says that nothing more will be sent.
+    pub fn end(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// A second handle on the same connection, to send while another reads.
+    pub fn sender(&self) -> TcpStream {
+        self.stream.try_clone().unwrap()
+    }
+
+    /// The next answer.
+    pub fn answer(&mut self) -> Answer {
+        self.next_answer(false).expect("the connection was closed without an answer")
+    }
+
+    /// The next answer, to a HEAD request: it has no body, whatever its length says.
+    pub fn answer_to_head(&mut self) -> Answer {
+        self.next_answer(true).expect("the connection was closed without an answer")
+    }
+
+    /// The next answer, or `None` once the connection is closed.
+    pub fn answer_or_end(&mut self) -> Option<Answer> {
+        self.next_answer(false)
+    }
+
+    /// Waits for the end of the connection, and gives what came until then.
+    pub fn rest(&mut self) -> Vec<u8> {
+        while self.more() {}
+        std::mem::take(&mut self.read)
+    }
+
+    /// Whether bytes of an answer have come within a moment. For what must not come at all.
+    pub fn has_answer_within(&mut self, moment: std::time::Duration) -> bool {
+        if self.read.is_empty() {
+            self.stream.set_read_timeout(Some(moment)).unwrap();
+            let mut byte = [0; 1];
+            let got = self.stream.read(&mut byte);
+            self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            match got {
+                Ok(read) => self.read.extend_from_slice(&byte[..read]),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        !self.read.is_empty()
+    }
+
+    fn next_answer(&mut self, bodiless: bool) -> Option<Answer> {
+        let head_end = loop {
+            if let Some(at) = find(&self.read, b"\r\n\r\n") {
+                break at;
+            }
+            if !self.more() {
+                assert!(self.read.is_empty(), "half an answer: {:?}", String::from_utf8_lossy(&self.read));
+                return None;
+            }
+        };
+        let head: Vec<u8> = self.read.drain(..head_end + 4).collect();
+        let head = String::from_utf8(head).unwrap();
+        let mut lines = head.split("\r\n").take_while(|line| !line.is_empty());
+        let status: u16 = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers: Vec<(String, String)> = lines
+            .map(|line| line.split_once(": ").unwrap())
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        let mut answer = Answer { status, headers, body: Vec::new() };
+        assert_eq!(answer.header("transfer-encoding"), None, "Weir's answers have a length");
+        let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        if !bodiless && status >= 200 && status != 204 {
+            while self.read.len() < length {
+                assert!(self.more(), "the body ended early: {answer:?}");
+            }
+            answer.body = self.read.drain(..length).collect();
+        }
+        Some(answer)
+    }
+
+    /// Reads on; false at the end.
+    fn more(&mut self) -> bool {
+        let mut chunk = [0; 4096];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => false,
+            Ok(read) => {
+                self.read.extend_from_slice(&chunk[..read]);
+                true
+            }
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("no answer and no end: {error}"),
+        }
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}
+
+/// A request, head and body, with a `Content-Length` unless `headers` speak of one or of chunks.
+pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+    let mut text = format!("{method} {target} HTTP/1.1\r\nHost: weir\r\n");
+    for (name, value) in headers {
+        text.push_str(&format!("{name}: {value}\r\n"));
+    }
+    let named = |wanted: &str| headers.iter().any(|(name, _)| name.eq_ignore_ascii_case(wanted));
+    if !body.is_empty() && !named("content-length") && !named("transfer-encoding") {
+        text.push_str(&format!("Content-Length: {}\r\n", body.len()));
+    }
+    text.push_str("\r\n");
+    [text.as_bytes(), body].concat()
+}
+
+/// `body` in chunks of `size` bytes, with the last chunk.
+pub fn chunked(body: &[u8], size: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    for chunk in body.chunks(size) {
+        out.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        out.extend_from_slice(chunk);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"0\r\n\r\n");
+    out
+}
+
+/// The `Authorization` of `key`.
+pub fn basic(key: &str) -> String {
+    format!("Basic {}", data_encoding::BASE64.encode(format!("{key}:").as_bytes()))
+}
+
+/// `plain` as one gzip member.
+pub fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(plain).unwrap();
+    encoder.finish().unwrap()
+}
