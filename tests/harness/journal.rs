@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use weir::queue::journal::reader::{Begin, JournalReader};
-use weir::queue::reader::{From, Next, Reader};
+use weir::queue::reader::{From, Next, ReadRecord, Reader};
 
 /// A record of the journal.
 #[derive(Clone, Debug)]
@@ -26,26 +26,32 @@ impl Record {
     }
 }
 
-/// Every record in the journal of `data`, from its start to its end as it stands now.
-pub fn records(data: &Path) -> Vec<Record> {
+/// Every record in the journal of `data`, from its start to its end as it stands now, as it was read.
+pub fn read(data: &Path) -> Vec<ReadRecord> {
     let begin = Begin::From(From::Start);
     let mut reader = JournalReader::open(&data.join("journal"), begin, true, BTreeSet::new()).unwrap();
     let mut records = Vec::new();
     loop {
         match reader.next(Duration::ZERO).unwrap() {
-            Next::Record(record) => records.push(Record {
-                topic: record.topic,
-                headers: record
-                    .headers
-                    .into_iter()
-                    .map(|(name, value)| (name, String::from_utf8(value).unwrap()))
-                    .collect(),
-                value: serde_json::from_slice(&record.value).unwrap(),
-            }),
+            Next::Record(record) => records.push(record),
             Next::End => return records,
             Next::Idle => {}
         }
     }
+}
+
+/// Every record in the journal of `data`.
+pub fn records(data: &Path) -> Vec<Record> {
+    let record = |read: ReadRecord| Record {
+        topic: read.topic,
+        headers: read
+            .headers
+            .into_iter()
+            .map(|(name, value)| (name, String::from_utf8(value).unwrap()))
+            .collect(),
+        value: serde_json::from_slice(&read.value).unwrap(),
+    };
+    read(data).into_iter().map(record).collect()
 }
 
 /// The reasons of the events in quarantine, in order.
