@@ -116,33 +116,48 @@ fn a_failed_write_or_sync_fails_its_requests_and_the_journal_mends_itself() {
         let (place, disk) = (Place::new(), TestDisk::default());
         let queue = place.open_on(&disk, &config(1 << 30));
         put(&queue, &["before"]).unwrap().unwrap();
+        let durable = std::fs::read(place.last_segment()).unwrap();
         disk.set(fail);
         assert_eq!(put(&queue, &["lost"]), Ok(Err(NotDurable)));
-        assert!(!queue.is_ready());
-        assert_eq!(put(&queue, &["refused"]), Err(Refused::Closed));
         disk.set(|faults| *faults = Faults::default());
         eventually("the journal takes records again", || queue.is_ready());
+        let mut reader = place.reader(Begin::From(From::Start), false);
+        while next(&mut reader).is_some() {}
+        assert_eq!(reader.position(), 2, "the lost record's number is read, too");
         put(&queue, &["after"]).unwrap().unwrap();
         assert_eq!(queue.shared.metrics.journal_bytes.get() as u64, place.bytes());
         close(&queue);
         assert_eq!(place.values(), ["before", "after"]);
-        assert_eq!(place.segments().len(), 2, "a file whose sync failed is not written again");
-        assert!(place.read()[1].offset > 1, "the lost record's number is not used again");
+        assert_eq!(place.read()[1].offset, 2, "the lost record's number is not used again");
+        assert_eq!(place.segments(), [0, 2], "a file whose sync failed is not written again");
+        assert_eq!(std::fs::read(segment::path(&place.dir(), 0)).unwrap(), durable);
     }
 }
 
 #[test]
-fn a_disk_that_fails_from_the_start_leaves_nothing_behind() {
+fn a_disk_that_goes_on_failing_costs_no_further_request_and_leaves_nothing_behind() {
     let (place, disk) = (Place::new(), TestDisk::default());
     disk.set(|faults| faults.fail_sync = true);
     let queue = place.open_on(&disk, &config(1 << 30));
     assert_eq!(put(&queue, &["lost"]), Ok(Err(NotDurable)));
+    assert!(!queue.is_ready());
+    assert_eq!(put(&queue, &["refused"]), Err(Refused::Closed));
     disk.set(|faults| faults.fail_sync = false);
     eventually("the journal takes records again", || queue.is_ready());
     put(&queue, &["after"]).unwrap().unwrap();
     close(&queue);
     assert_eq!(place.values(), ["after"]);
     assert_eq!(place.segments().len(), 1);
+}
+
+#[test]
+fn opening_cuts_off_what_is_no_whole_record() {
+    let place = Place::new();
+    place.write(&["1"]);
+    let whole = std::fs::read(place.last_segment()).unwrap();
+    std::fs::write(place.last_segment(), [&whole[..], b"torn"].concat()).unwrap();
+    close(&place.open());
+    assert_eq!(std::fs::read(place.last_segment()).unwrap(), whole);
 }
 
 #[test]
