@@ -161,6 +161,43 @@ fn opening_cuts_off_what_is_no_whole_record() {
 }
 
 #[test]
+fn a_loss_of_power_takes_nothing_acknowledged_and_hides_nothing_new_from_consumers() {
+    let (place, disk) = (Place::new(), TestDisk::default());
+    let queue = place.open_on(&disk, &config(64 << 10));
+    let acknowledged: Vec<_> = (0..60).map(|i| format!("{i:0>200}")).collect();
+    acknowledged.iter().for_each(|value| put(&queue, &[value]).unwrap().unwrap());
+    disk.set(|faults| faults.hold_sync = true);
+    let receipt = queue.enqueue(records(&["never acknowledged"])).unwrap();
+    let mut reader = place.reader(Begin::At(0), false);
+    eventually("a reader sees what is not synced", || {
+        next(&mut reader).is_some_and(|record| record.value == b"never acknowledged")
+    });
+    let left = disk.without_power(&place);
+    left.commit("loader", reader.position());
+    assert!(left.segments().len() > 1);
+    assert_eq!(left.values(), acknowledged);
+    left.write(&["new"]);
+    let mut consumer = left.reader(Begin::At(reader.position()), true);
+    assert_eq!(next(&mut consumer).map(value).as_deref(), Some("new"));
+    disk.set(|faults| faults.hold_sync = false);
+    assert_eq!(wait(receipt), Ok(()));
+    close(&queue);
+}
+
+#[test]
+fn damage_larger_than_what_is_read_at_once_is_passed_over() {
+    let place = Place::new();
+    place.write(&["1", &"2".repeat(600 << 10), "3"]);
+    let mut bytes = std::fs::read(place.last_segment()).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(place.last_segment(), &bytes).unwrap();
+    assert_eq!(place.values(), ["1", "3"]);
+    place.write(&["4"]);
+    assert_eq!(place.values(), ["1", "3", "4"]);
+}
+
+#[test]
 fn a_second_writer_is_told_where_the_first_one_is() {
     let place = Place::new();
     let first = place.open();
