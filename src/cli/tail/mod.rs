@@ -146,7 +146,8 @@ impl std::convert::From<TailError> for Failure {
     }
 }
 
-/// Prints what the journal in the directory `dir` (`DATA/journal`) holds.
+/// Prints what the journal in the directory `dir` (`DATA/journal`) holds. `out` may keep a buffer: it is
+/// flushed before every wait.
 ///
 /// # Errors
 /// When the journal can't be read, the consumer's name can't be had, or `out` fails.
@@ -157,9 +158,6 @@ pub fn on_journal(dir: &Path, args: &TailArgs, out: &mut dyn Write) -> Result<()
     let Some(name) = &args.consumer else {
         return run_on(&mut open(from)?, args, out, |_| Ok(()));
     };
-    if !dir.is_dir() {
-        return Err(JournalError::Missing(dir.to_owned()).into());
-    }
     let mut consumer = Consumer::open(dir, name, &topics)?;
     let mut reader = open(consumer.next().map_or(from, Begin::At))?;
     // A new consumer holds what it has yet to read from the moment it exists.

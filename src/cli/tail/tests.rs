@@ -69,6 +69,9 @@ impl Write for Output {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        if self.lines() >= self.breaks_after {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         self.flushed_lines = self.lines();
         Ok(())
     }
@@ -134,6 +137,14 @@ fn it_commits_only_what_was_flushed_before_waits_and_every_thousand_records() {
     .unwrap();
     assert_eq!(left, [1_500, 500, 0, 0]);
     assert_eq!((out.lines(), out.flushed_lines), (2_500, 2_500));
+
+    let mut out = Output::new(usize::MAX);
+    run_on(&mut Few(9, false), &args(&["--json", "--max", "3"]), &mut out, |reader| {
+        left.push(reader.0);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!((left.last(), out.flushed_lines), (Some(&6), 3));
 }
 
 #[test]
@@ -146,6 +157,11 @@ fn a_broken_pipe_is_a_quiet_end_without_a_further_commit() {
     });
     assert!(end.is_ok());
     assert_eq!(left, [1_500]);
+
+    let in_flush = run_on(&mut Few(3, false), &args(&["--json"]), &mut Output::new(3), |_| {
+        panic!("a commit of what was not flushed");
+    });
+    assert!(in_flush.is_ok());
 }
 
 #[test]

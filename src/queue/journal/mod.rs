@@ -74,7 +74,8 @@ pub enum JournalError {
     },
 }
 
-/// The journal as a queue.
+/// The journal as a queue. Dropped without `close`, its committer finishes what it was given in the
+/// background, and only then gives up the directory's lock.
 pub struct JournalQueue {
     shared: Arc<Shared>,
     topics: Arc<Topics>,
@@ -113,10 +114,6 @@ impl JournalQueue {
         metrics: Arc<Metrics>,
     ) -> Result<Self, JournalError> {
         let io = |source| JournalError::Io { path: dir.to_owned(), source };
-        if let Some(data) = dir.parent() {
-            std::fs::create_dir_all(data).map_err(io)?;
-        }
-        disk::make_dir(dir).map_err(io)?;
         disk::make_dir(&consumers::dir(dir)).map_err(io)?;
         let lock = disk::lock(&dir.join("lock")).map_err(io)?;
         let lock = lock.ok_or_else(|| JournalError::InUse(dir.to_owned()))?;

@@ -116,33 +116,85 @@ fn a_failed_write_or_sync_fails_its_requests_and_the_journal_mends_itself() {
         let (place, disk) = (Place::new(), TestDisk::default());
         let queue = place.open_on(&disk, &config(1 << 30));
         put(&queue, &["before"]).unwrap().unwrap();
+        let durable = std::fs::read(place.last_segment()).unwrap();
         disk.set(fail);
         assert_eq!(put(&queue, &["lost"]), Ok(Err(NotDurable)));
-        assert!(!queue.is_ready());
-        assert_eq!(put(&queue, &["refused"]), Err(Refused::Closed));
         disk.set(|faults| *faults = Faults::default());
         eventually("the journal takes records again", || queue.is_ready());
+        let mut reader = place.reader(Begin::From(From::Start), false);
+        while next(&mut reader).is_some() {}
+        assert_eq!(reader.position(), 2, "the lost record's number is read, too");
         put(&queue, &["after"]).unwrap().unwrap();
         assert_eq!(queue.shared.metrics.journal_bytes.get() as u64, place.bytes());
         close(&queue);
         assert_eq!(place.values(), ["before", "after"]);
-        assert_eq!(place.segments().len(), 2, "a file whose sync failed is not written again");
-        assert!(place.read()[1].offset > 1, "the lost record's number is not used again");
+        assert_eq!(place.read()[1].offset, 2, "the lost record's number is not used again");
+        assert_eq!(place.segments(), [0, 2], "a file whose sync failed is not written again");
+        assert_eq!(std::fs::read(segment::path(&place.dir(), 0)).unwrap(), durable);
     }
 }
 
 #[test]
-fn a_disk_that_fails_from_the_start_leaves_nothing_behind() {
+fn a_disk_that_goes_on_failing_costs_no_further_request_and_leaves_nothing_behind() {
     let (place, disk) = (Place::new(), TestDisk::default());
     disk.set(|faults| faults.fail_sync = true);
     let queue = place.open_on(&disk, &config(1 << 30));
     assert_eq!(put(&queue, &["lost"]), Ok(Err(NotDurable)));
+    assert!(!queue.is_ready());
+    assert_eq!(put(&queue, &["refused"]), Err(Refused::Closed));
     disk.set(|faults| faults.fail_sync = false);
     eventually("the journal takes records again", || queue.is_ready());
     put(&queue, &["after"]).unwrap().unwrap();
     close(&queue);
     assert_eq!(place.values(), ["after"]);
     assert_eq!(place.segments().len(), 1);
+}
+
+#[test]
+fn opening_cuts_off_what_is_no_whole_record() {
+    let place = Place::new();
+    place.write(&["1"]);
+    let whole = std::fs::read(place.last_segment()).unwrap();
+    std::fs::write(place.last_segment(), [&whole[..], b"torn"].concat()).unwrap();
+    close(&place.open());
+    assert_eq!(std::fs::read(place.last_segment()).unwrap(), whole);
+}
+
+#[test]
+fn a_loss_of_power_takes_nothing_acknowledged_and_hides_nothing_new_from_consumers() {
+    let (place, disk) = (Place::new(), TestDisk::default());
+    let queue = place.open_on(&disk, &config(64 << 10));
+    let acknowledged: Vec<_> = (0..60).map(|i| format!("{i:0>200}")).collect();
+    acknowledged.iter().for_each(|value| put(&queue, &[value]).unwrap().unwrap());
+    disk.set(|faults| faults.hold_sync = true);
+    let receipt = queue.enqueue(records(&["never acknowledged"])).unwrap();
+    let mut reader = place.reader(Begin::At(0), false);
+    eventually("a reader sees what is not synced", || {
+        next(&mut reader).is_some_and(|record| record.value == b"never acknowledged")
+    });
+    let left = disk.without_power(&place);
+    left.commit("loader", reader.position());
+    assert!(left.segments().len() > 1);
+    assert_eq!(left.values(), acknowledged);
+    left.write(&["new"]);
+    let mut consumer = left.reader(Begin::At(reader.position()), true);
+    assert_eq!(next(&mut consumer).map(value).as_deref(), Some("new"));
+    disk.set(|faults| faults.hold_sync = false);
+    assert_eq!(wait(receipt), Ok(()));
+    close(&queue);
+}
+
+#[test]
+fn damage_larger_than_what_is_read_at_once_is_passed_over() {
+    let place = Place::new();
+    place.write(&["1", &"2".repeat(600 << 10), "3"]);
+    let mut bytes = std::fs::read(place.last_segment()).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(place.last_segment(), &bytes).unwrap();
+    assert_eq!(place.values(), ["1", "3"]);
+    place.write(&["4"]);
+    assert_eq!(place.values(), ["1", "3", "4"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod space;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
+use std::os::unix::fs::MetadataExt;
 use std::sync::Condvar;
 use std::time::Duration;
 
@@ -159,12 +160,29 @@ struct Faults {
     hold_sync: bool,
     syncs: usize,
     full: bool,
+    /// Lengths that were synced, by inode.
+    synced: BTreeMap<u64, u64>,
 }
 
 impl TestDisk {
     fn set(&self, change: impl FnOnce(&mut Faults)) {
         change(&mut self.0.0.lock().unwrap());
         self.0.1.notify_all();
+    }
+
+    /// What a loss of power leaves of a journal: of every segment what was synced.
+    fn without_power(&self, place: &Place) -> Place {
+        let left = Place::new();
+        close(&left.open());
+        for base in place.segments() {
+            let path = segment::path(&place.dir(), base);
+            let ino = std::fs::metadata(&path).unwrap().ino();
+            let len = self.0.0.lock().unwrap().synced.get(&ino).copied().unwrap_or(0);
+            let bytes = std::fs::read(&path).unwrap();
+            std::fs::write(segment::path(&left.dir(), base), &bytes[..usize::try_from(len).unwrap()])
+                .unwrap();
+        }
+        left
     }
 
     fn syncs(&self) -> usize {
@@ -188,7 +206,12 @@ impl Disk for TestDisk {
         while faults.hold_sync {
             faults = self.0.1.wait(faults).unwrap();
         }
-        if faults.fail_sync { Err(io::Error::other("no sync")) } else { RealDisk.sync(file) }
+        if faults.fail_sync {
+            return Err(io::Error::other("no sync"));
+        }
+        let metadata = file.metadata()?;
+        faults.synced.insert(metadata.ino(), metadata.len());
+        RealDisk.sync(file)
     }
 
     fn free(&mut self, _: &Path) -> io::Result<u64> {
