@@ -95,12 +95,12 @@ impl Tally {
 
     /// A track call's name that no publisher maps.
     pub fn unmapped(&mut self, name: Cow<'_, str>) {
-        if self.unmapped.len() < UNMAPPED_NAMES {
+        if self.unmapped.len() < UNMAPPED_NAMES && !self.unmapped.iter().any(|known| *known == name) {
             self.unmapped.push(name.into_owned());
         }
     }
 
-    /// The names given to `unmapped`, at most eight.
+    /// The names given to `unmapped`, each once, at most eight.
     pub fn unmapped_names(&self) -> &[String] {
         &self.unmapped
     }

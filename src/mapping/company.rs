@@ -6,8 +6,9 @@ use super::fields::COMPANY;
 use super::object::Object;
 use super::person::{context_email, email_key};
 use super::{Rejection, Stamp, convert};
+use crate::event::compact::plain;
 use crate::event::envelope::Event;
-use crate::event::json::{text, write_string};
+use crate::event::json::write_string;
 use crate::quarantine::Reason;
 use crate::record::{Header, KEY_SEPARATOR, Kind, Records};
 use crate::tenants::{GroupEmail, Tenant};
@@ -30,7 +31,7 @@ pub fn company(
     if email.is_none() && tenant.group_email == GroupEmail::Required {
         return Err(Rejection::new(Reason::UserEmailMissing));
     }
-    let name_text = text(name);
+    let name_text = plain(name);
     let key = name_text.trim();
     let company_id = company_id(&tenant.id, key);
 
