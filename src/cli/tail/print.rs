@@ -64,7 +64,7 @@ fn value(value: &[u8], out: &mut Vec<u8>) {
     if text.is_empty() {
         out.extend_from_slice(b"null");
     } else if serde_json::from_str::<&RawValue>(&text).is_ok() {
-        compact(&text, out);
+        out.extend_from_slice(compact(&text).as_bytes());
     } else {
         string(&text, out);
     }
