@@ -1,9 +1,9 @@
 //! The embedded journal: an append-only log in segment files that makes records durable with nothing else
 //! installed. One process writes, any number read.
 //!
-//! A request's thread reserves [`room`] and lays its records out as [`frame`]s; the one [`committer`]
-//! thread numbers them, writes and syncs them in groups through the [`store`]. [`recovery`] finds out how
-//! the journal was left; a [`reader`] follows the [`segment`]s, and [`consumers`] remember how far they got.
+//! A request's thread reserves `room` and lays its records out as `frame`s; the one `committer`
+//! thread numbers them, writes and syncs them in groups through the `store`. `recovery` finds out how
+//! the journal was left; a [`reader`] follows the `segment`s, and [`consumers`] remember how far they got.
 
 mod committer;
 pub mod consumers;

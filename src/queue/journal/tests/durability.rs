@@ -83,6 +83,17 @@ proptest! {
         prop_assert!(values.len() + 1 + usize::from(last) >= written.len(), "{:?}", values);
         prop_assert_eq!(values.last().map(String::as_str), Some("new"));
     }
+
+    #[test]
+    fn no_bytes_in_a_segment_stop_a_start_or_bring_a_reader_down(bytes in any::<Vec<u8>>(), magic in any::<bool>()) {
+        let place = Place::new();
+        place.write(&["1"]);
+        let beginning = if magic { segment::MAGIC.as_slice() } else { &[] };
+        std::fs::write(place.last_segment(), [beginning, &bytes].concat()).unwrap();
+        prop_assert!(place.values().is_empty());
+        place.write(&["new"]);
+        prop_assert_eq!(place.values(), ["new"]);
+    }
 }
 
 #[test]
