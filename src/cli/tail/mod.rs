@@ -20,6 +20,7 @@ use crate::queue::journal::consumers::Consumer;
 use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::kafka::{KafkaReader, list_topics};
 use crate::queue::reader::{From, Next, ReadError, ReadRecord, Reader};
+use crate::telemetry::{self, LogFormat};
 
 /// How long one look for a record may take; nothing depends on it, as looking goes on for ever.
 const WAIT: Duration = Duration::from_secs(1);
@@ -105,6 +106,8 @@ pub enum TailError {
 
 /// Reads what the arguments name, else what `weir serve` would write to.
 pub(super) fn run(args: &TailArgs) -> Result<(), Failure> {
+    // Damage that is passed over must not pass unseen.
+    telemetry::init(Some(LogFormat::Human), "warn").map_err(Failure::Named)?;
     let mut out = BufWriter::new(io::stdout().lock());
     if let Some(data) = &args.data {
         return Ok(on_journal(&data.join("journal"), args, &mut out)?);
