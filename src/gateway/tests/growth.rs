@@ -81,6 +81,21 @@ fn sixteen_times_the_body_takes_far_less_than_its_square() {
 }
 
 #[test]
+fn what_waits_to_become_durable_holds_no_more_than_the_queue_counts() {
+    let name = "x".repeat(500_000);
+    let unmapped = |n: u8| format!(r#"{{"type":"track","userId":"u","event":"{n}{name}"}}"#);
+    let small = r#"{"type":"identify","userId":"u","traits":{"email":"e@x"}}"#;
+    let body = format!(r#"{{"batch":[{small},{},{}]}}"#, unmapped(1), unmapped(2));
+    let source = Setup::new().source();
+    let request =
+        Request { source: &source, call: Call::Batch, path: "/v1/batch", traceparent: None, received_ms: 0 };
+    let Processed { records, tally, .. } = process(&request, &Setup::new().rules, body.as_bytes());
+    assert_eq!((records.len(), tally.unmapped_names().len()), (1, 2));
+    assert!(records.held() <= 2 * records.bytes(), "{} for {}", records.held(), records.bytes());
+    assert!(tally.unmapped_names().iter().all(|name| name.len() <= 200));
+}
+
+#[test]
 fn records_are_never_much_larger_than_their_body() {
     for (what, call, body) in bodies(2_000) {
         let bytes: usize =
