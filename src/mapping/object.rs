@@ -244,6 +244,13 @@ mod tests {
     }
 
     #[test]
+    fn of_two_traits_mapped_to_a_standard_field_the_later_counts() {
+        let map = [("nick", "Name"), ("alias", "Name")];
+        let event = r#"{"traits":{"nick":"first","alias":"second","name":"N"}}"#;
+        assert_eq!(person(event, &map, UnmappedTraits::Drop).0, r#"{"Name":"second"}"#);
+    }
+
+    #[test]
     fn of_two_traits_that_lead_to_one_field_the_one_at_root_counts() {
         let map = [("a", "X__gc"), ("b", "X__gc"), ("nick", "Name"), ("alias", "Name")];
         let event = r#"{"traits":{"a":1,"nick":"root"},
