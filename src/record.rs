@@ -183,7 +183,9 @@ impl Records {
 
     /// The largest record finished since `mark`, in bytes (key, value and header values).
     pub fn largest_since(&self, mark: Mark) -> usize {
-        self.iter().skip(mark.entries).map(|record| record.bytes()).max().unwrap_or(0)
+        // A slice, not a skip: it is asked for each event of a request.
+        let since = self.entries.get(mark.entries..).unwrap_or_default();
+        since.iter().map(|entry| RecordRef { records: self, entry }.bytes()).max().unwrap_or(0)
     }
 
     /// The records in order.
