@@ -89,6 +89,7 @@ pub fn process(request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed {
         None if work.quarantined.is_empty() => Answer::Ok,
         None => Answer::Quarantined(work.quarantined),
     };
+    work.records.shrink();
     Processed { records: work.records, answer, tally: work.tally }
 }
 
@@ -217,7 +218,7 @@ impl<'a> Work<'a> {
 
     /// A track call that no publisher of its source maps.
     fn unmapped(&mut self, event: &Event<'_>) -> Result<Outcome, Rejection> {
-        self.tally.unmapped(event.name.map(text).unwrap_or_default());
+        self.tally.unmapped(&event.name.map(text).unwrap_or_default());
         match self.request.source.tenant.unmapped_events {
             UnmappedEvents::Ignore => Ok(self.ignore(Ignored::EventNotMapped)),
             UnmappedEvents::Quarantine => Err(Rejection::new(Reason::EventNotMapped)),

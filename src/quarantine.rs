@@ -100,7 +100,7 @@ impl Rejected<'_> {
         // As JSON; else its first bytes; else as many of them as the second attempt shows to fit.
         for _ in 0..3 {
             records.rewind(mark);
-            let draft = stamp.draft(records, Kind::Rejected, topic, &[], &["rejected"]);
+            let draft = stamp.draft(records, Kind::Rejected, topic, None, ["rejected", ""]);
             draft.value(|out| match self.kept {
                 Kept::Event(event) if whole => self.write_event(out, event),
                 _ => self.write_bytes(out, bytes, part),

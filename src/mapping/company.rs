@@ -35,15 +35,15 @@ pub fn company(
     let key = name_text.trim();
     let company_id = company_id(&tenant.id, key);
 
-    let key: [&[u8]; 2] = [tenant.id.as_bytes(), key.as_bytes()];
-    let mut draft = stamp.draft(records, Kind::Company, tenant.companies, &key, &["company"]);
+    let key = Some([tenant.id.as_str(), key]);
+    let mut draft = stamp.draft(records, Kind::Company, tenant.companies, key, ["company", ""]);
     draft.header(Header::CompanyId, &[company_id.as_bytes()]);
     draft.value(|out| company.write(out, None));
 
     if let Some(email) = email {
         let key = email_key(email);
-        let key: [&[u8]; 2] = [tenant.id.as_bytes(), key.as_bytes()];
-        stamp.draft(records, Kind::Link, tenant.people, &key, &["link.0"]).value(|out| {
+        let key = Some([tenant.id.as_str(), key.as_str()]);
+        stamp.draft(records, Kind::Link, tenant.people, key, ["link.", "0"]).value(|out| {
             out.extend_from_slice(b"{\"Email\":");
             convert::write_as_is(out, email);
             out.extend_from_slice(b",\"CompanyId\":");

@@ -62,23 +62,30 @@ impl<'a> Object<'a> {
                 match table.meaning(name) {
                     Meaning::Field { index, rank } => {
                         object.offer(index, (place + 1, rank), None, raw);
-                        if let Some(target) = mapped {
-                            object.map(target, raw, place);
+                        if mapped.is_none() {
+                            continue;
                         }
                     }
                     Meaning::Literal { index } if mapped.is_none() => {
                         object.offer(index, (LITERAL_RANK, place), None, raw);
+                        continue;
                     }
-                    Meaning::Reserved => {}
-                    Meaning::Literal { .. } | Meaning::Custom => {
-                        if *raw == "null" || !seen.insert(name.as_ref()) {
-                            continue;
-                        }
-                        match (mapped, custom_field(name, unmapped)) {
-                            (Some(target), _) => object.map(target, raw, place),
-                            (None, Some(field)) => object.put(field, raw, place),
-                            (None, None) => object.dropped += 1,
-                        }
+                    Meaning::Reserved => continue,
+                    Meaning::Literal { .. } | Meaning::Custom => {}
+                }
+                // What the map sends to a standard field goes as it came, before that field's own traits.
+                let (field, claim, convert) = match mapped {
+                    Some(field) => {
+                        (Some(Cow::Borrowed(field.as_str())), (MAPPED_RANK, place), Some(Convert::AsIs))
+                    }
+                    None => (custom_field(name, unmapped), (LITERAL_RANK, place), None),
+                };
+                if let Some(index) = field.as_deref().and_then(|field| table.index_of(field)) {
+                    object.offer(index, claim, convert, raw);
+                } else if *raw != "null" && seen.insert(name.as_ref()) {
+                    match field {
+                        Some(field) => object.custom.push(Custom { field, raw, place }),
+                        None => object.dropped += 1,
                     }
                 }
             }
@@ -96,24 +103,6 @@ impl<'a> Object<'a> {
         // Claims are equal where two traits are mapped to one field: the later counts, as in RudderStack.
         if given && slot.is_none_or(|value| claim <= value.claim) {
             *slot = Some(Value { raw, claim, convert: convert.unwrap_or(field.convert) });
-        }
-    }
-
-    /// Puts a value where the tenant's map says, which may be a standard field: as it came, and before what
-    /// that field's own traits hold.
-    fn map(&mut self, target: &'a str, raw: &'a str, place: u8) {
-        match self.table.index_of(target) {
-            Some(index) => self.offer(index, (MAPPED_RANK, place), Some(Convert::AsIs), raw),
-            None if raw == "null" => {}
-            None => self.custom.push(Custom { field: Cow::Borrowed(target), raw, place }),
-        }
-    }
-
-    /// Puts a value into a custom field that no map names. With the suffix it may turn out a standard one.
-    fn put(&mut self, field: Cow<'a, str>, raw: &'a str, place: u8) {
-        match self.table.index_of(&field) {
-            Some(index) => self.offer(index, (LITERAL_RANK, place), None, raw),
-            None => self.custom.push(Custom { field, raw, place }),
         }
     }
 
@@ -255,6 +244,13 @@ mod tests {
     }
 
     #[test]
+    fn of_two_traits_mapped_to_a_standard_field_the_later_counts() {
+        let map = [("nick", "Name"), ("alias", "Name")];
+        let event = r#"{"traits":{"nick":"first","alias":"second","name":"N"}}"#;
+        assert_eq!(person(event, &map, UnmappedTraits::Drop).0, r#"{"Name":"second"}"#);
+    }
+
+    #[test]
     fn of_two_traits_that_lead_to_one_field_the_one_at_root_counts() {
         let map = [("a", "X__gc"), ("b", "X__gc"), ("nick", "Name"), ("alias", "Name")];
         let event = r#"{"traits":{"a":1,"nick":"root"},
@@ -268,6 +264,12 @@ mod tests {
         let event =
             r#"{"traits":{"email":"a@x","mail":"  ","name":"N","nick":"\u0000","timezone":"\u0000"}}"#;
         assert_eq!(person(event, &map, UnmappedTraits::Drop).0, r#"{"Email":"a@x","Name":"N"}"#);
+    }
+
+    #[test]
+    fn a_blank_at_root_that_is_mapped_to_a_standard_field_falls_through_to_context() {
+        let event = r#"{"traits":{"mail":" "},"context":{"traits":{"mail":"c@x"}}}"#;
+        assert_eq!(person(event, &[("mail", "Email")], UnmappedTraits::Drop).0, r#"{"Email":"c@x"}"#);
     }
 
     #[test]

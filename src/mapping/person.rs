@@ -30,7 +30,7 @@ pub fn person(
     }
     let key = email_key(email);
     stamp
-        .draft(records, Kind::Person, tenant.people, &[tenant.id.as_bytes(), key.as_bytes()], &["person"])
+        .draft(records, Kind::Person, tenant.people, Some([&tenant.id, &key]), ["person", ""])
         .value(|out| person.write(out, full_name.as_deref().map(|name| ("Name", name))));
     Ok(person.dropped)
 }

@@ -30,7 +30,7 @@ pub fn track(
     let mut refusing = Vec::new();
     // RudderStack passes over an entry without an id, and so does its configuration's contract then count.
     let named = event.external_id(CONTRACT).filter(|id| !convert::is_falsy(id)).map(plain);
-    let key: [&[u8]; 2] = [source.tenant.id.as_bytes(), who.as_bytes()];
+    let key = Some([source.tenant.id.as_str(), who]);
     for publisher in &source.publishers {
         let Some(mapped) = publisher.events.get(name.as_ref()) else { continue };
         let contract = named.as_deref().or(publisher.contract.as_deref());
@@ -42,7 +42,7 @@ pub fn track(
             refusing.push(publisher.id.as_str());
             continue;
         };
-        let mut draft = stamp.draft(records, Kind::Event, topic, &key, &["event.", &publisher.id]);
+        let mut draft = stamp.draft(records, Kind::Event, topic, key, ["event.", &publisher.id]);
         draft
             .header(Header::Topic, &[publisher.topic.as_bytes()])
             .header(Header::EventName, &[mapped.name.as_bytes()])

@@ -13,6 +13,7 @@ fn bodies(size: usize) -> Vec<(&'static str, Call, String)> {
     let track = |context: String| format!(r#"{{"userId":"u","event":"Both","context":{{{context}}}}}"#);
     let (one, other) = (Call::One(CallType::Identify), Call::One(CallType::Track));
     let events = many(&|n| format!(r#"{{"type":"track","userId":{n},"event":"E{n}"}}"#));
+    let mapped = many(&|n| format!(r#"{{"type":"track","userId":{n},"event":"Both"}}"#));
     let deep = format!("{}{}", "[".repeat(size * 8), "]".repeat(size * 8));
     vec![
         ("traits", one, identify(many(&|n| format!("\"t{n}__gc\":{n}")))),
@@ -43,6 +44,7 @@ fn bodies(size: usize) -> Vec<(&'static str, Call, String)> {
             format!(r#"{{"userId":"u","timestamp":"2026-11-21T00:00:00.{}Z"}}"#, "1".repeat(size * 8)),
         ),
         ("events", Call::Batch, format!("{{\"batch\":[{events}]}}")),
+        ("events that are mapped", Call::Batch, format!("{{\"batch\":[{mapped}]}}")),
         ("scalars for events", Call::Batch, format!("{{\"batch\":[{}]}}", many(&|n| n.to_string()))),
         (
             "duplicate members of a batch",
@@ -76,8 +78,23 @@ fn sixteen_times_the_body_takes_far_less_than_its_square() {
     for ((what, call, small), (_, _, large)) in bodies(500).into_iter().zip(bodies(8_000)) {
         let (few, many) = (time(call, &small), time(call, &large));
         // Linear is 16 times, the square 256; the constant covers what is too short to measure.
-        assert!(many < few * 64 + Duration::from_millis(20), "{what}: {few:?}, then {many:?}");
+        assert!(many < few * 40 + Duration::from_millis(20), "{what}: {few:?}, then {many:?}");
     }
+}
+
+#[test]
+fn what_waits_to_become_durable_holds_no_more_than_the_queue_counts() {
+    let name = "x".repeat(500_000);
+    let unmapped = |n: u8| format!(r#"{{"type":"track","userId":"u","event":"{n}{name}"}}"#);
+    let small = r#"{"type":"identify","userId":"u","traits":{"email":"e@x"}}"#;
+    let body = format!(r#"{{"batch":[{small},{},{}]}}"#, unmapped(1), unmapped(2));
+    let source = Setup::new().source();
+    let request =
+        Request { source: &source, call: Call::Batch, path: "/v1/batch", traceparent: None, received_ms: 0 };
+    let Processed { records, tally, .. } = process(&request, &Setup::new().rules, body.as_bytes());
+    assert_eq!((records.len(), tally.unmapped_names().len()), (1, 2));
+    assert!(records.held() <= 2 * records.bytes(), "{} for {}", records.held(), records.bytes());
+    assert!(tally.unmapped_names().iter().all(|name| name.len() <= 200));
 }
 
 #[test]

@@ -99,6 +99,20 @@ fn an_absent_name_is_made_of_its_parts_and_never_sent_empty() {
 }
 
 #[test]
+fn a_name_that_says_nothing_gives_way_to_its_parts_or_to_none() {
+    let event = r#"{"userId":"u","traits":{"email":"e@x","name":false,"firstName":"F"}}"#;
+    assert_eq!(person(event), r#"{"Email":"e@x","FirstName":"F","Name":"F"}"#);
+    assert_eq!(person(r#"{"userId":"u","traits":{"email":"e@x","name":0}}"#), r#"{"Email":"e@x"}"#);
+}
+
+#[test]
+fn any_spelling_at_root_comes_before_every_spelling_in_the_context() {
+    let event = r#"{"userId":"u","traits":{"email":"e@x","last_name":"snake","lastname":"lower"},
+        "context":{"traits":{"lastName":"camel"}}}"#;
+    assert_eq!(person(event), r#"{"Email":"e@x","LastName":"lower","Name":"lower"}"#);
+}
+
+#[test]
 fn custom_traits_go_by_the_suffix_the_map_or_not_at_all() {
     let event = r#"{"userId":"u","traits":{"email":"e@x","plan":{"a":[1.0]},"seats__gc":1e3,"other":1,
         "Gsid":"x","companies":[1],"middlename":"m","CreatedDate":"d"}}"#;

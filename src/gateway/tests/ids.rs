@@ -125,3 +125,22 @@ fn the_batchs_sending_time_corrects_the_clock_of_events_that_have_none() {
     let times: Vec<_> = result.records.iter().map(|record| record.header("ce_time").unwrap()).collect();
     assert_eq!(times, ["2026-11-21T11:59:50Z", "2026-11-21T11:59:55Z"]);
 }
+
+#[test]
+fn the_trace_of_the_request_goes_with_every_record() {
+    let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let source = Setup::new().source();
+    let request = Request {
+        source: &source,
+        call: Call::One(CallType::Group),
+        path: "/v1/group",
+        traceparent: Some(trace),
+        received_ms: RECEIVED,
+    };
+    let body = br#"{"userId":"u","traits":{"name":"N"},"context":{"traits":{"email":"e@x"}}}"#;
+    let records = process(&request, &Setup::new().rules, body).records;
+    assert_eq!((records.len(), records.received_ms()), (2, RECEIVED));
+    for record in records.iter() {
+        assert!(record.headers().any(|header| header == ("traceparent", trace.as_bytes())));
+    }
+}

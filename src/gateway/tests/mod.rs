@@ -98,16 +98,20 @@ impl Setup {
         self.process(Call::Batch, format!("{{\"batch\":[{}]}}", events.join(",")).as_bytes())
     }
 
-    fn process(self, call: Call, body: &[u8]) -> Fate {
-        let Setup { topics, tenant, publishers, rules } = self;
-        let source = Source {
+    fn source(self) -> Source {
+        Source {
             id: "web".to_owned(),
             index: 0,
             ce_source: "/acme/web".to_owned(),
             enabled: true,
-            tenant: Arc::new(tenant),
-            publishers: publishers.into_iter().map(Arc::new).collect(),
-        };
+            tenant: Arc::new(self.tenant),
+            publishers: self.publishers.into_iter().map(Arc::new).collect(),
+        }
+    }
+
+    fn process(mut self, call: Call, body: &[u8]) -> Fate {
+        let (topics, rules) = (std::mem::take(&mut self.topics), self.rules);
+        let source = self.source();
         let path = match call {
             Call::One(_) => "/v1/{call}",
             Call::Batch => "/v1/batch",

@@ -194,3 +194,17 @@ fn a_rejected_event_larger_than_a_record_may_be_is_kept_in_part() {
     assert_eq!((&value["reason"], &value["truncated"]), (&json!("email_missing"), &json!(true)));
     assert!(result.only().value.len() < 2_000);
 }
+
+#[test]
+fn a_request_that_is_not_durable_counts_every_event_as_refused_and_nothing_else() {
+    let source = Setup::new().source();
+    let request =
+        Request { source: &source, call: Call::Batch, path: "/v1/batch", traceparent: None, received_ms: 0 };
+    let body = br#"{"batch":[{"type":"page","userId":"u"},{"type":"identify","userId":"u"},1,2,
+        {"type":"identify","userId":"u","traits":{"email":"e","custom":1}}]}"#;
+    let tally = process(&request, &Setup::new().rules, body).tally;
+    let metrics = Metrics::new(&["web".to_owned()]).unwrap();
+    tally.refuse(&metrics, &source);
+    let refused = [("identify/refused", 2), ("page/refused", 1), ("unknown/refused", 2)];
+    assert_eq!(counts(&metrics), refused.map(|(name, n)| (name.to_owned(), n)).into());
+}
