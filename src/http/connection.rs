@@ -2,6 +2,7 @@
 //! first head, and neither later heads nor what it reads after an early answer.
 
 use std::cell::Cell;
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -109,6 +110,16 @@ impl Connection {
         }
         Poll::Pending
     }
+}
+
+/// Has the connection looked at once more after this turn of a handler: only a stream that is polled
+/// notices a new phase or deadline.
+pub async fn next_turn() {
+    poll_fn(|context| {
+        context.waker().wake_by_ref();
+        Poll::Ready(())
+    })
+    .await;
 }
 
 fn too_late() -> io::Error {

@@ -1,9 +1,7 @@
 //! The event routes: admit → read → process → enqueue → wait → answer. What can be refused before the body
 //! is read is refused then.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use actix_web::HttpRequest;
@@ -13,7 +11,7 @@ use tokio::time::timeout;
 
 use super::answer::Answer;
 use super::body::{self, Body, BodyError, Encoding};
-use super::connection::ConnectionState;
+use super::connection::{ConnectionState, next_turn};
 use crate::admission::credentials::presented_key;
 use crate::admission::keys::digest;
 use crate::app::App;
@@ -171,13 +169,6 @@ async fn close(connection: Option<&ConnectionState>) -> Answered {
         return Answered { answer: Answer::Unavailable, body_ended: false };
     };
     connection.abort();
-    let mut woken = false;
-    poll_fn(|context| {
-        if !woken {
-            woken = true;
-            context.waker().wake_by_ref();
-        }
-        Poll::Pending
-    })
-    .await
+    next_turn().await;
+    std::future::pending().await
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use actix_http::HttpService;
+use actix_http::{ConnectionType, HttpService};
 use actix_rt::net::TcpStream;
 use actix_server::Server;
 use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
@@ -16,10 +16,13 @@ use actix_web::web::{self, Payload};
 use actix_web::{App as WebApp, HttpRequest, HttpResponse};
 
 use super::answer::Answer;
-use super::connection::{Connection, ConnectionState, KEEP_ALIVE, LINGER};
+use super::connection::{Connection, ConnectionState, KEEP_ALIVE, LINGER, next_turn};
 use super::routes::{Endpoint, find};
 use super::{cors, events, pages};
 use crate::app::App;
+
+/// How late actix-http's clock may be: it looks at the time twice a second. A head must not lose that.
+const CLOCK: Duration = Duration::from_millis(500);
 
 /// Serves the clients on `listener`. The server stops when its handle says so, and not by signals.
 ///
@@ -45,7 +48,7 @@ pub fn serve(app: Arc<App>, listener: TcpListener, drain: Duration) -> std::io::
                 .into_factory();
             let http = HttpService::build()
                 .keep_alive(KEEP_ALIVE)
-                .client_request_timeout(header)
+                .client_request_timeout(header + CLOCK)
                 .client_disconnect_timeout(LINGER)
                 .graceful_shutdown_signal(move || {
                     let draining = draining.clone();
@@ -78,7 +81,7 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
     let label = route.map_or("other", |route| route.path);
     let method = request.method();
     let mut body_ended = !events::announces_body(request.headers());
-    let response = if *method == Method::OPTIONS && cors::is_preflight(request.headers()) {
+    let mut response = if *method == Method::OPTIONS && cors::is_preflight(request.headers()) {
         cors::preflight(request.headers())
     } else {
         let mut response = match route {
@@ -105,6 +108,11 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
     tracing::debug!(route = label, status = response.status().as_u16(), "answered");
     if let Some(connection) = &connection {
         connection.request_answered(body_ended);
+        if !body_ended {
+            // The rest is read for a moment, so that the client sees its answer; then this is over.
+            response.head_mut().set_connection_type(ConnectionType::Close);
+            next_turn().await;
+        }
     }
     response
 }
