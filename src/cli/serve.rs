@@ -52,6 +52,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let sources: Vec<String> = tenants.sources.iter().map(|source| source.id.clone()).collect();
     let metrics = Metrics::new(&sources).map_err(|error| Failure::Named(format!("metrics: {error}")))?;
     let queue = open_queue(&config, &tenants, Arc::new(metrics))?;
+    RunFile::clear(&config.data);
     let app = Arc::new(App::new(tenants, queue.0, queue.1, config.limits.clone()));
     let announce = |url: &str| match &demo {
         Some(demo) => print(&format!("{}\n", first_start::curl_line(demo, url))),
@@ -116,12 +117,13 @@ async fn serve(
     let run_file = RunFile::write(&config.data, &url, &admin_url).map_err(named)?;
     tracing::info!(url, admin_url, version = env!("CARGO_PKG_VERSION"), "taking events");
     announce(&url)?;
-    let reason = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-        _ = gateway => "the server ended",
-    };
-    tracing::info!(reason, "shutting down: no new events, answering those under way");
+    let mut broken = None;
+    tokio::select! {
+        _ = terminate.recv() => {},
+        _ = interrupt.recv() => {},
+        ended = gateway => broken = Some(format!("the HTTP server ended by itself: {ended:?}")),
+    }
+    tracing::info!("shutting down: no new events, answering those under way");
     let deadline = Instant::now() + config.limits.shutdown;
     app.drain();
     gateway_handle.stop(true).await;
@@ -138,7 +140,7 @@ async fn serve(
             "stopped: these records were not durable in time, nor acknowledged"
         );
     }
-    Ok(())
+    broken.map_or(Ok(()), |reason| Err(Failure::Named(reason)))
 }
 
 /// An address as a client on this machine reaches it.
@@ -155,6 +157,12 @@ fn url(address: SocketAddr) -> String {
 struct RunFile(PathBuf);
 
 impl RunFile {
+    /// Removes what a killed process left: whoever waits for this one shall not read that.
+    fn clear(data: &Path) {
+        // There is seldom one, and the new one takes its place in any case.
+        fs::remove_file(data.join("run.json")).ok();
+    }
+
     fn write(data: &Path, url: &str, admin_url: &str) -> io::Result<Self> {
         fs::create_dir_all(data)?;
         let (path, draft) = (data.join("run.json"), data.join("run.json.new"));

@@ -57,7 +57,7 @@ pub enum BodyError {
 pub struct Body {
     /// Its bytes, inflated.
     pub bytes: Bytes,
-    _lease: Lease,
+    pub(super) _lease: Lease,
 }
 
 /// The length that the client announced.

@@ -154,9 +154,9 @@ pub fn announces_body(headers: &HeaderMap) -> bool {
     chunked || body::content_length(headers).is_some_and(|length| length > 0)
 }
 
-/// The W3C trace context, if it is well formed: version 00, 55 characters.
+/// The W3C trace context, if it is a well-formed one of version 00.
 fn traceparent(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get("traceparent")?.to_str().ok()?;
+    let value = headers.get("traceparent")?.to_str().ok().filter(|value| value.starts_with("00-"))?;
     let mut parts = value.split('-').map(str::len);
     let shape = [parts.next(), parts.next(), parts.next(), parts.next(), parts.next()];
     let hexadecimal = value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'));
@@ -172,3 +172,6 @@ async fn close(connection: Option<&ConnectionState>) -> Answered {
     next_turn().await;
     std::future::pending().await
 }
+
+#[cfg(test)]
+mod tests;

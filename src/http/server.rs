@@ -30,11 +30,12 @@ const CLOCK: Duration = Duration::from_millis(500);
 /// When the listener can't be used.
 pub fn serve(app: Arc<App>, listener: TcpListener, drain: Duration) -> std::io::Result<(Server, SocketAddr)> {
     let address = listener.local_addr()?;
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    // Each worker takes its share of the connections: never more of them than there are shares.
+    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(app.limits.connections);
     let header = app.limits.header;
     let builder = Server::build()
         .workers(workers)
-        .max_concurrent_connections(app.limits.connections.div_ceil(workers))
+        .max_concurrent_connections(app.limits.connections / workers)
         .shutdown_timeout(drain.as_secs().max(1))
         .disable_signals();
     let draining = builder.graceful_shutdown_signal();

@@ -1,5 +1,7 @@
 //! What one request, and all of them together, may cost.
 
+use std::time::Duration;
+
 use crate::harness::wait_for;
 use crate::harness::weir::Weir;
 use crate::harness::wire::{Headers, Wire, basic, request};
@@ -143,18 +145,21 @@ fn chunked_and_inflated_bodies_count_against_the_memory_as_they_grow() {
 #[test]
 fn connections_beyond_the_limit_wait_until_one_is_closed() {
     let workers = std::thread::available_parallelism().unwrap().get();
-    let weir = Weir::with_limits(&format!("connections = {workers}"));
     let page = request("GET", "/robots.txt", &[], b"");
     let ask = |wire: &mut Wire| {
         wire.send(&page);
         assert_eq!(wire.answer().status, 200);
     };
-    let mut open: Vec<Wire> = (0..workers).map(|_| weir.connect()).collect();
-    open.iter_mut().for_each(ask);
-    let mut waiting = weir.connect();
-    waiting.send(&page);
-    assert!(!waiting.has_answer_within(std::time::Duration::from_millis(300)));
-    drop(open.pop());
-    assert_eq!(waiting.answer().status, 200);
-    open.iter_mut().for_each(ask);
+    for limit in [1, workers] {
+        let weir = Weir::with_limits(&format!("connections = {limit}"));
+        let mut open: Vec<Wire> = (0..limit).map(|_| weir.connect()).collect();
+        open.iter_mut().for_each(ask);
+        let mut waiting = weir.connect();
+        waiting.send(&page);
+        assert!(!waiting.has_answer_within(Duration::from_millis(300)), "{limit}");
+        assert_eq!(weir.admin("/livez").0, 200, "operators have a listener of their own");
+        drop(open.pop());
+        assert_eq!(waiting.answer().status, 200);
+        open.iter_mut().for_each(ask);
+    }
 }
