@@ -1,10 +1,15 @@
 //! What one request, and all of them together, may cost.
 
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
+use weir::config::Overrides;
+
 use crate::harness::wait_for;
-use crate::harness::weir::Weir;
-use crate::harness::wire::{Headers, Wire, basic, request};
+use crate::harness::weir::{Weir, config};
+use crate::harness::wire::{Headers, Wire, basic, chunked, gzip, request};
 
 const TOO_LARGE: (u16, &str) = (413, "request size exceeds max limit\n");
 const PAGE: &str = r#"{"userId":"u"}"#;
@@ -137,7 +142,7 @@ fn chunked_and_inflated_bodies_count_against_the_memory_as_they_grow() {
     growing.send(head(&weir, "/v1/page", &[("Transfer-Encoding", "chunked")]));
     growing.send(format!("5dc\r\n{}\r\n", " ".repeat(1500)));
     assert_eq!(growing.answer().status, 503);
-    let inflating = crate::harness::wire::gzip(" ".repeat(1500).as_bytes());
+    let inflating = gzip(" ".repeat(1500).as_bytes());
     let answer = weir.post_with("/v1/page", &[("Content-Encoding", "gzip")], inflating);
     assert_eq!((answer.status, answer.header("Retry-After")), (503, Some("1")));
 }
@@ -162,4 +167,39 @@ fn connections_beyond_the_limit_wait_until_one_is_closed() {
         assert_eq!(waiting.answer().status, 200);
         open.iter_mut().for_each(ask);
     }
+}
+
+#[test]
+fn load_beyond_the_memory_is_told_to_come_again_and_the_bound_that_check_tells_holds() {
+    let toml = config("[limits]\ninflight_bytes = 12_000_000");
+    let parsed = weir::config::load(Some((Path::new("test"), &toml)), &Overrides::default()).unwrap();
+    let weir = Weir::with_config(&toml);
+    let event = format!(
+        r#"{{"type":"track","userId":"u","event":"Ticket Closure","properties":{{"pad":"{}"}}}}"#,
+        "x".repeat(900)
+    );
+    let body = format!(r#"{{"batch":[{}]}}"#, vec![event; 4_000].join(","));
+    let compressed = gzip(body.as_bytes());
+    let chunks = chunked(body.as_bytes(), 50_000);
+    let rows: [(Headers<'_>, &[u8]); 3] = [
+        (&[], body.as_bytes()),
+        (&[("Content-Encoding", "gzip")], &compressed),
+        (&[("Transfer-Encoding", "chunked")], &chunks),
+    ];
+    let statuses = Mutex::new(BTreeSet::new());
+    std::thread::scope(|scope| {
+        for client in 0..30 {
+            let (weir, statuses) = (&weir, &statuses);
+            scope.spawn(move || {
+                let (headers, body) = rows[client % rows.len()];
+                statuses.lock().unwrap().insert(weir.post_with("/v1/batch", headers, body).status);
+            });
+        }
+    });
+    let statuses = statuses.into_inner().unwrap();
+    assert!(statuses.contains(&200) && statuses.is_subset(&BTreeSet::from([200, 503])), "{statuses:?}");
+    let (peak, bound) = (weir.peak_memory(), weir::config::memory_bound(&parsed));
+    assert!(peak <= bound, "{peak} bytes, more than {bound}");
+    assert_eq!(weir.metric("weir_body_inflight_bytes"), 0.0);
+    assert_eq!(weir.post("/v1/page", PAGE).brief(), (200, "ok"));
 }
