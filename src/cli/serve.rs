@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ConfigFlags, Failure, print};
@@ -24,6 +25,9 @@ use crate::tenants::Tenants;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4_096;
+
+/// Open files for all but the clients: the journal, Kafka's brokers, workers, operators.
+const OWN_FILES: u64 = 256;
 
 /// The arguments of `weir serve`.
 #[derive(Args, Clone, Debug)]
@@ -46,6 +50,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     for warning in config::warnings(&config) {
         tracing::warn!("{warning}");
     }
+    config.limits.connections = open_files(config.limits.connections);
     // The addresses first: a port in use should not cost a look at the queue.
     let (listener, admin_listener) = (bind(config.listen, "listen")?, bind(config.admin, "admin")?);
     let tenants = Tenants::from_config(&config);
@@ -59,6 +64,30 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
         None => Ok(()),
     };
     actix_rt::System::new().block_on(serve(app, &config, listener, admin_listener, announce))
+}
+
+/// Has the system allow as many open files as `connections` need, and tells how many connections it allows:
+/// clients must never take the files that the queue needs.
+fn open_files(connections: usize) -> usize {
+    let limits = getrlimit(Resource::Nofile);
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OWN_FILES);
+    let allowed = limits.maximum.map_or(wanted, |most| wanted.min(most));
+    if limits.current.is_some_and(|current| current < allowed) {
+        let raised = Rlimit { current: Some(allowed), maximum: limits.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, allowed, "could not raise the limit of open files");
+        }
+    }
+    let current = getrlimit(Resource::Nofile).current.unwrap_or(wanted);
+    if current >= wanted {
+        return connections;
+    }
+    let left = usize::try_from(current.saturating_sub(OWN_FILES).max(current / 2)).unwrap_or(connections);
+    tracing::warn!(
+        "limits.connections: the system allows {current} open files, which is enough for {left} connections; \
+         raise its limit (ulimit -n, LimitNOFILE) to {wanted}"
+    );
+    left
 }
 
 fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, Failure> {

@@ -182,3 +182,27 @@ fn a_start_after_kill_needs_no_cleaning_up() {
     assert_eq!(again.post("/v1/identify", IDENTIFY).brief(), (200, "ok"));
     assert_eq!(again.records().len(), 2);
 }
+
+#[test]
+fn open_files_are_raised_as_far_as_the_system_allows_and_clients_never_take_the_last_ones() {
+    let raised = Start::default().config(config("")).open_files(64, 1_000).serve();
+    let mut open: Vec<Wire> = (0..100).map(|_| raised.connect()).collect();
+    for wire in &mut open {
+        wire.send(post(&raised));
+        assert_eq!(wire.answer().brief(), (200, "ok"));
+    }
+    let log = raised.log();
+    assert!(log.contains("limits.connections: the system allows 1000 open files"), "{log}");
+    assert!(log.contains("enough for 744 connections"), "{log}");
+
+    let scarce = Start::default().config(config("")).open_files(100, 100).serve();
+    let mut open: Vec<Wire> = (0..200).map(|_| scarce.connect()).collect();
+    open[0].send(post(&scarce));
+    assert_eq!(open[0].answer().brief(), (200, "ok"), "the journal still has its files");
+    drop(open);
+    assert_eq!(scarce.post("/v1/identify", IDENTIFY).brief(), (200, "ok"));
+    assert_eq!(scarce.records().len(), 2);
+
+    let roomy = Start::default().config(config("[limits]\nconnections = 100")).open_files(64, 1_000).serve();
+    assert!(!roomy.log().contains("limits.connections"), "{}", roomy.log());
+}

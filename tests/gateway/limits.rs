@@ -188,7 +188,7 @@ fn load_beyond_the_memory_is_told_to_come_again_and_the_bound_that_check_tells_h
     ];
     let statuses = Mutex::new(BTreeSet::new());
     std::thread::scope(|scope| {
-        for client in 0..30 {
+        for client in 0..15 {
             let (weir, statuses) = (&weir, &statuses);
             scope.spawn(move || {
                 let (headers, body) = rows[client % rows.len()];

@@ -49,6 +49,7 @@ pub struct Start {
     config: Option<String>,
     home: Option<Arc<TempDir>>,
     environment: Vec<(&'static str, String)>,
+    open_files: Option<(u32, u32)>,
 }
 
 impl Start {
@@ -70,13 +71,29 @@ impl Start {
         self
     }
 
+    /// With these limits of open files: the one in force, and the one that it may raise that to.
+    pub fn open_files(mut self, soft: u32, hard: u32) -> Self {
+        self.open_files = Some((soft, hard));
+        self
+    }
+
     /// Starts the process, and does not wait for it.
     pub fn spawn(self) -> Started {
         let folder = tempfile::tempdir().unwrap();
         let home = self.home.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
         let data = home.path().join("data");
         let output = |name: &str| File::create(folder.path().join(name)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        let mut command = match self.open_files {
+            None => Command::new(env!("CARGO_BIN_EXE_weir")),
+            Some((soft, hard)) => {
+                let mut shell = Command::new("bash");
+                shell
+                    .arg("-c")
+                    .arg(format!("ulimit -S -n {soft} && ulimit -H -n {hard} && exec \"$0\" \"$@\""));
+                shell.arg(env!("CARGO_BIN_EXE_weir"));
+                shell
+            }
+        };
         command.arg("serve").stdin(Stdio::null()).stdout(output("stdout")).stderr(output("stderr"));
         let inherited: Vec<_> = std::env::vars_os().map(|(name, _)| name).collect();
         for name in inherited.iter().filter(|name| name.to_string_lossy().starts_with("WEIR_")) {
