@@ -42,6 +42,7 @@ pub fn serve(app: Arc<App>, listener: TcpListener, drain: Duration) -> std::io::
     let server = builder
         .listen("weir", listener, move || {
             let (app, draining) = (Arc::clone(&app), draining.clone());
+            let budget = Arc::clone(&app.budget);
             let routes = WebApp::new()
                 .default_service(web::to(move |request: HttpRequest, payload: Payload| {
                     dispatch(Arc::clone(&app), request, payload)
@@ -63,7 +64,7 @@ pub fn serve(app: Arc<App>, listener: TcpListener, drain: Duration) -> std::io::
                 let peer = io.peer_addr().ok();
                 // Answers are small: waiting to fill a packet only adds latency. Not vital, so not checked.
                 io.set_nodelay(true).ok();
-                ready(Ok((Connection::new(io, header), peer)))
+                ready(Ok((Connection::new(io, header, Arc::clone(&budget)), peer)))
             })
             .and_then(http)
         })?

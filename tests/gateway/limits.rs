@@ -203,3 +203,31 @@ fn load_beyond_the_memory_is_told_to_come_again_and_the_bound_that_check_tells_h
     assert_eq!(weir.metric("weir_body_inflight_bytes"), 0.0);
     assert_eq!(weir.post("/v1/page", PAGE).brief(), (200, "ok"));
 }
+
+#[test]
+fn large_heads_share_the_memory_of_bodies_and_small_ones_need_none() {
+    let weir = Weir::with_limits("body_bytes = 50_000\nevent_bytes = 50_000\ninflight_bytes = 100_000");
+    let held = || weir.metric("weir_body_inflight_bytes");
+    let unfinished = format!("GET /robots.txt HTTP/1.1\r\nHost: weir\r\nX: {}", "x".repeat(50_000));
+    let mut first = weir.connect();
+    first.send(&unfinished);
+    wait_for("the head to hold its memory", || (held() > 40_000.0).then_some(()));
+    let mut second = weir.connect();
+    second.send(&unfinished);
+    wait_for("both heads to hold their memory", || (held() > 80_000.0).then_some(()));
+    let mut third = weir.connect();
+    third.try_send(&unfinished);
+    assert_eq!(third.rest(), b"", "no memory, no answer");
+    assert_eq!(weir.post("/v1/page", PAGE).brief(), (200, "ok"));
+
+    first.send("\r\n\r\n");
+    assert_eq!(first.answer().status, 200);
+    drop(second);
+    wait_for("the memory to be free", || (held() == 0.0).then_some(()));
+    let mut again = weir.connect();
+    for _ in 0..5 {
+        again.send(format!("{unfinished}\r\n\r\n"));
+        assert_eq!(again.answer().status, 200);
+    }
+    assert_eq!(held(), 0.0);
+}

@@ -132,9 +132,13 @@ fn a_body_without_end_after_an_early_answer_is_read_for_a_moment_only() {
 #[test]
 fn a_client_that_waits_in_silence_after_an_early_answer_is_let_go() {
     let weir = Weir::standard();
-    for header in [("Content-Length", "100"), ("Transfer-Encoding", "chunked")] {
+    let length = ("Content-Length", "5");
+    let chunks = ("Transfer-Encoding", "chunked");
+    let rows =
+        [(length, ""), (length, "12345"), (chunks, ""), (chunks, "5\r\n12345\r\n"), (chunks, "0\r\n\r\n")];
+    for (header, body) in rows {
         let mut wire = weir.connect();
-        wire.send(request("POST", "/v1/batch", &[header], b""));
+        wire.send(request("POST", "/v1/batch", &[header], body.as_bytes()));
         assert_eq!(wire.answer().status, 401);
         assert_eq!(wire.rest(), b"");
     }
