@@ -50,15 +50,19 @@ pub struct ConnectionState {
     deadline: Cell<Option<Instant>>,
     header: Duration,
     budget: Arc<Budget>,
-    /// Bytes that came since the last answer, but for those of a body under way.
+    /// Bytes of the head under way, and of what came along with it.
     head: Cell<usize>,
     lease: RefCell<Option<Lease>>,
 }
 
 impl ConnectionState {
-    /// A head has been read in full.
-    pub fn request_began(&self) {
+    /// A head of `size` bytes has been read in full; what came after it is a body, with a lease of its own.
+    pub fn request_began(&self, size: impl FnOnce() -> usize) {
         self.enter(Phase::Request, None);
+        let mut lease = self.lease.borrow_mut();
+        if lease.take().is_some() {
+            *lease = size().checked_sub(FREE_HEAD).and_then(|costly| self.budget.lease(costly));
+        }
     }
 
     /// The request is answered. `body_ended` tells whether all of it was read.

@@ -72,12 +72,18 @@ pub fn serve(app: Arc<App>, listener: TcpListener, drain: Duration) -> std::io::
     Ok((server, address))
 }
 
+/// About as many bytes as the head of `request` had.
+fn head_size(request: &HttpRequest) -> usize {
+    let headers = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len() + 4);
+    request.path().len() + request.query_string().len() + headers.sum::<usize>()
+}
+
 /// Every request comes through here: preflight, route, method, then the endpoint.
 async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> HttpResponse {
     let began = Instant::now();
     let connection = request.conn_data::<Rc<ConnectionState>>().cloned();
     if let Some(connection) = &connection {
-        connection.request_began();
+        connection.request_began(|| head_size(&request));
     }
     let route = find(request.path());
     let label = route.map_or("other", |route| route.path);

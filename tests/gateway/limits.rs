@@ -224,6 +224,14 @@ fn large_heads_share_the_memory_of_bodies_and_small_ones_need_none() {
     assert_eq!(first.answer().status, 200);
     drop(second);
     wait_for("the memory to be free", || (held() == 0.0).then_some(()));
+    // What comes along with a head is the body's, and costs its announced length alone.
+    let mut slow = weir.connect();
+    slow.send(head(&weir, "/v1/page", &[("Content-Length", "40000")]));
+    slow.send(" ".repeat(30_000));
+    wait_for("the body to hold its memory", || (held() == 40_000.0).then_some(()));
+    slow.send(format!("{}{PAGE}", " ".repeat(10_000 - PAGE.len())));
+    assert_eq!(slow.answer().brief(), (200, "ok"));
+
     let mut again = weir.connect();
     for _ in 0..5 {
         again.send(format!("{unfinished}\r\n\r\n"));
