@@ -90,7 +90,7 @@ pub struct Metrics {
     pub queue_inflight_records: IntGauge,
     /// `weir_queue_inflight_bytes`.
     pub queue_inflight_bytes: IntGauge,
-    /// `weir_body_inflight_bytes`: raw and inflated bodies held by requests.
+    /// `weir_body_inflight_bytes`: raw and inflated bodies, and large heads, held by requests.
     pub body_inflight_bytes: IntGauge,
     /// `weir_journal_bytes`: size of all segments.
     pub journal_bytes: IntGauge,
@@ -183,7 +183,8 @@ impl Metrics {
             queue_inflight_records: r.gauge("weir_queue_inflight_records", "Records not yet durable.")?,
             queue_inflight_bytes: r
                 .gauge("weir_queue_inflight_bytes", "Bytes of records not yet durable.")?,
-            body_inflight_bytes: r.gauge("weir_body_inflight_bytes", "Bytes of bodies held by requests.")?,
+            body_inflight_bytes: r
+                .gauge("weir_body_inflight_bytes", "Bytes of bodies and large heads held by requests.")?,
             journal_bytes: r.gauge("weir_journal_bytes", "Size of the journal's segments.")?,
             journal_sync: r.seconds("weir_journal_sync_seconds", "Duration of one fdatasync.")?,
             kafka_queue_messages: r.gauge("weir_kafka_queue_messages", "Messages in the producer.")?,

@@ -4,9 +4,15 @@
 use std::io::{IsTerminal, stderr};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Libraries whose own words say nothing that Weir doesn't say.
-const QUIET: &str = "actix_server=warn,actix_http=off,actix_web=warn,rdkafka=warn,librdkafka=warn,mio=off";
+const QUIET: &str = "actix_server=warn,rdkafka=warn,librdkafka=warn,mio=off";
+
+/// Libraries that quote what clients send, such as a header they find wrong. No level brings them back.
+const QUOTING: [&str; 2] = ["actix_http", "actix_web"];
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -27,9 +33,12 @@ pub fn init(format: Option<LogFormat>, level: &str) -> Result<(), String> {
     })?;
     let terminal = stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_target(false);
+    let silence = filter_fn(|metadata| !QUOTING.iter().any(|name| metadata.target().starts_with(name)));
     let started = match format.unwrap_or(if terminal { LogFormat::Human } else { LogFormat::Json }) {
-        LogFormat::Human => builder.with_ansi(terminal).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),
+        LogFormat::Human => builder.with_ansi(terminal).finish().with(silence).try_init(),
+        LogFormat::Json => {
+            builder.json().flatten_event(true).with_current_span(false).finish().with(silence).try_init()
+        }
     };
     started.map_err(|error| format!("cannot start logging: {error}"))
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ConfigFlags, Failure, print};
@@ -24,6 +25,9 @@ use crate::tenants::Tenants;
 
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 4_096;
+
+/// Open files for all but the clients: the journal, Kafka's brokers, workers, operators.
+const OWN_FILES: u64 = 256;
 
 /// The arguments of `weir serve`.
 #[derive(Args, Clone, Debug)]
@@ -46,18 +50,44 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     for warning in config::warnings(&config) {
         tracing::warn!("{warning}");
     }
+    config.limits.connections = open_files(config.limits.connections);
     // The addresses first: a port in use should not cost a look at the queue.
     let (listener, admin_listener) = (bind(config.listen, "listen")?, bind(config.admin, "admin")?);
     let tenants = Tenants::from_config(&config);
     let sources: Vec<String> = tenants.sources.iter().map(|source| source.id.clone()).collect();
     let metrics = Metrics::new(&sources).map_err(|error| Failure::Named(format!("metrics: {error}")))?;
     let queue = open_queue(&config, &tenants, Arc::new(metrics))?;
+    RunFile::clear(&config.data);
     let app = Arc::new(App::new(tenants, queue.0, queue.1, config.limits.clone()));
     let announce = |url: &str| match &demo {
         Some(demo) => print(&format!("{}\n", first_start::curl_line(demo, url))),
         None => Ok(()),
     };
     actix_rt::System::new().block_on(serve(app, &config, listener, admin_listener, announce))
+}
+
+/// Has the system allow as many open files as `connections` need, and tells how many connections it allows:
+/// clients must never take the files that the queue needs.
+fn open_files(connections: usize) -> usize {
+    let limits = getrlimit(Resource::Nofile);
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OWN_FILES);
+    let allowed = limits.maximum.map_or(wanted, |most| wanted.min(most));
+    if limits.current.is_some_and(|current| current < allowed) {
+        let raised = Rlimit { current: Some(allowed), maximum: limits.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, allowed, "could not raise the limit of open files");
+        }
+    }
+    let current = getrlimit(Resource::Nofile).current.unwrap_or(wanted);
+    if current >= wanted {
+        return connections;
+    }
+    let left = usize::try_from(current.saturating_sub(OWN_FILES).max(current / 2)).unwrap_or(connections);
+    tracing::warn!(
+        "limits.connections: the system allows {current} open files, which is enough for {left} connections; \
+         raise its limit (ulimit -n, LimitNOFILE) to {wanted}"
+    );
+    left
 }
 
 fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, Failure> {
@@ -116,12 +146,13 @@ async fn serve(
     let run_file = RunFile::write(&config.data, &url, &admin_url).map_err(named)?;
     tracing::info!(url, admin_url, version = env!("CARGO_PKG_VERSION"), "taking events");
     announce(&url)?;
-    let reason = tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
-        _ = gateway => "the server ended",
-    };
-    tracing::info!(reason, "shutting down: no new events, answering those under way");
+    let mut broken = None;
+    tokio::select! {
+        _ = terminate.recv() => {},
+        _ = interrupt.recv() => {},
+        ended = gateway => broken = Some(format!("the HTTP server ended by itself: {ended:?}")),
+    }
+    tracing::info!("shutting down: no new events, answering those under way");
     let deadline = Instant::now() + config.limits.shutdown;
     app.drain();
     gateway_handle.stop(true).await;
@@ -138,7 +169,7 @@ async fn serve(
             "stopped: these records were not durable in time, nor acknowledged"
         );
     }
-    Ok(())
+    broken.map_or(Ok(()), |reason| Err(Failure::Named(reason)))
 }
 
 /// An address as a client on this machine reaches it.
@@ -155,6 +186,12 @@ fn url(address: SocketAddr) -> String {
 struct RunFile(PathBuf);
 
 impl RunFile {
+    /// Removes what a killed process left: whoever waits for this one shall not read that.
+    fn clear(data: &Path) {
+        // There is seldom one, and the new one takes its place in any case.
+        fs::remove_file(data.join("run.json")).ok();
+    }
+
     fn write(data: &Path, url: &str, admin_url: &str) -> io::Result<Self> {
         fs::create_dir_all(data)?;
         let (path, draft) = (data.join("run.json"), data.join("run.json.new"));

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::Arc;
 
 use actix_web::http::header::{self, HeaderMap};
-use actix_web::web::{Bytes, BytesMut, Payload};
+use actix_web::web::{Bytes, Payload};
 use flate2::write::MultiGzDecoder;
 use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
@@ -57,7 +57,7 @@ pub enum BodyError {
 pub struct Body {
     /// Its bytes, inflated.
     pub bytes: Bytes,
-    _lease: Lease,
+    pub(super) _lease: Lease,
 }
 
 /// The length that the client announced.
@@ -88,38 +88,29 @@ pub async fn read(
 /// Takes a body chunk by chunk.
 enum Sink {
     /// Kept as it came; one chunk alone is not copied.
-    Identity { first: Bytes, rest: BytesMut, limit: usize, lease: Lease },
+    Identity { first: Bytes, all: Capped },
     /// Inflated as it comes.
     Gzip { raw: usize, inflater: Box<MultiGzDecoder<Capped>> },
 }
 
 impl Sink {
     fn new(encoding: Encoding, limit: usize, lease: Lease) -> Self {
+        let capped = Capped { out: Vec::new(), limit, lease, refused: None };
         match encoding {
-            Encoding::Identity => Sink::Identity { first: Bytes::new(), rest: BytesMut::new(), limit, lease },
-            Encoding::Gzip => {
-                let capped = Capped { out: Vec::new(), limit, lease, refused: None };
-                Sink::Gzip { raw: 0, inflater: Box::new(MultiGzDecoder::new(capped)) }
-            }
+            Encoding::Identity => Sink::Identity { first: Bytes::new(), all: capped },
+            Encoding::Gzip => Sink::Gzip { raw: 0, inflater: Box::new(MultiGzDecoder::new(capped)) },
         }
     }
 
     fn take(&mut self, chunk: Bytes) -> Result<(), BodyError> {
         match self {
-            Sink::Identity { first, rest, limit, lease } => {
-                let length = first.len() + rest.len() + chunk.len();
-                if length > *limit {
-                    return Err(BodyError::TooLarge);
-                }
-                if !lease.grow_to(length) {
-                    return Err(BodyError::NoRoom);
-                }
-                if first.is_empty() && rest.is_empty() {
-                    *first = chunk;
-                } else {
-                    rest.extend_from_slice(&std::mem::take(first));
-                    rest.extend_from_slice(&chunk);
-                }
+            Sink::Identity { first, all } if first.is_empty() && all.out.is_empty() => {
+                all.hold(chunk.len())?;
+                *first = chunk;
+            }
+            Sink::Identity { first, all } => {
+                all.add(&std::mem::take(first))?;
+                all.add(&chunk)?;
             }
             Sink::Gzip { raw, inflater } => {
                 *raw += chunk.len();
@@ -136,9 +127,9 @@ impl Sink {
 
     fn finish(self) -> Result<Body, BodyError> {
         match self {
-            Sink::Identity { first, rest, lease, .. } => {
-                let bytes = if rest.is_empty() { first } else { rest.freeze() };
-                Ok(Body { bytes, _lease: lease })
+            Sink::Identity { first, all } => {
+                let bytes = if all.out.is_empty() { first } else { Bytes::from(all.out) };
+                Ok(Body { bytes, _lease: all.lease })
             }
             Sink::Gzip { mut inflater, .. } => {
                 // Checks that the last member is whole, and its checksum.
@@ -152,7 +143,8 @@ impl Sink {
     }
 }
 
-/// Where inflated bytes go, up to a limit: a few kilobytes of gzip can mean gigabytes.
+/// Where a body's bytes gather, up to a limit: a few kilobytes of gzip can mean gigabytes. The lease holds
+/// what is allocated, which is more than what is filled.
 struct Capped {
     out: Vec<u8>,
     limit: usize,
@@ -160,24 +152,37 @@ struct Capped {
     refused: Option<BodyError>,
 }
 
-impl Write for Capped {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let length = self.out.len() + bytes.len();
-        if length > self.limit {
-            self.refused = Some(BodyError::TooLarge);
-        } else if length > self.out.capacity() {
-            let capacity = (self.out.capacity() * 2).clamp(length, self.limit);
-            if self.lease.grow(capacity - self.out.capacity()) {
-                self.out.reserve_exact(capacity - self.out.len());
-            } else {
-                self.refused = Some(BodyError::NoRoom);
-            }
+impl Capped {
+    /// Sees to it that the lease covers `bytes`.
+    fn hold(&mut self, bytes: usize) -> Result<(), BodyError> {
+        if bytes > self.limit {
+            return Err(BodyError::TooLarge);
         }
-        if self.refused.is_some() {
-            return Err(io::Error::other("no room"));
+        if self.lease.grow_to(bytes) { Ok(()) } else { Err(BodyError::NoRoom) }
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> Result<(), BodyError> {
+        let (length, capacity) = (self.out.len() + bytes.len(), self.out.capacity());
+        if length > capacity {
+            // The announced length at once, if there is one, else twice as much each time.
+            let wanted = self.lease.bytes().max(capacity * 2).min(self.limit).max(length);
+            self.hold(wanted)?;
+            self.out.reserve_exact(wanted - self.out.len());
         }
         self.out.extend_from_slice(bytes);
-        Ok(bytes.len())
+        Ok(())
+    }
+}
+
+impl Write for Capped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.add(bytes) {
+            Ok(()) => Ok(bytes.len()),
+            Err(refused) => {
+                self.refused = Some(refused);
+                Err(io::Error::other("no room"))
+            }
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -240,6 +245,27 @@ mod tests {
         for body in [truncated, &wrong_checksum, &trailing, b"plain", b""] {
             assert_eq!(inflate(body, 1_000, 10_000, 5), Err(BodyError::Unreadable), "{body:?}");
         }
+    }
+
+    #[test]
+    fn what_a_growing_body_allocates_is_leased() {
+        for (announced, room) in [(1, 3_000), (900, 900)] {
+            let budget = Budget::new(room);
+            let mut sink = Sink::new(Encoding::Identity, 1_000, budget.lease(announced).unwrap());
+            for _ in 0..90 {
+                sink.take(Bytes::from_static(b"0123456789")).unwrap();
+                let Sink::Identity { first, all } = &sink else { panic!("another sink") };
+                assert!(budget.used() >= all.out.capacity().max(first.len()));
+            }
+            assert!(budget.used() <= 1_000);
+            let body = sink.finish().unwrap();
+            assert_eq!(body.bytes, b"0123456789".repeat(90));
+            drop(body);
+            assert_eq!(budget.used(), 0);
+        }
+        let mut full = Sink::new(Encoding::Identity, 1_000, Budget::new(15).lease(1).unwrap());
+        full.take(Bytes::from_static(b"0123456789")).unwrap();
+        assert_eq!(full.take(Bytes::from_static(b"0123456789")), Err(BodyError::NoRoom));
     }
 
     #[test]

@@ -36,6 +36,11 @@ impl Budget {
 }
 
 impl Lease {
+    /// What it holds.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Takes `bytes` more; false if there is no room.
     pub fn grow(&mut self, bytes: usize) -> bool {
         let used = &self.budget.used;

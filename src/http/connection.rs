@@ -1,10 +1,12 @@
 //! A client's connection, with the deadlines that actix-http leaves to us: it times only a connection's
 //! first head, and neither later heads nor what it reads after an early answer.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -12,11 +14,17 @@ use actix_rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::budget::{Budget, Lease};
+
 /// How long a connection may stay unused between two requests. Above the idle time of common balancers.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// How long reading goes on after an answer that came before the body's end, so that the client sees it.
 pub const LINGER: Duration = Duration::from_secs(2);
+
+/// Bytes of a head that cost nothing: every connection has them. More is taken from the memory for bodies,
+/// or thousands of connections with heads that never end would take more than was configured.
+const FREE_HEAD: usize = 8_192;
 
 /// Where a connection stands. The handler tells; the stream enforces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,16 +49,26 @@ pub struct ConnectionState {
     phase: Cell<Phase>,
     deadline: Cell<Option<Instant>>,
     header: Duration,
+    budget: Arc<Budget>,
+    /// Bytes of the head under way, and of what came along with it.
+    head: Cell<usize>,
+    lease: RefCell<Option<Lease>>,
 }
 
 impl ConnectionState {
-    /// A head has been read in full.
-    pub fn request_began(&self) {
+    /// A head of `size` bytes has been read in full; what came after it is a body, with a lease of its own.
+    pub fn request_began(&self, size: impl FnOnce() -> usize) {
         self.enter(Phase::Request, None);
+        let mut lease = self.lease.borrow_mut();
+        if lease.take().is_some() {
+            *lease = size().checked_sub(FREE_HEAD).and_then(|costly| self.budget.lease(costly));
+        }
     }
 
     /// The request is answered. `body_ended` tells whether all of it was read.
     pub fn request_answered(&self, body_ended: bool) {
+        self.head.set(0);
+        self.lease.take();
         if body_ended {
             // A head that came along with this request may be left half-sent: it has its time, too.
             self.enter(Phase::Idle, Some(KEEP_ALIVE + self.header));
@@ -69,6 +87,27 @@ impl ConnectionState {
         self.deadline.set(within.map(|within| Instant::now() + within));
     }
 
+    /// `bytes` more came. False if they are part of a head for which there is no memory.
+    fn arrived(&self, bytes: usize) -> bool {
+        if !matches!(self.phase.get(), Phase::FirstHead | Phase::Idle | Phase::Head) {
+            return true;
+        }
+        if self.phase.get() == Phase::Idle && bytes > 0 {
+            self.enter(Phase::Head, Some(self.header));
+        }
+        let head = self.head.get() + bytes;
+        self.head.set(head);
+        let Some(costly) = head.checked_sub(FREE_HEAD) else { return true };
+        let mut lease = self.lease.borrow_mut();
+        match lease.as_mut() {
+            Some(lease) => lease.grow_to(costly),
+            None => {
+                *lease = self.budget.lease(costly);
+                lease.is_some()
+            }
+        }
+    }
+
     fn is_late(&self) -> bool {
         self.deadline.get().is_some_and(|deadline| Instant::now() >= deadline)
     }
@@ -83,9 +122,16 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Wraps `io`; later heads may take `header`.
-    pub fn new(io: TcpStream, header: Duration) -> Self {
-        let state = ConnectionState { phase: Cell::new(Phase::FirstHead), deadline: Cell::new(None), header };
+    /// Wraps `io`; later heads may take `header`, and large ones take from `budget`.
+    pub fn new(io: TcpStream, header: Duration, budget: Arc<Budget>) -> Self {
+        let state = ConnectionState {
+            phase: Cell::new(Phase::FirstHead),
+            deadline: Cell::new(None),
+            header,
+            budget,
+            head: Cell::new(0),
+            lease: RefCell::new(None),
+        };
         Connection { io, state: Rc::new(state), timer: None }
     }
 
@@ -111,6 +157,16 @@ impl Connection {
     }
 }
 
+/// Has the connection looked at once more after this turn of a handler: only a stream that is polled
+/// notices a new phase or deadline.
+pub async fn next_turn() {
+    poll_fn(|context| {
+        context.waker().wake_by_ref();
+        Poll::Ready(())
+    })
+    .await;
+}
+
 fn too_late() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the client was too slow")
 }
@@ -130,12 +186,8 @@ impl AsyncRead for Connection {
             _ => {}
         }
         match Pin::new(&mut this.io).poll_read(context, buffer) {
-            Poll::Ready(result) => {
-                if this.state.phase.get() == Phase::Idle && buffer.filled().len() > before {
-                    this.state.enter(Phase::Head, Some(this.state.header));
-                }
-                Poll::Ready(result)
-            }
+            Poll::Ready(result) if this.state.arrived(buffer.filled().len() - before) => Poll::Ready(result),
+            Poll::Ready(_) => Poll::Ready(Err(io::ErrorKind::OutOfMemory.into())),
             Poll::Pending => this.poll_late(context).map(|()| Err(too_late())),
         }
     }

@@ -1,9 +1,7 @@
 //! The event routes: admit → read → process → enqueue → wait → answer. What can be refused before the body
 //! is read is refused then.
 
-use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use actix_web::HttpRequest;
@@ -13,7 +11,7 @@ use tokio::time::timeout;
 
 use super::answer::Answer;
 use super::body::{self, Body, BodyError, Encoding};
-use super::connection::ConnectionState;
+use super::connection::{ConnectionState, next_turn};
 use crate::admission::credentials::presented_key;
 use crate::admission::keys::digest;
 use crate::app::App;
@@ -156,9 +154,9 @@ pub fn announces_body(headers: &HeaderMap) -> bool {
     chunked || body::content_length(headers).is_some_and(|length| length > 0)
 }
 
-/// The W3C trace context, if it is well formed: version 00, 55 characters.
+/// The W3C trace context, if it is a well-formed one of version 00.
 fn traceparent(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get("traceparent")?.to_str().ok()?;
+    let value = headers.get("traceparent")?.to_str().ok().filter(|value| value.starts_with("00-"))?;
     let mut parts = value.split('-').map(str::len);
     let shape = [parts.next(), parts.next(), parts.next(), parts.next(), parts.next()];
     let hexadecimal = value.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'));
@@ -171,13 +169,9 @@ async fn close(connection: Option<&ConnectionState>) -> Answered {
         return Answered { answer: Answer::Unavailable, body_ended: false };
     };
     connection.abort();
-    let mut woken = false;
-    poll_fn(|context| {
-        if !woken {
-            woken = true;
-            context.waker().wake_by_ref();
-        }
-        Poll::Pending
-    })
-    .await
+    next_turn().await;
+    std::future::pending().await
 }
+
+#[cfg(test)]
+mod tests;

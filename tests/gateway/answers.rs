@@ -1,7 +1,7 @@
 //! The contract's table "Answers", row by row: status, text, headers, and what stands in quarantine.
 
 use crate::harness::weir::{KEY, Weir, config, hash};
-use crate::harness::wire::{Answer, basic};
+use crate::harness::wire::{Answer, Headers, basic};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
@@ -102,7 +102,7 @@ fn what_is_refused_as_a_whole_stores_nothing() {
     let large = format!(r#"{{"userId":"u1","pad":"{}"}}"#, "x".repeat(1000));
     let larger = "x".repeat(2001);
     let four = r#"{"batch":[{},{},{},{}]}"#;
-    let plain: &[(&str, &str)] = &[];
+    let plain: Headers<'_> = &[];
     let gzip = &[("Content-Encoding", "gzip")][..];
     let rows = [
         ("/v1/batch", plain, "{}", 400, "empty batch payload"),
@@ -133,7 +133,7 @@ fn a_request_without_a_good_key_is_told_which_and_stores_nothing() {
     let weir = Weir::with_config(&config(&disabled));
     let off = basic("off");
     let wrong = basic("wrong");
-    let rows: [(&[(&str, &str)], u16, &str); 3] = [
+    let rows: [(Headers<'_>, u16, &str); 3] = [
         (&[], 401, "failed to read writekey from header"),
         (&[("Authorization", wrong.as_str())], 401, "invalid write key"),
         (&[("Authorization", off.as_str())], 404, "source is disabled"),

@@ -61,7 +61,7 @@ fn a_gzip_bomb_is_refused_and_costs_no_more_memory_than_the_limit() {
     weir.post("/v1/page", PAGE);
     let before = weir.peak_memory();
     // Half a gigabyte of blanks.
-    let bomb = gzip(&vec![b' '; 1 << 29]);
+    let bomb = gzip(&vec![b' '; 4 << 20]).repeat(128);
     assert!(bomb.len() < 4_096_000);
     for _ in 0..3 {
         let answer = weir.post_with("/v1/track", &[("Content-Encoding", "gzip")], &bomb);
@@ -171,4 +171,30 @@ fn a_body_that_ends_early_is_stored_nowhere() {
         assert_eq!(wire.rest(), b"");
     }
     assert!(weir.records().is_empty());
+}
+
+#[test]
+fn a_well_formed_trace_context_goes_along_with_the_records_and_any_other_does_not() {
+    let weir = Weir::standard();
+    let good = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let bad = [
+        "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+        "00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x",
+        "text",
+    ];
+    for value in [good].into_iter().chain(bad) {
+        assert_eq!(weir.post_with("/v1/identify", &[("traceparent", value)], IDENTIFY).brief(), (200, "ok"));
+        let record = weir.records().pop().unwrap();
+        assert_eq!(record.header("traceparent"), if value == good { good } else { "" }, "{value}");
+    }
+}
+
+#[test]
+fn a_target_with_scheme_and_host_is_read_by_its_path() {
+    let weir = Weir::standard();
+    let answer = weir.post(&format!("{}/v1/identify?a=b", weir.url()), IDENTIFY);
+    assert_eq!(answer.brief(), (200, "ok"));
+    assert_eq!(weir.metric(r#"weir_http_requests_total{route="/v1/identify",status="200"}"#), 1.0);
 }

@@ -11,7 +11,7 @@ fn allowed(answer: &Answer) -> (Option<&str>, Option<&str>) {
 
 #[test]
 fn every_kind_of_answer_lets_the_page_that_asked_read_it() {
-    let weir = Weir::with_limits("body_bytes = 1000");
+    let weir = Weir::with_limits("body_bytes = 1000\nevent_bytes = 1000");
     let (good, wrong) = (basic(weir.key()), basic("wrong"));
     let large = "x".repeat(1_001);
     let rows = [

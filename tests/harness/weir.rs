@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 
 use rustix::process::{Pid, Signal, kill_process};
 use sha2::{Digest, Sha256};
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 
 use super::journal::{self, Record};
 use super::wait_for;
-use super::wire::{Answer, Wire, basic, request};
+use super::wire::{Answer, Headers, Wire, basic, request};
 
 /// The access key of the source `web` in [`config`].
 pub const KEY: &str = "key-of-web";
@@ -46,8 +47,9 @@ pub fn config(more: &str) -> String {
 #[derive(Debug, Default)]
 pub struct Start {
     config: Option<String>,
-    data: Option<PathBuf>,
+    home: Option<Arc<TempDir>>,
     environment: Vec<(&'static str, String)>,
+    open_files: Option<(u32, u32)>,
 }
 
 impl Start {
@@ -57,9 +59,9 @@ impl Start {
         self
     }
 
-    /// On the data of an earlier run.
-    pub fn data(mut self, data: &Path) -> Self {
-        self.data = Some(data.to_owned());
+    /// On the data of an earlier start.
+    pub fn on_data_of(mut self, earlier: &Weir) -> Self {
+        self.home = Some(Arc::clone(&earlier.process.home));
         self
     }
 
@@ -69,12 +71,29 @@ impl Start {
         self
     }
 
+    /// With these limits of open files: the one in force, and the one that it may raise that to.
+    pub fn open_files(mut self, soft: u32, hard: u32) -> Self {
+        self.open_files = Some((soft, hard));
+        self
+    }
+
     /// Starts the process, and does not wait for it.
     pub fn spawn(self) -> Started {
         let folder = tempfile::tempdir().unwrap();
-        let data = self.data.unwrap_or_else(|| folder.path().join("data"));
+        let home = self.home.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
+        let data = home.path().join("data");
         let output = |name: &str| File::create(folder.path().join(name)).unwrap();
-        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        let mut command = match self.open_files {
+            None => Command::new(env!("CARGO_BIN_EXE_weir")),
+            Some((soft, hard)) => {
+                let mut shell = Command::new("bash");
+                shell
+                    .arg("-c")
+                    .arg(format!("ulimit -S -n {soft} && ulimit -H -n {hard} && exec \"$0\" \"$@\""));
+                shell.arg(env!("CARGO_BIN_EXE_weir"));
+                shell
+            }
+        };
         command.arg("serve").stdin(Stdio::null()).stdout(output("stdout")).stderr(output("stderr"));
         let inherited: Vec<_> = std::env::vars_os().map(|(name, _)| name).collect();
         for name in inherited.iter().filter(|name| name.to_string_lossy().starts_with("WEIR_")) {
@@ -87,7 +106,7 @@ impl Start {
             command.env("WEIR_CONFIG", path);
         }
         command.envs(self.environment);
-        Started { child: command.spawn().unwrap(), folder, data }
+        Started { child: command.spawn().unwrap(), folder, home, data }
     }
 
     /// Starts the gateway and waits until it takes requests.
@@ -114,7 +133,10 @@ impl Start {
 #[derive(Debug)]
 pub struct Started {
     child: Child,
+    /// Where its configuration and output lie.
     folder: TempDir,
+    /// Where its data lies, which later starts may share.
+    home: Arc<TempDir>,
     /// The data folder.
     pub data: PathBuf,
 }
@@ -255,7 +277,7 @@ impl Weir {
     }
 
     /// Posts `body` with the access key and `headers`.
-    pub fn post_with(&self, target: &str, headers: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
+    pub fn post_with(&self, target: &str, headers: Headers<'_>, body: impl AsRef<[u8]>) -> Answer {
         let key = basic(&self.key);
         let mut all = vec![("Authorization", key.as_str())];
         all.extend_from_slice(headers);
@@ -263,13 +285,7 @@ impl Weir {
     }
 
     /// Sends a request with just these headers, on a connection of its own.
-    pub fn send(
-        &self,
-        method: &str,
-        target: &str,
-        headers: &[(&str, &str)],
-        body: impl AsRef<[u8]>,
-    ) -> Answer {
+    pub fn send(&self, method: &str, target: &str, headers: Headers<'_>, body: impl AsRef<[u8]>) -> Answer {
         let mut wire = self.connect();
         let body = body.as_ref();
         let empty_post = [("Content-Length", "0")];

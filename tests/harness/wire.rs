@@ -5,6 +5,9 @@ use std::net::{Shutdown, TcpStream};
 
 use super::PATIENCE;
 
+/// Headers of a request, in order.
+pub type Headers<'h> = &'h [(&'h str, &'h str)];
+
 /// An answer as it came over the wire.
 #[derive(Clone, Debug)]
 pub struct Answer {
@@ -165,7 +168,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
 }
 
 /// A request, head and body, with a `Content-Length` unless `headers` speak of one or of chunks.
-pub fn request(method: &str, target: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
+pub fn request(method: &str, target: &str, headers: Headers<'_>, body: &[u8]) -> Vec<u8> {
     let mut text = format!("{method} {target} HTTP/1.1\r\nHost: weir\r\n");
     for (name, value) in headers {
         text.push_str(&format!("{name}: {value}\r\n"));

@@ -1,0 +1,135 @@
+//! What becomes of a request that its queue keeps waiting, fails or refuses, or whose client leaves.
+
+use std::path::Path;
+use std::sync::Mutex;
+
+use actix_web::http::header::HeaderMap;
+use actix_web::web::Bytes;
+use futures_util::FutureExt;
+
+use super::*;
+use crate::config::{self, Overrides};
+use crate::metrics::Metrics;
+use crate::queue::{Completion, Queue, Receipt, Refused};
+use crate::record::Records;
+use crate::tenants::Tenants;
+
+/// A queue whose end of each request a test holds in its hand.
+#[derive(Default)]
+struct Held {
+    full: bool,
+    taken: Mutex<Vec<(Arc<Completion>, usize)>>,
+}
+
+impl Queue for Held {
+    fn enqueue(&self, records: Records) -> Result<Receipt, Refused> {
+        if self.full {
+            return Err(Refused::Full);
+        }
+        let (completion, receipt) = Completion::new(records.len());
+        self.taken.lock().unwrap().push((completion, records.len()));
+        Ok(receipt)
+    }
+
+    fn is_ready(&self) -> bool {
+        true
+    }
+
+    fn largest_record(&self) -> usize {
+        1_000_000
+    }
+
+    fn close(&self, _: Instant) -> usize {
+        0
+    }
+}
+
+fn app(queue: &Arc<Held>) -> App {
+    let toml = "[tenants.acme]\n[sources.web]\ntenant = 'acme'\n";
+    let config = config::load(Some((Path::new("test"), toml)), &Overrides::default()).unwrap();
+    let metrics = Metrics::new(&["web".to_owned()]).unwrap();
+    let queue: Arc<dyn Queue> = Arc::<Held>::clone(queue);
+    App::new(Tenants::from_config(&config), queue, Arc::new(metrics), config.limits)
+}
+
+/// Takes a batch of one event to queue, one to ignore and one to quarantine.
+async fn take_three(app: &App) -> Answer {
+    let body = Bytes::from_static(
+        br#"{"batch":[{"type":"identify","userId":"u","traits":{"email":"a@b.c"}},
+            {"type":"page","userId":"u"},{"type":"identify","userId":"u"}]}"#,
+    );
+    let lease = app.budget.lease(body.len()).unwrap();
+    let body = Body { bytes: body, _lease: lease };
+    take(app, &app.tenants.sources[0], &HeaderMap::new(), "/v1/batch", Call::Batch, body).await
+}
+
+/// The counters of events and records that moved.
+fn counted(app: &App) -> Vec<String> {
+    let text = String::from_utf8(app.render_metrics()).unwrap();
+    let lines = text.lines().filter(|line| !line.ends_with(" 0"));
+    let names = ["weir_events_total", "weir_records_total", "weir_ignored_total", "weir_quarantined_total"];
+    lines.filter(|line| names.iter().any(|name| line.starts_with(name))).map(str::to_owned).collect()
+}
+
+const ALL_REFUSED: [&str; 2] = [
+    r#"weir_events_total{outcome="refused",source="web",type="identify"} 2"#,
+    r#"weir_events_total{outcome="refused",source="web",type="page"} 1"#,
+];
+
+#[test]
+fn nothing_is_answered_or_counted_before_every_record_is_durable() {
+    let queue = Arc::new(Held::default());
+    let app = app(&queue);
+    let system = actix_rt::System::new();
+    system.block_on(async {
+        let mut waiting = Box::pin(take_three(&app));
+        assert_eq!((&mut waiting).now_or_never(), None);
+        assert_eq!(app.budget.used(), 0, "the body's memory is free during the wait");
+        let (completion, records) = queue.taken.lock().unwrap().pop().unwrap();
+        completion.durable(records - 1);
+        assert_eq!((&mut waiting).now_or_never(), None);
+        assert_eq!(counted(&app), [""; 0]);
+        completion.durable(1);
+        assert!(matches!(waiting.await, Answer::Quarantined(events) if events.len() == 1));
+    });
+    let expected = [
+        r#"weir_events_total{outcome="ignored",source="web",type="page"} 1"#,
+        r#"weir_events_total{outcome="quarantined",source="web",type="identify"} 1"#,
+        r#"weir_events_total{outcome="queued",source="web",type="identify"} 1"#,
+        r#"weir_ignored_total{reason="call_type"} 1"#,
+        r#"weir_quarantined_total{reason="email_missing"} 1"#,
+        r#"weir_records_total{record="person"} 1"#,
+        r#"weir_records_total{record="rejected"} 1"#,
+    ];
+    assert_eq!(counted(&app), expected);
+}
+
+#[test]
+fn a_client_that_leaves_during_the_wait_has_its_events_counted_once_as_refused() {
+    let queue = Arc::new(Held::default());
+    let app = app(&queue);
+    actix_rt::System::new().block_on(async {
+        let mut waiting = Box::pin(take_three(&app));
+        assert_eq!((&mut waiting).now_or_never(), None);
+        drop(waiting);
+    });
+    assert_eq!(counted(&app), ALL_REFUSED);
+}
+
+#[test]
+fn a_request_that_the_queue_loses_or_refuses_is_unavailable_and_refused_whole() {
+    let queue = Arc::new(Held::default());
+    let losing = app(&queue);
+    actix_rt::System::new().block_on(async {
+        let mut waiting = Box::pin(take_three(&losing));
+        assert_eq!((&mut waiting).now_or_never(), None);
+        queue.taken.lock().unwrap().pop().unwrap().0.failed();
+        assert_eq!(waiting.await, Answer::Unavailable);
+    });
+    let full = app(&Arc::new(Held { full: true, ..Held::default() }));
+    let answer = actix_rt::System::new().block_on(take_three(&full));
+    assert_eq!(answer, Answer::Unavailable);
+    for app in [losing, full] {
+        assert_eq!(counted(&app), ALL_REFUSED);
+    }
+}
