@@ -116,6 +116,7 @@ fn is_rfc3339(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// 2026-11-21T12:00:00Z
     const RECEIVED: i64 = 1_795_262_400_000;
@@ -181,5 +182,24 @@ mod tests {
         assert_eq!(times.happened(None, RECEIVED).as_deref(), Some("2020-01-01T02:00:00+02:00"));
         let placeholder = Times { sent: Some("\"{{ RSA_DEF_SENT_AT_TS }}\""), ..times };
         assert_eq!(placeholder.happened(batch, RECEIVED).as_deref(), Some("2026-11-21T11:59:59Z"));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_rfc_3339_and_the_same_instant(
+            text in concat!(
+                "[0-2][0-9]{3}-(0[1-9]|1[0-3])-[0-3][0-9]([Tt ][0-2][0-9](:?[0-6][0-9](:?[0-6][0-9]",
+                "([.,][0-9]{1,9})?)?)?([Zz]|[+-][0-2][0-9](:?[0-6][0-9])?)?(\\[UTC\\])?)?"
+            )
+        ) {
+            let Some(written) = timestamp(&text) else { return Ok(()) };
+            prop_assert_eq!(written.parse::<Timestamp>().ok(), read(Some(&format!("\"{text}\""))).unwrap().instant());
+            let (date_time, rest) = written.split_at(19);
+            let form: String =
+                date_time.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+            prop_assert_eq!(form, "0000-00-00T00:00:00");
+            let zone = rest.strip_prefix('.').map_or(rest, |rest| rest.trim_start_matches(|c: char| c.is_ascii_digit()));
+            prop_assert!(zone == "Z" || (zone.len() == 6 && zone.contains(':')), "{}", written);
+        }
     }
 }
