@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
+use serde_json::value::RawValue;
 use weir::queue::journal::reader::{Begin, JournalReader};
 use weir::queue::reader::{From, Next, Reader};
 
@@ -15,7 +16,7 @@ pub struct Record {
     pub topic: String,
     /// Headers in order.
     pub headers: Vec<(String, String)>,
-    /// The value.
+    /// The value; null where it holds a number that JSON allows and `Value` does not, such as 1e999.
     pub value: Value,
 }
 
@@ -34,18 +35,25 @@ pub fn records(data: &Path) -> Vec<Record> {
     loop {
         match reader.next(Duration::ZERO).unwrap() {
             Next::Record(record) => records.push(Record {
+                value: value(&record.value),
                 topic: record.topic,
                 headers: record
                     .headers
                     .into_iter()
                     .map(|(name, value)| (name, String::from_utf8(value).unwrap()))
                     .collect(),
-                value: serde_json::from_slice(&record.value).unwrap(),
             }),
             Next::End => return records,
             Next::Idle => {}
         }
     }
+}
+
+/// A record's value, which must be strict JSON, whatever a client sent.
+fn value(bytes: &[u8]) -> Value {
+    let strict: &RawValue = serde_json::from_slice(bytes).unwrap();
+    assert!(strict.get().starts_with('{'), "{strict}");
+    serde_json::from_str(strict.get()).unwrap_or_default()
 }
 
 /// The reasons of the events in quarantine, in order.
