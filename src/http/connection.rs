@@ -206,3 +206,34 @@ impl AsyncWrite for Connection {
         Pin::new(&mut self.get_mut().io).poll_shutdown(context)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    /// Reads from a connection in `phase`, late if `late`, to which the client has just sent a byte.
+    async fn read_in(phase: Phase, late: bool) -> io::Result<usize> {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut client = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (io, _) = listener.accept().await.unwrap();
+        client.write_all(b"x").await.unwrap();
+        io.readable().await.unwrap();
+        let mut connection = Connection::new(io, Duration::from_secs(60), Budget::new(0));
+        let within = if late { Duration::ZERO } else { Duration::from_secs(60) };
+        connection.state.enter(phase, Some(within));
+        connection.read(&mut [0; 8]).await
+    }
+
+    #[test]
+    fn a_late_connection_reads_no_more_even_from_a_client_that_never_stops_sending() {
+        actix_rt::System::new().block_on(async {
+            assert_eq!(read_in(Phase::Lingering, false).await.unwrap(), 1);
+            assert_eq!(read_in(Phase::Lingering, true).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+            assert_eq!(read_in(Phase::Aborted, false).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+            // What has come by now is not late.
+            assert_eq!(read_in(Phase::Idle, true).await.unwrap(), 1);
+        });
+    }
+}

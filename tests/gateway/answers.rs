@@ -1,7 +1,8 @@
 //! The contract's table "Answers", row by row: status, text, headers, and what stands in quarantine.
 
+use crate::harness::wait_for;
 use crate::harness::weir::{KEY, Weir, config, hash};
-use crate::harness::wire::{Answer, Headers, basic};
+use crate::harness::wire::{Answer, Headers, basic, request};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 
@@ -173,4 +174,25 @@ fn what_is_not_http_is_refused_and_the_connection_closed() {
         assert_eq!(wire.answer().status, status);
         assert_eq!(wire.rest(), b"");
     }
+}
+
+#[test]
+fn a_gateway_whose_queue_takes_nothing_says_so_before_a_body_is_sent_and_to_every_probe() {
+    // More free space than any disk has.
+    let weir = Weir::with_config(&config("[queue]\nfree_bytes = 1_000_000_000_000_000"));
+    wait_for("readiness to go", || (weir.admin("/readyz").0 == 503).then_some(()));
+    assert_eq!(weir.metric("weir_ready"), 0.0);
+    assert_eq!(weir.admin("/livez").0, 200);
+    let key = basic(KEY);
+    let mut wire = weir.connect();
+    wire.send(request("POST", "/v1/batch", &[("Authorization", &key), ("Content-Length", "1000")], b""));
+    let answer = wire.answer();
+    assert_error(&answer, 503, "service unavailable");
+    assert_eq!(answer.header("Retry-After"), Some("1"));
+    for page in ["/", "/health"] {
+        assert_error(&weir.send("GET", page, &[], ""), 503, "service unavailable");
+    }
+    // Who may not send learns that first.
+    assert_eq!(weir.send("POST", "/v1/batch", &[], "{}").status, 401);
+    assert!(weir.records().is_empty());
 }

@@ -113,10 +113,10 @@ fn each_kind_of_event_moves_exactly_its_counters() {
 
 #[test]
 fn a_request_that_the_queue_refuses_is_refused_whole_counted_so_and_leaves_no_record() {
-    let weir = Weir::with_config(&config("[queue]\njournal_bytes = 20_000"));
+    let weir = Weir::with_config(&config("[queue]\njournal_bytes = 200_000"));
     let event = format!(
         r#"{{"type":"identify","userId":"u","traits":{{"email":"a@b.c","comments":"{}"}}}}"#,
-        "x".repeat(5_000)
+        "x".repeat(20_000)
     );
     let ten = format!(r#"{{"batch":[{}]}}"#, vec![event; 10].join(","));
     expect(
