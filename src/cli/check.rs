@@ -62,7 +62,7 @@ mod tests {
             "\n  weir.people\n  weir.companies\n  weir.rejected\n",
             "\n  weir.events.ticket-actions.gold\n",
             "\nqueue: the journal in ./weir-data/journal\n",
-            "\nmemory: at most 256.0 MiB\n",
+            "\nmemory: at most ",
             "\nwarning: sources: none is configured",
         ] {
             assert!(report.contains(part), "{part:?} is not in\n{report}");

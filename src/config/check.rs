@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 
 use super::problems::{Problems, join};
 use super::section::{nearest, non_blank};
-use super::{Config, Limits, QueueConfig, SourceConfig, topics};
+use super::{Config, Limits, QueueConfig, SourceConfig, capacity, topics};
 use crate::mapping::fields::{COMPANY, CUSTOM_SUFFIX, PERSON, Table};
 use crate::queue::kafka;
 
@@ -35,6 +35,7 @@ pub fn check(config: &Config, problems: &mut Problems) {
     }
     queue(&config.queue, problems);
     limits(&config.limits, problems);
+    capacity::check(config, problems);
     topics::check(config, problems);
 }
 

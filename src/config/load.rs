@@ -156,7 +156,7 @@ fn queue(mut section: Section<'_>) -> QueueConfig {
     let queue = QueueConfig {
         brokers: section.optional_text("brokers"),
         create_topics: section.flag("create_topics"),
-        journal_bytes: section.number("journal_bytes", 1..=MOST),
+        journal_bytes: section.number("journal_bytes", 131_072..=MOST),
         free_bytes: section.number("free_bytes", 0..=MOST),
         when_full: section
             .choice("when_full", [("refuse", WhenFull::Refuse), ("drop_oldest", WhenFull::DropOldest)]),

@@ -5,6 +5,7 @@
 //! its parts, `topics` makes the names on the queue; `advice` says what a valid one means for its operator.
 
 mod advice;
+mod capacity;
 mod check;
 mod load;
 mod problems;

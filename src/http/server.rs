@@ -24,6 +24,11 @@ use crate::app::App;
 /// How late actix-http's clock may be: it looks at the time twice a second. A head must not lose that.
 const CLOCK: Duration = Duration::from_millis(500);
 
+/// How many workers serve the clients: one a core.
+pub fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 /// Serves the clients on `listener`. The server stops when its handle says so, and not by signals.
 ///
 /// # Errors
@@ -31,7 +36,7 @@ const CLOCK: Duration = Duration::from_millis(500);
 pub fn serve(app: Arc<App>, listener: TcpListener, drain: Duration) -> std::io::Result<(Server, SocketAddr)> {
     let address = listener.local_addr()?;
     // Each worker takes its share of the connections: never more of them than there are shares.
-    let workers = std::thread::available_parallelism().map_or(1, usize::from).min(app.limits.connections);
+    let workers = workers().min(app.limits.connections);
     let header = app.limits.header;
     let builder = Server::build()
         .workers(workers)

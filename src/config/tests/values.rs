@@ -56,7 +56,7 @@ fn a_value_of_the_wrong_type_or_out_of_bounds_is_one_problem() {
         ("[tenants.a.person_fields]\nplan = ''", "tenants.a.person_fields.plan", "the name of a field"),
         ("[queue]\nwhen_full = 'drop'", "queue.when_full", "\"refuse\" or \"drop_oldest\""),
         ("[queue]\ncreate_topics = 1", "queue.create_topics", "must be true or false"),
-        ("[queue]\njournal_bytes = 0", "queue.journal_bytes", "a whole number from 1"),
+        ("[queue]\njournal_bytes = 131_071", "queue.journal_bytes", "a whole number from 131072"),
         ("[queue]\nfree_bytes = -1", "queue.free_bytes", "a whole number from 0"),
         ("[queue.kafka]\nacks = 1.5", "queue.kafka.acks", "must be a text, a whole number"),
         ("[limits]\ndepth = 0", "limits.depth", "a whole number from 1 to 1000"),
@@ -78,8 +78,27 @@ fn a_value_of_the_wrong_type_or_out_of_bounds_is_one_problem() {
 #[test]
 fn limits_that_contain_each_other_are_compared() {
     assert_problem("[limits]\nevent_bytes = 4_096_001", "limits.event_bytes", "limits.body_bytes");
-    assert_problem("[limits]\nbody_bytes = 67_108_865", "limits.body_bytes", "limits.inflight_bytes");
+    let inflight = "[limits]\nbody_bytes = 4_096_000\ninflight_bytes = 4_095_999";
+    assert_problem(inflight, "limits.body_bytes", "limits.inflight_bytes");
     loaded("[limits]\nbody_bytes = 524_288\ninflight_bytes = 524_288");
+}
+
+#[test]
+fn the_largest_request_must_find_room_in_the_queue() {
+    let kafka = |more: &str| format!("[queue]\nbrokers = 'k:1'\n{more}");
+    loaded(&kafka(""));
+    assert_problem(
+        &kafka("kafka = { 'queue.buffering.max.messages' = 11_000 }"),
+        "limits.events",
+        "10000 records, of which the queue holds 9900",
+    );
+    assert_problem("[limits]\nbody_bytes = 30_000_000", "limits.body_bytes", "70240000 bytes in the queue");
+    let publishers: String = (0..15)
+        .map(|i| format!("[publishers.p{i}]\ntenant = 'a'\ntopic = 't{i}'\nevents.E = {{ name = 'E', version = '1' }}\n"))
+        .collect();
+    let ids: Vec<String> = (0..15).map(|i| format!("'p{i}'")).collect();
+    let source = format!("[tenants.a]\n[sources.s]\ntenant = 'a'\npublishers = [{}]\n", ids.join(","));
+    assert_problem(&(source + &publishers), "limits.body_bytes", "fewer publishers of a source");
 }
 
 #[test]

@@ -18,17 +18,18 @@ pub(super) struct Room {
     metrics: Arc<Metrics>,
 }
 
+/// Nine tenths of librdkafka's own limits: it gives room back only after it has reported a whole batch, so
+/// with less distance its queue could be full while ours is not.
+pub(super) fn most(records: usize, bytes: usize) -> (usize, usize) {
+    (records / 10 * 9, bytes / 10 * 9)
+}
+
 impl Room {
-    /// Nine tenths of librdkafka's own limits: it gives room back only after it has reported a whole
-    /// batch, so with less distance its queue could be full while ours is not.
-    pub(super) fn new(most_records: usize, most_bytes: usize, metrics: Arc<Metrics>) -> Arc<Self> {
-        Arc::new(Room {
-            records: AtomicUsize::new(0),
-            bytes: AtomicUsize::new(0),
-            most_records: most_records / 10 * 9,
-            most_bytes: most_bytes / 10 * 9,
-            metrics,
-        })
+    /// Room beside librdkafka's own limits.
+    pub(super) fn new(records: usize, bytes: usize, metrics: Arc<Metrics>) -> Arc<Self> {
+        let (most_records, most_bytes) = most(records, bytes);
+        let (records, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Arc::new(Room { records, bytes, most_records, most_bytes, metrics })
     }
 
     /// Room for a whole request of so many records and bytes, given back when the reservation is dropped; none when there is too little.

@@ -8,6 +8,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::BaseProducer;
 
 use super::connection::Listener;
+use super::room;
 use crate::config::QueueConfig;
 
 /// What Weir sends with unless the operator says otherwise.
@@ -87,6 +88,12 @@ pub fn check_settings(config: &QueueConfig) -> Vec<String> {
         problems.extend(clash(&producer(config, None)));
     }
     problems
+}
+
+/// The most records and bytes that may be on their way.
+pub fn most_in_flight(config: &QueueConfig) -> (usize, usize) {
+    let records = number(&producer(config, None), "queue.buffering.max.messages");
+    room::most(records, buffer_bytes(config).try_into().unwrap_or(usize::MAX))
 }
 
 /// Settings of a producer whose topics take records of at most `topic_limit` bytes.
