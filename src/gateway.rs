@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use crate::event::envelope::{BatchBody, Event, read_batch};
 use crate::event::identity::{identity, message_id, random_id};
-use crate::event::json::{Shape, deeper_than, is_valid, shape, text};
+use crate::event::json::{Shape, deeper_than, is_valid, shape, text, trim};
 use crate::event::kind::CallType;
 use crate::http::answer::{Answer, Quarantined};
 use crate::mapping::company::company;
@@ -14,7 +14,7 @@ use crate::mapping::person::person;
 use crate::mapping::track::track;
 use crate::mapping::{Rejection, Stamp};
 use crate::metrics::Outcome;
-use crate::quarantine::{Origin, Reason, keep_bytes, keep_event};
+use crate::quarantine::{Kept, Reason, Rejected};
 use crate::record::Records;
 use crate::tally::{Ignored, Map, Tally};
 use crate::tenants::{Source, UnmappedEvents};
@@ -73,6 +73,7 @@ pub fn process(request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed {
     let mut work = Work {
         request,
         rules,
+        body,
         batch_sent: None,
         records: Records::new(request.received_ms),
         tally: Tally::default(),
@@ -80,7 +81,7 @@ pub fn process(request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed {
     };
     work.records.reserve(body.len() + 512);
     let refusal = match request.call {
-        Call::One(call) => work.one(call, text.trim_ascii()),
+        Call::One(call) => work.one(call, trim(&text)),
         Call::Batch => work.batch(&text),
     };
     let answer = match refusal {
@@ -88,6 +89,7 @@ pub fn process(request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed {
         None if work.quarantined.is_empty() => Answer::Ok,
         None => Answer::Quarantined(work.quarantined),
     };
+    work.records.shrink();
     Processed { records: work.records, answer, tally: work.tally }
 }
 
@@ -95,6 +97,7 @@ pub fn process(request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed {
 struct Work<'a> {
     request: &'a Request<'a>,
     rules: &'a Rules,
+    body: &'a [u8],
     batch_sent: Option<&'a str>,
     records: Records,
     tally: Tally,
@@ -110,19 +113,19 @@ impl<'a> Work<'a> {
         match shape(raw) {
             Shape::Object => match Event::read(raw) {
                 Ok(event) => self.event(Some(call), 0, &event),
-                Err(_) => return Some(self.invalid_json(call, raw)),
+                Err(_) => return Some(self.invalid_json(call)),
             },
-            _ if !is_valid(raw) => return Some(self.invalid_json(call, raw)),
-            Shape::Array => self.reject_unread(call, 0, Reason::NotAnObject, raw, Keep::Event),
+            _ if !is_valid(raw) => return Some(self.invalid_json(call)),
+            Shape::Array => self.reject_unread(call, 0, Reason::NotAnObject, Kept::Event(raw)),
             // rudder-server makes an object of a scalar, which then has no identity.
-            _ => self.reject_unread(call, 0, Reason::IdentityMissing, raw, Keep::Event),
+            _ => self.reject_unread(call, 0, Reason::IdentityMissing, Kept::Event(raw)),
         }
         self.quarantined.first().and_then(|event| Answer::refusing_single(event.reason))
     }
 
     fn batch(&mut self, body: &'a str) -> Option<Answer> {
         let batch = match read_batch(body, self.rules.events) {
-            Err(_) => return Some(self.invalid_json(CallType::Unknown, body)),
+            Err(_) => return Some(self.invalid_json(CallType::Unknown)),
             Ok(BatchBody::Empty) => return Some(Answer::EmptyBatch),
             Ok(BatchBody::TooMany) => return Some(Answer::TooManyEvents),
             Ok(BatchBody::Events(batch)) => batch,
@@ -130,13 +133,14 @@ impl<'a> Work<'a> {
         self.batch_sent = batch.sent_at;
         for (index, raw) in batch.events.into_iter().enumerate() {
             if raw.len() > self.rules.event_bytes {
-                self.reject_unread(CallType::Unknown, index, Reason::EventTooLarge, raw, Keep::Bytes);
+                let kept = Kept::Bytes(raw.as_bytes());
+                self.reject_unread(CallType::Unknown, index, Reason::EventTooLarge, kept);
                 continue;
             }
             match Event::read(raw) {
                 Ok(event) => self.event(None, index, &event),
                 Err(_) => {
-                    self.reject_unread(CallType::Unknown, index, Reason::NotAnObject, raw, Keep::Event);
+                    self.reject_unread(CallType::Unknown, index, Reason::NotAnObject, Kept::Event(raw));
                 }
             }
         }
@@ -147,24 +151,31 @@ impl<'a> Work<'a> {
     fn event(&mut self, given: Option<CallType>, index: usize, event: &Event<'_>) {
         let call = given.map_or_else(|| call_type(event), Ok);
         let label = call.unwrap_or(CallType::Unknown);
-        let id = message_id(event.message_id, event.raw, event.times.sent, event.times.any(), index);
+        let id = message_id(event, label, index);
         let time = event.times.happened(self.batch_sent, self.request.received_ms);
         let stamp = self.stamp(&id, time.as_deref());
         let mark = self.records.mark();
-        let rejection = match self.map(call, event, &stamp) {
-            Ok(outcome) if self.records.largest_since(mark) <= self.rules.record_bytes => {
+        let mapped = self.map(call, event, &stamp);
+        // A rejection may leave records behind: those of the publishers that took the event.
+        let mapped = if self.records.largest_since(mark) > self.rules.record_bytes {
+            self.records.rewind(mark);
+            Err(Rejection::new(Reason::RecordTooLarge))
+        } else {
+            mapped
+        };
+        let rejection = match mapped {
+            Ok(outcome) => {
                 self.tally.count(label, outcome);
                 return;
             }
-            Ok(_) => {
-                self.records.rewind(mark);
-                Rejection::new(Reason::RecordTooLarge)
-            }
             Err(rejection) => rejection,
         };
-        // A reader's parser need not survive what was too deep for Weir.
-        let keep = if rejection.reason == Reason::DepthExceeded { Keep::Bytes } else { Keep::Event };
-        self.reject(label, index, &stamp, rejection, event.raw, keep);
+        let kept = match rejection.reason {
+            // A reader's parser need not survive what was too deep for Weir.
+            Reason::DepthExceeded => Kept::Bytes(event.raw.as_bytes()),
+            _ => Kept::Event(event.raw),
+        };
+        self.reject(label, index, &stamp, rejection, kept);
     }
 
     /// Maps an event, or says why not.
@@ -207,7 +218,7 @@ impl<'a> Work<'a> {
 
     /// A track call that no publisher of its source maps.
     fn unmapped(&mut self, event: &Event<'_>) -> Result<Outcome, Rejection> {
-        self.tally.unmapped(event.name.map(text).unwrap_or_default());
+        self.tally.unmapped(&event.name.map(text).unwrap_or_default());
         match self.request.source.tenant.unmapped_events {
             UnmappedEvents::Ignore => Ok(self.ignore(Ignored::EventNotMapped)),
             UnmappedEvents::Quarantine => Err(Rejection::new(Reason::EventNotMapped)),
@@ -219,17 +230,17 @@ impl<'a> Work<'a> {
         Outcome::Ignored
     }
 
-    /// A whole body that is not JSON.
-    fn invalid_json(&mut self, call: CallType, body: &str) -> Answer {
-        self.reject_unread(call, 0, Reason::InvalidJson, body, Keep::Bytes);
+    /// A whole body that is not JSON: kept as it came.
+    fn invalid_json(&mut self, call: CallType) -> Answer {
+        self.reject_unread(call, 0, Reason::InvalidJson, Kept::Bytes(self.body));
         Answer::InvalidJson
     }
 
     /// Rejects what could not be read as an event, and so has no id and no time.
-    fn reject_unread(&mut self, call: CallType, index: usize, reason: Reason, raw: &str, keep: Keep) {
+    fn reject_unread(&mut self, call: CallType, index: usize, reason: Reason, kept: Kept<'_>) {
         let id = random_id();
         let stamp = self.stamp(&id, None);
-        self.reject(call, index, &stamp, Rejection::new(reason), raw, keep);
+        self.reject(call, index, &stamp, Rejection::new(reason), kept);
     }
 
     fn reject(
@@ -238,20 +249,11 @@ impl<'a> Work<'a> {
         index: usize,
         stamp: &Stamp<'_>,
         rejection: Rejection,
-        raw: &str,
-        keep: Keep,
+        kept: Kept<'_>,
     ) {
+        let rejected = Rejected { path: self.request.path, index, rejection: &rejection, kept };
         let topic = self.request.source.tenant.rejected;
-        let origin = Origin { path: self.request.path, index };
-        let mark = self.records.mark();
-        if keep == Keep::Event {
-            keep_event(&mut self.records, topic, stamp, origin, &rejection, raw);
-        }
-        // What the queue can't take whole is kept in part.
-        if keep == Keep::Bytes || self.records.largest_since(mark) > self.rules.record_bytes {
-            self.records.rewind(mark);
-            keep_bytes(&mut self.records, topic, stamp, origin, &rejection, raw.as_bytes());
-        }
+        rejected.write(&mut self.records, topic, stamp, self.rules.record_bytes);
         self.tally.quarantined(rejection.reason);
         self.tally.count(call, Outcome::Quarantined);
         self.quarantined.push(Quarantined {
@@ -271,15 +273,6 @@ impl<'a> Work<'a> {
     }
 }
 
-/// How a rejected event is kept.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Keep {
-    /// As JSON.
-    Event,
-    /// As bytes, since JSON would not survive a reader's parser.
-    Bytes,
-}
-
 /// The type of a batched event.
 fn call_type(event: &Event<'_>) -> Result<CallType, Reason> {
     let name = match event.kind.map(|raw| (shape(raw), text(raw))) {
@@ -292,3 +285,6 @@ fn call_type(event: &Event<'_>) -> Result<CallType, Reason> {
         call => Ok(call),
     }
 }
+
+#[cfg(test)]
+mod tests;

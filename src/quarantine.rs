@@ -66,46 +66,67 @@ reasons! {
     RecordTooLarge "record_too_large" "a record of the event exceeds the queue's size limit"
 }
 
-/// Where a rejected event came from.
+/// How a rejected event is kept.
 #[derive(Clone, Copy, Debug)]
-pub struct Origin<'a> {
+pub enum Kept<'a> {
+    /// Valid JSON, as it came.
+    Event(&'a str),
+    /// What can't be kept as JSON: not JSON, too large, or too deep for a reader's parser.
+    Bytes(&'a [u8]),
+}
+
+/// A rejected event on its way into quarantine.
+#[derive(Clone, Copy, Debug)]
+pub struct Rejected<'a> {
     /// The path's pattern.
     pub path: &'a str,
     /// Its place in the request.
     pub index: usize,
+    /// Why.
+    pub rejection: &'a Rejection,
+    /// What is kept of it.
+    pub kept: Kept<'a>,
 }
 
-/// Puts `event`, valid JSON, into quarantine as it came.
-pub fn keep_event(
-    records: &mut Records,
-    topic: TopicId,
-    stamp: &Stamp<'_>,
-    origin: Origin<'_>,
-    rejection: &Rejection,
-    event: &str,
-) {
-    let draft = stamp.draft(records, Kind::Rejected, topic, &[], &["rejected"]);
-    draft.value(|out| {
-        write_head(out, origin, rejection);
+impl Rejected<'_> {
+    /// Writes the record to `topic`, in `most` bytes: what does not fit whole is kept in part.
+    pub fn write(&self, records: &mut Records, topic: TopicId, stamp: &Stamp<'_>, most: usize) {
+        let mark = records.mark();
+        let bytes = match self.kept {
+            Kept::Event(event) => event.as_bytes(),
+            Kept::Bytes(bytes) => bytes,
+        };
+        let (mut whole, mut part) = (true, KEPT_BYTES.min(bytes.len()));
+        // As JSON; else its first bytes; else as many of them as the second attempt shows to fit.
+        for _ in 0..3 {
+            records.rewind(mark);
+            let draft = stamp.draft(records, Kind::Rejected, topic, None, ["rejected", ""]);
+            draft.value(|out| match self.kept {
+                Kept::Event(event) if whole => self.write_event(out, event),
+                _ => self.write_bytes(out, bytes, part),
+            });
+            let over = records.largest_since(mark).saturating_sub(most);
+            if over == 0 {
+                return;
+            }
+            if !whole || matches!(self.kept, Kept::Bytes(_)) {
+                part = part.saturating_sub(over.div_ceil(4) * 3);
+            }
+            whole = false;
+        }
+    }
+
+    fn write_event(&self, out: &mut Vec<u8>, event: &str) {
+        self.write_head(out);
         out.extend_from_slice(b",\"event\":");
         out.extend_from_slice(strict(event).as_bytes());
         out.push(b'}');
-    });
-}
+    }
 
-/// Puts into quarantine what can't be kept as JSON: not JSON, too large, or too deep for a reader's parser.
-pub fn keep_bytes(
-    records: &mut Records,
-    topic: TopicId,
-    stamp: &Stamp<'_>,
-    origin: Origin<'_>,
-    rejection: &Rejection,
-    bytes: &[u8],
-) {
-    let draft = stamp.draft(records, Kind::Rejected, topic, &[], &["rejected"]);
-    draft.value(|out| {
-        let kept = bytes.get(..KEPT_BYTES).unwrap_or(bytes);
-        write_head(out, origin, rejection);
+    /// Writes the first `most` of `bytes`.
+    fn write_bytes(&self, out: &mut Vec<u8>, bytes: &[u8], most: usize) {
+        let kept = bytes.get(..most).unwrap_or(bytes);
+        self.write_head(out);
         out.extend_from_slice(b",\"event_base64\":\"");
         out.extend_from_slice(data_encoding::BASE64.encode(kept).as_bytes());
         let rest = format!(
@@ -115,14 +136,14 @@ pub fn keep_bytes(
             kept.len() < bytes.len(),
         );
         out.extend_from_slice(rest.as_bytes());
-    });
-}
+    }
 
-fn write_head(out: &mut Vec<u8>, origin: Origin<'_>, rejection: &Rejection) {
-    out.extend_from_slice(b"{\"reason\":");
-    write_string(out, rejection.reason.label());
-    out.extend_from_slice(b",\"detail\":");
-    write_string(out, &rejection.detail);
-    out.extend_from_slice(format!(",\"index\":{},\"path\":", origin.index).as_bytes());
-    write_string(out, origin.path);
+    fn write_head(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"reason\":");
+        write_string(out, self.rejection.reason.label());
+        out.extend_from_slice(b",\"detail\":");
+        write_string(out, &self.rejection.detail);
+        out.extend_from_slice(format!(",\"index\":{},\"path\":", self.index).as_bytes());
+        write_string(out, self.path);
+    }
 }

@@ -150,6 +150,19 @@ impl Records {
         self.buf.len()
     }
 
+    /// Bytes of memory that keys, values and header values take, room to grow included.
+    pub fn held(&self) -> usize {
+        self.buf.capacity()
+    }
+
+    /// Gives back room to grow that is not needed any more: while the set waits to become durable, `bytes`
+    /// is what stands for its memory.
+    pub fn shrink(&mut self) {
+        if self.held() / 2 > self.bytes() {
+            self.buf.shrink_to_fit();
+        }
+    }
+
     /// Starts a record. It counts once `Draft::finish` is called; a dropped draft leaves no trace.
     pub fn draft(&mut self, kind: Kind, topic: TopicId) -> Draft<'_> {
         let start = (self.buf.len(), self.headers.len());
@@ -170,7 +183,9 @@ impl Records {
 
     /// The largest record finished since `mark`, in bytes (key, value and header values).
     pub fn largest_since(&self, mark: Mark) -> usize {
-        self.iter().skip(mark.entries).map(|record| record.bytes()).max().unwrap_or(0)
+        // A slice, not a skip: it is asked for each event of a request.
+        let since = self.entries.get(mark.entries..).unwrap_or_default();
+        since.iter().map(|entry| RecordRef { records: self, entry }.bytes()).max().unwrap_or(0)
     }
 
     /// The records in order.

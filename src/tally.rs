@@ -1,12 +1,9 @@
 //! What a request's events came to, gathered while they are mapped and counted once when it is certain.
 
-use std::borrow::Cow;
-
 use crate::event::kind::CallType;
 use crate::metrics::{Metrics, Outcome};
 use crate::quarantine::Reason;
-use crate::record::Kind;
-use crate::record::Records;
+use crate::record::{Kind, Records};
 use crate::tenants::Source;
 
 /// Why an event was ignored: the closed set.
@@ -54,6 +51,8 @@ impl Map {
 
 /// Names of unmapped track calls that one request may bring to the log.
 const UNMAPPED_NAMES: usize = 8;
+/// Characters of such a name that are kept while the request waits.
+const NAME_CHARACTERS: usize = 200;
 
 /// The counts of one request.
 #[derive(Debug, Default)]
@@ -94,13 +93,16 @@ impl Tally {
     }
 
     /// A track call's name that no publisher maps.
-    pub fn unmapped(&mut self, name: Cow<'_, str>) {
+    pub fn unmapped(&mut self, name: &str) {
         if self.unmapped.len() < UNMAPPED_NAMES {
-            self.unmapped.push(name.into_owned());
+            let name: String = name.chars().take(NAME_CHARACTERS).collect();
+            if !self.unmapped.contains(&name) {
+                self.unmapped.push(name);
+            }
         }
     }
 
-    /// The names given to `unmapped`, at most eight.
+    /// The names given to `unmapped`, each once, at most eight, long ones cut.
     pub fn unmapped_names(&self) -> &[String] {
         &self.unmapped
     }

@@ -32,6 +32,17 @@ pub struct ConfigFlags {
 }
 
 impl ConfigFlags {
+    /// What the environment alone says.
+    pub fn from_environment() -> Self {
+        #[derive(clap::Parser)]
+        struct Environment {
+            #[command(flatten)]
+            flags: ConfigFlags,
+        }
+        <Environment as clap::Parser>::try_parse_from(["weir"])
+            .map_or_else(|_| ConfigFlags::default(), |env| env.flags)
+    }
+
     /// Reads the file and puts the flags above it.
     pub fn load(&self) -> Result<Config, Failure> {
         let overrides = Overrides {

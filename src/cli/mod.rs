@@ -4,6 +4,7 @@ mod check;
 mod flags;
 mod key;
 mod serve;
+pub mod tail;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use clap::{Parser, Subcommand};
 pub use check::CheckArgs;
 pub use flags::ConfigFlags;
 pub use serve::ServeArgs;
+pub use tail::TailArgs;
 
 use crate::config::Problems;
 use crate::first_start::FirstStartError;
@@ -34,6 +36,8 @@ enum Command {
     Serve(ServeArgs),
     /// Tell all problems of a configuration at once, or what it will do
     Check(CheckArgs),
+    /// Print the records of the journal or of Kafka; with a consumer's name, a loader's way to read the journal
+    Tail(TailArgs),
     /// Make an access key and the hash that a source lists
     Key,
 }
@@ -44,6 +48,7 @@ impl Cli {
         let outcome = match self.command.unwrap_or(Command::Serve(self.serve)) {
             Command::Serve(args) => serve::run(&args),
             Command::Check(args) => check::run(&args),
+            Command::Tail(args) => tail::run(&args),
             Command::Key => key::run(),
         };
         match outcome {
@@ -53,13 +58,13 @@ impl Cli {
             Err(failure) => {
                 // There is nowhere left to say that stderr is closed.
                 drop(writeln!(io::stderr().lock(), "{failure}"));
-                ExitCode::FAILURE
+                if matches!(failure, Failure::Usage(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
             }
         }
     }
 }
 
-/// Why a command ends with exit code 1.
+/// Why a command ends with exit code 1, or 2 where its arguments are to blame.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
     /// The configuration is wrong.
@@ -71,6 +76,9 @@ pub enum Failure {
     /// Results could not be written.
     #[error("cannot write the output: {0}")]
     Output(io::Error),
+    /// The arguments don't go together: exit code 2.
+    #[error("{0}")]
+    Usage(String),
     /// Anything else, in one sentence.
     #[error("{0}")]
     Named(String),

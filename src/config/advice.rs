@@ -2,9 +2,8 @@
 
 use super::problems::join;
 use super::{Config, WhenFull};
+use crate::queue::{journal, kafka};
 
-/// What the queue holds in memory at most, journal or Kafka: both bound their buffers by this.
-const QUEUE_BYTES: u64 = 64 << 20;
 /// All the rest: code, threads, open connections and the heads of their requests.
 const PROCESS_BYTES: u64 = 128 << 20;
 
@@ -12,7 +11,11 @@ const PROCESS_BYTES: u64 = 128 << 20;
 /// buffers, and a constant for the rest.
 pub fn memory_bound(config: &Config) -> u64 {
     let bodies = u64::try_from(config.limits.inflight_bytes).unwrap_or(u64::MAX);
-    bodies.saturating_add(QUEUE_BYTES).saturating_add(PROCESS_BYTES)
+    let queue = match config.queue.brokers {
+        Some(_) => kafka::buffer_bytes(&config.queue),
+        None => journal::INFLIGHT_BYTES,
+    };
+    bodies.saturating_add(queue).saturating_add(PROCESS_BYTES)
 }
 
 /// What is allowed but may surprise, each as `key: what it means`.

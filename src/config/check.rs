@@ -8,6 +8,7 @@ use super::problems::{Problems, join};
 use super::section::{nearest, non_blank};
 use super::{Config, Limits, QueueConfig, SourceConfig, topics};
 use crate::mapping::fields::{COMPANY, CUSTOM_SUFFIX, PERSON, Table};
+use crate::queue::kafka;
 
 /// Adds everything that does not fit. Once nothing is added, the rest of Weir relies on what is checked here.
 pub fn check(config: &Config, problems: &mut Problems) {
@@ -142,10 +143,8 @@ fn queue(queue: &QueueConfig, problems: &mut Problems) {
     if queue.brokers.as_ref().is_some_and(|brokers| !brokers.split(',').all(well_formed)) {
         problems.add("queue.brokers", "must be host:port, or several with commas between them");
     }
-    for name in ["bootstrap.servers", "metadata.broker.list"] {
-        if queue.kafka.contains_key(name) {
-            problems.add(join("queue.kafka", name), "name the servers in queue.brokers instead");
-        }
+    for problem in kafka::check_settings(queue) {
+        problems.add_line(problem);
     }
 }
 

@@ -12,6 +12,11 @@ impl Problems {
         self.0.push(format!("{key}: {advice}"));
     }
 
+    /// Adds one that is a whole line already.
+    pub fn add_line(&mut self, line: String) {
+        self.0.push(line);
+    }
+
     /// One line a problem.
     pub fn lines(&self) -> &[String] {
         &self.0

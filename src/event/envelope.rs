@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::json::{Shape, each_member, elements, shape, text};
+use super::json::{Shape, each_member, elements, shape, text, trim};
 use super::time::Times;
 
 /// The members of a traits object, each name once, in order; values are raw JSON.
@@ -83,8 +83,8 @@ impl<'a> Event<'a> {
         Ok(event)
     }
 
-    /// `context.externalId[]`: the id of the first entry of `type`.
-    pub fn external_id(&self, of_type: &str) -> Option<Cow<'a, str>> {
+    /// `context.externalId[]`: the raw id of the first entry of this `type`.
+    pub fn external_id(&self, of_type: &str) -> Option<&'a str> {
         let entries =
             elements(self.external_id.filter(|raw| shape(raw) == Shape::Array)?, usize::MAX).ok()??;
         entries.into_iter().filter(|entry| shape(entry) == Shape::Object).find_map(|entry| {
@@ -98,7 +98,7 @@ impl<'a> Event<'a> {
             })
             .ok()?;
             let wanted = kind.is_some_and(|kind| shape(kind) == Shape::String && text(kind) == of_type);
-            wanted.then(|| id.filter(|id| shape(id) != Shape::Null).map(text).unwrap_or_default())
+            wanted.then(|| id.unwrap_or("null"))
         })
     }
 }
@@ -156,7 +156,7 @@ pub enum BatchBody<'a> {
 /// When it is not JSON.
 pub fn read_batch(body: &str, most: usize) -> Result<BatchBody<'_>, serde_json::Error> {
     let (mut batch, mut sent_at) = (None, None);
-    if body.trim_ascii_start().starts_with('{') {
+    if trim(body).starts_with('{') {
         each_member(body, |key, value| {
             match key.as_ref() {
                 "batch" => batch.get_or_insert(value),
@@ -214,14 +214,14 @@ mod tests {
     fn the_external_id_of_a_type_is_found() {
         let read = |external: &str| {
             let raw = format!(r#"{{"context":{{"externalId":{external}}}}}"#);
-            Event::read(&raw).unwrap().external_id("t").map(Cow::into_owned)
+            Event::read(&raw).unwrap().external_id("t").map(str::to_owned)
         };
         assert_eq!(
             read(r#"[{"type":"x","id":"1"},{"id":"2","type":"t"},{"type":"t","id":"3"}]"#).as_deref(),
-            Some("2")
+            Some("\"2\"")
         );
         assert_eq!(read(r#"[{"type":"t","id":7}]"#).as_deref(), Some("7"));
-        assert_eq!(read(r#"[1,null,{"type":"t","id":null}]"#).as_deref(), Some(""));
+        assert_eq!(read(r#"[1,null,{"type":"t"}]"#).as_deref(), Some("null"));
         assert_eq!(read(r#"{"type":"t","id":"object form is ignored"}"#), None);
     }
 

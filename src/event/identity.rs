@@ -8,53 +8,42 @@ use std::borrow::Cow;
 use sha2::{Digest, Sha256};
 use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use super::compact::compact;
-use super::json::{Shape, shape, text};
+use super::compact::plain;
+use super::envelope::Event;
+use super::json::{Shape, shape};
+use super::kind::CallType;
 
 /// Longest message id that is kept as it came, in bytes.
 const MESSAGE_ID_BYTES: usize = 200;
 
 /// The text of a raw `userId` or `anonymousId`; `None` if it is missing, null or shows nothing.
 pub fn identity(raw: Option<&str>) -> Option<Cow<'_, str>> {
-    let raw = raw?;
-    let text = match shape(raw) {
-        Shape::Null => return None,
-        Shape::Object | Shape::Array => {
-            let mut out = Vec::with_capacity(raw.len());
-            compact(raw, &mut out);
-            Cow::Owned(String::from_utf8_lossy(&out).into_owned())
-        }
-        Shape::String | Shape::Boolean | Shape::Number => text(raw),
-    };
+    let text = plain(raw.filter(|raw| shape(raw) != Shape::Null)?);
     Some(visible(text)).filter(|text| !text.is_empty())
 }
 
-/// The id of an event: its `messageId`, made from what the event is where it has none.
+/// The id of `event`: its `messageId`, made from what the event is where it has none.
 ///
-/// Derived only for an event with a time of its own, from its bytes less `sentAt` and its place in the
-/// request, so that a client's retry gives the same id while two true events never share one.
-pub fn message_id(
-    raw: Option<&str>,
-    event: &str,
-    sent_at: Option<&str>,
-    own_time: bool,
-    index: usize,
-) -> String {
-    let given = raw.filter(|raw| matches!(shape(raw), Shape::String | Shape::Number | Shape::Boolean));
-    if let Some(id) = identity(given) {
+/// Derived only for an event with a time of its own, from its bytes less `sentAt`, what it is taken for and
+/// its place in the request, so that a client's retry gives the same id while two true events never share
+/// one.
+pub fn message_id(event: &Event<'_>, call: CallType, index: usize) -> String {
+    let is_scalar = |raw: &&str| matches!(shape(raw), Shape::String | Shape::Number | Shape::Boolean);
+    if let Some(id) = identity(event.message_id.filter(is_scalar)) {
         return if id.len() > MESSAGE_ID_BYTES {
             hex(&Sha256::digest(id.as_bytes()))
         } else {
             id.into_owned()
         };
     }
-    if !own_time {
+    if !event.times.any() {
         return random_id();
     }
-    let (before, after) = around(event, sent_at);
+    let (before, after) = around(event.raw, event.times.sent);
     let digest = Sha256::new()
         .chain_update(before)
         .chain_update(after)
+        .chain_update(call.label())
         .chain_update((index as u64).to_le_bytes())
         .finalize();
     hex(&digest)
@@ -154,32 +143,40 @@ mod tests {
         assert_eq!(identity(None), None);
     }
 
+    fn id(event: &str, index: usize) -> String {
+        message_id(&Event::read(event).unwrap(), CallType::Track, index)
+    }
+
     #[test]
     fn a_message_id_is_kept_or_hashed_when_long() {
-        let id = |raw| message_id(Some(raw), "{}", None, false, 0);
-        assert_eq!(id("\" m-1 \""), "m-1");
-        assert_eq!(id("12"), "12");
-        assert_eq!(id("true"), "true");
-        let long = "x".repeat(201);
-        assert_eq!(id(&format!("\"{long}\"")), hex(&Sha256::digest(long.as_bytes())));
+        let given = |raw: &str| id(&format!("{{\"messageId\":{raw}}}"), 0);
+        assert_eq!(given("\" m-1 \""), "m-1");
+        assert_eq!(given("12"), "12");
+        assert_eq!(given("true"), "true");
+        let long = "x".repeat(200);
+        assert_eq!(given(&format!("\"{long}\"")), long);
+        let longer = "x".repeat(201);
+        assert_eq!(given(&format!("\"{longer}\"")), hex(&Sha256::digest(longer.as_bytes())));
     }
 
     #[test]
     fn a_missing_message_id_is_derived_from_the_event_less_its_sending_time() {
-        let derived = |event: &str, index| {
-            let at = event.find("\"S").map(|at| event.get(at..at + 4).unwrap());
-            message_id(Some("null"), event, at, true, index)
+        let event = |sent: &str, a: u8| {
+            format!(r#"{{"timestamp":"2026-11-21","messageId":null,"sentAt":"{sent}","a":{a}}}"#)
         };
-        let first = derived(r#"{"timestamp":"T","sentAt":"S1","a":1}"#, 0);
-        assert_eq!(first, derived(r#"{"timestamp":"T","sentAt":"S2","a":1}"#, 0));
-        assert_ne!(first, derived(r#"{"timestamp":"T","sentAt":"S1","a":1}"#, 1));
-        assert_ne!(first, derived(r#"{"timestamp":"T","sentAt":"S1","a":2}"#, 0));
+        let first = id(&event("S1", 1), 0);
+        assert_eq!(first, id(&event("S2 later", 1), 0));
+        assert_ne!(first, id(&event("S1", 1), 1));
+        assert_ne!(first, id(&event("S1", 2), 0));
+        let (raw, page) = (event("S1", 1), CallType::Page);
+        assert_ne!(first, message_id(&Event::read(&raw).unwrap(), page, 0), "one body on two routes");
     }
 
     #[test]
     fn an_event_without_id_and_time_gets_a_random_id() {
-        for raw in [None, Some("{}"), Some("[]"), Some("null"), Some("\" \"")] {
-            assert_ne!(message_id(raw, "{}", None, false, 0), message_id(raw, "{}", None, false, 0));
+        for raw in ["{}", "[]", "null", "\" \""] {
+            let event = format!(r#"{{"messageId":{raw},"timestamp":"unreadable"}}"#);
+            assert_ne!(id(&event, 0), id(&event, 0), "{raw}");
         }
     }
 }

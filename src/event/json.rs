@@ -68,6 +68,11 @@ pub fn is_valid(text: &str) -> bool {
     serde_json::from_str::<IgnoredAny>(text).is_ok()
 }
 
+/// `text` without JSON's whitespace around it, which is less than ASCII's.
+pub fn trim(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\n', '\r'])
+}
+
 /// What a raw value is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Shape {
@@ -87,7 +92,7 @@ pub enum Shape {
 
 /// What `raw`, a valid JSON value, is.
 pub fn shape(raw: &str) -> Shape {
-    match raw.trim_ascii_start().as_bytes().first() {
+    match trim(raw).as_bytes().first() {
         Some(b'{') => Shape::Object,
         Some(b'[') => Shape::Array,
         Some(b'"') => Shape::String,

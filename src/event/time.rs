@@ -83,7 +83,9 @@ fn read(raw: Option<&str>) -> Option<Moment<'_>> {
         // `Z`, and no offset, mean UTC.
         _ => Offset::UTC,
     };
-    let readable = (0..=9999).contains(&civil.year()) && offset.seconds() % 60 == 0;
+    // RFC 3339 knows no seconds in an offset, nor a day of them.
+    let offset_fits = offset.seconds() % 60 == 0 && offset.seconds().abs() < 86_400;
+    let readable = (0..=9999).contains(&civil.year()) && offset_fits;
     readable.then_some(Moment { text, civil, offset })
 }
 
@@ -146,7 +148,14 @@ mod tests {
 
     #[test]
     fn trap_7_an_unreadable_time_is_none() {
-        for text in ["", "yesterday", "{{ RSA_DEF_SENT_AT_TS }}", "2026-13-01T00:00:00Z", "1795226180458"] {
+        for text in [
+            "",
+            "yesterday",
+            "{{ RSA_DEF_SENT_AT_TS }}",
+            "2026-13-01T00:00:00Z",
+            "1795226180458",
+            "2026-11-21T00:00:00+25:00",
+        ] {
             assert_eq!(timestamp(text), None, "{text}");
         }
         let number = Times { timestamp: Some("1795226180458"), ..Times::default() };

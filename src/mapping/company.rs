@@ -6,8 +6,9 @@ use super::fields::COMPANY;
 use super::object::Object;
 use super::person::{context_email, email_key};
 use super::{Rejection, Stamp, convert};
+use crate::event::compact::plain;
 use crate::event::envelope::Event;
-use crate::event::json::{text, write_string};
+use crate::event::json::write_string;
 use crate::quarantine::Reason;
 use crate::record::{Header, KEY_SEPARATOR, Kind, Records};
 use crate::tenants::{GroupEmail, Tenant};
@@ -30,19 +31,19 @@ pub fn company(
     if email.is_none() && tenant.group_email == GroupEmail::Required {
         return Err(Rejection::new(Reason::UserEmailMissing));
     }
-    let name_text = text(name);
+    let name_text = plain(name);
     let key = name_text.trim();
     let company_id = company_id(&tenant.id, key);
 
-    let key: [&[u8]; 2] = [tenant.id.as_bytes(), key.as_bytes()];
-    let mut draft = stamp.draft(records, Kind::Company, tenant.companies, &key, &["company"]);
+    let key = Some([tenant.id.as_str(), key]);
+    let mut draft = stamp.draft(records, Kind::Company, tenant.companies, key, ["company", ""]);
     draft.header(Header::CompanyId, &[company_id.as_bytes()]);
     draft.value(|out| company.write(out, None));
 
     if let Some(email) = email {
         let key = email_key(email);
-        let key: [&[u8]; 2] = [tenant.id.as_bytes(), key.as_bytes()];
-        stamp.draft(records, Kind::Link, tenant.people, &key, &["link.0"]).value(|out| {
+        let key = Some([tenant.id.as_str(), key.as_str()]);
+        stamp.draft(records, Kind::Link, tenant.people, key, ["link.", "0"]).value(|out| {
             out.extend_from_slice(b"{\"Email\":");
             convert::write_as_is(out, email);
             out.extend_from_slice(b",\"CompanyId\":");

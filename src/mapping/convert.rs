@@ -2,12 +2,17 @@
 
 use std::borrow::Cow;
 
-use crate::event::compact::compact;
+use crate::event::compact::plain;
 use crate::event::json::{Shape, shape, strict, text, write_string};
 
-/// Whether RudderStack would send `raw` in a standard field: not null and not the empty string.
+/// Whether RudderStack would send `raw` in a standard field: not null and not the empty string, nor one
+/// that is empty once `\u0000` is gone.
 pub fn is_given(raw: &str) -> bool {
-    !matches!(raw, "null" | "\"\"")
+    raw != "null" && !is_empty(raw)
+}
+
+fn is_empty(raw: &str) -> bool {
+    raw == "\"\"" || (raw.starts_with("\"\\u0000") && text(raw).is_empty())
 }
 
 /// Whether JavaScript would call `raw` false: what RudderStack's required fields must not be.
@@ -15,7 +20,7 @@ pub fn is_falsy(raw: &str) -> bool {
     match shape(raw) {
         Shape::Null => true,
         Shape::Boolean => raw == "false",
-        Shape::String => raw == "\"\"",
+        Shape::String => is_empty(raw),
         Shape::Number => is_zero(raw),
         Shape::Object | Shape::Array => false,
     }
@@ -41,9 +46,7 @@ pub fn write_text(out: &mut Vec<u8>, raw: &str) {
     if shape(raw) == Shape::String {
         write_as_is(out, raw);
     } else {
-        let mut json = Vec::with_capacity(raw.len());
-        compact(&strict(raw), &mut json);
-        write_string(out, &String::from_utf8_lossy(&json));
+        write_string(out, &plain(raw));
     }
 }
 
@@ -150,7 +153,7 @@ mod tests {
 
     #[test]
     fn falsy_is_what_javascript_calls_false() {
-        for raw in ["null", "false", "0", "-0", "0.0", "0e5", "\"\""] {
+        for raw in ["null", "false", "0", "-0", "0.0", "0e5", "\"\"", "\"\\u0000\""] {
             assert!(is_falsy(raw), "{raw}");
         }
         for raw in ["true", "1", "0.1", "\"0\"", "\" \"", "[]", "{}", "1e-9"] {

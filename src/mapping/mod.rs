@@ -46,23 +46,20 @@ pub struct Stamp<'a> {
 }
 
 impl Stamp<'_> {
-    /// Starts the record `<messageId>/<which>` with its headers.
+    /// Starts the record `<messageId>/<which>`, which is given in two parts, with its key and headers.
     pub fn draft<'r>(
         &self,
         records: &'r mut Records,
         kind: Kind,
         topic: TopicId,
-        key: &[&[u8]],
-        which: &[&str],
+        key: Option<[&str; 2]>,
+        [which, of]: [&str; 2],
     ) -> Draft<'r> {
         let mut draft = records.draft(kind, topic);
-        if !key.is_empty() {
-            draft.key(key);
+        if let Some(key) = key {
+            draft.key(&key.map(str::as_bytes));
         }
-        let mut id: [&[u8]; 4] = [self.message_id.as_bytes(), b"/", b"", b""];
-        for (part, which) in id.iter_mut().skip(2).zip(which) {
-            *part = which.as_bytes();
-        }
+        let id = [self.message_id, "/", which, of].map(str::as_bytes);
         draft.header(Header::Id, &id).header(Header::Source, &[self.ce_source.as_bytes()]);
         if let Some(time) = self.time {
             draft.header(Header::Time, &[time.as_bytes()]);

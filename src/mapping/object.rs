@@ -14,12 +14,24 @@ const LITERAL_RANK: u8 = 100;
 /// Rank of a value that the tenant's map put into a standard field: before every trait proper.
 const MAPPED_RANK: u8 = 0;
 
-/// A standard field's value: raw JSON and how good a claim it has. Lower claims win.
+/// How good a right a trait has to a field, lower is better: for a trait proper, the place of its source
+/// (from 1) and its own among the field's traits; for all others a rank, then the place of the source.
+type Claim = (u8, u8);
+
+/// A standard field's value: raw JSON and its claim.
 #[derive(Clone, Copy, Debug)]
 struct Value<'a> {
     raw: &'a str,
-    claim: (u8, u8),
+    claim: Claim,
     convert: Convert,
+}
+
+/// A custom field's value: raw JSON, and the place of the source that it came from.
+#[derive(Debug)]
+struct Custom<'a> {
+    field: Cow<'a, str>,
+    raw: &'a str,
+    place: u8,
 }
 
 /// An object being filled.
@@ -27,7 +39,7 @@ struct Value<'a> {
 pub struct Object<'a> {
     table: &'static Table,
     standard: Vec<Option<Value<'a>>>,
-    custom: Vec<(Cow<'a, str>, &'a str)>,
+    custom: Vec<Custom<'a>>,
     /// Custom traits that no map names.
     pub dropped: u64,
 }
@@ -46,67 +58,69 @@ impl<'a> Object<'a> {
         let mut seen = HashSet::new();
         for (place, traits) in (0_u8..).zip(sources) {
             for (name, raw) in traits.iter() {
+                let mapped = map.get(name.as_ref()).filter(|_| table.is_mappable(name));
                 match table.meaning(name) {
                     Meaning::Field { index, rank } => {
-                        object.offer(index, (place + 1, rank), raw);
-                        if let Some(target) = map.get(name.as_ref()).filter(|_| table.is_mappable(name)) {
-                            object.put(Cow::Borrowed(target), raw);
-                        }
-                    }
-                    Meaning::Literal { index } if !map.contains_key(name.as_ref()) => {
-                        object.offer(index, (LITERAL_RANK, place), raw);
-                    }
-                    Meaning::Reserved => {}
-                    Meaning::Literal { .. } | Meaning::Custom => {
-                        if *raw == "null" || !seen.insert(name.as_ref()) {
+                        object.offer(index, (place + 1, rank), None, raw);
+                        if mapped.is_none() {
                             continue;
                         }
-                        match map.get(name.as_ref()) {
-                            Some(target) => object.put(Cow::Borrowed(target), raw),
-                            None if name.ends_with(CUSTOM_SUFFIX) => object.put(Cow::Borrowed(name), raw),
-                            None if unmapped == UnmappedTraits::Suffix => {
-                                object.put(Cow::Owned(format!("{name}{CUSTOM_SUFFIX}")), raw);
-                            }
-                            None => object.dropped += 1,
-                        }
+                    }
+                    Meaning::Literal { index } if mapped.is_none() => {
+                        object.offer(index, (LITERAL_RANK, place), None, raw);
+                        continue;
+                    }
+                    Meaning::Reserved => continue,
+                    Meaning::Literal { .. } | Meaning::Custom => {}
+                }
+                // What the map sends to a standard field goes as it came, before that field's own traits.
+                let (field, claim, convert) = match mapped {
+                    Some(field) => {
+                        (Some(Cow::Borrowed(field.as_str())), (MAPPED_RANK, place), Some(Convert::AsIs))
+                    }
+                    None => (custom_field(name, unmapped), (LITERAL_RANK, place), None),
+                };
+                if let Some(index) = field.as_deref().and_then(|field| table.index_of(field)) {
+                    object.offer(index, claim, convert, raw);
+                } else if *raw != "null" && seen.insert(name.as_ref()) {
+                    match field {
+                        Some(field) => object.custom.push(Custom { field, raw, place }),
+                        None => object.dropped += 1,
                     }
                 }
             }
         }
-        object.keep_last_custom();
+        object.keep_one_of_each();
         object
     }
 
     /// Takes `raw` for the standard field at `index` unless a better claim stands.
-    fn offer(&mut self, index: usize, claim: (u8, u8), raw: &'a str) {
+    fn offer(&mut self, index: usize, claim: Claim, convert: Option<Convert>, raw: &'a str) {
         let Some((slot, field)) = self.standard.get_mut(index).zip(self.table.fields.get(index)) else {
             return;
         };
         let given = convert::is_given(raw) && !(field.convert == Convert::Email && convert::is_blank(raw));
-        if given && slot.is_none_or(|value| claim < value.claim) {
-            *slot = Some(Value { raw, claim, convert: field.convert });
+        // Claims are equal where two traits are mapped to one field: the later counts, as in RudderStack.
+        if given && slot.is_none_or(|value| claim <= value.claim) {
+            *slot = Some(Value { raw, claim, convert: convert.unwrap_or(field.convert) });
         }
     }
 
-    /// Puts a custom trait's value into `target`, which may be a standard field.
-    fn put(&mut self, target: Cow<'a, str>, raw: &'a str) {
-        if raw == "null" {
+    /// Several traits may lead to one field: of the better source counts the later one, as in RudderStack.
+    fn keep_one_of_each(&mut self) {
+        let mut best: HashMap<&str, (u8, usize)> = HashMap::with_capacity(self.custom.len());
+        for (index, Custom { field, place, .. }) in self.custom.iter().enumerate() {
+            let kept = best.entry(field).or_insert((*place, index));
+            if kept.0 == *place {
+                kept.1 = index;
+            }
+        }
+        if best.len() == self.custom.len() {
             return;
         }
-        match self.table.index_of(&target).and_then(|index| self.standard.get_mut(index)) {
-            Some(slot) => *slot = Some(Value { raw, claim: (MAPPED_RANK, 0), convert: Convert::AsIs }),
-            None => self.custom.push((target, raw)),
-        }
-    }
-
-    /// Two traits may lead to one field: the later one counts, as in RudderStack.
-    fn keep_last_custom(&mut self) {
-        let mut seen = HashSet::with_capacity(self.custom.len());
-        let mut repeated: Vec<bool> =
-            self.custom.iter().rev().map(|(target, _)| !seen.insert(target.as_ref())).collect();
-        if repeated.contains(&true) {
-            self.custom.retain(|_| !repeated.pop().unwrap_or(false));
-        }
+        let best: HashSet<usize> = best.into_values().map(|(_, index)| index).collect();
+        let mut index = 0..;
+        self.custom.retain(|_| index.next().is_some_and(|index| best.contains(&index)));
     }
 
     /// The raw value of the standard field `name`.
@@ -151,8 +165,8 @@ impl<'a> Object<'a> {
                 }
             }
         }
-        for (name, raw) in &self.custom {
-            member(out, name);
+        for Custom { field, raw, .. } in &self.custom {
+            member(out, field);
             convert::write_as_is(out, raw);
         }
         if let Some((name, text)) = extra {
@@ -160,6 +174,16 @@ impl<'a> Object<'a> {
             write_string(out, text);
         }
         out.extend_from_slice(if separator == b'{' { b"{}" } else { b"}" });
+    }
+}
+
+/// The field of a custom trait that no map names: itself where it ends in the suffix, else with the suffix
+/// appended where the tenant wants that. None for a name with nothing before the suffix.
+fn custom_field(name: &str, unmapped: UnmappedTraits) -> Option<Cow<'_, str>> {
+    match name.strip_suffix(CUSTOM_SUFFIX) {
+        Some(stem) => (!stem.trim().is_empty()).then_some(Cow::Borrowed(name)),
+        None if unmapped == UnmappedTraits::Drop || name.trim().is_empty() => None,
+        None => Some(Cow::Owned(format!("{name}{CUSTOM_SUFFIX}"))),
     }
 }
 
@@ -217,6 +241,47 @@ mod tests {
         let map = [("a", "X__gc"), ("b", "X__gc"), ("nick", "Name")];
         let event = r#"{"traits":{"a":1,"b":2,"name":"N","nick":"K","X__gc":3,"a":9}}"#;
         assert_eq!(person(event, &map, UnmappedTraits::Drop).0, r#"{"Name":"K","X__gc":3}"#);
+    }
+
+    #[test]
+    fn of_two_traits_mapped_to_a_standard_field_the_later_counts() {
+        let map = [("nick", "Name"), ("alias", "Name")];
+        let event = r#"{"traits":{"nick":"first","alias":"second","name":"N"}}"#;
+        assert_eq!(person(event, &map, UnmappedTraits::Drop).0, r#"{"Name":"second"}"#);
+    }
+
+    #[test]
+    fn of_two_traits_that_lead_to_one_field_the_one_at_root_counts() {
+        let map = [("a", "X__gc"), ("b", "X__gc"), ("nick", "Name"), ("alias", "Name")];
+        let event = r#"{"traits":{"a":1,"nick":"root"},
+            "context":{"traits":{"b":2,"X__gc":3,"alias":"context","name":"N"}}}"#;
+        assert_eq!(person(event, &map, UnmappedTraits::Drop).0, r#"{"Name":"root","X__gc":1}"#);
+    }
+
+    #[test]
+    fn what_is_not_given_never_takes_a_standard_fields_place() {
+        let map = [("mail", "Email"), ("nick", "Name")];
+        let event =
+            r#"{"traits":{"email":"a@x","mail":"  ","name":"N","nick":"\u0000","timezone":"\u0000"}}"#;
+        assert_eq!(person(event, &map, UnmappedTraits::Drop).0, r#"{"Email":"a@x","Name":"N"}"#);
+    }
+
+    #[test]
+    fn a_blank_at_root_that_is_mapped_to_a_standard_field_falls_through_to_context() {
+        let event = r#"{"traits":{"mail":" "},"context":{"traits":{"mail":"c@x"}}}"#;
+        assert_eq!(person(event, &[("mail", "Email")], UnmappedTraits::Drop).0, r#"{"Email":"c@x"}"#);
+    }
+
+    #[test]
+    fn a_suffixed_trait_that_turns_out_a_standard_field_yields_to_the_trait_proper() {
+        let event = r#"{"traits":{"externalRecordId":1,"ExternalRecordID":2}}"#;
+        assert_eq!(person(event, &[], UnmappedTraits::Suffix).0, r#"{"ExternalRecordID__gc":"1"}"#);
+    }
+
+    #[test]
+    fn a_name_that_is_nothing_but_the_suffix_is_no_field() {
+        let event = r#"{"traits":{"":1," ":2,"__gc":3}}"#;
+        assert_eq!(person(event, &[], UnmappedTraits::Suffix), ("{}".to_owned(), 3));
     }
 
     #[test]

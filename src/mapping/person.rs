@@ -1,12 +1,10 @@
 //! identify → a Person.
 
-use std::borrow::Cow;
-
 use super::fields::PERSON;
 use super::object::Object;
 use super::{Rejection, Stamp, convert};
+use crate::event::compact::plain;
 use crate::event::envelope::{Event, Traits};
-use crate::event::json::{Shape, shape, text};
 use crate::quarantine::Reason;
 use crate::record::{Kind, Records};
 use crate::tenants::Tenant;
@@ -32,7 +30,7 @@ pub fn person(
     }
     let key = email_key(email);
     stamp
-        .draft(records, Kind::Person, tenant.people, &[tenant.id.as_bytes(), key.as_bytes()], &["person"])
+        .draft(records, Kind::Person, tenant.people, Some([&tenant.id, &key]), ["person", ""])
         .value(|out| person.write(out, full_name.as_deref().map(|name| ("Name", name))));
     Ok(person.dropped)
 }
@@ -52,15 +50,14 @@ fn required_email(raw: Option<&str>) -> Option<&str> {
 
 /// An email as part of a key: trimmed, ASCII letters lowered.
 pub fn email_key(raw: &str) -> String {
-    text(raw).trim().to_ascii_lowercase()
+    plain(raw).trim().to_ascii_lowercase()
 }
 
 /// First, middle and last name, as far as they are known.
 fn join_names(person: &Object<'_>) -> String {
     let parts = ["FirstName", "MiddleName", "LastName"].into_iter().filter_map(|field| {
         let raw = person.get(field).filter(|raw| !convert::is_falsy(raw))?;
-        let part = text(raw);
-        Some(if shape(raw) == Shape::String { Cow::Owned(part.trim().to_owned()) } else { part })
+        Some(plain(raw).trim().to_owned())
     });
     parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }

@@ -1,4 +1,5 @@
-//! The gateway as its clients and operators meet it: the real binary, over HTTP, on its journal.
+//! The gateway as its clients and operators meet it: the real binary, over HTTP, on its
+//! journal and on Kafka.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -14,13 +15,17 @@ mod answers;
 mod auth;
 mod bodies;
 mod canary;
+mod corpus;
 mod cors;
 mod crash;
 mod hostile;
 mod lifecycle;
 mod limits;
 mod metrics;
+mod on_kafka;
 mod pages;
 mod rudder;
+mod scenario;
+mod sdks;
 mod slow;
 mod smuggling;

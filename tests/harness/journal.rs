@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use weir::queue::journal::reader::{Begin, JournalReader};
-use weir::queue::reader::{From, Next, Reader};
+use weir::queue::reader::{From, Next, ReadRecord, Reader};
 
 /// A record of the journal.
 #[derive(Clone, Debug)]
@@ -27,26 +27,32 @@ impl Record {
     }
 }
 
-/// Every record in the journal of `data`, from its start to its end as it stands now.
-pub fn records(data: &Path) -> Vec<Record> {
+/// Every record in the journal of `data`, from its start to its end as it stands now, as it was read.
+pub fn read(data: &Path) -> Vec<ReadRecord> {
     let begin = Begin::From(From::Start);
     let mut reader = JournalReader::open(&data.join("journal"), begin, true, BTreeSet::new()).unwrap();
     let mut records = Vec::new();
     loop {
         match reader.next(Duration::ZERO).unwrap() {
-            Next::Record(record) => records.push(Record {
-                value: value(&record.value),
-                topic: record.topic,
-                headers: record
-                    .headers
-                    .into_iter()
-                    .map(|(name, value)| (name, String::from_utf8(value).unwrap()))
-                    .collect(),
-            }),
+            Next::Record(record) => records.push(record),
             Next::End => return records,
             Next::Idle => {}
         }
     }
+}
+
+/// Every record in the journal of `data`.
+pub fn records(data: &Path) -> Vec<Record> {
+    let record = |read: ReadRecord| Record {
+        topic: read.topic,
+        headers: read
+            .headers
+            .into_iter()
+            .map(|(name, value)| (name, String::from_utf8(value).unwrap()))
+            .collect(),
+        value: value(&read.value),
+    };
+    read(data).into_iter().map(record).collect()
 }
 
 /// A record's value, which must be strict JSON, whatever a client sent.

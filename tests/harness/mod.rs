@@ -1,7 +1,15 @@
 //! What integration tests share: the real binary as a process ([`weir`]), a client that sends exact bytes
-//! ([`wire`]), and the journal read back ([`journal`]).
+//! ([`wire`]), the journal read back ([`journal`]), a real Apache Kafka ([`kafka`]) and the real RudderStack
+//! SDKs ([`sdks`]).
+#![allow(
+    dead_code,
+    clippy::allow_attributes,
+    reason = "every test program is a crate of its own and uses a part"
+)]
 
 pub mod journal;
+pub mod kafka;
+pub mod sdks;
 pub mod weir;
 pub mod wire;
 

@@ -203,7 +203,7 @@ fn a_configuration_that_works_but_may_surprise_has_warnings() {
     assert_eq!(keys(&(SAMPLE.to_owned() + kafka)), Vec::<String>::new());
     assert_eq!(keys(SAMPLE), ["queue.journal_bytes"]);
     assert_eq!(keys(kafka), ["sources"]);
-    assert_eq!(keys("[queue.kafka]\n'acks' = 1"), ["sources", "queue.journal_bytes", "queue.kafka"]);
+    assert_eq!(keys("[queue.kafka]\n'linger.ms' = 1"), ["sources", "queue.journal_bytes", "queue.kafka"]);
     let idle = sample("publishers = [\"tickets\"]", "publishers = []") + kafka;
     assert_eq!(keys(&idle), ["sources.web.publishers", "publishers.tickets"]);
     let dropping = warnings(&loaded("[queue]\nwhen_full = 'drop_oldest'"));

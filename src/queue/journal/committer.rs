@@ -13,7 +13,7 @@ use crate::metrics::Metrics;
 use crate::queue::Completion;
 
 /// No more requests join a group of this many bytes.
-const GROUP_BYTES: u64 = 4 << 20;
+const GROUP_BYTES: usize = 4 << 20;
 /// Free space is looked at after this many bytes.
 const SPACE_CHECK_BYTES: u64 = 4 << 20;
 
@@ -57,6 +57,8 @@ pub(super) struct Committer {
     free_bytes: u64,
     drop_oldest: bool,
     unchecked_bytes: u64,
+    /// The frames of a group, kept for its memory.
+    joined: Vec<u8>,
     /// The last condition that the log knows of.
     told: Condition,
     /// Held for as long as this writes.
@@ -72,6 +74,7 @@ impl Committer {
             free_bytes: config.free_bytes,
             drop_oldest: config.when_full == WhenFull::DropOldest,
             unchecked_bytes: 0,
+            joined: Vec::new(),
             told: Condition::Fine,
             _lock: lock,
         };
@@ -81,7 +84,7 @@ impl Committer {
 
     /// Works until every sender is gone and everything sent is done.
     pub(super) fn run(mut self, inbox: Receiver<Message>) {
-        let most = GROUP_BYTES.min(self.store.segment_bytes());
+        let most = self.store.segment_bytes().min(GROUP_BYTES as u64);
         while let Ok(first) = inbox.recv() {
             let (mut group, mut bytes, mut nudged) = (Vec::new(), 0, false);
             let mut message = Ok(first);
@@ -108,11 +111,18 @@ impl Committer {
     }
 
     fn commit(&mut self, group: &mut [Batch]) {
-        let mut frames = match group {
-            [one] => std::mem::take(&mut one.frames),
-            _ => group.iter().map(|batch| batch.frames.as_slice()).collect::<Vec<_>>().concat(),
+        let mut joined = std::mem::take(&mut self.joined);
+        let frames = match group {
+            [one] => &mut one.frames,
+            _ => {
+                joined.clear();
+                group.iter().for_each(|batch| joined.extend_from_slice(&batch.frames));
+                &mut joined
+            }
         };
-        let written = self.write(&mut frames);
+        let written = self.write(frames);
+        joined.shrink_to(2 * GROUP_BYTES);
+        self.joined = joined;
         {
             let mut room = self.shared.room();
             let stored = self.store.bytes();
@@ -164,9 +174,9 @@ impl Committer {
             tracing::warn!(%error, "segments that were read can't be removed");
         }
         self.check_space();
-        if before == Condition::Broken && self.store.wants_roll(0) {
+        if before == Condition::Broken {
             // A try that costs no request its records: the next one may write again if this succeeds.
-            let works = self.store.roll().is_ok();
+            let works = !self.store.wants_roll(0) || self.store.roll().is_ok();
             self.shared.room().broken = !works;
         }
         let stored = self.store.bytes();

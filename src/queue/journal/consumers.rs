@@ -34,11 +34,14 @@ impl Consumer {
     /// consumer exists from its first commit on.
     ///
     /// # Errors
-    /// When the name is not `[a-z0-9_-]{1,64}`, is in use, or is bound to other topics, when its file is
+    /// When there is no journal, the name is not `[a-z0-9_-]{1,64}`, is in use, or is bound to other topics, when its file is
     /// damaged, and on I/O errors.
     pub fn open(journal: &Path, name: &str, topics: &BTreeSet<String>) -> Result<Self, JournalError> {
         if !is_name(name) {
             return Err(JournalError::ConsumerName(name.to_owned()));
+        }
+        if !journal.is_dir() {
+            return Err(JournalError::Missing(journal.to_owned()));
         }
         let dir = dir(journal);
         let io = |source| JournalError::Io { path: dir.join(name), source };

@@ -1,13 +1,14 @@
 //! The three calls of the operating system that can fail while the journal runs, behind one small trait:
 //! tests put failures there, everything else uses [`RealDisk`].
 
-use std::fs::{File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Personal data: for the owner and the group, for nobody else.
 const FILE_MODE: u32 = 0o640;
+const DIR_MODE: u32 = 0o750;
 
 /// What the committer asks of the disk.
 pub(super) trait Disk: Send {
@@ -51,13 +52,19 @@ pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
     File::open(dir)?.sync_all()
 }
 
-/// Makes `dir` if it is missing; its parent must be there.
+/// Makes `dir`, and what is missing above it, durably: a file in it is worth no more than its own entry.
 pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt;
-    match std::fs::DirBuilder::new().mode(0o750).create(dir) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Ok(()) => dir.parent().map_or(Ok(()), sync_dir),
-        Err(error) => Err(error),
+    if dir.is_dir() {
+        return Ok(());
+    }
+    let above = match dir.parent() {
+        Some(above) if above != Path::new("") => above,
+        _ => Path::new("."),
+    };
+    make_dir(above)?;
+    match DirBuilder::new().mode(DIR_MODE).create(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => sync_dir(above),
     }
 }
 

@@ -1,9 +1,9 @@
 //! The embedded journal: an append-only log in segment files that makes records durable with nothing else
 //! installed. One process writes, any number read.
 //!
-//! A request's thread reserves [`room`] and lays its records out as [`frame`]s; the one [`committer`]
-//! thread numbers them, writes and syncs them in groups through the [`store`]. [`recovery`] finds out how
-//! the journal was left; a [`reader`] follows the [`segment`]s, and [`consumers`] remember how far they got.
+//! A request's thread reserves `room` and lays its records out as `frame`s; the one `committer`
+//! thread numbers them, writes and syncs them in groups through the `store`. `recovery` finds out how
+//! the journal was left; a [`reader`] follows the `segment`s, and [`consumers`] remember how far they got.
 
 mod committer;
 pub mod consumers;
@@ -33,6 +33,8 @@ use crate::metrics::Metrics;
 use crate::queue::{Completion, Queue, Receipt, Refused};
 use crate::record::Records;
 use crate::tenants::Topics;
+
+pub use self::room::INFLIGHT_BYTES;
 
 /// What a frame holds beside what `Queue::largest_record` counts: the names of topic and headers.
 const NAMES: usize = 4_096;
@@ -72,7 +74,8 @@ pub enum JournalError {
     },
 }
 
-/// The journal as a queue.
+/// The journal as a queue. Dropped without `close`, its committer finishes what it was given in the
+/// background, and only then gives up the directory's lock.
 pub struct JournalQueue {
     shared: Arc<Shared>,
     topics: Arc<Topics>,
@@ -111,10 +114,6 @@ impl JournalQueue {
         metrics: Arc<Metrics>,
     ) -> Result<Self, JournalError> {
         let io = |source| JournalError::Io { path: dir.to_owned(), source };
-        if let Some(data) = dir.parent() {
-            std::fs::create_dir_all(data).map_err(io)?;
-        }
-        disk::make_dir(dir).map_err(io)?;
         disk::make_dir(&consumers::dir(dir)).map_err(io)?;
         let lock = disk::lock(&dir.join("lock")).map_err(io)?;
         let lock = lock.ok_or_else(|| JournalError::InUse(dir.to_owned()))?;

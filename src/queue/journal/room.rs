@@ -6,7 +6,7 @@ use crate::config::{QueueConfig, WhenFull};
 use crate::queue::Refused;
 
 /// Most bytes handed over and not yet durable.
-const INFLIGHT_BYTES: u64 = 64 << 20;
+pub const INFLIGHT_BYTES: u64 = 64 << 20;
 /// How often a journal that takes nothing looks again whether it can.
 const NUDGE: Duration = Duration::from_secs(1);
 

@@ -99,12 +99,11 @@ impl Cursor {
                     self.advance(frame::HEADER + len);
                     return Ok(Step::Frame(seq));
                 }
-                Look::Short if self.more()? => {}
-                Look::Short | Look::Bad => break,
+                // The file may grow at any time: what is judged is all of it, and after the last look.
+                Look::Short | Look::Bad if self.more()? => {}
+                Look::Short | Look::Bad => return Ok(self.search(limit)),
             }
         }
-        while self.more()? {}
-        Ok(self.search(limit))
     }
 
     /// The body of the frame that the last step came upon.

@@ -13,6 +13,9 @@ use rdkafka::producer::{DeliveryResult, ProducerContext};
 /// One try, after which errors are looked at.
 const TRY: Duration = Duration::from_millis(2_500);
 
+/// How long a client is served after a failed try, so that its errors reach the listener.
+pub(super) const LISTEN: Duration = Duration::from_millis(50);
+
 /// librdkafka's own lines. Debug only: while a broker is away it repeats itself with every attempt, and
 /// what an operator must know Weir says once in its own words.
 pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {

@@ -1,8 +1,8 @@
 //! The queue on Kafka. A record is durable once all in-sync replicas have it.
 //!
-//! `enqueue` reserves room for the whole request ([`room`]), hands its records to librdkafka in order
-//! ([`producer`]) and returns; delivery reports count them down. [`health`] turns what is heard into
-//! readiness, [`statistics`] into metrics. [`settings`] and [`topics`] check everything that can be checked
+//! `enqueue` reserves room for the whole request (`room`), hands its records to librdkafka in order
+//! (`producer`) and returns; delivery reports count them down. `health` turns what is heard into
+//! readiness, `statistics` into metrics. `settings` and `topics` check everything that can be checked
 //! before the first record. An idempotent producer that can't go on is replaced here.
 
 mod connection;
@@ -35,13 +35,14 @@ use crate::record::Records;
 use crate::tenants::Topics;
 
 pub use self::reader::{KafkaReader, list_topics};
-pub use self::settings::check_settings;
+pub use self::settings::{buffer_bytes, check_settings};
 
 /// What a record needs on the wire beyond key, value and its own header values: the constant headers, the
 /// headers' names and lengths, the record's and the batch's frame.
 const RECORD_FRAME: usize = 1_024;
 
-/// How long a broken producer may take to hand back what it holds, and the pause before the next one.
+/// How long a broken producer may take to hand back what it holds, the pause before the next one, and how
+/// far closing may go beyond its deadline.
 const HAND_BACK: Duration = Duration::from_secs(1);
 
 /// Why the queue could not be opened: one sentence for the operator.
@@ -51,7 +52,10 @@ pub struct StartError(String);
 
 impl StartError {
     fn unusable(error: KafkaError) -> Self {
-        StartError(format!("the Kafka client can't be set up ({error}); check [queue.kafka]"))
+        StartError(format!(
+            "the Kafka client can't be set up ({}); check [queue.kafka]",
+            settings::without_value(error)
+        ))
     }
 }
 
@@ -99,7 +103,9 @@ impl KafkaQueue {
         }
         let brokers = config.brokers.as_deref().unwrap_or_default();
         let topic_limit = topics::check(config, brokers, topics.names())?;
-        Self::start(settings::producer(config, topic_limit), topics, metrics)
+        let queue = Self::start(settings::producer(config, topic_limit), topics, metrics)?;
+        queue.shared.connect();
+        Ok(queue)
     }
 
     fn start(settings: ClientConfig, topics: Arc<Topics>, metrics: Arc<Metrics>) -> Result<Self, StartError> {
@@ -112,7 +118,8 @@ impl KafkaQueue {
             settings::number(&settings, "queue.buffering.max.kbytes") * 1_024,
             Arc::clone(&metrics),
         );
-        let largest_record = settings::number(&settings, "message.max.bytes").saturating_sub(RECORD_FRAME);
+        let message = settings::number(&settings, "message.max.bytes").saturating_sub(RECORD_FRAME);
+        let largest_record = message.min(room.largest_record());
         let producer = RwLock::new(Some(producer));
         let shared = Arc::new(Shared { topics, metrics, health, room, settings, signals, producer });
         let replacer = {
@@ -176,6 +183,19 @@ impl Drop for KafkaQueue {
 impl Shared {
     fn take_producer(&self) -> Option<Producer> {
         self.producer.write().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Connects the producer before the first record waits for it. The topics' check has just reached the
+    /// brokers; if they are gone since, the producer keeps trying by itself.
+    fn connect(&self) {
+        let producer = self.producer.read().unwrap_or_else(PoisonError::into_inner);
+        for topic in self.topics.names() {
+            let metadata =
+                producer.as_ref().map(|producer| producer.client().fetch_metadata(Some(topic), HAND_BACK));
+            if let Some(Err(error)) = metadata {
+                tracing::debug!(%error, topic, "no metadata yet");
+            }
+        }
     }
 
     fn fatal_error(&self) -> Option<String> {

@@ -110,8 +110,11 @@ fn connect(
         .set("queued.max.messages.kbytes", "16384");
     let consumer: BaseConsumer<Listener> =
         client.create_with_context(Listener::default()).map_err(unusable)?;
-    // What an error says comes through the listener; there are no records before anything is assigned.
-    let serve = || drop(consumer.poll(Duration::ZERO));
+    // Each call hands over at most one error; there are no records before anything is assigned.
+    let serve = || {
+        let until = Instant::now() + connection::LISTEN;
+        while Instant::now() < until && consumer.poll(connection::LISTEN).is_some() {}
+    };
     let deadline = Instant::now() + PATIENCE;
     let metadata =
         connection::metadata(consumer.client(), serve, brokers, None, deadline).map_err(ReadError)?;
@@ -172,5 +175,8 @@ fn hopeless(error: &KafkaError) -> Result<(), ReadError> {
 }
 
 fn unusable(error: KafkaError) -> ReadError {
-    ReadError(format!("the Kafka client can't be set up ({error}); check [queue.kafka]"))
+    ReadError(format!(
+        "the Kafka client can't be set up ({}); check [queue.kafka]",
+        settings::without_value(error)
+    ))
 }

@@ -29,7 +29,8 @@ const OWN: &[(&str, &str)] = &[
     ("queue.buffering.max.messages", "100000"),
     ("message.max.bytes", "1000000"),
     ("batch.size", "1000000"),
-    ("statistics.interval.ms", "5000"),
+    ("batch.num.messages", "10000"),
+    ("statistics.interval.ms", "2000"),
     ("allow.auto.create.topics", "false"),
 ];
 
@@ -64,9 +65,12 @@ const OWNED: &[(&str, &str)] = &[
 const BOUNDS: &[(&str, f64, f64, &str)] = &[
     ("message.timeout.ms", 1_000.0, 6_000.0, "a request waits at most 6,500 ms for its records"),
     ("linger.ms", 0.0, 500.0, "every request waits that long"),
+    ("message.max.bytes", 10_000.0, 1_000_000_000.0, "every event must fit into a message"),
+    ("batch.size", 1_000.0, 1_000_000_000.0, "small batches cost throughput"),
     ("statistics.interval.ms", 1_000.0, 60_000.0, "readiness and metrics rest on it"),
     ("queue.buffering.max.messages", 1_000.0, 10_000_000.0, "it bounds memory"),
-    ("queue.buffering.max.kbytes", 4_096.0, 2_097_151.0, "it bounds memory"),
+    ("batch.num.messages", 1.0, 1_000_000.0, "small batches cost throughput"),
+    ("queue.buffering.max.kbytes", 32_768.0, 2_097_151.0, "it bounds memory"),
 ];
 
 /// All problems of `[queue.kafka]`, each as `queue.kafka.<key>: what to do`. Needs no broker.
@@ -100,11 +104,24 @@ pub(super) fn producer(config: &QueueConfig, topic_limit: Option<usize>) -> Clie
             client.set(key, &request);
         }
     }
-    // A batch counts as one message for the topic's limit.
+    // A batch counts as one message for the topic's limit, and is at most the tenth of librdkafka's queue
+    // that `Room` leaves free.
+    let tenth = |key| number(&client, key) / 10;
     let largest = number(&client, "message.max.bytes").min(topic_limit.unwrap_or(usize::MAX));
-    let batch = number(&client, "batch.size").min(largest);
-    client.set("message.max.bytes", largest.to_string()).set("batch.size", batch.to_string());
+    let batch_bytes =
+        number(&client, "batch.size").min(largest).min(tenth("queue.buffering.max.kbytes") * 1_024);
+    let batch = number(&client, "batch.num.messages").min(tenth("queue.buffering.max.messages"));
     client
+        .set("message.max.bytes", largest.to_string())
+        .set("batch.size", batch_bytes.to_string())
+        .set("batch.num.messages", batch.to_string());
+    client
+}
+
+/// What the producer holds in memory at most, in bytes.
+pub fn buffer_bytes(config: &QueueConfig) -> u64 {
+    let kilobytes = number(&producer(config, None), "queue.buffering.max.kbytes");
+    u64::try_from(kilobytes).unwrap_or(u64::MAX).saturating_mul(1_024)
 }
 
 /// Settings of a client that only looks: the connection's, without the producer's.
@@ -129,6 +146,15 @@ pub(super) fn number(client: &ClientConfig, key: &str) -> usize {
     client.get(key).and_then(|value| value.parse().ok()).unwrap_or(0)
 }
 
+/// An error without the value behind it: under a misspelt name that could be a password.
+pub(super) fn without_value(error: KafkaError) -> String {
+    match error {
+        KafkaError::ClientConfig(_, why, key, _) => format!("{key}: {}", why.trim()),
+        KafkaError::ClientCreation(why) => why,
+        other => other.to_string(),
+    }
+}
+
 fn canonical(key: &str) -> &str {
     ALIASES.iter().find(|(alias, _)| *alias == key).map_or(key, |(_, name)| name)
 }
@@ -141,10 +167,13 @@ fn refused(key: &str, value: &str) -> Option<String> {
         KafkaError::ClientConfig(_, why, _, _) if why.starts_with("No such configuration") => {
             Some("librdkafka knows no such setting; correct its name or remove it".to_owned())
         }
-        KafkaError::ClientConfig(_, why, _, _) => {
-            Some(format!("librdkafka refuses the value ({why}); correct it"))
+        KafkaError::ClientConfig(_, why, _, _) if why.contains("at build time") => {
+            Some(format!("remove it, or build Weir with what it needs ({})", why.trim()))
         }
-        other => Some(format!("librdkafka refuses it ({other}); correct it")),
+        KafkaError::ClientConfig(_, why, _, _) => {
+            Some(format!("correct the value; librdkafka refuses it ({})", why.trim()))
+        }
+        other => Some(format!("correct it; librdkafka refuses it ({})", without_value(other))),
     }
 }
 
@@ -169,10 +198,7 @@ fn clash(client: &ClientConfig) -> Option<String> {
     let mut offline = client.clone();
     offline.remove("bootstrap.servers");
     let made: Result<BaseProducer<Listener>, _> = offline.create_with_context(Listener::default());
-    match made.err()? {
-        KafkaError::ClientCreation(why) => Some(format!("queue.kafka: change the settings; {why}")),
-        other => Some(format!("queue.kafka: change the settings; {other}")),
-    }
+    made.err().map(|error| format!("queue.kafka: change the settings; {}", without_value(error)))
 }
 
 #[cfg(test)]
@@ -230,6 +256,13 @@ mod tests {
     fn a_shorter_message_timeout_shortens_the_requests_too() {
         let client = producer(&queue_config("kafka:9092", &[("message.timeout.ms", "2000")]), None);
         assert_eq!(client.get("socket.timeout.ms"), Some("2000"));
+    }
+
+    #[test]
+    fn memory_is_bounded_by_the_setting() {
+        assert_eq!(buffer_bytes(&queue_config("kafka:9092", &[])), 64 << 20);
+        let smaller = queue_config("kafka:9092", &[("queue.buffering.max.kbytes", "32768")]);
+        assert_eq!(buffer_bytes(&smaller), 32 << 20);
     }
 
     #[test]

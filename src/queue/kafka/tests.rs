@@ -10,7 +10,7 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use super::{KafkaQueue, settings};
+use super::{KafkaQueue, check_settings, list_topics, settings};
 use crate::config::{QueueConfig, WhenFull};
 use crate::metrics::Metrics;
 use crate::queue::completion::NotDurable;
@@ -19,6 +19,7 @@ use crate::record::{Kind, Records};
 use crate::tenants::{TopicId, Topics};
 
 const TOPIC: &str = "weir.people";
+const OTHER_TOPIC: &str = "weir.companies";
 
 /// `[queue]` with these brokers and raw settings.
 pub(super) fn queue_config(brokers: &str, raw: &[(&str, &str)]) -> QueueConfig {
@@ -44,6 +45,7 @@ fn mock() -> Mock {
 fn queue(mock: &Mock, raw: &[(&str, &str)]) -> (KafkaQueue, Arc<Metrics>) {
     let mut topics = Topics::default();
     topics.intern(TOPIC);
+    topics.intern(OTHER_TOPIC);
     let metrics = Arc::new(Metrics::new(&[]).unwrap());
     let client = settings::producer(&queue_config(&mock.bootstrap_servers(), raw), None);
     (KafkaQueue::start(client, Arc::new(topics), Arc::clone(&metrics)).unwrap(), metrics)
@@ -121,6 +123,21 @@ fn a_topic_that_refuses_fails_the_request() {
     let (queue, metrics) = queue(&mock, &[("message.timeout.ms", "1000")]);
     assert_eq!(settled(queue.enqueue(records(1, 10)).unwrap()), Err(NotDurable));
     becomes_true(|| nothing_in_flight(&metrics), "the room is given back");
+}
+
+#[test]
+fn one_lost_record_fails_its_request_though_others_arrive() {
+    let mock = mock();
+    mock.create_topic(OTHER_TOPIC, 1, 1).unwrap();
+    mock.topic_error(OTHER_TOPIC, RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
+    let (queue, metrics) = queue(&mock, &[("message.timeout.ms", "1000")]);
+    let mut mixed = records(3, 10);
+    mixed.draft(Kind::Company, TopicId::new(1)).value(|out| out.push(b'1'));
+    assert_eq!(settled(queue.enqueue(mixed).unwrap()), Err(NotDurable));
+    becomes_true(|| nothing_in_flight(&metrics), "the room is given back");
+    assert_eq!(queue.shared.health.failures(), 1);
+    // Only what was asked for failed: the next request is not touched by it.
+    assert_eq!(settled(queue.enqueue(records(3, 10)).unwrap()), Ok(()));
 }
 
 #[test]
@@ -202,4 +219,13 @@ fn a_producer_that_can_not_go_on_is_replaced_by_a_new_one() {
     becomes_true(|| nothing_in_flight(&metrics), "the room is given back");
     assert_eq!(settled(queue.enqueue(records(4, 10)).unwrap()), Ok(()));
     assert_eq!(queue.close(Instant::now() + Duration::from_secs(5)), 0);
+}
+
+#[test]
+fn a_password_under_a_misspelt_name_is_not_repeated() {
+    let raw = BTreeMap::from([("sasl.pasword".to_owned(), "hunter2".to_owned())]);
+    let error = list_topics("127.0.0.1:1", &raw).unwrap_err().to_string();
+    assert!(error.contains("sasl.pasword") && !error.contains("hunter2"), "{error}");
+    let problems = check_settings(&queue_config("127.0.0.1:1", &[("sasl.pasword", "hunter2")]));
+    assert!(problems.len() == 1 && !problems[0].contains("hunter2"), "{problems:?}");
 }

@@ -81,7 +81,7 @@ pub(super) fn check(
 
 impl Check<'_> {
     fn metadata(&self, topic: Option<&str>) -> Result<Metadata, StartError> {
-        let serve = || self.observer.poll(Duration::ZERO);
+        let serve = || self.observer.poll(connection::LISTEN);
         connection::metadata(self.observer.client(), serve, self.brokers, topic, self.deadline)
             .map_err(StartError)
     }

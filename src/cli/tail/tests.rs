@@ -1,0 +1,261 @@
+//! `weir tail` on readers made up here, and on a real journal.
+
+use clap::Parser;
+
+use super::*;
+
+#[derive(Parser)]
+struct Command {
+    #[command(flatten)]
+    args: TailArgs,
+}
+
+fn args(flags: &[&str]) -> TailArgs {
+    Command::try_parse_from([&["weir"], flags].concat()).unwrap().args
+}
+
+fn record(offset: i64) -> ReadRecord {
+    ReadRecord {
+        topic: "weir.people".to_owned(),
+        partition: 0,
+        offset,
+        timestamp_ms: 1_767_225_600_123,
+        key: Some(b"acme\x1fa@b.c".to_vec()),
+        headers: vec![
+            ("ce_type".to_owned(), b"weir.person.v1".to_vec()),
+            ("ce_id".to_owned(), b"m\xff\x1b[2J/person".to_vec()),
+        ],
+        value: b"{ \"Email\": \"a@b.c\",\n  \"N\": 12345678901234567890.10 }".to_vec(),
+    }
+}
+
+/// Yields so many records, waits once, then ends.
+struct Few(i64, bool);
+
+impl Reader for Few {
+    fn next(&mut self, _: Duration) -> Result<Next, ReadError> {
+        if self.0 > 0 {
+            self.0 -= 1;
+            return Ok(Next::Record(record(self.0)));
+        }
+        Ok(if std::mem::replace(&mut self.1, true) { Next::End } else { Next::Idle })
+    }
+}
+
+/// An output that counts its flushes and breaks after so many lines.
+struct Output {
+    text: String,
+    flushed_lines: usize,
+    breaks_after: usize,
+}
+
+impl Output {
+    fn new(breaks_after: usize) -> Self {
+        Output { text: String::new(), flushed_lines: 0, breaks_after }
+    }
+
+    fn lines(&self) -> usize {
+        self.text.lines().count()
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.lines() >= self.breaks_after {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.text.push_str(std::str::from_utf8(bytes).unwrap());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.lines() >= self.breaks_after {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        self.flushed_lines = self.lines();
+        Ok(())
+    }
+}
+
+fn printed(flags: &[&str], records: i64) -> String {
+    let mut out = Output::new(usize::MAX);
+    run_on(&mut Few(records, false), &args(flags), &mut out, |_| Ok(())).unwrap();
+    out.text
+}
+
+#[test]
+fn a_record_is_one_line_of_json_with_its_numbers_untouched() {
+    assert_eq!(
+        printed(&["--json"], 1),
+        concat!(
+            r#"{"topic":"weir.people","partition":0,"offset":0,"key":"acme\u001fa@b.c","#,
+            r#""headers":{"ce_type":"weir.person.v1","ce_id":"m"#,
+            "\u{fffd}",
+            r#"\u001b[2J/person"},"value":{"Email":"a@b.c","N":12345678901234567890.10}}"#,
+            "\n"
+        )
+    );
+}
+
+#[test]
+fn what_is_missing_is_null_and_what_is_not_json_is_a_string() {
+    let line = |key: Option<Vec<u8>>, value: &[u8]| {
+        let mut out = Vec::new();
+        print::json(&ReadRecord { key, value: value.to_vec(), headers: Vec::new(), ..record(9) }, &mut out);
+        serde_json::from_slice::<serde_json::Value>(&out).unwrap()
+    };
+    let without = line(None, b"");
+    assert!(without["key"].is_null() && without["value"].is_null());
+    assert_eq!(line(Some(Vec::new()), b"{\"a\"")["value"], "{\"a\"");
+    assert_eq!(line(Some(Vec::new()), b"1")["key"], "", "an empty key is a key");
+}
+
+#[test]
+fn people_get_the_key_readable_and_no_control_characters() {
+    let text = printed(&[], 1);
+    assert_eq!(
+        text,
+        "2026-01-01T00:00:00.123Z  weir.people  0:0\n  weir.person.v1  m\u{fffd}\u{fffd}[2J/person\n  \
+         key    acme␟a@b.c\n  value  {\"Email\":\"a@b.c\",\"N\":12345678901234567890.10}\n"
+    );
+}
+
+#[test]
+fn it_stops_after_max_records() {
+    assert_eq!(printed(&["--json", "--max", "2"], 5).lines().count(), 2);
+    assert_eq!(printed(&["--json", "--max", "0"], 5), "");
+}
+
+#[test]
+fn it_commits_only_what_was_flushed_before_waits_and_every_thousand_records() {
+    let mut out = Output::new(usize::MAX);
+    let mut left = Vec::new();
+    run_on(&mut Few(2_500, false), &args(&["--json"]), &mut out, |reader| {
+        left.push(reader.0);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(left, [1_500, 500, 0, 0]);
+    assert_eq!((out.lines(), out.flushed_lines), (2_500, 2_500));
+
+    let mut out = Output::new(usize::MAX);
+    run_on(&mut Few(9, false), &args(&["--json", "--max", "3"]), &mut out, |reader| {
+        left.push(reader.0);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!((left.last(), out.flushed_lines), (Some(&6), 3));
+}
+
+#[test]
+fn a_broken_pipe_is_a_quiet_end_without_a_further_commit() {
+    let mut out = Output::new(1_200);
+    let mut left = Vec::new();
+    let end = run_on(&mut Few(2_500, false), &args(&["--json"]), &mut out, |reader| {
+        left.push(reader.0);
+        Ok(())
+    });
+    assert!(end.is_ok());
+    assert_eq!(left, [1_500]);
+
+    let in_flush = run_on(&mut Few(3, false), &args(&["--json"]), &mut Output::new(3), |_| {
+        panic!("a commit of what was not flushed");
+    });
+    assert!(in_flush.is_ok());
+}
+
+#[test]
+fn flags_that_need_or_exclude_each_other_are_usage_errors() {
+    for flags in [
+        &["--commit"][..],
+        &["--consumer", "loader"],
+        &["--data", "d", "--brokers", "b"],
+        &["--from", "middle"],
+    ] {
+        let error = Command::try_parse_from([&["weir"], flags].concat()).err().unwrap();
+        assert_eq!(error.exit_code(), 2, "{flags:?}");
+    }
+    let both = args(&["--brokers", "b", "--consumer", "c", "--commit"]);
+    assert!(matches!(check_kafka(&both), Err(TailError::Usage(text)) if text.contains("consumer group")));
+    assert!(check_kafka(&args(&["--brokers", "b"])).is_ok());
+}
+
+mod journal {
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    use super::*;
+    use crate::config::{QueueConfig, WhenFull};
+    use crate::metrics::Metrics;
+    use crate::queue::Queue;
+    use crate::queue::journal::JournalQueue;
+    use crate::record::{Kind, Records};
+    use crate::tenants::{TopicId, Topics};
+
+    fn write(dir: &Path, values: &[&str]) {
+        let config = QueueConfig {
+            brokers: None,
+            create_topics: false,
+            journal_bytes: 1 << 30,
+            free_bytes: 0,
+            when_full: WhenFull::Refuse,
+            kafka: std::collections::BTreeMap::new(),
+        };
+        let mut topics = Topics::default();
+        topics.intern("weir.people");
+        let metrics = Arc::new(Metrics::new(&[]).unwrap());
+        let queue = JournalQueue::open(dir, &config, Arc::new(topics), metrics).unwrap();
+        let mut records = Records::new(0);
+        for value in values {
+            records.draft(Kind::Person, TopicId::new(0)).value(|out| out.extend_from_slice(value.as_bytes()));
+        }
+        queue.enqueue(records).unwrap();
+        assert_eq!(queue.close(Instant::now() + Duration::from_secs(60)), 0);
+    }
+
+    fn tail(dir: &Path, flags: &[&str], out: &mut Output) -> Result<(), TailError> {
+        on_journal(dir, &args(&[&["--json", "--until-end"], flags].concat()), out)
+    }
+
+    fn values(dir: &Path, flags: &[&str]) -> Vec<i64> {
+        let mut out = Output::new(usize::MAX);
+        tail(dir, flags, &mut out).unwrap();
+        let value =
+            |line| serde_json::from_str::<serde_json::Value>(line).unwrap()["value"].as_i64().unwrap();
+        out.text.lines().map(value).collect()
+    }
+
+    #[test]
+    fn a_consumer_gets_what_it_has_not_printed_yet() {
+        let data = tempfile::TempDir::new().unwrap();
+        let dir = data.path().join("journal");
+        write(&dir, &["0", "1", "2"]);
+        let loader = ["--consumer", "loader", "--commit"];
+        assert_eq!(values(&dir, &[&loader[..], &["--max", "2"]].concat()), [0, 1]);
+        write(&dir, &["3"]);
+        tail(&dir, &loader, &mut Output::new(0)).unwrap();
+        assert_eq!(values(&dir, &loader), [2, 3], "what a broken pipe swallowed was not committed");
+        assert!(values(&dir, &loader).is_empty());
+        assert_eq!(values(&dir, &[]), [0, 1, 2, 3], "others are not touched");
+    }
+
+    #[test]
+    fn a_new_consumer_may_begin_at_the_end() {
+        let data = tempfile::TempDir::new().unwrap();
+        let dir = data.path().join("journal");
+        write(&dir, &["0"]);
+        let loader = ["--consumer", "loader", "--commit", "--from", "end"];
+        assert!(values(&dir, &loader).is_empty());
+        write(&dir, &["1"]);
+        assert_eq!(values(&dir, &loader), [1]);
+    }
+
+    #[test]
+    fn without_a_journal_the_error_says_what_to_do() {
+        let data = tempfile::TempDir::new().unwrap();
+        for flags in [&[][..], &["--consumer", "loader", "--commit"]] {
+            let error = tail(&data.path().join("journal"), flags, &mut Output::new(0)).unwrap_err();
+            assert!(error.to_string().contains("weir serve"), "{error}");
+        }
+    }
+}

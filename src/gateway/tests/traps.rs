@@ -1,0 +1,125 @@
+//! The traps of `docs/traps.md` that a body can set. Traps 6 and 8 are of HTTP.
+
+use super::*;
+
+const TRACK: &str = r#""userId":"u","event":"Ticket Closure""#;
+
+#[test]
+fn trap_1_the_first_of_duplicate_keys_counts() {
+    let result = Setup::new().process(
+        Call::Batch,
+        br#"{"batch":[{"type":"identify","type":"track","userId":"a","userId":"b","messageId":"m",
+            "traits":{"email":"first@x","email":"second@x","plan":1,"plan":2},"traits":{"email":"third@x"},
+            "integrations":{"All":true,"All":false}}],"batch":[1,2,3]}"#,
+    );
+    assert_eq!(result.values(), [("person", r#"{"Email":"first@x","Plan__gc":1}"#)]);
+    let event = r#"{"type":"track","type":"page","userId":"","userId":"u"}"#;
+    assert_eq!(Setup::new().batch(&[event]).reasons(), ["identity_missing"]);
+}
+
+#[test]
+fn trap_2_an_event_may_nest_200_levels_and_no_more() {
+    let nested = |levels: usize| {
+        let (open, close) = ("[".repeat(levels - 1), "]".repeat(levels - 1));
+        format!("{{\"type\":\"track\",{TRACK},\"properties\":{open}{close}}}")
+    };
+    let result = Setup::new().one(CallType::Track, nested(200));
+    assert_eq!(result.only().value.len(), 398);
+    let result = Setup::new().one(CallType::Track, nested(201));
+    assert_eq!(result.reasons(), ["depth_exceeded"]);
+    // What readers parse is not nested: the event is kept as bytes.
+    assert_eq!(result.only().json()["bytes"], nested(201).len());
+    let (deep, fine) = (nested(201), nested(3));
+    let result = Setup::new().batch(&[&deep, &fine]);
+    assert_eq!((result.reasons(), result.records[1].value.as_str()), (vec!["depth_exceeded"], "[[]]"));
+}
+
+#[test]
+fn trap_2_endless_nesting_is_only_text() {
+    for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
+        for depth in [1_000, 100_000] {
+            let (open, close) = (open.repeat(depth), format!("1{}", close.repeat(depth)));
+            let nested = format!("{open}{close}");
+            for body in [nested.clone(), format!("{{\"userId\":{nested},\"context\":{nested}}}"), open] {
+                let mut setup = Setup::new();
+                setup.rules.event_bytes = 4_096_000;
+                let result = setup.one(CallType::Track, &body);
+                assert!(result.answer != Answer::Ok && result.records.len() == 1, "{:?}", result.answer);
+                let result = Setup::new().process(Call::Batch, format!("{{\"batch\":[{body}]}}").as_bytes());
+                assert!(result.answer != Answer::Ok && result.records.len() == 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn trap_3_lone_surrogates_become_replacement_characters() {
+    let body = format!(
+        r#"{{{TRACK},"messageId":"\udc00m","properties":{{"\ud800":"a\uDFFF","ok":"\ud83d\ude00","\\ud800":1}}}}"#
+    );
+    let result = Setup::new().one(CallType::Track, body);
+    assert_eq!(result.only().value, r#"{"\ufffd":"a\ufffd","ok":"\ud83d\ude00","\\ud800":1}"#);
+    assert_eq!(result.only().message_id(), "\u{fffd}m");
+    assert_eq!(
+        person(r#"{"userId":"u","traits":{"email":"e\ud83d@x","plan":"\ud800\u0041"}}"#),
+        r#"{"Email":"e\ufffd@x","Plan__gc":"\ufffd\u0041"}"#
+    );
+}
+
+#[test]
+fn trap_3_bytes_that_are_not_utf_8_become_replacement_characters() {
+    let body = [b"{\"userId\":\"u\",\"traits\":{\"email\":\"a\xff\xc3@x\"}}".as_slice()].concat();
+    let result = Setup::new().one(CallType::Identify, body);
+    assert_eq!(result.only().value, "{\"Email\":\"a\u{fffd}\u{fffd}@x\"}");
+}
+
+#[test]
+fn trap_4_nul_is_removed_and_numbers_keep_their_text() {
+    let body = format!(
+        r#"{{{TRACK},"properties":{{"a\u0000":"\u0000b\\u0000","n":[12345678901234567890123,-1e999,1.10]}}}}"#
+    );
+    let result = Setup::new().one(CallType::Track, body);
+    assert_eq!(result.only().value, r#"{"a":"b\\u0000","n":[12345678901234567890123,-1e999,1.10]}"#);
+    let company = Setup::new().one(
+        CallType::Group,
+        r#"{"userId":"u","traits":{"name":"N\u0000","employees":12345678901234567890,"arr":1.00,
+            "industry":{"x":"\u0000"},"tier":9007199254740993},"context":{"traits":{"email":"e"}}}"#,
+    );
+    assert_eq!(
+        company.records[0].value,
+        concat!(
+            r#"{"Name":"N","Employees":12345678901234567890,"Arr":1.00,"Industry":"{\"x\":\"\"}","#,
+            r#""Tier__gc":9007199254740993}"#
+        )
+    );
+}
+
+#[test]
+fn trap_5_ids_may_be_any_json() {
+    for id in ["0", "false", "{}", "[]", "12.50", "\"\\u00a0x\\u200b\""] {
+        let body = format!(r#"{{"userId":{id},"messageId":{id},"event":"Ticket Closure"}}"#);
+        let result = Setup::new().one(CallType::Track, body);
+        let key = if id.ends_with("b\"") { "x" } else { id };
+        assert_eq!(result.only().key.as_deref(), Some(format!("acme\u{1f}{key}").as_str()));
+        let made_up = matches!(id, "{}" | "[]");
+        assert_eq!(result.only().message_id() == key, !made_up, "{id}");
+    }
+}
+
+#[test]
+fn trap_7_an_odd_timestamp_never_fails_an_event() {
+    for (timestamp, time) in [
+        ("\"yesterday\"", None),
+        ("\"\"", None),
+        ("1795226180458", None),
+        ("{\"a\":[]}", None),
+        ("null", None),
+        ("\"2026-11-21T01:56:41.167285828Z\"", Some("2026-11-21T01:56:41.167285828Z")),
+        ("\"2026-11-21T01:53:00.796676+00:00\"", Some("2026-11-21T01:53:00.796676+00:00")),
+        ("\"2026-11-21 01:56\"", Some("2026-11-21T01:56:00Z")),
+    ] {
+        let body = format!(r#"{{{TRACK},"timestamp":{timestamp},"sentAt":{timestamp}}}"#);
+        let result = Setup::new().one(CallType::Track, body);
+        assert_eq!((result.only().header("ce_time"), &result.answer), (time, &Answer::Ok), "{timestamp}");
+    }
+}

@@ -1,0 +1,211 @@
+//! The real binary on a real Apache Kafka: what a stock consumer reads, what a start refuses, and what
+//! clients are told while a broker is gone.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::harness::kafka::{Kafka, prefix};
+use crate::harness::wait_for;
+use crate::harness::weir::{Start, Weir};
+use crate::scenario::{config, topics};
+
+fn with_queue(prefix: &str, queue: &str) -> String {
+    format!("{}[queue]\n{queue}", config(prefix))
+}
+
+fn on(kafka: &Kafka, prefix: &str) -> Weir {
+    let queue = format!("brokers = \"{}\"\ncreate_topics = true", kafka.brokers);
+    Start::default().config(with_queue(prefix, &queue)).serve()
+}
+
+#[test]
+fn a_stock_consumer_reads_events_by_topic_and_contract() {
+    let (kafka, prefix) = (Kafka::shared(), prefix());
+    let weir = on(kafka, &prefix);
+    let event = json!({"userId": "u1", "messageId": "m1", "event": "Ticket Closure",
+        "timestamp": "2026-01-02T03:04:05Z", "properties": {"status": "resolved"},
+        "context": {"externalId": [{"type": "gainsightEventContractId", "id": "gold"}]}});
+    let answer = weir.post_with("/v1/track", &[("Traceparent", TRACE)], event.to_string());
+    assert_eq!(answer.brief(), (200, "ok"));
+
+    let records = kafka.stock_consumer(&format!("{prefix}events.ticket-actions.gold"), 1);
+    let record = &records[0];
+    assert_eq!(record.key, "acme\u{1f}u1");
+    assert_eq!(record.value, r#"{"status":"resolved"}"#);
+    let headers: BTreeSet<&str> = record.headers.split(',').collect();
+    let trace = format!("traceparent:{TRACE}");
+    let expected = BTreeSet::from([
+        "ce_specversion:1.0",
+        "ce_type:weir.event.v1",
+        "content-type:application/json",
+        "ce_id:m1/event.tickets",
+        "ce_source:/acme/web",
+        "ce_time:2026-01-02T03:04:05Z",
+        "ce_topic:Ticket Actions",
+        "ce_eventname:Ticket Closed",
+        "ce_eventversion:1.0.0",
+        "ce_contract:gold",
+        trace.as_str(),
+    ]);
+    assert_eq!(headers, expected);
+}
+
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+#[test]
+fn of_a_batch_of_100_with_3_bad_events_97_are_queued_and_3_are_in_quarantine() {
+    let (kafka, prefix) = (Kafka::shared(), prefix());
+    let weir = on(kafka, &prefix);
+    let bad = [
+        (7, json!({"type": "identify", "userId": "u", "messageId": "bad-7"})),
+        (50, json!("text")),
+        (99, json!({"type": "track", "messageId": "bad-99"})),
+    ];
+    let mut events: Vec<Value> = (0..100)
+        .map(|i| json!({"type": "identify", "userId": "u", "messageId": format!("m{i}"), "traits": {"email": format!("u{i}@x.y")}}))
+        .collect();
+    for (index, event) in &bad {
+        events[*index] = event.clone();
+    }
+    let answer = weir.post("/v1/batch", json!({"batch": events}).to_string());
+    assert_eq!(answer.status, 200);
+    let told = answer.json();
+    let told: Vec<_> = told["quarantined"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| (&event["index"], &event["reason"]))
+        .collect();
+    let reasons = ["email_missing", "not_an_object", "identity_missing"].map(Value::from);
+    let indexes = bad.each_ref().map(|(index, _)| Value::from(*index));
+    assert_eq!(told, indexes.iter().zip(&reasons).collect::<Vec<_>>());
+    assert_eq!(answer.json()["quarantined"][0]["messageId"], "bad-7");
+
+    let topics = topics(&prefix);
+    let records = kafka.read_all(&[&topics[0], &topics[2]]);
+    let (people, rejected): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.topic == topics[0]);
+    assert_eq!((people.len(), rejected.len()), (97, 3));
+    let kept: BTreeSet<_> = rejected
+        .iter()
+        .map(|record| {
+            let value: Value = serde_json::from_slice(&record.value).unwrap();
+            (
+                value["index"].as_u64().unwrap(),
+                value["reason"].as_str().unwrap().to_owned(),
+                value["event"].to_string(),
+            )
+        })
+        .collect();
+    let expected = bad.iter().zip(&reasons).map(|((index, event), reason)| {
+        (*index as u64, reason.as_str().unwrap().to_owned(), event.to_string())
+    });
+    assert_eq!(kept, expected.collect());
+}
+
+#[test]
+fn tail_prints_what_is_on_kafka() {
+    let (kafka, prefix) = (Kafka::shared(), prefix());
+    let weir = on(kafka, &prefix);
+    let identify = json!({"userId": "u", "messageId": "m1", "traits": {"email": "A@x.y", "score__gc": 1}});
+    assert_eq!(weir.post("/v1/identify", identify.to_string()).brief(), (200, "ok"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("weir.toml");
+    std::fs::write(&file, config(&prefix)).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(["tail", "--json", "--until-end", "--brokers", &kafka.brokers, "--config"])
+        .arg(&file)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let line: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(line["topic"], format!("{prefix}people"));
+    assert_eq!(line["key"], "acme\u{1f}a@x.y");
+    assert_eq!(line["headers"]["ce_id"], "m1/person");
+    assert_eq!(line["value"], json!({"Email": "A@x.y", "score__gc": 1}));
+}
+
+#[test]
+fn a_start_without_its_topics_ends_with_1_and_names_all_of_them() {
+    let (kafka, prefix) = (Kafka::shared(), prefix());
+    let mut process =
+        Start::default().config(with_queue(&prefix, &format!("brokers = \"{}\"", kafka.brokers))).spawn();
+    assert_eq!(process.exit_code(), 1);
+    let log = process.log();
+    for topic in topics(&prefix) {
+        assert!(log.contains(&topic), "{topic} is not in {log}");
+    }
+    assert!(log.contains("--create-topics"), "{log}");
+    assert!(process.run_file().is_none());
+}
+
+#[test]
+fn a_start_on_a_compacted_topic_ends_with_1() {
+    let (kafka, prefix) = (Kafka::shared(), prefix());
+    kafka.create_topic(&format!("{prefix}people"), 1, &[("cleanup.policy", "compact")]);
+    let queue = format!("brokers = \"{}\"\ncreate_topics = true", kafka.brokers);
+    let mut process = Start::default().config(with_queue(&prefix, &queue)).spawn();
+    assert_eq!(process.exit_code(), 1);
+    assert!(process.log().contains("compact"), "{}", process.log());
+}
+
+#[test]
+fn a_start_without_a_broker_ends_with_1_and_says_where_it_looked() {
+    let mut process = Start::default().config(with_queue("weir.", "brokers = \"127.0.0.1:1\"")).spawn();
+    assert_eq!(process.exit_code(), 1);
+    assert!(process.log().contains("127.0.0.1:1"), "{}", process.log());
+}
+
+#[test]
+fn while_the_broker_is_gone_clients_get_503_and_nothing_acknowledged_is_lost() {
+    let (kafka, prefix) = (Kafka::start(1), prefix());
+    let weir = on(&kafka, &prefix);
+    let mut acknowledged = BTreeSet::new();
+    let mut next = 0;
+    let mut send = || {
+        next += 1;
+        let event = json!({"userId": "u", "messageId": format!("m{next}"), "event": "Ticket Closure"});
+        let answer = weir.post("/v1/track", event.to_string());
+        if answer.status == 200 {
+            acknowledged.insert(format!("m{next}/event.tickets"));
+        } else {
+            assert_eq!(answer.brief(), (503, "service unavailable\n"));
+            assert_eq!(answer.header("Retry-After"), Some("1"));
+        }
+        answer.status
+    };
+    assert_eq!(send(), 200);
+    kafka.signal(1, "KILL");
+    wait_for("a 503", || (send() == 503).then_some(()));
+    wait_for("readiness to go off", || (weir.admin("/readyz").0 == 503).then_some(()));
+    assert_eq!(weir.send("GET", "/health", &[], "").brief(), (503, "service unavailable\n"));
+    assert_eq!(weir.admin("/livez").0, 200);
+    kafka.restart(1);
+    wait_for("readiness to come back", || (weir.admin("/readyz").0 == 200).then_some(()));
+    wait_for("a 200", || (send() == 200).then_some(()));
+    assert_eq!(weir.metric("weir_queue_inflight_records"), 0.0);
+
+    let records = kafka.read_all(&[&format!("{prefix}events.ticket-actions.standard")]);
+    let delivered: BTreeSet<_> = records
+        .iter()
+        .flat_map(|record| &record.headers)
+        .filter(|(name, _)| name == "ce_id")
+        .map(|(_, id)| String::from_utf8(id.clone()).unwrap())
+        .collect();
+    assert!(acknowledged.is_subset(&delivered), "acknowledged {acknowledged:?}, delivered {delivered:?}");
+}
+
+#[test]
+fn sigterm_flushes_what_is_under_way_and_ends_with_0() {
+    let (kafka, prefix) = (Kafka::shared(), prefix());
+    let mut weir = on(kafka, &prefix);
+    let identify =
+        |i: u32| json!({"userId": "u", "messageId": format!("m{i}"), "traits": {"email": "a@x.y"}});
+    for i in 0..20 {
+        assert_eq!(weir.post("/v1/identify", identify(i).to_string()).status, 200);
+    }
+    weir.stop();
+    assert!(weir.log().contains("every acknowledged record is durable"), "{}", weir.log());
+    assert_eq!(kafka.read_all(&[&format!("{prefix}people")]).len(), 20);
+}

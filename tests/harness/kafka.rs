@@ -1,0 +1,196 @@
+//! A real Apache Kafka for tests: one that all tests of a file share, or a cluster of a test's own to
+//! break. Without one a test fails; none is ever skipped.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use weir::queue::kafka::KafkaReader;
+use weir::queue::reader::{From, Next, ReadRecord, Reader};
+
+/// A running Kafka.
+pub struct Kafka {
+    /// Its bootstrap list.
+    pub brokers: String,
+    /// The processes behind it, where they are ours.
+    held: Option<Held>,
+}
+
+/// `cluster hold`: it stops its brokers when its standard input ends, so also when this process dies.
+struct Held {
+    holder: Child,
+    folder: PathBuf,
+}
+
+/// A record as Kafka's own console consumer prints it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct StockRecord {
+    /// Milliseconds since the Unix epoch.
+    pub timestamp_ms: i64,
+    /// Its partition.
+    pub partition: i32,
+    /// `name:value`, comma-separated.
+    pub headers: String,
+    /// `null` where there is none.
+    pub key: String,
+    /// The value as text.
+    pub value: String,
+}
+
+impl Kafka {
+    /// The Kafka that `WEIR_TEST_KAFKA` (a bootstrap list) names, else one broker for this whole process.
+    pub fn shared() -> &'static Kafka {
+        static SHARED: OnceLock<Kafka> = OnceLock::new();
+        SHARED.get_or_init(|| match std::env::var_os("WEIR_TEST_KAFKA") {
+            Some(brokers) => {
+                Kafka { brokers: brokers.into_string().expect("WEIR_TEST_KAFKA is text"), held: None }
+            }
+            None => Kafka::start(1),
+        })
+    }
+
+    /// A cluster of `brokers` brokers that is stopped and removed on drop.
+    pub fn start(brokers: usize) -> Kafka {
+        let mut holder = Command::new(script())
+            .args(["hold", &brokers.to_string()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("tests/kafka/cluster can be run");
+        let mut lines = BufReader::new(holder.stdout.take().expect("its output is piped")).lines();
+        let mut line = || match lines.next() {
+            Some(Ok(line)) => line,
+            _ => {
+                panic!("no Kafka for the tests: `tests/kafka/cluster hold` failed, its message stands above")
+            }
+        };
+        let (brokers, folder) = (line(), PathBuf::from(line()));
+        Kafka { brokers, held: Some(Held { holder, folder }) }
+    }
+
+    /// Sends broker `index` (from 1) a signal: `KILL`, `STOP`, `CONT`, `TERM`.
+    pub fn signal(&self, index: usize, signal: &str) {
+        run("", &["signal", self.folder(), &index.to_string(), signal]);
+    }
+
+    /// Starts broker `index` again and waits until it serves.
+    pub fn restart(&self, index: usize) {
+        run("", &["start", self.folder(), &index.to_string()]);
+    }
+
+    /// Runs one of Kafka's tools (`TopicCommand`, `ConsoleProducer`, …) against this Kafka with `input` on
+    /// its standard input, and gives its standard output.
+    pub fn tool(&self, class: &str, input: &str, arguments: &[&str]) -> String {
+        run(input, &[&["tool", class, "--bootstrap-server", &self.brokers], arguments].concat())
+    }
+
+    /// Creates a topic with as many copies as the brokers make by default.
+    pub fn create_topic(&self, name: &str, partitions: i32, configs: &[(&str, &str)]) {
+        let admin: AdminClient<DefaultClientContext> =
+            ClientConfig::new().set("bootstrap.servers", &self.brokers).create().expect("an admin client");
+        let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
+        topic.config = configs.to_vec();
+        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
+        let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
+        let results = runtime.block_on(admin.create_topics([&topic], &options)).expect("Kafka answers");
+        results.into_iter().for_each(|result| {
+            result.expect("the topic is created");
+        });
+    }
+
+    /// Every record of `topics` up to now, by topic, partition and offset.
+    pub fn read_all(&self, topics: &[&str]) -> Vec<ReadRecord> {
+        let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
+        let mut reader = KafkaReader::open(&self.brokers, &Default::default(), &topics, From::Start, true)
+            .expect("a reader");
+        let mut records = Vec::new();
+        loop {
+            match reader.next(Duration::from_secs(20)).expect("Kafka can be read") {
+                Next::Record(record) => records.push(record),
+                Next::Idle => panic!("the topics' end did not come within 20 s"),
+                Next::End => break,
+            }
+        }
+        records.sort_by(|a, b| (&a.topic, a.partition, a.offset).cmp(&(&b.topic, b.partition, b.offset)));
+        records
+    }
+
+    /// `count` records of `topic` as Kafka's own console consumer shows them.
+    pub fn stock_consumer(&self, topic: &str, count: usize) -> Vec<StockRecord> {
+        let count = count.to_string();
+        let mut arguments = vec!["--topic", topic, "--from-beginning", "--max-messages", &count];
+        arguments.extend(["--timeout-ms", "30000"]);
+        let printed = ["print.key", "print.headers", "print.timestamp", "print.partition"];
+        let printed = printed.map(|property| format!("{property}=true"));
+        for property in &printed {
+            arguments.extend(["--formatter-property", property]);
+        }
+        let output = self.tool("consumer.ConsoleConsumer", "", &arguments);
+        output.lines().map(StockRecord::parse).collect()
+    }
+
+    fn folder(&self) -> &str {
+        let held = self.held.as_ref().expect("only a cluster of the test's own can be broken");
+        held.folder.to_str().expect("the folder's name is text")
+    }
+}
+
+impl Drop for Kafka {
+    fn drop(&mut self) {
+        if let Some(Held { holder, .. }) = &mut self.held {
+            drop(holder.stdin.take());
+            holder.wait().expect("the holder ends");
+        }
+    }
+}
+
+impl StockRecord {
+    fn parse(line: &str) -> Self {
+        let mut fields = line.splitn(5, '\t');
+        let mut field = || fields.next().unwrap_or_else(|| panic!("not a console consumer's line: {line}"));
+        StockRecord {
+            timestamp_ms: after_colon(field()),
+            partition: after_colon(field()),
+            headers: field().to_owned(),
+            key: field().to_owned(),
+            value: field().to_owned(),
+        }
+    }
+}
+
+fn after_colon<T: std::str::FromStr>(field: &str) -> T {
+    let number = field.split_once(':').and_then(|(_, number)| number.parse().ok());
+    number.unwrap_or_else(|| panic!("not a number: {field}"))
+}
+
+/// A prefix for topics that no other test and no earlier run has used.
+pub fn prefix() -> String {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_millis();
+    format!("t{now}-{}-{}.", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+fn script() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka/cluster")
+}
+
+fn run(input: &str, arguments: &[&str]) -> String {
+    let mut child = Command::new(script())
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("tests/kafka/cluster can be run");
+    child.stdin.take().expect("its input is piped").write_all(input.as_bytes()).expect("it reads its input");
+    let output = child.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "tests/kafka/cluster {arguments:?} failed: {said}");
+    String::from_utf8(output.stdout).expect("text")
+}

@@ -1,0 +1,47 @@
+//! The real RudderStack SDKs, as installed by `tests/sdks/prepare`: runs a scenario through one of them.
+#![cfg(test)]
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// The scenario that goes through every SDK: all calls, with fixed ids and times.
+pub const SCENARIO: &str = include_str!("../sdks/scenario.jsonl");
+
+/// An SDK that can be run.
+#[derive(Clone, Copy, Debug)]
+pub enum Sdk {
+    /// `@rudderstack/rudder-sdk-node`
+    Node,
+    /// `rudder-sdk-python`
+    Python,
+}
+
+/// Sends `scenario` (JSON lines `{"call","args"}`) through the SDK to the gateway at `url` and returns what the SDK
+/// itself reported: `{"sdk","calls","ok","errors"}`. Panics where the SDK could not be run at all, or never ended.
+pub fn run(sdk: Sdk, url: &str, key: &str, scenario: &str) -> Value {
+    let name = match sdk {
+        Sdk::Node => "node",
+        Sdk::Python => "python",
+    };
+    // The Python SDK retries for minutes where it gets no final answer; a test waits for one minute.
+    let mut child = Command::new("timeout")
+        .args(["60", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdks/send"), name])
+        .env("WEIR_URL", url)
+        .env("WEIR_KEY", key)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("tests/sdks/send can be started");
+    let mut stdin = child.stdin.take().expect("stdin is a pipe");
+    // A runner that ended at once says why on stderr: that is worth more than this broken pipe.
+    stdin.write_all(scenario.as_bytes()).ok();
+    drop(stdin);
+    let output = child.wait_with_output().expect("the SDK ends");
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| {
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        panic!("the {name} SDK gave no report ({}): {stderr}", output.status)
+    })
+}

@@ -1,0 +1,369 @@
+//! The Kafka queue on a real Apache Kafka: what arrives, what happens when a broker dies, hangs or comes
+//! back, and what a start refuses.
+
+// Clippy lets tests panic, and with this it takes their helpers for tests.
+#![cfg(test)]
+
+mod harness;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::kafka::{Kafka, prefix};
+use weir::config::{QueueConfig, WhenFull};
+use weir::metrics::Metrics;
+use weir::queue::completion::NotDurable;
+use weir::queue::kafka::{KafkaQueue, KafkaReader, list_topics};
+use weir::queue::reader::{From, Next, ReadRecord, Reader};
+use weir::queue::{Queue, Receipt};
+use weir::record::{Header, Kind, Records};
+use weir::tenants::{TopicId, Topics};
+
+const RECEIVED_MS: i64 = 1_700_000_000_123;
+
+fn config(brokers: &str) -> QueueConfig {
+    QueueConfig {
+        brokers: Some(brokers.to_owned()),
+        create_topics: false,
+        journal_bytes: 0,
+        free_bytes: 0,
+        when_full: WhenFull::Refuse,
+        kafka: BTreeMap::from([("statistics.interval.ms".to_owned(), "1000".to_owned())]),
+    }
+}
+
+fn open_with(config: &QueueConfig, names: &[&str]) -> Result<(KafkaQueue, Arc<Metrics>), String> {
+    let mut topics = Topics::default();
+    for name in names {
+        topics.intern(name);
+    }
+    let metrics = Arc::new(Metrics::new(&[]).unwrap());
+    match KafkaQueue::open(config, Arc::new(topics), Arc::clone(&metrics)) {
+        Ok(queue) => Ok((queue, metrics)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn open(kafka: &Kafka, names: &[&str]) -> (KafkaQueue, Arc<Metrics>) {
+    open_with(&config(&kafka.brokers), names).unwrap()
+}
+
+/// One record of topic 0.
+fn add(records: &mut Records, key: &[u8], value: &[u8]) {
+    let mut draft = records.draft(Kind::Person, TopicId::new(0));
+    draft.key(&[key]);
+    draft.value(|out| out.extend_from_slice(value));
+}
+
+fn one(key: &str, value: &str) -> Records {
+    let mut records = Records::new(RECEIVED_MS);
+    add(&mut records, key.as_bytes(), value.as_bytes());
+    records
+}
+
+fn settled(receipt: Receipt) -> Result<(), NotDurable> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let limited = async { tokio::time::timeout(Duration::from_secs(30), receipt).await };
+    runtime.block_on(limited).expect("the receipt settles")
+}
+
+fn becomes_true(condition: impl Fn() -> bool, what: &str) {
+    let limit = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < limit, "{what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+fn values(records: &[ReadRecord]) -> Vec<String> {
+    records.iter().map(|record| String::from_utf8(record.value.clone()).unwrap()).collect()
+}
+
+#[test]
+fn records_arrive_as_written_in_order_of_their_key_and_stock_tools_read_them() {
+    let kafka = Kafka::shared();
+    let people = format!("{}people", prefix());
+    let rejected = format!("{}rejected", prefix());
+    kafka.create_topic(&people, 3, &[]);
+    kafka.create_topic(&rejected, 1, &[]);
+    let (queue, _) = open(kafka, &[&people, &rejected]);
+
+    let receipts: Vec<Receipt> = (0..25)
+        .map(|round| {
+            let mut records = Records::new(RECEIVED_MS + round);
+            for person in 0..4 {
+                let mut draft = records.draft(Kind::Person, TopicId::new(0));
+                draft.key(&[b"acme", format!("p{person}@acme.com").as_bytes()]);
+                draft.header(Header::Id, &[format!("m{round}").as_bytes(), b"/person"]);
+                draft.header(Header::Source, &[b"/acme/web"]);
+                draft.value(|out| out.extend_from_slice(format!("{{\"Round\":{round}}}").as_bytes()));
+            }
+            queue.enqueue(records).unwrap()
+        })
+        .collect();
+    for receipt in receipts {
+        assert_eq!(settled(receipt), Ok(()));
+    }
+    let mut lone = Records::new(RECEIVED_MS);
+    lone.draft(Kind::Rejected, TopicId::new(1)).value(|out| out.extend_from_slice(b"{\"reason\":\"x\"}"));
+    assert_eq!(settled(queue.enqueue(lone).unwrap()), Ok(()));
+
+    let read = kafka.read_all(&[&people]);
+    for person in 0..4 {
+        let key = format!("acme\x1fp{person}@acme.com").into_bytes();
+        let own: Vec<_> = read.iter().filter(|record| record.key.as_ref() == Some(&key)).cloned().collect();
+        let rounds: Vec<String> = (0..25).map(|round| format!("{{\"Round\":{round}}}")).collect();
+        assert_eq!(values(&own), rounds);
+        let headers = [
+            ("ce_specversion", "1.0"),
+            ("ce_type", "weir.person.v1"),
+            ("content-type", "application/json"),
+            ("ce_id", "m7/person"),
+            ("ce_source", "/acme/web"),
+        ];
+        let headers: Vec<_> =
+            headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
+        assert_eq!(own[7].headers, headers);
+        assert_eq!(own[7].timestamp_ms, RECEIVED_MS + 7);
+    }
+
+    let stock = kafka.stock_consumer(&people, 100);
+    assert_eq!(stock.len(), 100);
+    let seen = stock.iter().find(|record| record.key == "acme\x1fp2@acme.com").unwrap();
+    assert_eq!(seen.value, "{\"Round\":0}");
+    assert_eq!(seen.timestamp_ms, RECEIVED_MS);
+    assert_eq!(
+        seen.headers,
+        "ce_specversion:1.0,ce_type:weir.person.v1,content-type:application/json,ce_id:m0/person,ce_source:/acme/web"
+    );
+    assert_eq!(kafka.stock_consumer(&rejected, 1)[0].key, "null");
+}
+
+#[test]
+fn a_key_goes_to_the_partition_that_javas_producer_chooses() {
+    let kafka = Kafka::shared();
+    let (ours, theirs) = (format!("{}ours", prefix()), format!("{}theirs", prefix()));
+    kafka.create_topic(&ours, 7, &[]);
+    kafka.create_topic(&theirs, 7, &[]);
+    let keys: Vec<String> = (0..40).map(|number| format!("acme-p{number}@acme.com")).collect();
+
+    let (queue, _) = open(kafka, &[&ours]);
+    let mut records = Records::new(RECEIVED_MS);
+    for key in &keys {
+        add(&mut records, key.as_bytes(), b"{}");
+    }
+    assert_eq!(settled(queue.enqueue(records).unwrap()), Ok(()));
+    let lines: String = keys.iter().map(|key| format!("{key}:{{}}\n")).collect();
+    let properties = ["--reader-property", "parse.key=true", "--reader-property", "key.separator=:"];
+    kafka.tool("ConsoleProducer", &lines, &[&["--topic", &theirs], &properties[..]].concat());
+
+    let partitions = |topic: &str| -> BTreeMap<Vec<u8>, i32> {
+        let records = kafka.read_all(&[topic]);
+        records.into_iter().map(|record| (record.key.unwrap(), record.partition)).collect()
+    };
+    let ours = partitions(&ours);
+    assert_eq!(ours.len(), keys.len());
+    assert_eq!(ours, partitions(&theirs));
+}
+
+#[test]
+fn a_broker_that_dies_or_hangs_fails_requests_and_one_that_comes_back_serves_again() {
+    let kafka = Kafka::start(1);
+    kafka.create_topic("weir.people", 1, &[]);
+    let (queue, metrics) = open(&kafka, &["weir.people"]);
+    assert_eq!(settled(queue.enqueue(one("k", "1")).unwrap()), Ok(()));
+    becomes_true(
+        || String::from_utf8_lossy(&metrics.render()).contains("/1\"} 1\n"),
+        "the broker shows as up",
+    );
+
+    kafka.signal(1, "KILL");
+    assert_eq!(settled(queue.enqueue(one("k", "killed")).unwrap()), Err(NotDurable));
+    becomes_true(|| metrics.queue_inflight_records.get() == 0, "the room is given back");
+    assert_eq!(metrics.queue_inflight_bytes.get(), 0);
+    assert!(!queue.is_ready());
+    kafka.restart(1);
+    becomes_true(|| queue.is_ready(), "readiness comes back with the broker");
+    assert_eq!(settled(queue.enqueue(one("k", "2")).unwrap()), Ok(()));
+
+    kafka.signal(1, "STOP");
+    assert_eq!(settled(queue.enqueue(one("k", "hung")).unwrap()), Err(NotDurable));
+    becomes_true(|| metrics.queue_inflight_records.get() == 0, "the room is given back");
+    kafka.signal(1, "CONT");
+    becomes_true(|| queue.is_ready(), "readiness comes back with the broker");
+    assert_eq!(settled(queue.enqueue(one("k", "3")).unwrap()), Ok(()));
+
+    // What was not acknowledged may have arrived all the same; what was has, and in order.
+    let mut arrived = values(&kafka.read_all(&["weir.people"]));
+    arrived.retain(|value| value.len() == 1);
+    assert_eq!(arrived, ["1", "2", "3"]);
+    assert_eq!(queue.close(Instant::now() + Duration::from_secs(5)), 0);
+}
+
+/// Sends 20 records of as many keys and gives the values of those that were acknowledged.
+fn round(queue: &KafkaQueue, number: usize) -> Vec<String> {
+    let names: Vec<String> = (0..20).map(|key| format!("{number}-{key}")).collect();
+    let receipts: Vec<Receipt> = names.iter().map(|name| queue.enqueue(one(name, name)).unwrap()).collect();
+    let outcomes: Vec<bool> = receipts.into_iter().map(|receipt| settled(receipt).is_ok()).collect();
+    names.into_iter().zip(outcomes).filter(|(_, durable)| *durable).map(|(name, _)| name).collect()
+}
+
+#[test]
+fn no_acknowledged_record_is_lost_when_one_broker_of_three_dies() {
+    let kafka = Kafka::start(3);
+    kafka.create_topic("weir.people", 6, &[]);
+    let (queue, _) = open(&kafka, &["weir.people"]);
+    let mut acknowledged = round(&queue, 0);
+    assert_eq!(acknowledged.len(), 20);
+
+    kafka.signal(1, "KILL");
+    // The two that are left take the partitions over, and every key is served again.
+    for number in 1.. {
+        assert!(number < 30, "every key is served again without the dead broker");
+        let durable = round(&queue, number);
+        acknowledged.extend(durable.iter().cloned());
+        if durable.len() == 20 {
+            break;
+        }
+    }
+
+    let arrived = values(&kafka.read_all(&["weir.people"]));
+    let lost: Vec<_> = acknowledged.iter().filter(|value| !arrived.contains(value)).collect();
+    assert_eq!(lost, Vec::<&String>::new());
+}
+
+#[test]
+fn a_topic_that_is_deleted_and_made_again_is_served_without_a_restart() {
+    let kafka = Kafka::shared();
+    let topic = format!("{}people", prefix());
+    kafka.create_topic(&topic, 1, &[]);
+    let (queue, _) = open(kafka, &[&topic]);
+    assert_eq!(settled(queue.enqueue(one("k", "old")).unwrap()), Ok(()));
+    kafka.tool("TopicCommand", "", &["--delete", "--topic", &topic]);
+    becomes_true(
+        || settled(queue.enqueue(one("k", "lost")).unwrap()).is_err(),
+        "the topic's loss is noticed",
+    );
+    kafka.create_topic(&topic, 1, &[]);
+    becomes_true(|| settled(queue.enqueue(one("k", "new")).unwrap()).is_ok(), "the new topic is served");
+    assert_eq!(values(&kafka.read_all(&[&topic])).last().unwrap(), "new");
+}
+
+#[test]
+fn the_largest_record_passes_the_smallest_topic_limit_alone_and_in_a_crowd() {
+    let kafka = Kafka::shared();
+    let (wide, narrow) = (format!("{}wide", prefix()), format!("{}narrow", prefix()));
+    kafka.create_topic(&narrow, 1, &[("max.message.bytes", "50000")]);
+    kafka.create_topic(&wide, 1, &[]);
+    let (queue, _) = open(kafka, &[&narrow, &wide]);
+    assert!((45_000..50_000).contains(&queue.largest_record()), "{}", queue.largest_record());
+
+    // Bytes that lz4 can't make smaller, and as many headers as a record can have.
+    let mut state = 1_u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 56) as u8
+    })
+    .take(queue.largest_record())
+    .collect();
+    let mut records = Records::new(RECEIVED_MS);
+    for _ in 0..10 {
+        let mut draft = records.draft(Kind::Company, TopicId::new(0));
+        for header in [
+            Header::Id,
+            Header::Source,
+            Header::Time,
+            Header::Topic,
+            Header::EventName,
+            Header::EventVersion,
+            Header::Contract,
+            Header::CompanyId,
+            Header::TraceParent,
+        ] {
+            draft.header(header, &[b"x"]);
+        }
+        draft.value(|out| out.extend_from_slice(&noise[9..]));
+    }
+    assert_eq!(records.iter().next().unwrap().bytes(), queue.largest_record());
+    assert_eq!(settled(queue.enqueue(records).unwrap()), Ok(()));
+}
+
+#[test]
+fn a_start_with_missing_topics_names_every_one_of_them() {
+    let kafka = Kafka::shared();
+    let (there, a, b) = (format!("{}there", prefix()), format!("{}a", prefix()), format!("{}b", prefix()));
+    kafka.create_topic(&there, 1, &[]);
+    let error = open_with(&config(&kafka.brokers), &[&a, &there, &b]).err().unwrap();
+    assert!(error.contains(&a) && error.contains(&b) && !error.contains(&there), "{error}");
+    assert!(error.contains("--create-topics"), "{error}");
+}
+
+#[test]
+fn missing_topics_are_created_where_that_is_wanted() {
+    let kafka = Kafka::shared();
+    let (a, b) = (format!("{}a", prefix()), format!("{}b", prefix()));
+    let config = QueueConfig { create_topics: true, ..config(&kafka.brokers) };
+    let (queue, _) = open_with(&config, &[&a, &b]).unwrap();
+    assert_eq!(settled(queue.enqueue(one("k", "{}")).unwrap()), Ok(()));
+    let listed = list_topics(&kafka.brokers, &BTreeMap::new()).unwrap();
+    assert!(listed.contains(&a) && listed.contains(&b), "{listed:?}");
+    // A second start finds them there.
+    assert!(open_with(&config, &[&a, &b]).is_ok());
+}
+
+#[test]
+fn compacted_topics_are_refused_by_name() {
+    let kafka = Kafka::shared();
+    let (a, b) = (format!("{}a", prefix()), format!("{}b", prefix()));
+    let fine = format!("{}fine", prefix());
+    kafka.create_topic(&a, 1, &[("cleanup.policy", "compact")]);
+    kafka.create_topic(&b, 1, &[("cleanup.policy", "compact,delete")]);
+    kafka.create_topic(&fine, 1, &[]);
+    let error = open_with(&config(&kafka.brokers), &[&a, &fine, &b]).err().unwrap();
+    assert!(error.contains(&a) && error.contains(&b) && !error.contains(&fine), "{error}");
+    assert!(error.contains("cleanup.policy"), "{error}");
+}
+
+#[test]
+fn a_start_without_a_broker_says_which_and_why() {
+    let error = open_with(&config("127.0.0.1:1"), &["weir.people"]).err().unwrap();
+    assert!(error.contains("\"127.0.0.1:1\"") && error.contains("Connection refused"), "{error}");
+    assert_eq!(error.lines().count(), 1, "{error}");
+}
+
+#[test]
+fn a_start_with_bad_settings_asks_no_broker() {
+    let mut config = config("127.0.0.1:1");
+    config.kafka.insert("acks".to_owned(), "1".to_owned());
+    let error = open_with(&config, &["weir.people"]).err().unwrap();
+    assert!(error.starts_with("queue.kafka.acks: "), "{error}");
+}
+
+#[test]
+fn a_reader_begins_at_the_end_when_asked_and_knows_no_topic_that_is_not_there() {
+    let kafka = Kafka::shared();
+    let topic = format!("{}people", prefix());
+    kafka.create_topic(&topic, 2, &[]);
+    let (queue, _) = open(kafka, &[&topic]);
+    assert_eq!(settled(queue.enqueue(one("k", "old")).unwrap()), Ok(()));
+
+    let raw = BTreeMap::new();
+    let topics = [topic];
+    let mut at_end = KafkaReader::open(&kafka.brokers, &raw, &topics, From::End, true).unwrap();
+    assert_eq!(at_end.next(Duration::ZERO).unwrap(), Next::End);
+    let mut follower = KafkaReader::open(&kafka.brokers, &raw, &topics, From::End, false).unwrap();
+    let mut bounded = KafkaReader::open(&kafka.brokers, &raw, &topics, From::Start, true).unwrap();
+    assert_eq!(settled(queue.enqueue(one("k", "new")).unwrap()), Ok(()));
+    let wait = Duration::from_secs(30);
+    let Next::Record(followed) = follower.next(wait).unwrap() else { panic!("a record follows") };
+    assert_eq!(followed.value, b"new");
+    let Next::Record(first) = bounded.next(wait).unwrap() else { panic!("a record comes first") };
+    assert_eq!(first.value, b"old");
+    assert_eq!(bounded.next(wait).unwrap(), Next::End);
+
+    let unknown = [format!("{}nothing", prefix())];
+    let error = KafkaReader::open(&kafka.brokers, &raw, &unknown, From::Start, true).err().unwrap();
+    assert!(error.to_string().contains(&unknown[0]), "{error}");
+}
