@@ -3,6 +3,7 @@
 
 use std::sync::OnceLock;
 
+use actix_web::http::StatusCode;
 use prometheus::core::Collector;
 use prometheus::{
     Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
@@ -10,6 +11,7 @@ use prometheus::{
 };
 
 use crate::event::kind::CallType;
+use crate::http::routes::ROUTES;
 use crate::quarantine::Reason;
 use crate::record::Kind;
 
@@ -71,13 +73,47 @@ impl EventCounters {
     }
 }
 
+/// Statuses that Weir answers with, and a connection that was closed without an answer.
+const STATUSES: [&str; 10] = ["200", "204", "400", "401", "404", "405", "413", "415", "503", "closed"];
+
+/// Counters of answers by route and status, resolved on first use and then without a lock.
+#[derive(Debug)]
+struct AnswerCounters {
+    counters: IntCounterVec,
+    resolved: Vec<[OnceLock<IntCounter>; STATUSES.len()]>,
+    durations: Vec<Histogram>,
+}
+
+impl AnswerCounters {
+    fn new(counters: IntCounterVec, durations: &HistogramVec) -> Self {
+        let labels = ROUTES.iter().map(|route| route.path).chain(["other"]);
+        let durations: Vec<_> = labels.map(|label| durations.with_label_values(&[label])).collect();
+        let resolved = durations.iter().map(|_| Default::default()).collect();
+        AnswerCounters { counters, resolved, durations }
+    }
+
+    /// Place of a route's label; the last one is `other`.
+    fn place(label: &str) -> usize {
+        ROUTES.iter().position(|route| route.path == label).unwrap_or(ROUTES.len())
+    }
+
+    fn count(&self, label: &str, status: &str) {
+        let known = STATUSES.iter().position(|known| *known == status);
+        let cell = known.and_then(|status| self.resolved.get(Self::place(label))?.get(status));
+        let resolve = || self.counters.with_label_values(&[label, status]);
+        match cell {
+            Some(cell) => cell.get_or_init(resolve).inc(),
+            None => resolve().inc(),
+        }
+    }
+}
+
 /// The metrics, registered and ready to count.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     events: EventCounters,
-    http_requests: IntCounterVec,
-    http_duration: HistogramVec,
+    answers: AnswerCounters,
     quarantined: [IntCounter; Reason::ALL.len()],
     /// `weir_ignored_total{reason}`.
     pub ignored: IntCounterVec,
@@ -153,21 +189,19 @@ impl Metrics {
             "Events by source, call type and how they ended.",
             &["source", "type", "outcome"],
         )?;
+        let answers =
+            r.counters("weir_http_requests_total", "Answers by route and status.", &["route", "status"])?;
+        let durations = r.add(HistogramVec::new(
+            HistogramOpts::new("weir_http_request_duration_seconds", "From the head to the answer.")
+                .buckets(SECONDS.to_vec()),
+            &["route"],
+        ))?;
         let quarantined =
             r.counters("weir_quarantined_total", "Events put into quarantine, by reason.", &["reason"])?;
         let records = r.counters("weir_records_total", "Records that became durable.", &["record"])?;
         let metrics = Metrics {
             events: EventCounters::new(events, source_ids),
-            http_requests: r.counters(
-                "weir_http_requests_total",
-                "Answers by route and status.",
-                &["route", "status"],
-            )?,
-            http_duration: r.add(HistogramVec::new(
-                HistogramOpts::new("weir_http_request_duration_seconds", "From the head to the answer.")
-                    .buckets(SECONDS.to_vec()),
-                &["route"],
-            ))?,
+            answers: AnswerCounters::new(answers, &durations),
             quarantined: std::array::from_fn(|index| {
                 let label = Reason::ALL.get(index).map_or("", |reason| reason.label());
                 quarantined.with_label_values(&[label])
@@ -226,11 +260,16 @@ impl Metrics {
     }
 
     /// Counts an answer. `route` is a registered pattern or `other`.
-    pub fn answer(&self, route: &'static str, status: u16, seconds: f64) {
-        let mut digits = [0; 3];
-        let status = status_text(status, &mut digits);
-        self.http_requests.with_label_values(&[route, status]).inc();
-        self.http_duration.with_label_values(&[route]).observe(seconds);
+    pub fn answer(&self, route: &'static str, status: StatusCode, seconds: f64) {
+        self.answers.count(route, status.as_str());
+        if let Some(duration) = self.answers.durations.get(AnswerCounters::place(route)) {
+            duration.observe(seconds);
+        }
+    }
+
+    /// Counts a connection that was closed without an answer, as `status="closed"`.
+    pub fn closed(&self, route: &'static str) {
+        self.answers.count(route, "closed");
     }
 
     /// All metrics in Prometheus' text format.
@@ -241,14 +280,4 @@ impl Metrics {
         }
         text
     }
-}
-
-/// A three-digit status as text, without an allocation.
-fn status_text(status: u16, digits: &mut [u8; 3]) -> &str {
-    let mut rest = status;
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + u8::try_from(rest % 10).unwrap_or(0);
-        rest /= 10;
-    }
-    std::str::from_utf8(digits).unwrap_or("000")
 }

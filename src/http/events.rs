@@ -1,7 +1,6 @@
 //! The event routes: admit → read → process → enqueue → wait → answer. What can be refused before the body
 //! is read is refused then.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use actix_web::HttpRequest;
@@ -11,11 +10,13 @@ use tokio::time::timeout;
 
 use super::answer::Answer;
 use super::body::{self, Body, BodyError, Encoding};
+use super::budget::Lease;
 use super::connection::{ConnectionState, next_turn};
 use crate::admission::credentials::presented_key;
 use crate::admission::keys::digest;
 use crate::app::App;
 use crate::gateway::{Call, Processed, Request, process};
+use crate::record::Kind;
 use crate::tally::{Tally, kinds};
 use crate::tenants::Source;
 
@@ -41,33 +42,33 @@ pub async fn answer(
     connection: Option<&ConnectionState>,
 ) -> Answered {
     let headers = request.headers();
-    let early = |answer| Answered { answer, body_ended: !announces_body(headers) };
-    let admitted = admit(app, headers, request.query_string());
-    let source = match admitted {
-        Ok(source) => source,
-        Err(refusal) => return early(refusal),
-    };
-    let read = async {
-        let encoding = Encoding::of(headers).ok_or(Answer::UnknownEncoding)?;
-        let lease = body::reserve(headers, &app.limits, &app.budget).map_err(refusal)?;
-        Ok((encoding, lease))
-    };
-    let (encoding, lease) = match read.await {
-        Ok(reserved) => reserved,
-        Err(refusal) => return early(refusal),
+    let Admitted { source, encoding, lease } = match admit(app, headers, request.query_string()) {
+        Ok(admitted) => admitted,
+        Err(answer) => return Answered { answer, body_ended: !announces_body(headers) },
     };
     match body::read(payload, encoding, &app.limits, lease).await {
         Ok(body) => {
             let answer = take(app, source, headers, path, call, body).await;
             Answered { answer, body_ended: true }
         }
-        Err(BodyError::TooSlow) => close(connection).await,
+        Err(BodyError::TooSlow) => {
+            app.metrics.closed(path);
+            close(connection).await
+        }
         Err(error) => Answered { answer: refusal(error), body_ended: false },
     }
 }
 
-/// Who sends, or why not. Readiness comes last: a client with a wrong key shall learn that, and only that.
-fn admit<'a>(app: &'a App, headers: &HeaderMap, query: &str) -> Result<&'a Arc<Source>, Answer> {
+/// Who sends, and room for what they send.
+struct Admitted<'a> {
+    source: &'a Source,
+    encoding: Encoding,
+    lease: Lease,
+}
+
+/// All that can be refused before the body. Readiness comes after the key: a client with a wrong one shall
+/// learn that, and only that.
+fn admit<'a>(app: &'a App, headers: &HeaderMap, query: &str) -> Result<Admitted<'a>, Answer> {
     let key = presented_key(headers, query).ok_or(Answer::NoKey)?;
     let source = app.tenants.keys.get(&digest(&key)).ok_or(Answer::UnknownKey)?;
     if !source.enabled {
@@ -76,7 +77,9 @@ fn admit<'a>(app: &'a App, headers: &HeaderMap, query: &str) -> Result<&'a Arc<S
     if !app.is_ready() {
         return Err(Answer::Unavailable);
     }
-    Ok(source)
+    let encoding = Encoding::of(headers).ok_or(Answer::UnknownEncoding)?;
+    let lease = body::reserve(headers, &app.limits, &app.budget).map_err(refusal)?;
+    Ok(Admitted { source, encoding, lease })
 }
 
 fn refusal(error: BodyError) -> Answer {
@@ -133,7 +136,7 @@ struct Counting<'a> {
 }
 
 impl Counting<'_> {
-    fn settle(mut self, kinds: &[u64; crate::record::Kind::ALL.len()]) {
+    fn settle(mut self, kinds: &[u64; Kind::ALL.len()]) {
         if let Some(tally) = self.tally.take() {
             tally.settle(&self.app.metrics, self.source, kinds);
         }

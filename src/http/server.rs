@@ -117,7 +117,7 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
         cors::allow(request.headers(), &mut response);
         response
     };
-    app.metrics.answer(label, response.status().as_u16(), began.elapsed().as_secs_f64());
+    app.metrics.answer(label, response.status(), began.elapsed().as_secs_f64());
     tracing::debug!(route = label, status = response.status().as_u16(), "answered");
     if let Some(connection) = &connection {
         connection.request_answered(body_ended);

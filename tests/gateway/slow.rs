@@ -73,6 +73,7 @@ fn a_body_that_stops_closes_the_connection_without_an_answer() {
         assert_eq!(wire.rest(), b"");
     }
     assert_eq!(weir.metric("weir_body_inflight_bytes"), 0.0);
+    assert_eq!(weir.metric(r#"weir_http_requests_total{route="/v1/page",status="closed"}"#), 6.0);
     assert_eq!(weir.post("/v1/page", PAGE).brief(), (200, "ok"));
 }
 

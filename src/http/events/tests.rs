@@ -1,7 +1,7 @@
 //! What becomes of a request that its queue keeps waiting, fails or refuses, or whose client leaves.
 
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use actix_web::http::header::HeaderMap;
 use actix_web::web::Bytes;
