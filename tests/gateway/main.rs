@@ -24,6 +24,7 @@ mod limits;
 mod metrics;
 mod on_kafka;
 mod pages;
+mod readme;
 mod rudder;
 mod scenario;
 mod sdks;

@@ -1,0 +1,70 @@
+//! What the README shows is what Weir does: its configuration is valid, its records are those that come out.
+
+use std::fs;
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::harness::weir::{KEY, Weir, hash};
+
+const README: &str = include_str!("../../README.md");
+
+/// The code blocks of `language` behind the heading `heading`.
+fn blocks(heading: &str, language: &str) -> Vec<&'static str> {
+    let section = README.split("\n## ").find(|section| section.starts_with(heading)).unwrap();
+    let opening = format!("```{language}\n");
+    section.split(opening.as_str()).skip(1).map(|block| block.split("\n```").next().unwrap()).collect()
+}
+
+/// The complete configuration example, with the key of these tests.
+fn configuration() -> String {
+    let [example] = blocks("Configuration", "toml")[..] else { panic!("not one example") };
+    example.replace("sha256:5f0c…", &hash(KEY))
+}
+
+#[test]
+fn the_complete_configuration_example_is_valid() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("weir.toml");
+    fs::write(&file, configuration()).unwrap();
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_weir")).arg("check").arg("--config").arg(&file).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(told.starts_with("configuration is valid\n") && !told.contains("warning"), "{told}");
+}
+
+#[test]
+fn the_examples_of_records_are_what_comes_out() {
+    let without_queue = configuration().replace("brokers ", "#brokers ").replace("\"linger.ms\"", "#");
+    let local: Vec<&str> = without_queue
+        .lines()
+        .filter(|line| !["data ", "listen ", "admin "].iter().any(|key| line.starts_with(key)))
+        .collect();
+    let weir = Weir::with_config(&local.join("\n"));
+    let batch = r#"{"batch":[
+        {"type":"identify","userId":"u-ada","messageId":"m-1","timestamp":"2026-11-21T09:00:00.000Z",
+         "traits":{"email":"Ada@Example.com","firstName":"Ada","lastName":"Lovelace","plan":"gold","score__gc":97.50}},
+        {"type":"group","userId":"u-ada","groupId":"g-1","messageId":"m-2","timestamp":"2026-11-21T09:00:00.000Z",
+         "traits":{"name":"Acme GmbH","employees":"250","renewalDate":"2026-12-31","tier":"A"},
+         "context":{"traits":{"email":"ada@example.com"}}},
+        {"type":"track","userId":"u-ada","event":"Ticket Closure","messageId":"m-3","timestamp":"2026-11-21T09:00:00.000Z",
+         "properties":{"ticketId":"T-1","hours":1.50},
+         "context":{"externalId":[{"type":"gainsightEventContractId","id":"gold"}]}},
+        {"type":"identify","userId":"u-grace","messageId":"m-4","traits":{"name":"Grace"}}]}"#;
+    let answer = weir.post("/v1/batch", batch);
+    assert_eq!(answer.status, 200, "{answer:?}");
+
+    let tail = ["tail", "--json", "--until-end", "--data"];
+    let output = Command::new(env!("CARGO_BIN_EXE_weir")).args(tail).arg(weir.data()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let [shown] = blocks("The records that loaders read", "json")[..] else { panic!("not one example") };
+    // The README breaks each line in three.
+    let shown = shown.replace("\n \"", "\"");
+    let (shown, printed): (Vec<&str>, Vec<&str>) = (shown.lines().collect(), printed.lines().collect());
+    assert_eq!(printed, shown);
+    for line in printed {
+        serde_json::from_str::<Value>(line).unwrap();
+    }
+}
