@@ -7,7 +7,7 @@ const PAGE: &str = r#"{"userId":"u"}"#;
 const IDENTIFY: &str = r#"{"userId":"u","traits":{"email":"ada@example.com"}}"#;
 
 #[test]
-fn any_content_type_or_none_is_read_as_json() {
+fn trap_6_any_content_type_or_none_is_read_as_json() {
     let weir = Weir::standard();
     assert_eq!(weir.post("/v1/page", PAGE).brief(), (200, "ok"));
     let types = [
@@ -28,7 +28,7 @@ fn any_content_type_or_none_is_read_as_json() {
 }
 
 #[test]
-fn chunked_bodies_are_read_in_any_chunks_compressed_or_not() {
+fn trap_6_chunked_bodies_are_read_in_any_chunks_compressed_or_not() {
     let weir = Weir::standard();
     let headers = [("Transfer-Encoding", "chunked")];
     for size in [1, 5, 1_000] {

@@ -10,7 +10,7 @@ fn allowed(answer: &Answer) -> (Option<&str>, Option<&str>) {
 }
 
 #[test]
-fn every_kind_of_answer_lets_the_page_that_asked_read_it() {
+fn trap_8_every_kind_of_answer_lets_the_page_that_asked_read_it() {
     let weir = Weir::with_limits("body_bytes = 1000\nevent_bytes = 1000");
     let (good, wrong) = (basic(weir.key()), basic("wrong"));
     let large = "x".repeat(1_001);
@@ -42,7 +42,7 @@ fn every_kind_of_answer_lets_the_page_that_asked_read_it() {
 }
 
 #[test]
-fn a_preflight_is_allowed_without_a_key_on_any_path() {
+fn trap_8_a_preflight_is_allowed_without_a_key_on_any_path() {
     let weir = Weir::standard();
     let names = "anonymousid,authorization,content-type";
     let headers = [
