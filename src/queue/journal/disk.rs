@@ -77,3 +77,16 @@ pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
         Err(error) => Err(error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn syncing_reaches_the_system_which_refuses_what_can_not_be_synced() {
+        let null = File::options().write(true).open("/dev/null").unwrap();
+        assert!(RealDisk.write(&null, b"x").is_ok());
+        assert_eq!(RealDisk.sync(&null).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(sync_dir(Path::new("/dev/null")).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+    }
+}
