@@ -1,4 +1,4 @@
-//! The three calls of the operating system that can fail while the journal runs, behind one small trait:
+//! The four calls of the operating system that can fail while the journal runs, behind one small trait:
 //! tests put failures there, everything else uses [`RealDisk`].
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -18,6 +18,9 @@ pub(super) trait Disk: Send {
     /// Returns once everything written to `file` would survive a loss of power.
     fn sync(&mut self, file: &File) -> io::Result<()>;
 
+    /// Returns once the names of `dir`'s files would survive it, too.
+    fn sync_dir(&mut self, dir: &Path) -> io::Result<()>;
+
     /// Bytes that are free to us on the file system of `dir`.
     fn free(&mut self, dir: &Path) -> io::Result<u64>;
 }
@@ -32,6 +35,10 @@ impl Disk for RealDisk {
 
     fn sync(&mut self, file: &File) -> io::Result<()> {
         file.sync_data()
+    }
+
+    fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
+        sync_dir(dir)
     }
 
     fn free(&mut self, dir: &Path) -> io::Result<u64> {
