@@ -1,7 +1,7 @@
 //! What a valid configuration means for its operator: the memory it may take, and what looks unintended.
 
 use super::problems::join;
-use super::{Config, WhenFull};
+use super::{Config, WhenFull, capacity};
 use crate::http::server;
 use crate::queue::{journal, kafka};
 
@@ -10,19 +10,19 @@ const CONNECTION_BYTES: u64 = 20 << 10;
 /// All the rest: code, threads, the allocator's slack.
 const PROCESS_BYTES: u64 = 64 << 20;
 
-/// What a body may become while a worker maps it: repaired text, and records on their way to the queue.
-const MAPPED_COPIES: u64 = 4;
-
 /// The most memory that the process takes, whatever is sent to it: the bodies in flight, one being mapped
 /// by each worker, the queue's buffers, the connections, and a constant for the rest.
 pub fn memory_bound(config: &Config) -> u64 {
     let bodies = u64::try_from(config.limits.inflight_bytes).unwrap_or(u64::MAX);
     let queue = match config.queue.brokers {
         Some(_) => kafka::buffer_bytes(&config.queue),
-        None => journal::INFLIGHT_BYTES,
+        None => journal::BUFFER_BYTES,
     };
-    let body = u64::try_from(config.limits.body_bytes).unwrap_or(u64::MAX);
-    let mapped = body.saturating_mul(MAPPED_COPIES).saturating_mul(server::workers() as u64);
+    // What a worker maps: the body's repaired text, and the records on their way to the queue.
+    let text = config.limits.body_bytes.saturating_mul(capacity::GROWTH);
+    let (_, records) = capacity::largest_request(config);
+    let mapped = u64::try_from(text.saturating_add(records)).unwrap_or(u64::MAX);
+    let mapped = mapped.saturating_mul(server::workers() as u64);
     let connections = u64::try_from(config.limits.connections).unwrap_or(u64::MAX);
     let parts = [bodies, mapped, queue, connections.saturating_mul(CONNECTION_BYTES), PROCESS_BYTES];
     parts.into_iter().fold(0, u64::saturating_add)

@@ -8,20 +8,42 @@ use crate::queue::{journal, kafka};
 
 /// What a record costs beside its text: headers, and what the queue adds in memory.
 const RECORD_BYTES: usize = 1_024;
-/// How much longer a record's text may get than the event's: an object that becomes a text is escaped.
-const GROWTH: usize = 2;
+/// How much longer a text may get: a byte that is not UTF-8 becomes U+FFFD, which has three. (What is
+/// escaped, as an object that becomes a text is, doubles at most.)
+pub(super) const GROWTH: usize = 3;
+/// How often a text may stand in the records of one event: a company's name is in the key and a field of the
+/// company, and in its link.
+const COPIES: usize = 3;
 
-/// Adds what does not fit.
-pub(super) fn check(config: &Config, problems: &mut Problems) {
-    let (most_records, most_bytes) = match config.queue.brokers {
-        Some(_) => kafka::most_in_flight(&config.queue),
-        None => (usize::MAX, usize::try_from(journal::INFLIGHT_BYTES).unwrap_or(usize::MAX)),
-    };
+/// The most records and bytes that one request may become.
+pub fn largest_request(config: &Config) -> (usize, usize) {
     let fan_out = config.sources.values().map(|source| fan_out(config, source)).max().unwrap_or(1);
     // A group call makes two records, a company and a link.
     let records = config.limits.events.saturating_mul(fan_out.max(2));
-    let text = config.limits.body_bytes.saturating_mul(GROWTH).saturating_mul(fan_out);
-    let bytes = text.saturating_add(records.saturating_mul(RECORD_BYTES));
+    let text = config.limits.body_bytes.saturating_mul(GROWTH).saturating_mul(fan_out.max(COPIES));
+    (records, text.saturating_add(records.saturating_mul(RECORD_BYTES)))
+}
+
+/// Adds what does not fit.
+pub(super) fn check(config: &Config, problems: &mut Problems) {
+    let (records, bytes) = largest_request(config);
+    let too_large = |most: &dyn std::fmt::Display, remedy: &str| {
+        format!(
+            "one request may take {bytes} bytes in the queue, which holds {most}; lower it or limits.events, let fewer \
+             publishers of a source map the same event{remedy}"
+        )
+    };
+    if config.queue.brokers.is_none() {
+        let journal = usize::try_from(config.queue.journal_bytes).unwrap_or(usize::MAX);
+        let inflight = usize::try_from(journal::INFLIGHT_BYTES).unwrap_or(usize::MAX);
+        // A zero was refused when it was read.
+        if bytes > journal.min(inflight) && journal > 0 {
+            let remedy = if journal < inflight { ", or raise queue.journal_bytes" } else { "" };
+            problems.add("limits.body_bytes", too_large(&journal.min(inflight), remedy));
+        }
+        return;
+    }
+    let (most_records, most_bytes) = kafka::most_in_flight(&config.queue);
     if records > most_records {
         let advice = format!(
             "one request may become {records} records, of which the queue holds {most_records}; lower it, or raise \
@@ -30,11 +52,8 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
         problems.add("limits.events", advice);
     }
     if bytes > most_bytes {
-        let advice = format!(
-            "one request may take {bytes} bytes in the queue, which holds {most_bytes}; lower it or limits.events, let \
-             fewer publishers of a source map the same event, or raise queue.kafka.queue.buffering.max.kbytes"
-        );
-        problems.add("limits.body_bytes", advice);
+        let remedy = ", or raise queue.kafka.queue.buffering.max.kbytes";
+        problems.add("limits.body_bytes", too_large(&most_bytes, remedy));
     }
 }
 

@@ -16,6 +16,7 @@ mod tests;
 mod topics;
 
 pub use advice::{memory_bound, warnings};
+pub use capacity::largest_request;
 pub use check::check;
 pub use load::{DEFAULTS, Overrides, load};
 pub use problems::Problems;

@@ -157,7 +157,25 @@ fn the_curl_line_of_a_first_start_works_as_it_is_printed_and_later_starts_keep_t
     shell.stdout.take().unwrap().read_to_string(&mut said).unwrap();
     assert!(shell.wait().unwrap().success());
     assert_eq!(said, "ok");
-    assert_eq!(weir.records()[0].value["Email"], "ada@example.com");
+    let tail = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(["tail", "--json", "--until-end"])
+        .env("WEIR_DATA", weir.data())
+        .env_remove("WEIR_CONFIG")
+        .env_remove("WEIR_BROKERS")
+        .output()
+        .unwrap();
+    assert!(tail.status.success() && tail.stderr.is_empty(), "{tail:?}");
+    let printed = String::from_utf8(tail.stdout).unwrap();
+    let lines: Vec<serde_json::Value> =
+        printed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [person] = lines.as_slice() else { panic!("not one record: {printed}") };
+    let place = (&person["topic"], &person["partition"], &person["key"]);
+    assert_eq!(place, (&"weir.people".into(), &0.into(), &"demo\u{1f}ada@example.com".into()));
+    assert_eq!(person["headers"]["ce_type"], "weir.person.v1");
+    assert_eq!(
+        person["value"],
+        serde_json::json!({"Email": "ada@example.com", "FirstName": "Ada", "LastName": "Lovelace", "Name": "Ada Lovelace"})
+    );
 
     let kept = weir.data().join("first-start.json");
     assert_eq!(std::fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o600);

@@ -205,6 +205,29 @@ fn load_beyond_the_memory_is_told_to_come_again_and_the_bound_that_check_tells_h
 }
 
 #[test]
+fn bodies_that_grow_while_they_are_mapped_stay_within_the_bound_that_check_tells() {
+    let limits = "body_bytes = 7_000_000\nevents = 100\ninflight_bytes = 30_000_000\nconnections = 50";
+    let toml = config(&format!("[limits]\n{limits}"));
+    let parsed = weir::config::load(Some((Path::new("test"), &toml)), &Overrides::default()).unwrap();
+    let weir = Weir::with_config(&toml);
+    // Each of these bytes becomes the three of U+FFFD, and a company's name stands three times in its records.
+    let (before, after) = (
+        r#"{"type":"group","userId":"u","traits":{"name":""#,
+        r#""},"context":{"traits":{"email":"a@b.c"}}}"#,
+    );
+    let event = [before.as_bytes(), &[0xff; 170_000], after.as_bytes()].concat();
+    let body = [b"{\"batch\":[", vec![event; 40].join(&b","[..]).as_slice(), b"]}"].concat();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| assert!(matches!(weir.post("/v1/batch", &body).status, 200 | 503)));
+        }
+    });
+    let (peak, bound) = (weir.peak_memory(), weir::config::memory_bound(&parsed));
+    assert!(peak <= bound, "{peak} bytes, more than {bound}");
+    assert_eq!(weir.post("/v1/batch", &body).brief(), (200, "ok"));
+}
+
+#[test]
 fn large_heads_share_the_memory_of_bodies_and_small_ones_need_none() {
     let weir = Weir::with_limits("body_bytes = 50_000\nevent_bytes = 50_000\ninflight_bytes = 100_000");
     let held = || weir.metric("weir_body_inflight_bytes");

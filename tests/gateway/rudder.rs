@@ -121,7 +121,7 @@ fn batches_are_answered_as_rudder_server_answers_them_but_never_refused_for_one_
 }
 
 #[test]
-fn unknown_paths_are_not_found_and_careless_slashes_are_forgiven() {
+fn trap_8_unknown_paths_are_not_found_and_careless_slashes_are_forgiven() {
     let weir = Weir::standard();
     let unknown = [
         "/nope",
@@ -149,7 +149,7 @@ fn unknown_paths_are_not_found_and_careless_slashes_are_forgiven() {
 }
 
 #[test]
-fn a_slight_difference_in_encoding_is_read_where_rudder_server_fails() {
+fn trap_6_a_slight_difference_in_encoding_is_read_where_rudder_server_fails() {
     let weir = Weir::standard();
     let body = gzip(br#"{"userId":"u","event":"e"}"#);
     for name in ["gzip", "GZIP", "GZip", "x-gzip"] {

@@ -107,3 +107,36 @@ fn records_are_never_much_larger_than_their_body() {
         assert!(bytes <= body.len() * 2 + 1_000 + each, "{what}: {} became {bytes}", body.len());
     }
 }
+
+#[test]
+fn no_request_takes_more_of_the_queue_than_the_configuration_was_checked_for() {
+    let broken = [&b"\""[..], &[0xff; 5_000], b"\""].concat();
+    let quotes = format!("[{}]", vec!["\"\""; 1_500].join(","));
+    let event = |before: &str, text: &[u8], after: &str| [before.as_bytes(), text, after.as_bytes()].concat();
+    let group = |text: &[u8]| {
+        let before = r#"{"type":"group","userId":"u","traits":{"name":"#;
+        event(before, text, r#"},"context":{"traits":{"email":"a@b"}}}"#)
+    };
+    let events = [
+        group(&broken),
+        group(quotes.as_bytes()),
+        event(r#"{"type":"identify","userId":"u","traits":{"email":"#, &broken, "}}"),
+        event(r#"{"type":"track","event":"Both","userId":"#, &broken, "}"),
+        event(r#"{"type":"track","event":"Both","userId":"u","properties":"#, &broken, "}"),
+        event(r#"{"type":"nonsense","userId":"u","properties":"#, &broken, "}"),
+    ];
+    for event in events {
+        let batch = [b"{\"batch\":[", vec![event; 20].join(&b","[..]).as_slice(), b"]}"].concat();
+        let mut config = crate::config::load(None, &crate::config::Overrides::default()).unwrap();
+        (config.limits.body_bytes, config.limits.events) = (batch.len(), 20);
+        let records = unlimited().process(Call::Batch, &batch).records;
+        let bytes = records.iter().map(|record| {
+            let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+            record.topic.len() + record.key.as_ref().map_or(0, String::len) + headers + record.value.len()
+        });
+        let (most_records, most_bytes) = crate::config::largest_request(&config);
+        assert!(records.len() <= most_records, "{} records", records.len());
+        let bytes: usize = bytes.sum();
+        assert!(bytes <= most_bytes, "{bytes} bytes for {} of {}", batch.len(), records[0].which());
+    }
+}

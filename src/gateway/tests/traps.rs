@@ -123,3 +123,27 @@ fn trap_7_an_odd_timestamp_never_fails_an_event() {
         assert_eq!((result.only().header("ce_time"), &result.answer), (time, &Answer::Ok), "{timestamp}");
     }
 }
+
+#[test]
+fn the_tests_that_the_page_of_traps_names_are_there_and_none_is_missing_a_number() {
+    let read = |path: &str| {
+        std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
+    };
+    let page = read("docs/traps.md");
+    for number in 1..=8 {
+        assert!(page.contains(&format!("   - `trap_{number}_")), "no test of trap {number}");
+    }
+    let mut names = Vec::new();
+    // In a list of tests the file comes last, in brackets: `name`, `name` (file).
+    for part in page.split(['`', '(', ')']) {
+        if part.starts_with("trap_") && !part.contains(' ') {
+            names.push(part);
+        } else if part.ends_with(".rs") && !names.is_empty() {
+            let source = read(part);
+            for name in names.drain(..) {
+                assert!(source.contains(&format!("fn {name}()")), "{name} is not in {part}");
+            }
+        }
+    }
+    assert_eq!(names, Vec::<&str>::new(), "no file named");
+}

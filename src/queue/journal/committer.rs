@@ -14,8 +14,6 @@ use crate::queue::Completion;
 
 /// No more requests join a group of this many bytes.
 const GROUP_BYTES: usize = 4 << 20;
-/// Free space is looked at after this many bytes.
-const SPACE_CHECK_BYTES: u64 = 4 << 20;
 
 /// What the threads of requests and the committer share.
 pub(super) struct Shared {
@@ -56,7 +54,6 @@ pub(super) struct Committer {
     journal_bytes: u64,
     free_bytes: u64,
     drop_oldest: bool,
-    unchecked_bytes: u64,
     /// The frames of a group, kept for its memory.
     joined: Vec<u8>,
     /// The last condition that the log knows of.
@@ -73,7 +70,6 @@ impl Committer {
             journal_bytes: config.journal_bytes,
             free_bytes: config.free_bytes,
             drop_oldest: config.when_full == WhenFull::DropOldest,
-            unchecked_bytes: 0,
             joined: Vec::new(),
             told: Condition::Fine,
             _lock: lock,
@@ -141,8 +137,10 @@ impl Committer {
         }
         match written {
             // Only a write that went well ends the trouble; a new segment alone proves little.
-            Ok(()) if self.told == Condition::Broken => self.tell(Condition::Fine, None),
-            Ok(()) => {}
+            Ok(()) => {
+                let now = self.shared.room().condition();
+                self.tell(now, None);
+            }
             Err(error) => self.tell(Condition::Broken, Some(&error)),
         }
     }
@@ -159,11 +157,8 @@ impl Committer {
             }
         }
         self.store.append(frames)?;
-        self.unchecked_bytes += bytes;
-        if self.unchecked_bytes >= SPACE_CHECK_BYTES {
-            self.unchecked_bytes = 0;
-            self.check_space();
-        }
+        // With every group: next to a sync it costs nothing, and others fill the disk, too.
+        self.check_space();
         Ok(())
     }
 

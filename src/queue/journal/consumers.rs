@@ -2,8 +2,9 @@
 //! consumer has passed can be removed. Deleting a consumer's file forgets it.
 
 use std::collections::BTreeSet;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -84,6 +85,8 @@ impl Consumer {
     fn write(&self, next: u64) -> io::Result<()> {
         let new = self.dir.join(format!("{}.new", self.name));
         let mut file = disk::options().create(true).truncate(true).write(true).open(&new)?;
+        // The gateway must read it, whoever runs the reader.
+        file.set_permissions(Permissions::from_mode(0o644))?;
         file.write_all(&serde_json::to_vec(&State { next, topics: self.topics.clone() })?)?;
         file.sync_all()?;
         std::fs::rename(&new, self.dir.join(&self.name))?;
@@ -111,7 +114,17 @@ pub(super) fn positions(journal: &Path) -> io::Result<Positions> {
         let next = match std::fs::read(entry.path()) {
             // Forgotten just now.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-            read => read.ok().and_then(|bytes| parse(&bytes)).map_or(0, |state| state.next),
+            Err(error) => {
+                tracing::error!(%error, consumer = %entry.path().display(), "a consumer's position can't be read: it holds every segment");
+                0
+            }
+            Ok(bytes) => parse(&bytes).map_or_else(
+                || {
+                    tracing::error!(consumer = %entry.path().display(), "a consumer's position is damaged: it holds every segment");
+                    0
+                },
+                |state| state.next,
+            ),
         };
         positions.lowest = Some(positions.lowest.map_or(next, |lowest| lowest.min(next)));
         positions.highest = positions.highest.max(next);

@@ -1,4 +1,4 @@
-//! The three calls of the operating system that can fail while the journal runs, behind one small trait:
+//! The four calls of the operating system that can fail while the journal runs, behind one small trait:
 //! tests put failures there, everything else uses [`RealDisk`].
 
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -18,6 +18,9 @@ pub(super) trait Disk: Send {
     /// Returns once everything written to `file` would survive a loss of power.
     fn sync(&mut self, file: &File) -> io::Result<()>;
 
+    /// Returns once the names of `dir`'s files would survive it, too.
+    fn sync_dir(&mut self, dir: &Path) -> io::Result<()>;
+
     /// Bytes that are free to us on the file system of `dir`.
     fn free(&mut self, dir: &Path) -> io::Result<u64>;
 }
@@ -32,6 +35,10 @@ impl Disk for RealDisk {
 
     fn sync(&mut self, file: &File) -> io::Result<()> {
         file.sync_data()
+    }
+
+    fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
+        sync_dir(dir)
     }
 
     fn free(&mut self, dir: &Path) -> io::Result<u64> {
@@ -75,5 +82,18 @@ pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
         Ok(()) => Ok(Some(file)),
         Err(rustix::io::Errno::WOULDBLOCK) => Ok(None),
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn syncing_reaches_the_system_which_refuses_what_can_not_be_synced() {
+        let null = File::options().write(true).open("/dev/null").unwrap();
+        assert!(RealDisk.write(&null, b"x").is_ok());
+        assert_eq!(RealDisk.sync(&null).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(sync_dir(Path::new("/dev/null")).unwrap_err().kind(), io::ErrorKind::InvalidInput);
     }
 }

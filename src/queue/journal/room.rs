@@ -7,6 +7,8 @@ use crate::queue::Refused;
 
 /// Most bytes handed over and not yet durable.
 pub const INFLIGHT_BYTES: u64 = 64 << 20;
+/// Most memory that they take: the committer writes a group from a copy.
+pub const BUFFER_BYTES: u64 = 2 * INFLIGHT_BYTES;
 /// How often a journal that takes nothing looks again whether it can.
 const NUDGE: Duration = Duration::from_secs(1);
 

@@ -116,7 +116,7 @@ impl Store {
         let file = disk::options().append(true).create_new(true).open(segment::path(&self.dir, base))?;
         self.disk.write(&file, segment::MAGIC)?;
         self.disk.sync(&file)?;
-        disk::sync_dir(&self.dir)?;
+        self.disk.sync_dir(&self.dir)?;
         Ok(file)
     }
 

@@ -178,7 +178,9 @@ fn refused(key: &str, value: &str) -> Option<String> {
             Some(format!("remove it, or build Weir with what it needs ({})", why.trim()))
         }
         KafkaError::ClientConfig(_, why, _, _) => {
-            Some(format!("correct the value; librdkafka refuses it ({})", why.trim()))
+            // It quotes some values. Set under the wrong name, one could be a password.
+            let why = why.trim().replace(&format!("\"{value}\" "), "");
+            Some(format!("correct the value; librdkafka refuses it ({why})"))
         }
         other => Some(format!("correct it; librdkafka refuses it ({})", without_value(other))),
     }
@@ -249,6 +251,18 @@ mod tests {
                 "queue.kafka.request.required.acks",
             ]
         );
+    }
+
+    #[test]
+    fn a_value_that_is_refused_is_not_repeated() {
+        let found = problems(&[
+            ("security.protocol", "hunter2"),
+            ("compression.codec", "hunter2"),
+            ("linger.ms", "hunter2"),
+            ("hunter", "hunter2"),
+        ]);
+        assert_eq!(found.len(), 4);
+        assert!(!found.concat().contains("hunter2"), "{found:?}");
     }
 
     #[test]

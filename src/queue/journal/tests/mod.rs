@@ -162,6 +162,8 @@ struct Faults {
     full: bool,
     /// Lengths that were synced, by inode.
     synced: BTreeMap<u64, u64>,
+    /// Segments whose names were synced.
+    named: BTreeSet<u64>,
 }
 
 impl TestDisk {
@@ -170,11 +172,12 @@ impl TestDisk {
         self.0.1.notify_all();
     }
 
-    /// What a loss of power leaves of a journal: of every segment what was synced.
+    /// What a loss of power leaves of a journal: of every segment what was synced, if its name was.
     fn without_power(&self, place: &Place) -> Place {
         let left = Place::new();
         close(&left.open());
-        for base in place.segments() {
+        let named = self.0.0.lock().unwrap().named.clone();
+        for base in place.segments().into_iter().filter(|base| named.contains(base)) {
             let path = segment::path(&place.dir(), base);
             let ino = std::fs::metadata(&path).unwrap().ino();
             let len = self.0.0.lock().unwrap().synced.get(&ino).copied().unwrap_or(0);
@@ -212,6 +215,11 @@ impl Disk for TestDisk {
         let metadata = file.metadata()?;
         faults.synced.insert(metadata.ino(), metadata.len());
         RealDisk.sync(file)
+    }
+
+    fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
+        self.0.0.lock().unwrap().named.extend(segment::list(dir)?);
+        RealDisk.sync_dir(dir)
     }
 
     fn free(&mut self, _: &Path) -> io::Result<u64> {
