@@ -182,8 +182,8 @@ impl Metrics {
     pub fn new(source_ids: &[String]) -> prometheus::Result<Self> {
         let registrar = Registrar(Registry::new());
         let r = &registrar;
-        let build = r.counters("weir_build_info", "Constant 1, labelled with the version.", &["version"])?;
-        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).inc();
+        let build = r.gauges("weir_build_info", "Constant 1, labelled with the version.", &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
         let events = r.counters(
             "weir_events_total",
             "Events by source, call type and how they ended.",
@@ -224,7 +224,11 @@ impl Metrics {
             kafka_queue_messages: r.gauge("weir_kafka_queue_messages", "Messages in the producer.")?,
             kafka_queue_bytes: r.gauge("weir_kafka_queue_bytes", "Bytes in the producer.")?,
             kafka_errors: r.counters("weir_kafka_errors_total", "Errors of Kafka by class.", &["class"])?,
-            kafka_broker_up: r.gauges("weir_kafka_broker_up", "1 while connected.", &["broker"])?,
+            kafka_broker_up: r.gauges(
+                "weir_kafka_broker_up",
+                "1 while connected to this broker.",
+                &["broker"],
+            )?,
             kafka_broker_rtt: r.gauges(
                 "weir_kafka_broker_rtt_seconds",
                 "Average round trip of the last window.",

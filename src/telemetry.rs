@@ -4,7 +4,7 @@
 use std::io::{IsTerminal, stderr};
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::filter::{LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -23,14 +23,22 @@ pub enum LogFormat {
     Json,
 }
 
+/// What `--log` may be: a level, or `target=level` pairs with commas between. A word that is no level would
+/// name a target, and switch off all others.
+fn filter(level: &str) -> Result<EnvFilter, String> {
+    let known = |part: &str| part.contains('=') || part.parse::<LevelFilter>().is_ok();
+    let made = level.split(',').all(known).then(|| EnvFilter::try_new(format!("{QUIET},{level}")));
+    made.and_then(Result::ok).ok_or_else(|| {
+        format!("--log (WEIR_LOG): {level:?} is no level; give error, warn, info, debug, trace or off")
+    })
+}
+
 /// Starts logging. Without a format: for people at a terminal, else JSON.
 ///
 /// # Errors
 /// When `level` is no filter: one sentence.
 pub fn init(format: Option<LogFormat>, level: &str) -> Result<(), String> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{level}")).map_err(|error| {
-        format!("WEIR_LOG: {error}; give a level (error, warn, info, debug, trace) or target=level pairs")
-    })?;
+    let filter = filter(level)?;
     let terminal = stderr().is_terminal();
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_target(false);
     let silence = filter_fn(|metadata| !QUOTING.iter().any(|name| metadata.target().starts_with(name)));
@@ -41,4 +49,19 @@ pub fn init(format: Option<LogFormat>, level: &str) -> Result<(), String> {
         }
     };
     started.map_err(|error| format!("cannot start logging: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::filter;
+
+    #[test]
+    fn a_word_that_is_no_level_is_refused_instead_of_silencing_everything() {
+        for level in ["error", "warn", "INFO", "debug", "trace", "off", "warn,weir=debug"] {
+            assert!(filter(level).is_ok(), "{level}");
+        }
+        for wrong in ["loud", "Warning", "", "info,loud", "a=b=c,,="] {
+            assert!(filter(wrong).is_err(), "{wrong}");
+        }
+    }
 }

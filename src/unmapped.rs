@@ -45,8 +45,8 @@ impl UnmappedNames {
         let nearest = nearest(source, &shown);
         tracing::warn!(
             source = %source.id,
-            event = ?shown,
-            nearest = nearest.map(tracing::field::debug),
+            event = %shown.escape_debug(),
+            nearest,
             "no publisher of this source maps this track event; add it under [publishers.<id>.events] if it is wanted"
         );
     }

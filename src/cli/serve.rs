@@ -96,9 +96,13 @@ fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, Failure> {
         Ok(listener)
     });
     bound.map_err(|error| {
-        Failure::Named(format!(
-            "{key}: cannot listen on {address}: {error}; stop what uses it, or choose another with --{key}"
-        ))
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => "stop what uses it, or choose another",
+            io::ErrorKind::AddrNotAvailable => "this machine has no such address; choose another",
+            io::ErrorKind::PermissionDenied => "ports below 1024 take privileges; choose another",
+            _ => "choose another",
+        };
+        Failure::Named(format!("{key}: cannot listen on {address}: {error}; {advice} with --{key}"))
     })
 }
 
@@ -143,7 +147,9 @@ async fn serve(
     let gateway = actix_rt::spawn(gateway);
     actix_rt::spawn(admin);
     let (url, admin_url) = (url(address), url(admin_address));
-    let run_file = RunFile::write(&config.data, &url, &admin_url).map_err(named)?;
+    let run_file = RunFile::write(&config.data, &url, &admin_url).map_err(|error| {
+        Failure::Named(format!("cannot write run.json in {}: {error}", config.data.display()))
+    })?;
     tracing::info!(url, admin_url, version = env!("CARGO_PKG_VERSION"), "taking events");
     announce(&url)?;
     let mut broken = None;

@@ -43,6 +43,17 @@ enum Phase {
     Aborted,
 }
 
+/// Whether a head has come for which there is no memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Starved {
+    /// It has not.
+    No,
+    /// The last of it that is taken has just been read.
+    Read,
+    /// That was not all of the head: the connection ends.
+    Looked,
+}
+
 /// The state that a connection's stream and its requests' handlers share; both run on one thread.
 #[derive(Debug)]
 pub struct ConnectionState {
@@ -53,12 +64,14 @@ pub struct ConnectionState {
     /// Bytes of the head under way, and of what came along with it.
     head: Cell<usize>,
     lease: RefCell<Option<Lease>>,
+    starved: Cell<Starved>,
 }
 
 impl ConnectionState {
     /// A head of `size` bytes has been read in full; what came after it is a body, with a lease of its own.
     pub fn request_began(&self, size: impl FnOnce() -> usize) {
         self.enter(Phase::Request, None);
+        self.starved.set(Starved::No);
         let mut lease = self.lease.borrow_mut();
         if lease.take().is_some() {
             *lease = size().checked_sub(FREE_HEAD).and_then(|costly| self.budget.lease(costly));
@@ -87,24 +100,27 @@ impl ConnectionState {
         self.deadline.set(within.map(|within| Instant::now() + within));
     }
 
-    /// `bytes` more came. False if they are part of a head for which there is no memory.
-    fn arrived(&self, bytes: usize) -> bool {
+    /// `bytes` more came: part of a head, perhaps one for which there is no memory.
+    fn arrived(&self, bytes: usize) {
         if !matches!(self.phase.get(), Phase::FirstHead | Phase::Idle | Phase::Head) {
-            return true;
+            return;
         }
         if self.phase.get() == Phase::Idle && bytes > 0 {
             self.enter(Phase::Head, Some(self.header));
         }
         let head = self.head.get() + bytes;
         self.head.set(head);
-        let Some(costly) = head.checked_sub(FREE_HEAD) else { return true };
+        let Some(costly) = head.checked_sub(FREE_HEAD) else { return };
         let mut lease = self.lease.borrow_mut();
-        match lease.as_mut() {
+        let room = match lease.as_mut() {
             Some(lease) => lease.grow_to(costly),
             None => {
                 *lease = self.budget.lease(costly);
                 lease.is_some()
             }
+        };
+        if !room {
+            self.starved.set(Starved::Read);
         }
     }
 
@@ -131,6 +147,7 @@ impl Connection {
             budget,
             head: Cell::new(0),
             lease: RefCell::new(None),
+            starved: Cell::new(Starved::No),
         };
         Connection { io, state: Rc::new(state), timer: None }
     }
@@ -185,9 +202,22 @@ impl AsyncRead for Connection {
             Phase::Lingering if this.state.is_late() => return Poll::Ready(Err(too_late())),
             _ => {}
         }
+        match this.state.starved.get() {
+            Starved::No => {}
+            // What was read may hold the whole head: a request can be told to come again, so it is looked at
+            // before any more is read.
+            Starved::Read => {
+                this.state.starved.set(Starved::Looked);
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Starved::Looked => return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into())),
+        }
         match Pin::new(&mut this.io).poll_read(context, buffer) {
-            Poll::Ready(result) if this.state.arrived(buffer.filled().len() - before) => Poll::Ready(result),
-            Poll::Ready(_) => Poll::Ready(Err(io::ErrorKind::OutOfMemory.into())),
+            Poll::Ready(result) => {
+                this.state.arrived(buffer.filled().len() - before);
+                Poll::Ready(result)
+            }
             Poll::Pending => this.poll_late(context).map(|()| Err(too_late())),
         }
     }

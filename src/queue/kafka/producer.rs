@@ -124,7 +124,7 @@ impl ClientContext for Link {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "the Kafka client reports an error");
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.health.all_brokers_down(reason);
+            self.health.all_brokers_down();
         } else if !matches!(Class::of(&error), Class::Unreachable | Class::TimedOut) {
             // It may be fatal: only the producer itself can tell. Nobody listens once the queue is closed.
             self.on_doubt.send(Signal::Doubt).unwrap_or_default();

@@ -21,9 +21,15 @@ impl Brokers {
         for broker in statistics.brokers.values().filter(|broker| is_member(broker)) {
             let up = if is_up(broker) { 1.0 } else { 0.0 };
             metrics.kafka_broker_up.with_label_values(&[&broker.name]).set(up);
-            let micros = broker.rtt.as_ref().map_or(0, |window| window.avg);
-            let seconds = std::time::Duration::from_micros(u64::try_from(micros).unwrap_or(0)).as_secs_f64();
-            metrics.kafka_broker_rtt.with_label_values(&[&broker.name]).set(seconds);
+            let average = broker.rtt.as_ref().and_then(|window| u64::try_from(window.avg).ok());
+            match average.filter(|micros| *micros > 0) {
+                Some(micros) => {
+                    let seconds = std::time::Duration::from_micros(micros).as_secs_f64();
+                    metrics.kafka_broker_rtt.with_label_values(&[&broker.name]).set(seconds);
+                }
+                // No answer in this window: a round trip of 0 would look like the best of all.
+                None => metrics.kafka_broker_rtt.remove_label_values(&[&broker.name]).unwrap_or_default(),
+            }
             seen.insert(broker.name.clone());
         }
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
