@@ -87,6 +87,7 @@ pub fn expected_topics(config: &Config) -> Result<Topics, Problems> {
 pub fn demo(data: &Path) -> Result<Demo, FirstStartError> {
     let path = data.join("first-start.json");
     let failed = |error| FirstStartError::File { path: path.clone(), error };
+    let _alone = alone(data).map_err(failed)?;
     match fs::read(&path) {
         // No detail of why: it could quote the secret.
         Ok(text) => parse(&text).ok_or_else(|| FirstStartError::Damaged(path.clone())),
@@ -114,9 +115,16 @@ fn parse(text: &[u8]) -> Option<Demo> {
     (whole && !secret.is_empty() && names == (TENANT, SOURCE, PUBLISHER)).then_some(demo)
 }
 
+/// Of two first starts at once the later waits, and takes the key that the other one kept. Makes `data`.
+fn alone(data: &Path) -> io::Result<File> {
+    fs::create_dir_all(data)?;
+    let folder = File::open(data)?;
+    rustix::fs::flock(&folder, rustix::fs::FlockOperation::LockExclusive)?;
+    Ok(folder)
+}
+
 /// Whole or not at all, and readable by its owner alone from the first byte.
 fn keep(data: &Path, path: &Path, demo: &Demo) -> io::Result<()> {
-    fs::create_dir_all(data)?;
     let draft = path.with_extension("json.new");
     match fs::remove_file(&draft) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

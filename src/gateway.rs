@@ -170,12 +170,7 @@ impl<'a> Work<'a> {
             }
             Err(rejection) => rejection,
         };
-        let kept = match rejection.reason {
-            // A reader's parser need not survive what was too deep for Weir.
-            Reason::DepthExceeded => Kept::Bytes(event.raw.as_bytes()),
-            _ => Kept::Event(event.raw),
-        };
-        self.reject(label, index, &stamp, rejection, kept);
+        self.reject(label, index, &stamp, rejection, Kept::Event(event.raw));
     }
 
     /// Maps an event, or says why not.
@@ -251,6 +246,11 @@ impl<'a> Work<'a> {
         rejection: Rejection,
         kept: Kept<'_>,
     ) {
+        let kept = match kept {
+            // A reader's parser need not survive what was too deep for Weir.
+            Kept::Event(raw) if deeper_than(raw, self.rules.depth) => Kept::Bytes(raw.as_bytes()),
+            kept => kept,
+        };
         let rejected = Rejected { path: self.request.path, index, rejection: &rejection, kept };
         let topic = self.request.source.tenant.rejected;
         rejected.write(&mut self.records, topic, stamp, self.rules.record_bytes);

@@ -142,3 +142,17 @@ fn a_demo_does_not_show_when_it_is_printed_for_debugging() {
     let data = tempfile::tempdir().unwrap();
     assert_eq!(format!("{:?}", demo(data.path()).unwrap()), "Demo(…)");
 }
+
+#[test]
+fn first_starts_at_the_same_time_agree_on_one_key() {
+    for _ in 0..20 {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let demos: Vec<Demo> = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..4).map(|_| scope.spawn(|| demo(&data).unwrap())).collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        });
+        assert!(demos.iter().all(|one| *one == demos[0]));
+        assert_eq!(demo(&data).unwrap(), demos[0]);
+    }
+}

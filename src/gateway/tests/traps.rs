@@ -53,6 +53,20 @@ fn trap_2_endless_nesting_is_only_text() {
 }
 
 #[test]
+fn trap_2_what_is_no_event_and_nested_too_deeply_is_kept_as_bytes_too() {
+    let array = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+    for (levels, deep) in [(200, false), (201, true), (100_000, true)] {
+        let raw = array(levels);
+        for fate in [Setup::new().one(CallType::Track, &raw), Setup::new().batch(&[&raw])] {
+            let value = fate.only().value.clone();
+            assert!(value.starts_with(r#"{"reason":"not_an_object","#), "{levels} levels");
+            assert_eq!(value.contains(r#""event_base64":"W1tb"#), deep, "{levels} levels");
+            assert_eq!(value.contains(&format!(r#""event":{raw}"#)), !deep, "{levels} levels");
+        }
+    }
+}
+
+#[test]
 fn trap_3_lone_surrogates_become_replacement_characters() {
     let body = format!(
         r#"{{{TRACK},"messageId":"\udc00m","properties":{{"\ud800":"a\uDFFF","ok":"\ud83d\ude00","\\ud800":1}}}}"#
