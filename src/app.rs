@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::Limits;
 use crate::gateway::Rules;
+use crate::http::answer::Answer;
 use crate::http::budget::Budget;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::tenants::Tenants;
+use crate::unavailable::{Cause, Unavailable};
 use crate::unmapped::UnmappedNames;
 
 /// The running gateway.
@@ -27,6 +29,7 @@ pub struct App {
     pub budget: Arc<Budget>,
     /// Unmapped event names, each logged once.
     pub unmapped: UnmappedNames,
+    unavailable: Unavailable,
     draining: AtomicBool,
 }
 
@@ -41,7 +44,17 @@ impl App {
         };
         let budget = Budget::new(limits.inflight_bytes);
         let (unmapped, draining) = (UnmappedNames::new(), AtomicBool::new(false));
-        App { tenants, queue, metrics, limits, rules, budget, unmapped, draining }
+        App {
+            tenants,
+            queue,
+            metrics,
+            limits,
+            rules,
+            budget,
+            unmapped,
+            unavailable: Unavailable::default(),
+            draining,
+        }
     }
 
     /// Whether events can be taken now.
@@ -52,6 +65,13 @@ impl App {
     /// Takes no more events: the way out has begun.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// The answer to a request that can't be taken now; counted and, now and then, logged.
+    pub fn unavailable(&self, cause: Cause) -> Answer {
+        self.metrics.unavailable(cause);
+        self.unavailable.log(cause);
+        Answer::Unavailable
     }
 
     /// The metrics as they stand now.

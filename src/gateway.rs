@@ -108,6 +108,7 @@ impl<'a> Work<'a> {
     /// A single event: refused only where rudder-server itself refuses one.
     fn one(&mut self, call: CallType, raw: &str) -> Option<Answer> {
         if raw.len() > self.rules.event_bytes {
+            self.tally.count(call, Outcome::Refused);
             return Some(Answer::TooLarge);
         }
         match shape(raw) {

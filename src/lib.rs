@@ -26,7 +26,7 @@
 //! [`config`] reads and checks the configuration and resolves it into [`tenants`], all that the request path
 //! looks up. [`app`] is what requests share. [`first_start`] makes a source to try Weir with. [`cli`] holds
 //! the commands, one file each. [`telemetry`] starts the logs, [`unmapped`] tells operators which track
-//! events nobody maps.
+//! events nobody maps, [`unavailable`] why clients are told to come again.
 
 pub mod admission;
 pub mod app;
@@ -44,4 +44,5 @@ pub mod record;
 pub mod tally;
 pub mod telemetry;
 pub mod tenants;
+pub mod unavailable;
 pub mod unmapped;

@@ -14,6 +14,7 @@ use crate::event::kind::CallType;
 use crate::http::routes::ROUTES;
 use crate::quarantine::Reason;
 use crate::record::Kind;
+use crate::unavailable::Cause;
 
 /// Sources beyond this many share the label `other`.
 const LABELLED_SOURCES: usize = 1_000;
@@ -120,6 +121,7 @@ pub struct Metrics {
     /// `weir_traits_dropped_total{tenant,map}`: custom traits outside the tenant's `person` or `company` map.
     pub traits_dropped: IntCounterVec,
     records: [IntCounter; Kind::ALL.len()],
+    unavailable: [IntCounter; Cause::ALL.len()],
     /// `weir_queue_wait_seconds`: from handing over to durable.
     pub queue_wait: Histogram,
     /// `weir_queue_inflight_records`: handed over, not yet durable.
@@ -198,6 +200,7 @@ impl Metrics {
         ))?;
         let quarantined =
             r.counters("weir_quarantined_total", "Events put into quarantine, by reason.", &["reason"])?;
+        let unavailable = r.counters("weir_unavailable_total", "Answers of 503 by cause.", &["cause"])?;
         let records = r.counters("weir_records_total", "Records that became durable.", &["record"])?;
         let metrics = Metrics {
             events: EventCounters::new(events, source_ids),
@@ -212,6 +215,7 @@ impl Metrics {
                 "Custom traits that the tenant's field map does not name.",
                 &["tenant", "map"],
             )?,
+            unavailable: Cause::ALL.map(|cause| unavailable.with_label_values(&[cause.label()])),
             records: Kind::ALL.map(|kind| records.with_label_values(&[kind.label()])),
             queue_wait: r.seconds("weir_queue_wait_seconds", "From handing records over to durable.")?,
             queue_inflight_records: r.gauge("weir_queue_inflight_records", "Records not yet durable.")?,
@@ -252,6 +256,13 @@ impl Metrics {
     /// Counts an event that stands in quarantine.
     pub fn quarantined(&self, reason: Reason) {
         if let Some(counter) = self.quarantined.get(reason as usize) {
+            counter.inc();
+        }
+    }
+
+    /// Counts a request that was told to come again.
+    pub fn unavailable(&self, cause: Cause) {
+        if let Some(counter) = self.unavailable.get(cause as usize) {
             counter.inc();
         }
     }

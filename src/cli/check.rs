@@ -1,5 +1,5 @@
-//! `weir check`: all problems of a configuration, else what it will do. It touches no network and no disk
-//! but the file.
+//! `weir check`: all problems of a configuration, else what it will do. It touches no network, and no disk
+//! but the file and a look for the journal's consumers.
 
 use clap::Args;
 

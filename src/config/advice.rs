@@ -54,8 +54,20 @@ pub fn warnings(config: &Config) -> Vec<String> {
             WhenFull::Refuse => "new events are refused",
             WhenFull::DropOldest => "the oldest are dropped",
         };
-        let meaning = format!("with no named consumer, records stay until the journal is full; then {then}");
-        warn("queue.journal_bytes", &meaning);
+        if !journal::has_consumers(&config.data.join("journal")) {
+            let meaning = format!(
+                "no named consumer reads the journal (weir tail --consumer), so records stay until it is full; then {then}"
+            );
+            warn("queue.journal_bytes", &meaning);
+        }
+        let (_, largest) = capacity::largest_request(config);
+        if u64::try_from(largest).is_ok_and(|largest| largest > config.queue.journal_bytes) {
+            let meaning = format!(
+                "the largest request that the limits allow may take {largest} bytes, for which it never has room; raise \
+                 it, or lower limits.body_bytes"
+            );
+            warn("queue.journal_bytes", &meaning);
+        }
         if !config.queue.kafka.is_empty() {
             warn("queue.kafka", "has no effect without queue.brokers");
         }

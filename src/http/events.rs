@@ -19,6 +19,7 @@ use crate::gateway::{Call, Processed, Request, process};
 use crate::record::Kind;
 use crate::tally::{Tally, kinds};
 use crate::tenants::Source;
+use crate::unavailable::Cause;
 
 /// How long a request waits for its records to become durable. Above the queue's own limits, so that the
 /// queue's verdict comes first; below the ten seconds after which RudderStack gives up.
@@ -55,7 +56,7 @@ pub async fn answer(
             app.metrics.closed(path);
             close(connection).await
         }
-        Err(error) => Answered { answer: refusal(error), body_ended: false },
+        Err(error) => Answered { answer: refusal(app, error), body_ended: false },
     }
 }
 
@@ -75,18 +76,18 @@ fn admit<'a>(app: &'a App, headers: &HeaderMap, query: &str) -> Result<Admitted<
         return Err(Answer::SourceDisabled);
     }
     if !app.is_ready() {
-        return Err(Answer::Unavailable);
+        return Err(app.unavailable(Cause::NotReady));
     }
     let encoding = Encoding::of(headers).ok_or(Answer::UnknownEncoding)?;
-    let lease = body::reserve(headers, &app.limits, &app.budget).map_err(refusal)?;
+    let lease = body::reserve(headers, &app.limits, &app.budget).map_err(|error| refusal(app, error))?;
     Ok(Admitted { source, encoding, lease })
 }
 
-fn refusal(error: BodyError) -> Answer {
+fn refusal(app: &App, error: BodyError) -> Answer {
     match error {
         BodyError::TooLarge => Answer::TooLarge,
         BodyError::Unreadable => Answer::UnreadableBody,
-        BodyError::NoRoom | BodyError::TooSlow => Answer::Unavailable,
+        BodyError::NoRoom | BodyError::TooSlow => app.unavailable(Cause::Memory),
     }
 }
 
@@ -117,11 +118,11 @@ async fn take(
     let kinds = kinds(&records);
     if !records.is_empty() {
         let handed_over = Instant::now();
-        let Ok(receipt) = app.queue.enqueue(records) else { return Answer::Unavailable };
+        let Ok(receipt) = app.queue.enqueue(records) else { return app.unavailable(Cause::QueueFull) };
         let durable = timeout(DURABLE_WITHIN, receipt).await;
         app.metrics.queue_wait.observe(handed_over.elapsed().as_secs_f64());
         if !matches!(durable, Ok(Ok(()))) {
-            return Answer::Unavailable;
+            return app.unavailable(Cause::NotDurable);
         }
     }
     counting.settle(&kinds);

@@ -197,7 +197,7 @@ fn while_the_broker_is_gone_clients_get_503_and_nothing_acknowledged_is_lost() {
 }
 
 #[test]
-fn sigterm_flushes_what_is_under_way_and_ends_with_0() {
+fn sigterm_ends_with_0_and_all_that_was_acknowledged_is_on_kafka() {
     let (kafka, prefix) = (Kafka::shared(), prefix());
     let mut weir = on(kafka, &prefix);
     let identify =

@@ -206,6 +206,16 @@ fn a_configuration_that_works_but_may_surprise_has_warnings() {
     assert_eq!(keys("[queue.kafka]\n'linger.ms' = 1"), ["sources", "queue.journal_bytes", "queue.kafka"]);
     let idle = sample("publishers = [\"tickets\"]", "publishers = []") + kafka;
     assert_eq!(keys(&idle), ["sources.web.publishers", "publishers.tickets"]);
+    let small = "[queue]\njournal_bytes = 40_000_000";
+    assert_eq!(keys(small), ["sources", "queue.journal_bytes", "queue.journal_bytes"]);
+    assert_eq!(
+        keys(&format!("{small}\n[limits]\nbody_bytes = 2_000_000")),
+        ["sources", "queue.journal_bytes"]
+    );
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("journal/consumers")).unwrap();
+    std::fs::write(folder.path().join("journal/consumers/crm"), "").unwrap();
+    assert_eq!(keys(&format!("data = {:?}", folder.path().to_str().unwrap())), ["sources"]);
     let dropping = warnings(&loaded("[queue]\nwhen_full = 'drop_oldest'"));
     assert!(dropping.iter().any(|line| line.ends_with("the oldest are dropped")), "{dropping:#?}");
 }

@@ -93,10 +93,6 @@ fn the_largest_request_must_find_room_in_the_queue() {
         "10000 records, of which the queue holds 9900",
     );
     assert_problem("[limits]\nbody_bytes = 30_000_000", "limits.body_bytes", "280240000 bytes in the queue");
-    let journal = "[queue]\njournal_bytes = 40_000_000";
-    assert_problem(journal, "limits.body_bytes", "which holds 40000000; ");
-    assert_problem(journal, "limits.body_bytes", "or raise queue.journal_bytes");
-    loaded(&format!("{journal}\n[limits]\nbody_bytes = 2_000_000"));
     let publishers: String = (0..15)
         .map(|i| format!("[publishers.p{i}]\ntenant = 'a'\ntopic = 't{i}'\nevents.E = {{ name = 'E', version = '1' }}\n"))
         .collect();

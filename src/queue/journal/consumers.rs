@@ -103,6 +103,12 @@ pub(super) struct Positions {
     pub(super) highest: u64,
 }
 
+/// Whether the journal in the directory `journal` has a named consumer.
+pub fn any(journal: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(dir(journal)) else { return false };
+    entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(is_name))
+}
+
 /// How far the consumers have read. One whose file is damaged counts as having read nothing.
 pub(super) fn positions(journal: &Path) -> io::Result<Positions> {
     let mut positions = Positions::default();

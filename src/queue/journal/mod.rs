@@ -34,6 +34,7 @@ use crate::queue::{Completion, Queue, Receipt, Refused};
 use crate::record::Records;
 use crate::tenants::Topics;
 
+pub use self::consumers::any as has_consumers;
 pub use self::room::{BUFFER_BYTES, INFLIGHT_BYTES};
 
 /// What a frame holds beside what `Queue::largest_record` counts: the names of topic and headers.

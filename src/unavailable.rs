@@ -1,0 +1,91 @@
+//! Why clients are told to come again: counted each time, logged now and then, so that a 503 is never a
+//! riddle and a storm of them no flood of lines.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+/// Seconds between two lines about one cause.
+const BETWEEN_LINES: u64 = 10;
+
+/// Why a request was answered 503.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// The queue takes nothing now, or Weir is shutting down.
+    NotReady,
+    /// The memory for bodies is used up.
+    Memory,
+    /// The queue has no room for this request.
+    QueueFull,
+    /// The queue did not make the request's records durable in time.
+    NotDurable,
+}
+
+impl Cause {
+    /// Every cause, in the order of its discriminant.
+    pub const ALL: [Cause; 4] = [Cause::NotReady, Cause::Memory, Cause::QueueFull, Cause::NotDurable];
+
+    /// The `cause` label of `weir_unavailable_total`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Cause::NotReady => "not_ready",
+            Cause::Memory => "memory",
+            Cause::QueueFull => "queue_full",
+            Cause::NotDurable => "not_durable",
+        }
+    }
+
+    fn advice(self) -> &'static str {
+        match self {
+            Cause::NotReady => "clients get 503: the queue takes nothing now, or Weir is shutting down",
+            Cause::Memory => "clients get 503: bodies under way fill limits.inflight_bytes",
+            Cause::QueueFull => "clients get 503: the queue has no room for their requests",
+            Cause::NotDurable => "clients get 503: their records did not become durable in time",
+        }
+    }
+}
+
+/// When each cause was last logged.
+#[derive(Debug)]
+pub struct Unavailable {
+    start: Instant,
+    next_line: [AtomicU64; Cause::ALL.len()],
+}
+
+impl Default for Unavailable {
+    fn default() -> Self {
+        Unavailable { start: Instant::now(), next_line: Default::default() }
+    }
+}
+
+impl Unavailable {
+    /// Logs `cause`, unless it was logged a moment ago.
+    pub fn log(&self, cause: Cause) {
+        if self.is_due(cause, self.start.elapsed().as_secs()) {
+            tracing::warn!(cause = cause.label(), "{}; weir_unavailable_total counts them", cause.advice());
+        }
+    }
+
+    fn is_due(&self, cause: Cause, now: u64) -> bool {
+        let Some(next) = self.next_line.get(cause as usize) else { return false };
+        let due = next.load(Ordering::Relaxed);
+        // Of several at once, one writes the line.
+        now >= due
+            && next.compare_exchange(due, now + BETWEEN_LINES, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_logged_at_once_and_then_every_ten_seconds() {
+        let unavailable = Unavailable::default();
+        let due = |now| unavailable.is_due(Cause::Memory, now);
+        assert_eq!(
+            [due(0), due(0), due(9), due(10), due(11), due(25)],
+            [true, false, false, true, false, true]
+        );
+        assert!(unavailable.is_due(Cause::QueueFull, 25), "each cause by itself");
+    }
+}
