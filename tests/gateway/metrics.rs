@@ -133,6 +133,8 @@ fn a_request_that_the_queue_refuses_is_refused_whole_counted_so_and_leaves_no_re
         ],
     );
     assert_eq!(weir.records().len(), 100);
+    assert_eq!(weir.metric(r#"weir_unavailable_total{cause="queue_full"}"#), 1.0);
+    assert!(weir.log().contains("the queue has no room for their requests"), "{}", weir.log());
     let answer = weir.post("/v1/batch", ten);
     assert_eq!((answer.brief(), answer.header("Retry-After")), ((503, "service unavailable\n"), Some("1")));
     assert_eq!(
