@@ -131,6 +131,26 @@ fn bodies_share_one_memory_and_give_it_back() {
 }
 
 #[test]
+fn a_body_that_comes_in_one_piece_with_its_head_is_told_503_when_memory_is_used_up() {
+    let weir = Weir::with_limits("body_bytes = 90_000\nevent_bytes = 90_000\ninflight_bytes = 100_000");
+    let mut slow = weir.connect();
+    slow.send(head(&weir, "/v1/page", &[("Content-Length", "90000")]));
+    wait_for("the slow request to hold its memory", || {
+        (weir.metric("weir_body_inflight_bytes") == 90_000.0).then_some(())
+    });
+    for size in [20_000, 60_000, 90_000] {
+        let mut wire = weir.connect();
+        let mut whole = head(&weir, "/v1/page", &[("Content-Length", &size.to_string())]);
+        whole.resize(whole.len() + size, b' ');
+        wire.send(whole);
+        let answer = wire.answer();
+        assert_eq!(answer.brief(), (503, "service unavailable\n"), "{size}");
+        assert_eq!(answer.header("Retry-After"), Some("1"));
+    }
+    assert_eq!(weir.metric(r#"weir_unavailable_total{cause="memory"}"#), 3.0);
+}
+
+#[test]
 fn chunked_and_inflated_bodies_count_against_the_memory_as_they_grow() {
     let weir = Weir::with_limits("body_bytes = 2000\nevent_bytes = 2000\ninflight_bytes = 3000");
     let mut slow = weir.connect();
