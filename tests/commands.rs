@@ -123,3 +123,16 @@ fn the_version_is_that_of_the_crate() {
     let output = weir(&["--version"]).output().unwrap();
     assert_eq!(stdout(&output), format!("weir {}\n", env!("CARGO_PKG_VERSION")));
 }
+
+#[test]
+fn variables_that_are_set_but_empty_count_as_not_set() {
+    let names = ["WEIR_CONFIG", "WEIR_DATA", "WEIR_LISTEN", "WEIR_ADMIN", "WEIR_BROKERS"];
+    let check = weir(&["check"]).envs(names.map(|name| (name, ""))).output().unwrap();
+    assert!(check.status.success(), "{}", stderr(&check));
+    assert!(stdout(&check).contains("./weir-data/journal"), "{}", stdout(&check));
+    let folder = tempfile::tempdir().unwrap();
+    let tail =
+        weir(&["tail"]).envs(names.map(|name| (name, ""))).current_dir(folder.path()).output().unwrap();
+    assert_eq!(tail.status.code(), Some(1));
+    assert!(stderr(&tail).contains("there is no journal in ./weir-data/journal"), "{}", stderr(&tail));
+}

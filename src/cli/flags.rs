@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, FromArgMatches};
 
-use super::Failure;
+use super::{Failure, without_empty_variables};
 use crate::config::{self, Config, Overrides};
 
 /// Where the configuration comes from. Flags beat environment, environment beats file.
@@ -33,14 +33,11 @@ pub struct ConfigFlags {
 
 impl ConfigFlags {
     /// What the environment alone says.
-    pub fn from_environment() -> Self {
-        #[derive(clap::Parser)]
-        struct Environment {
-            #[command(flatten)]
-            flags: ConfigFlags,
-        }
-        <Environment as clap::Parser>::try_parse_from(["weir"])
-            .map_or_else(|_| ConfigFlags::default(), |env| env.flags)
+    pub fn from_environment() -> Result<Self, Failure> {
+        let command = without_empty_variables(ConfigFlags::augment_args(clap::Command::new("weir")));
+        let matches = command.try_get_matches_from(["weir"]);
+        let flags = matches.and_then(|matches| ConfigFlags::from_arg_matches(&matches));
+        flags.map_err(|error| Failure::Usage(error.to_string()))
     }
 
     /// Reads the file and puts the flags above it.

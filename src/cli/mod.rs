@@ -9,7 +9,8 @@ pub mod tail;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::builder::Resettable;
+use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use check::CheckArgs;
 pub use flags::ConfigFlags;
@@ -42,7 +43,22 @@ enum Command {
     Key,
 }
 
+/// `command` as if variables that are set but empty were not set, as compose files leave them.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let unset = |arg: Arg| match arg.get_env().and_then(std::env::var_os) {
+        Some(value) if value.is_empty() => arg.env(Resettable::Reset),
+        _ => arg,
+    };
+    command.mut_args(unset).mut_subcommands(without_empty_variables)
+}
+
 impl Cli {
+    /// The command that this process was started with; ends the process where its usage is wrong.
+    pub fn from_process() -> Self {
+        let matches = without_empty_variables(Cli::command()).get_matches();
+        Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+    }
+
     /// Runs the command: 0 when all went well, 1 on a problem, which it names on stderr.
     pub fn run(self) -> ExitCode {
         let outcome = match self.command.unwrap_or(Command::Serve(self.serve)) {

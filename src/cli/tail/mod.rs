@@ -112,7 +112,7 @@ pub(super) fn run(args: &TailArgs) -> Result<(), Failure> {
     if let Some(data) = &args.data {
         return Ok(on_journal(&data.join("journal"), args, &mut out)?);
     }
-    let flags = ConfigFlags::from_environment();
+    let flags = ConfigFlags::from_environment()?;
     let config = args.config.clone();
     let config = ConfigFlags { config, brokers: args.brokers.clone().or(flags.brokers), ..flags }.load()?;
     match &config.queue.brokers {
