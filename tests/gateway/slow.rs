@@ -144,3 +144,14 @@ fn a_client_that_waits_in_silence_after_an_early_answer_is_let_go() {
         assert_eq!(wire.rest(), b"");
     }
 }
+
+#[test]
+fn an_unused_connection_outlives_the_frameworks_own_five_seconds() {
+    let weir = Weir::standard();
+    let mut wire = weir.connect();
+    for pause in [6, 0] {
+        wire.send(post(&weir, &[], PAGE));
+        assert_eq!(wire.answer().status, 200);
+        thread::sleep(Duration::from_secs(pause));
+    }
+}

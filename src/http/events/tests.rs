@@ -105,6 +105,20 @@ fn nothing_is_answered_or_counted_before_every_record_is_durable() {
 }
 
 #[test]
+fn a_request_whose_queue_never_says_a_word_is_told_to_come_again_after_6500_ms() {
+    let queue = Arc::new(Held::default());
+    let app = app(&queue);
+    actix_rt::System::new().block_on(async {
+        // The clock jumps as soon as everybody waits for it.
+        tokio::time::pause();
+        let began = tokio::time::Instant::now();
+        assert_eq!(take_three(&app).await, Answer::Unavailable);
+        assert!((6_500..6_510).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    });
+    assert_eq!(counted(&app), ALL_REFUSED);
+}
+
+#[test]
 fn a_client_that_leaves_during_the_wait_has_its_events_counted_once_as_refused() {
     let queue = Arc::new(Held::default());
     let app = app(&queue);
