@@ -1,5 +1,5 @@
 //! `reference`: the least that a gateway in front of Kafka must do. It splits a body into events and sends
-//! one record for each, with Weir's producer settings, as many headers as Weir's event record has, and the
+//! one record for each, with Weir's producer settings, as many headers as Weir's record of it has, and the
 //! event's properties or traits as value; it answers once all of them are acknowledged. No access key is
 //! looked up, nothing is validated beyond JSON's shape, nothing is mapped, counted, limited or quarantined.
 
@@ -107,6 +107,9 @@ impl Gateway {
             ("ce_eventversion", "1.0.0"),
             ("ce_contract", "standard"),
         ];
+        // Weir's event record has all ten, its person record the first six.
+        let carried = if event.properties.is_some() { headers.len() } else { 6 };
+        let headers = headers.get(..carried)?;
         let room = OwnedHeaders::new_with_capacity(headers.len());
         let headers = headers
             .iter()
