@@ -35,7 +35,7 @@ use crate::record::Records;
 use crate::tenants::Topics;
 
 pub use self::reader::{KafkaReader, list_topics};
-pub use self::settings::{buffer_bytes, check_settings, most_in_flight};
+pub use self::settings::{buffer_bytes, check_settings, most_in_flight, producer_settings};
 
 /// What a record needs on the wire beyond key, value and its own header values: the constant headers, the
 /// headers' names and lengths, the record's and the batch's frame.

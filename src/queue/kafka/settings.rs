@@ -96,6 +96,11 @@ pub fn most_in_flight(config: &QueueConfig) -> (usize, usize) {
     room::most(records, buffer_bytes(config).try_into().unwrap_or(usize::MAX))
 }
 
+/// Weir's settings of a producer, for those who measure what a bare producer costs.
+pub fn producer_settings(config: &QueueConfig) -> ClientConfig {
+    producer(config, None)
+}
+
 /// Settings of a producer whose topics take records of at most `topic_limit` bytes.
 pub(super) fn producer(config: &QueueConfig, topic_limit: Option<usize>) -> ClientConfig {
     let mut client = ClientConfig::new();

@@ -1,0 +1,74 @@
+//! `verify`: proves that every event that was answered 200 is on the queue. Exit code 1 if one is missing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::error::Error;
+use std::fs::File;
+use std::io::{self, BufReader, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Parser;
+use weir::queue::journal::reader::{Begin, JournalReader};
+use weir::queue::kafka::{KafkaReader, list_topics};
+use weir::queue::reader::{From, Next, Reader};
+use weir_loadtest::acknowledged;
+use weir_loadtest::delivered::{Delivered, Records};
+
+/// How long Kafka may be silent before its end.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Holds the queue against the events that were acknowledged.
+#[derive(Parser, Debug)]
+struct Flags {
+    /// The file that `load` wrote
+    #[arg(long, value_name = "FILE")]
+    acknowledged: PathBuf,
+    /// Data directory of the Weir whose journal is read
+    #[arg(long, value_name = "DIR", required_unless_present = "brokers")]
+    data: Option<PathBuf>,
+    /// Kafka's bootstrap list
+    #[arg(long, value_name = "LIST", conflicts_with = "data", requires = "prefix")]
+    brokers: Option<String>,
+    /// First part of the names of the topics that are read
+    #[arg(long, value_name = "TEXT")]
+    prefix: Option<String>,
+    /// The records that each event must have become
+    #[arg(long, value_enum, default_value = "mapped")]
+    records: Records,
+}
+
+impl Flags {
+    fn reader(&self) -> Result<Box<dyn Reader>, Box<dyn Error>> {
+        if let Some(data) = &self.data {
+            let journal = data.join("journal");
+            let begin = Begin::From(From::Start);
+            return Ok(Box::new(JournalReader::open(&journal, begin, true, BTreeSet::new())?));
+        }
+        let (brokers, raw) = (self.brokers.as_deref().unwrap_or_default(), BTreeMap::new());
+        let prefix = self.prefix.as_deref().unwrap_or_default();
+        let mut topics = list_topics(brokers, &raw)?;
+        topics.retain(|topic| topic.starts_with(prefix));
+        Ok(Box::new(KafkaReader::open(brokers, &raw, &topics, From::Start, true)?))
+    }
+}
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let flags = Flags::parse();
+    let (run, ranges) = acknowledged::read(&mut BufReader::new(File::open(&flags.acknowledged)?))?;
+    let mut delivered = Delivered::new(run);
+    let mut reader = flags.reader()?;
+    loop {
+        match reader.next(PATIENCE)? {
+            Next::Record(record) => delivered.take(&record),
+            Next::End => break,
+            Next::Idle => return Err("the end of the queue was not reached in time".into()),
+        }
+    }
+    let verdict = delivered.verdict(&ranges, flags.records);
+    writeln!(io::stdout(), "{}", serde_json::to_string(&verdict)?)?;
+    if verdict.acknowledged == 0 {
+        return Err("no event was acknowledged: this proves nothing".into());
+    }
+    Ok(if verdict.missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

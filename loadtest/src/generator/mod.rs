@@ -1,0 +1,299 @@
+//! Drives the connections from one thread, in a closed loop (each connection sends its next request as soon
+//! as it has its answer) or in an open one (requests are due at a rate, whether or not answers come).
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+use mio::{Events, Interest, Poll, Token};
+
+use crate::acknowledged::Acknowledged;
+use crate::connection::{Connection, Pending};
+use crate::process::Usage;
+use crate::report::{self, Latency, Report};
+use crate::traffic::{Request, Shape};
+
+/// How long the last answers may take to come.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest sleep without looking at the clock; how often a lost connection is tried again.
+const LOOK: Duration = Duration::from_millis(50);
+/// Longest latency that is told apart, in microseconds.
+const LONGEST_US: u64 = 120_000_000;
+/// Stands for a 200 that was not a plain `ok`.
+const NOT_OK: u16 = 299;
+
+/// How to drive.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The server.
+    pub address: SocketAddr,
+    /// Connections.
+    pub connections: usize,
+    /// Requests a second; none: closed loop.
+    pub rate: Option<f64>,
+    /// What comes before the measured span.
+    pub warm: Duration,
+    /// The measured span.
+    pub measure: Duration,
+    /// The server's process, whose use of processor and memory is read.
+    pub pid: Option<u32>,
+}
+
+/// The span that is measured.
+struct Span {
+    begin: Instant,
+    warm: Instant,
+    end: Instant,
+}
+
+struct Generator<'a> {
+    plan: &'a Plan,
+    shape: &'a Shape,
+    span: Span,
+    poll: Poll,
+    connections: Vec<Connection>,
+    /// Connections that wait for a request to be due.
+    idle: Vec<usize>,
+    /// Connections that broke and could not be made again yet.
+    lost: Vec<usize>,
+    /// When those are tried again.
+    retry: Instant,
+    /// Number of the next request.
+    next: u64,
+    in_flight: usize,
+    acknowledged: Acknowledged,
+    /// Requests acknowledged within the measured span.
+    measured: u64,
+    histogram: Histogram<u64>,
+    statuses: BTreeMap<u16, u64>,
+    broken: u64,
+}
+
+/// Sends what `shape` says as `plan` says.
+///
+/// # Errors
+/// When the server can't be reached at the start, or the system refuses sockets.
+pub fn run(plan: &Plan, shape: &Shape) -> io::Result<(Report, Acknowledged)> {
+    let before = usage(plan)?;
+    let mut generator = Generator::new(plan, shape)?;
+    generator.drive(generator.span.warm)?;
+    let (server, own) = (usage(plan)?, Usage::of("self")?);
+    let (warm, sent) = (Instant::now(), generator.next);
+    generator.measured = 0;
+    generator.drive(generator.span.end)?;
+    let measured = generator.measured;
+    let seconds = warm.elapsed().as_secs_f64();
+    let (server_after, own_after) = (usage(plan)?, Usage::of("self")?);
+    let sent = generator.next - sent;
+    let unsent = generator.give_up_unsent();
+    generator.drain()?;
+    let after = usage(plan)?;
+    let events = measured * shape.batch;
+    let report = Report {
+        scenario: String::new(),
+        server: String::new(),
+        connections: plan.connections,
+        rate: plan.rate,
+        seconds,
+        requests_per_second: report::count(measured) / seconds,
+        events,
+        cpu_us_per_event: plan.pid.map(|_| report::cpu_per(server, server_after, events)),
+        own_cpu_us_per_request: report::cpu_per(own, own_after, sent),
+        latency_ms: Latency::of(&generator.histogram),
+        statuses: generator.statuses,
+        broken: generator.broken,
+        unanswered: u64::try_from(generator.in_flight).unwrap_or(u64::MAX),
+        unsent,
+        rss_before: before.rss,
+        rss_after: after.rss,
+        rss_peak: after.peak_rss,
+    };
+    Ok((report, generator.acknowledged))
+}
+
+fn usage(plan: &Plan) -> io::Result<Usage> {
+    plan.pid.map_or(Ok(Usage::default()), |pid| Usage::of(&pid.to_string()))
+}
+
+impl<'a> Generator<'a> {
+    fn new(plan: &'a Plan, shape: &'a Shape) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let mut connections = Vec::with_capacity(plan.connections);
+        for index in 0..plan.connections {
+            let requests = Request::all(shape, index % shape.sources.max(1));
+            let mut connection = Connection::open(plan.address, requests)?;
+            poll.registry().register(&mut connection.stream, Token(index), both())?;
+            connections.push(connection);
+        }
+        let histogram = Histogram::new_with_bounds(1, LONGEST_US, 3).map_err(io::Error::other)?;
+        let begin = Instant::now();
+        let warm = begin + plan.warm;
+        Ok(Generator {
+            plan,
+            shape,
+            span: Span { begin, warm, end: warm + plan.measure },
+            poll,
+            idle: (0..connections.len()).collect(),
+            connections,
+            lost: Vec::new(),
+            retry: begin,
+            next: 0,
+            in_flight: 0,
+            acknowledged: Acknowledged::default(),
+            measured: 0,
+            histogram,
+            statuses: BTreeMap::new(),
+            broken: 0,
+        })
+    }
+
+    /// Sends and receives until `until`.
+    fn drive(&mut self, until: Instant) -> io::Result<()> {
+        let mut events = Events::with_capacity(1_024);
+        let mut room = vec![0; 64 << 10];
+        loop {
+            let now = Instant::now();
+            if now >= until {
+                return Ok(());
+            }
+            self.find_lost(now)?;
+            let pause = self.send_due(now)?.min(until - now);
+            self.receive(&mut events, &mut room, pause)?;
+        }
+    }
+
+    /// Waits for what is on its way.
+    fn drain(&mut self) -> io::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut events = Events::with_capacity(1_024);
+        let mut room = vec![0; 64 << 10];
+        while self.in_flight > 0 && Instant::now() < deadline {
+            self.receive(&mut events, &mut room, LOOK)?;
+        }
+        Ok(())
+    }
+
+    /// Sends what is due on idle connections, and tells how long nothing more will be.
+    fn send_due(&mut self, now: Instant) -> io::Result<Duration> {
+        while !self.idle.is_empty() {
+            let intended = match self.due(self.next) {
+                Some(due) if due > now => return Ok((due - now).min(LOOK)),
+                Some(due) => due,
+                None => Instant::now(),
+            };
+            let Some(index) = self.idle.pop() else { break };
+            let Some(connection) = self.connections.get_mut(index) else { break };
+            let pending = Pending { number: self.next, intended };
+            self.next += 1;
+            self.in_flight += 1;
+            if connection.send(pending, self.shape.batch).is_err() {
+                self.mend(index)?;
+            }
+        }
+        Ok(LOOK)
+    }
+
+    /// When request `number` is due; none in a closed loop.
+    fn due(&self, number: u64) -> Option<Instant> {
+        let rate = self.plan.rate?;
+        Some(self.span.begin + Duration::from_secs_f64(report::count(number) / rate))
+    }
+
+    fn receive(&mut self, events: &mut Events, room: &mut [u8], pause: Duration) -> io::Result<()> {
+        match self.poll.poll(events, Some(pause)) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
+            other => other?,
+        }
+        for event in events.iter() {
+            let Token(index) = event.token();
+            let Some(connection) = self.connections.get_mut(index) else { continue };
+            if event.is_writable() && connection.write().is_err() {
+                self.mend(index)?;
+                continue;
+            }
+            if !event.is_readable() {
+                continue;
+            }
+            match connection.read(room) {
+                Ok(None) => {}
+                Ok(Some(answer)) => {
+                    let Some(pending) = connection.pending.take() else {
+                        // An answer to nothing: nothing on this connection can be trusted.
+                        self.mend(index)?;
+                        continue;
+                    };
+                    self.in_flight -= 1;
+                    let status = if answer.status == 200 && !answer.ok { NOT_OK } else { answer.status };
+                    *self.statuses.entry(status).or_default() += 1;
+                    if answer.ok {
+                        self.acknowledged.insert(pending.number);
+                        self.measured += 1;
+                    }
+                    self.took(pending.intended, Instant::now());
+                    if answer.closes {
+                        self.mend(index)?;
+                    } else {
+                        self.idle.push(index);
+                    }
+                }
+                Err(_) => self.mend(index)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Counts one latency, if it belongs to the measured span.
+    fn took(&mut self, intended: Instant, now: Instant) {
+        if intended >= self.span.warm && intended < self.span.end {
+            let microseconds = now.saturating_duration_since(intended).as_micros();
+            self.histogram.saturating_record(u64::try_from(microseconds).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// Makes a connection anew. A request that was on its way stays unacknowledged.
+    fn mend(&mut self, index: usize) -> io::Result<()> {
+        let Some(connection) = self.connections.get_mut(index) else { return Ok(()) };
+        if connection.pending.take().is_some() {
+            self.in_flight -= 1;
+            self.broken += 1;
+        }
+        if connection.reopen(self.plan.address).is_ok() {
+            self.poll.registry().register(&mut connection.stream, Token(index), both())?;
+            self.idle.push(index);
+        } else {
+            self.lost.push(index);
+        }
+        Ok(())
+    }
+
+    /// Tries lost connections again, from time to time.
+    fn find_lost(&mut self, now: Instant) -> io::Result<()> {
+        if self.lost.is_empty() || now < self.retry {
+            return Ok(());
+        }
+        self.retry = now + LOOK;
+        for index in std::mem::take(&mut self.lost) {
+            self.mend(index)?;
+        }
+        Ok(())
+    }
+
+    /// Counts the requests that were due by the end and found no connection.
+    fn give_up_unsent(&mut self) -> u64 {
+        let mut unsent = 0;
+        while let Some(due) = self.due(self.next + unsent).filter(|due| *due < self.span.end) {
+            unsent += 1;
+            self.took(due, self.span.end);
+        }
+        unsent
+    }
+}
+
+fn both() -> Interest {
+    Interest::READABLE.add(Interest::WRITABLE)
+}

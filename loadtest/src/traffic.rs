@@ -1,0 +1,309 @@
+//! What is sent: RudderStack calls as the SDKs write them, laid out once as the bytes of a whole HTTP
+//! request. Before a request is sent again, only its numbers are written over.
+//!
+//! Event `n` of a run has the message id `<run>-<n>` and the user `u-<last five digits of n>`: 100,000 keys.
+
+use std::io::Write;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use serde::{Deserialize, Serialize};
+use weir::admission::keys::AccessKey;
+
+/// Bytes of a track event, and the least of an identify or a group event.
+pub const EVENT_BYTES: usize = 955;
+
+/// Digits of an event's number in its message id.
+const ID_DIGITS: usize = 10;
+/// Digits of an event's number in its user's id and email.
+const USER_DIGITS: usize = 5;
+/// Digits of an event's number in its company's name.
+const COMPANY_DIGITS: usize = 3;
+
+/// When it was sent by the client's clock: in a single call or in the batch, as SDKs do.
+const SENT_AT: &str = ",\"sentAt\":\"2026-11-21T09:00:01.000Z\"";
+
+/// Which calls are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Mix {
+    /// Track alone.
+    Track,
+    /// Identify, group and track in turn.
+    Mixed,
+}
+
+/// One kind of call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// Becomes a person.
+    Identify,
+    /// Becomes a company and a link.
+    Group,
+    /// Becomes an event.
+    Track,
+}
+
+impl Mix {
+    /// The call that event `number` of a run with `batch` events a request is.
+    pub fn call(self, number: u64, batch: u64) -> Call {
+        // In a batch the place decides, so that every request looks alike.
+        let place = if batch > 1 { number % batch } else { number };
+        match (self, place % 3) {
+            (Mix::Track, _) | (Mix::Mixed, 2) => Call::Track,
+            (Mix::Mixed, 0) => Call::Identify,
+            (Mix::Mixed, _) => Call::Group,
+        }
+    }
+}
+
+/// What a run sends.
+#[derive(Clone, Debug)]
+pub struct Shape {
+    /// First part of every message id.
+    pub run: String,
+    /// Which calls.
+    pub mix: Mix,
+    /// Events a request; 1: single calls on routes of their own.
+    pub batch: u64,
+    /// Sources, each with an access key of its own; connections take turns.
+    pub sources: usize,
+    /// Custom fields of every person and company.
+    pub fields: usize,
+    /// Whether bodies are gzipped, anew for each request: then the generator is not cheap any more.
+    pub gzip: bool,
+}
+
+/// The access key of source `source`: known to all, for it opens nothing but a server under test.
+pub fn key(source: usize) -> AccessKey {
+    AccessKey::from(format!("loadtest-key-of-source-{source:05}"))
+}
+
+/// A configuration for Weir that takes all that `sources` and `fields` make, under a topic prefix.
+pub fn configuration(prefix: &str, sources: usize, fields: usize) -> String {
+    let mut text = format!("[tenants.load]\ntopic_prefix = \"{prefix}\"\n");
+    for map in ["person_fields", "company_fields"] {
+        text += &format!("[tenants.load.{map}]\n");
+        for field in 0..fields {
+            text += &format!("custom{field} = \"Custom{field}__gc\"\n");
+        }
+    }
+    for source in 0..sources {
+        text += &format!(
+            "[sources.source-{source}]\ntenant = \"load\"\nkeys = [\"{}\"]\npublishers = [\"tickets\"]\n",
+            key(source).hash()
+        );
+    }
+    text + "[publishers.tickets]\ntenant = \"load\"\ntopic = \"Ticket Actions\"\ncontract = \"standard\"\n\
+            [publishers.tickets.events]\n\"Ticket Closure\" = { name = \"Ticket Closed\", version = \"1.0.0\" }\n"
+}
+
+/// A place in a request that holds the last digits of an event's number.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    at: usize,
+    digits: usize,
+    /// Which event of the request.
+    event: u64,
+}
+
+/// A request that is sent again and again with other numbers.
+#[derive(Clone, Debug)]
+pub struct Request {
+    bytes: Vec<u8>,
+    places: Vec<Place>,
+    /// Where the body begins.
+    body: usize,
+    /// What is sent instead, where bodies are gzipped: head and body, made anew for each request.
+    gzipped: Option<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Request {
+    /// The requests that a connection of `source` sends in turn: one, or one for each call where single
+    /// calls are mixed.
+    pub fn all(shape: &Shape, source: usize) -> Vec<Request> {
+        let kinds = if shape.batch == 1 && shape.mix == Mix::Mixed { 3 } else { 1 };
+        (0..kinds).map(|kind| Request::new(shape, source, kind)).collect()
+    }
+
+    fn new(shape: &Shape, source: usize, kind: u64) -> Request {
+        let mut body = Body::default();
+        let path = if shape.batch == 1 {
+            let call = shape.mix.call(kind, 1);
+            body.event(call, shape, 0);
+            match call {
+                Call::Identify => "/v1/identify",
+                Call::Group => "/v1/group",
+                Call::Track => "/v1/track",
+            }
+        } else {
+            body.text("{\"batch\":[");
+            for event in 0..shape.batch {
+                if event > 0 {
+                    body.text(",");
+                }
+                body.event(shape.mix.call(event, shape.batch), shape, event);
+            }
+            body.text("]");
+            body.text(SENT_AT);
+            body.text("}");
+            "/v1/batch"
+        };
+        let user = STANDARD.encode(format!("{}:", key(source).as_str()));
+        let mut head = format!(
+            "POST {path} HTTP/1.1\r\nHost: weir.test\r\nAuthorization: Basic {user}\r\n\
+             Content-Type: application/json\r\nUser-Agent: weir-loadtest\r\n"
+        );
+        let gzipped = shape.gzip.then(|| {
+            let head = format!("{head}Content-Encoding: gzip\r\nContent-Length: ").into_bytes();
+            (head, Vec::new())
+        });
+        head += &format!("Content-Length: {}\r\n\r\n", body.bytes.len());
+        let start = head.len();
+        let mut bytes = head.into_bytes();
+        bytes.append(&mut body.bytes);
+        let places = body.places.iter().map(|place| Place { at: place.at + start, ..*place }).collect();
+        Request { bytes, places, body: start, gzipped }
+    }
+
+    /// Writes the numbers of the events from `first` on into the request.
+    pub fn number(&mut self, first: u64) {
+        for place in &self.places {
+            let mut left = first + place.event;
+            let digits = self.bytes.get_mut(place.at..place.at + place.digits).unwrap_or_default();
+            for digit in digits.iter_mut().rev() {
+                *digit = b'0' + u8::try_from(left % 10).unwrap_or(0);
+                left /= 10;
+            }
+        }
+        if let Some((head, request)) = &mut self.gzipped {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            let body = self.bytes.get(self.body..).unwrap_or_default();
+            // Writing to memory does not fail.
+            let body = encoder.write_all(body).and_then(|()| encoder.finish()).unwrap_or_default();
+            request.clear();
+            request.extend_from_slice(head);
+            request.extend_from_slice(format!("{}\r\n\r\n", body.len()).as_bytes());
+            request.extend_from_slice(&body);
+        }
+    }
+
+    /// What goes on the wire.
+    pub fn bytes(&self) -> &[u8] {
+        self.gzipped.as_ref().map_or(&self.bytes, |(_, request)| request)
+    }
+}
+
+/// A body while it is laid out.
+#[derive(Default)]
+struct Body {
+    bytes: Vec<u8>,
+    places: Vec<Place>,
+}
+
+impl Body {
+    fn text(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+    }
+
+    fn digits(&mut self, event: u64, digits: usize) {
+        self.places.push(Place { at: self.bytes.len(), digits, event });
+        self.bytes.resize(self.bytes.len() + digits, b'0');
+    }
+
+    fn email(&mut self, event: u64) {
+        self.text("\"email\":\"user-");
+        self.digits(event, USER_DIGITS);
+        self.text("@example.com\"");
+    }
+
+    fn event(&mut self, call: Call, shape: &Shape, event: u64) {
+        let start = self.bytes.len();
+        self.text("{\"messageId\":\"");
+        self.text(&shape.run);
+        self.text("-");
+        self.digits(event, ID_DIGITS);
+        self.text("\",\"userId\":\"u-");
+        self.digits(event, USER_DIGITS);
+        self.text("\",\"anonymousId\":\"6b9f0c1e-5a1d-4a53-9a3c-0f6f4f1b2d77\"");
+        match call {
+            Call::Identify => self.identify(shape.fields, event),
+            Call::Group => self.group(shape.fields, event),
+            Call::Track => self.track(event),
+        }
+        self.text(",\"originalTimestamp\":\"2026-11-21T09:00:00.000Z\"");
+        if shape.batch == 1 {
+            self.text(SENT_AT);
+        }
+        self.text(",\"context\":{");
+        self.text("\"library\":{\"name\":\"RudderLabs JavaScript SDK\",\"version\":\"3.7.5\"},\"traits\":{");
+        self.email(event);
+        self.text(
+            "},\"locale\":\"en-GB\",\"timezone\":\"GMT+0100\",\"page\":{\"path\":\"/tickets\",\"search\":\"",
+        );
+        let end = "\"}}}";
+        let used = self.bytes.len() - start + end.len();
+        self.filling(EVENT_BYTES.saturating_sub(used));
+        self.text(end);
+    }
+
+    fn identify(&mut self, fields: usize, event: u64) {
+        self.text(",\"type\":\"identify\",\"traits\":{");
+        self.email(event);
+        self.text(
+            ",\"firstName\":\"Ada\",\"lastName\":\"Lovelace\",\"title\":\"Head of Support\",\
+             \"phone\":\"+44 20 7946 0000\",\"timezone\":\"Europe/London\"",
+        );
+        self.custom(fields, event);
+        self.text("}");
+    }
+
+    fn group(&mut self, fields: usize, event: u64) {
+        self.text(",\"type\":\"group\",\"groupId\":\"g-");
+        self.digits(event, COMPANY_DIGITS);
+        self.text("\",\"traits\":{\"name\":\"Company ");
+        self.digits(event, COMPANY_DIGITS);
+        self.text(
+            "\",\"industry\":\"Software\",\"employees\":250,\"website\":\"https://company.example.com\"",
+        );
+        self.custom(fields, event);
+        self.text("}");
+    }
+
+    fn custom(&mut self, fields: usize, event: u64) {
+        for field in 0..fields {
+            self.text(&format!(",\"custom{field}\":\"value-"));
+            self.digits(event, USER_DIGITS);
+            self.text("\"");
+        }
+    }
+
+    fn track(&mut self, event: u64) {
+        self.text(",\"type\":\"track\",\"event\":\"Ticket Closure\",\"properties\":{\"ticketId\":\"T-");
+        self.digits(event, ID_DIGITS);
+        self.text(
+            "\",\"status\":\"resolved\",\"priority\":\"high\",\"channel\":\"email\",\"hours\":1.50,\
+             \"reopened\":false,\"tags\":[\"billing\",\"invoice\",\"vat\"],\"assignee\":{\"id\":\"a-17\",\
+             \"team\":\"Support EMEA\"},\"subject\":\"The invoice of November shows the wrong VAT rate\",\"note\":\"",
+        );
+        self.filling(96);
+        self.text("\"}");
+    }
+
+    /// Text that does not repeat itself within an event.
+    fn filling(&mut self, bytes: usize) {
+        let mut state = 0x9e37_79b9_u32;
+        for _ in 0..bytes {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            let letter = u8::try_from(state % 26).unwrap_or(0);
+            self.bytes.push(b'a' + letter);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,98 @@
+//! Every request is HTTP and JSON of the promised size, and carries its numbers.
+
+use std::io::Read;
+
+use flate2::read::GzDecoder;
+use serde_json::Value;
+
+use super::*;
+
+fn shape(mix: Mix, batch: u64) -> Shape {
+    Shape { run: "run7".to_owned(), mix, batch, sources: 2, fields: 3, gzip: false }
+}
+
+/// Head and body; the head's length is true.
+fn split(request: &Request) -> (String, Vec<u8>) {
+    let bytes = request.bytes();
+    let at = memchr::memmem::find(bytes, b"\r\n\r\n").unwrap() + 4;
+    let head = String::from_utf8(bytes[..at].to_vec()).unwrap();
+    let length = head.split("Content-Length: ").nth(1).unwrap().trim().parse::<usize>().unwrap();
+    assert_eq!(length, bytes.len() - at);
+    (head, bytes[at..].to_vec())
+}
+
+#[test]
+fn a_track_event_has_its_size_and_its_number() {
+    let mut request = Request::all(&shape(Mix::Track, 1), 1).remove(0);
+    request.number(1_234_567);
+    let (head, body) = split(&request);
+    assert!(head.starts_with("POST /v1/track HTTP/1.1\r\n"), "{head}");
+    let user = STANDARD.encode("loadtest-key-of-source-00001:");
+    assert!(head.contains(&format!("Authorization: Basic {user}\r\n")), "{head}");
+    assert_eq!(body.len(), 955);
+    let event: Value = serde_json::from_slice(&body).unwrap();
+    assert_eq!(event["messageId"], "run7-0001234567");
+    assert_eq!(event["userId"], "u-34567");
+    assert_eq!(event["properties"]["ticketId"], "T-0001234567");
+}
+
+#[test]
+fn single_calls_take_turns_on_their_routes() {
+    let mut requests = Request::all(&shape(Mix::Mixed, 1), 0);
+    let paths: Vec<_> =
+        requests.iter().map(|request| split(request).0.split(' ').nth(1).unwrap().to_owned()).collect();
+    assert_eq!(paths, ["/v1/identify", "/v1/group", "/v1/track"]);
+    requests[1].number(4);
+    let group: Value = serde_json::from_slice(&split(&requests[1]).1).unwrap();
+    assert_eq!((&group["type"], &group["traits"]["name"]), (&"group".into(), &"Company 004".into()));
+    assert_eq!(group["traits"]["custom2"], "value-00004");
+    assert_eq!(group["context"]["traits"]["email"], "user-00004@example.com");
+}
+
+#[test]
+fn a_batch_numbers_its_events_and_a_second_numbering_replaces_the_first() {
+    let mut request = Request::all(&shape(Mix::Mixed, 50), 0).remove(0);
+    request.number(99_999_999);
+    request.number(100);
+    let (head, body) = split(&request);
+    assert!(head.starts_with("POST /v1/batch HTTP/1.1\r\n"), "{head}");
+    let body: Value = serde_json::from_slice(&body).unwrap();
+    let events = body["batch"].as_array().unwrap();
+    assert_eq!(events.len(), 50);
+    for (event, number) in events.iter().zip(100_u64..) {
+        assert_eq!(event["messageId"], format!("run7-{number:010}"));
+        let call = match Mix::Mixed.call(number, 50) {
+            Call::Identify => "identify",
+            Call::Group => "group",
+            Call::Track => "track",
+        };
+        assert_eq!(event["type"], call);
+    }
+}
+
+#[test]
+fn a_gzipped_body_inflates_to_the_same_events() {
+    let plain = shape(Mix::Track, 3);
+    let gzipped = Shape { gzip: true, ..plain.clone() };
+    let mut expected = Request::all(&plain, 0).remove(0);
+    let mut request = Request::all(&gzipped, 0).remove(0);
+    for number in [0, 7] {
+        expected.number(number);
+        request.number(number);
+        let (head, body) = split(&request);
+        assert!(head.contains("Content-Encoding: gzip\r\n"), "{head}");
+        let mut inflated = Vec::new();
+        GzDecoder::new(body.as_slice()).read_to_end(&mut inflated).unwrap();
+        assert_eq!(inflated, split(&expected).1);
+    }
+}
+
+#[test]
+fn weir_takes_the_configuration() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("weir.toml");
+    std::fs::write(&file, configuration("round1.", 2, 3)).unwrap();
+    let flags = weir::cli::ConfigFlags { config: Some(file), ..Default::default() };
+    let config = flags.load().unwrap();
+    assert_eq!((config.sources.len(), config.publishers.len()), (2, 1));
+}

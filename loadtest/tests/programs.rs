@@ -1,0 +1,120 @@
+//! The programs as a whole: `load` against `bare`, and `verify` against a journal that Weir wrote.
+#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use weir::config::{QueueConfig, WhenFull};
+use weir::metrics::Metrics;
+use weir::queue::Queue;
+use weir::queue::journal::JournalQueue;
+use weir::record::{Header, Kind, Records};
+use weir::tenants::Topics;
+
+/// Kills its process when the test is over, however it ends.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Writes a journal with the track events of `numbers`.
+fn write_journal(data: &Path, numbers: &[u64]) {
+    let config = QueueConfig {
+        brokers: None,
+        create_topics: false,
+        journal_bytes: 1 << 30,
+        free_bytes: 0,
+        when_full: WhenFull::Refuse,
+        kafka: Default::default(),
+    };
+    let mut topics = Topics::default();
+    let topic = topics.intern("weir.events.ticket-actions");
+    let metrics = Arc::new(Metrics::new(&[]).unwrap());
+    let queue = JournalQueue::open(&data.join("journal"), &config, Arc::new(topics), metrics).unwrap();
+    let mut records = Records::new(0);
+    for number in numbers {
+        let mut draft = records.draft(Kind::Event, topic);
+        draft.header(Header::Id, &[format!("r-{number:010}/event.tickets").as_bytes()]);
+        draft.value(|out| out.extend_from_slice(b"{}"));
+    }
+    let _receipt = queue.enqueue(records).unwrap();
+    assert_eq!(queue.close(Instant::now() + Duration::from_secs(30)), 0);
+}
+
+fn verify(data: &Path, acknowledged: &str) -> Output {
+    let file = data.join("acknowledged");
+    fs::write(&file, format!("{{\"run\":\"r\",\"mix\":\"track\",\"batch\":1}}\n{acknowledged}")).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_verify"))
+        .arg("--acknowledged")
+        .arg(&file)
+        .arg("--data")
+        .arg(data)
+        .output()
+        .unwrap()
+}
+
+#[test]
+fn verify_fails_when_one_acknowledged_event_is_missing() {
+    let data = tempfile::tempdir().unwrap();
+    write_journal(data.path(), &[0, 1, 2, 4, 4]);
+
+    let whole = verify(data.path(), "0-2\n4-4\n");
+    let verdict: Value = serde_json::from_slice(&whole.stdout).unwrap();
+    assert_eq!(whole.status.code(), Some(0));
+    assert_eq!((&verdict["acknowledged"], &verdict["missing"]), (&4.into(), &0.into()));
+    assert_eq!((&verdict["delivered"], &verdict["repeats"]), (&4.into(), &1.into()));
+
+    let missing = verify(data.path(), "0-4\n");
+    let verdict: Value = serde_json::from_slice(&missing.stdout).unwrap();
+    assert_eq!(missing.status.code(), Some(1));
+    assert_eq!(verdict["first_missing"], serde_json::json!(["r-0000000003"]));
+}
+
+#[test]
+fn verify_proves_nothing_by_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    write_journal(data.path(), &[0]);
+    assert_eq!(verify(data.path(), "").status.code(), Some(1));
+}
+
+#[test]
+fn load_measures_a_server_and_writes_what_it_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let run_file = dir.path().join("run.json");
+    let bare = Command::new(env!("CARGO_BIN_EXE_bare")).arg("--run-file").arg(&run_file).spawn().unwrap();
+    let pid = bare.id().to_string();
+    let _bare = Server(bare);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !run_file.exists() {
+        assert!(Instant::now() < deadline, "bare did not start");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let place: Value = serde_json::from_slice(&fs::read(&run_file).unwrap()).unwrap();
+    let address = place["url"].as_str().unwrap().strip_prefix("http://").unwrap();
+    let acknowledged = dir.path().join("acknowledged");
+    let load = Command::new(env!("CARGO_BIN_EXE_load"))
+        .args(["send", "--to", address, "--pid", &pid, "--connections", "3", "--batch", "2", "--gzip"])
+        .args(["--warm", "0.1", "--seconds", "0.5", "--run", "r", "--server", "bare", "--acknowledged"])
+        .arg(&acknowledged)
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(load.status.success());
+    let report: Value = serde_json::from_slice(&load.stdout).unwrap();
+    let requests = report["statuses"]["200"].as_u64().unwrap();
+    assert!(requests > 10 && report["events"].as_u64().unwrap() <= requests * 2, "{report}");
+    assert_eq!((&report["server"], &report["broken"]), (&"bare".into(), &0.into()));
+    assert!(report["rss_peak"].as_u64().unwrap() > 1_000_000, "{report}");
+    assert!(report["cpu_us_per_event"].as_f64().is_some(), "{report}");
+    let expected = format!("{{\"run\":\"r\",\"mix\":\"track\",\"batch\":2}}\n0-{}\n", requests * 2 - 1);
+    assert_eq!(fs::read_to_string(&acknowledged).unwrap(), expected);
+}
