@@ -69,7 +69,8 @@ pub struct Processed {
 
 /// Turns `body` into records and an answer.
 pub fn process(request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed {
-    let text = String::from_utf8_lossy(body);
+    // Nearly every body is valid: to check that is faster than to look for what to repair.
+    let text = std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
     let mut work = Work {
         request,
         rules,

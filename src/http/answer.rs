@@ -1,6 +1,8 @@
 //! The answers: one enum, one table. Texts are rudder-server's, since SDKs read them; the README's table
 //! "What the answers mean" tells clients what to do.
 
+use std::borrow::Cow;
+
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
@@ -18,7 +20,7 @@ pub struct Quarantined {
     /// Why.
     pub reason: Reason,
     /// Why, in a sentence.
-    pub detail: String,
+    pub detail: Cow<'static, str>,
 }
 
 /// What a client is told.
@@ -169,7 +171,7 @@ mod tests {
             index,
             message_id: "m\"1".to_owned(),
             reason: Reason::EmailMissing,
-            detail: Reason::EmailMissing.sentence().to_owned(),
+            detail: Reason::EmailMissing.sentence().into(),
         });
         let json: serde_json::Value = serde_json::from_slice(&quarantined_json(&events)).unwrap();
         let event = |index: u64| {

@@ -16,6 +16,7 @@ use crate::admission::credentials::presented_key;
 use crate::admission::keys::digest;
 use crate::app::App;
 use crate::gateway::{Call, Processed, Request, process};
+use crate::queue::Refused;
 use crate::record::Kind;
 use crate::tally::{Tally, kinds};
 use crate::tenants::Source;
@@ -118,7 +119,11 @@ async fn take(
     let kinds = kinds(&records);
     if !records.is_empty() {
         let handed_over = Instant::now();
-        let Ok(receipt) = app.queue.enqueue(records) else { return app.unavailable(Cause::QueueFull) };
+        let receipt = match app.queue.enqueue(records) {
+            Ok(receipt) => receipt,
+            Err(Refused::Full) => return app.unavailable(Cause::QueueFull),
+            Err(Refused::Closed) => return app.unavailable(Cause::NotReady),
+        };
         let durable = timeout(DURABLE_WITHIN, receipt).await;
         app.metrics.queue_wait.observe(handed_over.elapsed().as_secs_f64());
         if !matches!(durable, Ok(Ok(()))) {

@@ -12,6 +12,8 @@ pub mod object;
 pub mod person;
 pub mod track;
 
+use std::borrow::Cow;
+
 use crate::quarantine::Reason;
 use crate::record::{Draft, Header, Kind, Records};
 use crate::tenants::TopicId;
@@ -22,13 +24,14 @@ pub struct Rejection {
     /// The reason, from the closed set.
     pub reason: Reason,
     /// One sentence for whoever sent the event; it quotes configuration, never the event.
-    pub detail: String,
+    pub detail: Cow<'static, str>,
 }
 
 impl Rejection {
-    /// A rejection with the reason's own sentence.
+    /// A rejection with the reason's own sentence. Costs nothing, so that what is required can be asked for
+    /// with it at hand.
     pub fn new(reason: Reason) -> Self {
-        Rejection { reason, detail: reason.sentence().to_owned() }
+        Rejection { reason, detail: Cow::Borrowed(reason.sentence()) }
     }
 }
 

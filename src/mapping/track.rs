@@ -60,5 +60,5 @@ pub fn track(
         return Ok(taken);
     }
     let detail = format!("{}: {}", Reason::ContractUnknown.sentence(), refusing.join(", "));
-    Err(Rejection { reason: Reason::ContractUnknown, detail })
+    Err(Rejection { reason: Reason::ContractUnknown, detail: detail.into() })
 }

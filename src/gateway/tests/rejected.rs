@@ -25,7 +25,7 @@ fn a_rejected_event_is_kept_as_it_came_with_its_reason() {
     let Answer::Quarantined(events) = &result.answer else { panic!("{:?}", result.answer) };
     let told = &events[0];
     assert_eq!(
-        (told.index, told.message_id.as_str(), told.detail.as_str()),
+        (told.index, told.message_id.as_str(), told.detail.as_ref()),
         (0, "m", "email is required for identify")
     );
 }

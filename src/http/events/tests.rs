@@ -17,14 +17,14 @@ use crate::tenants::Tenants;
 /// A queue whose end of each request a test holds in its hand.
 #[derive(Default)]
 struct Held {
-    full: bool,
+    refusing: Option<Refused>,
     taken: Mutex<Vec<(Arc<Completion>, usize)>>,
 }
 
 impl Queue for Held {
     fn enqueue(&self, records: Records) -> Result<Receipt, Refused> {
-        if self.full {
-            return Err(Refused::Full);
+        if let Some(refused) = self.refusing {
+            return Err(refused);
         }
         let (completion, receipt) = Completion::new(records.len());
         self.taken.lock().unwrap().push((completion, records.len()));
@@ -140,10 +140,19 @@ fn a_request_that_the_queue_loses_or_refuses_is_unavailable_and_refused_whole() 
         queue.taken.lock().unwrap().pop().unwrap().0.failed();
         assert_eq!(waiting.await, Answer::Unavailable);
     });
-    let full = app(&Arc::new(Held { full: true, ..Held::default() }));
-    let answer = actix_rt::System::new().block_on(take_three(&full));
-    assert_eq!(answer, Answer::Unavailable);
-    for app in [losing, full] {
-        assert_eq!(counted(&app), ALL_REFUSED);
+    let refusing = |refused| {
+        let refusing = app(&Arc::new(Held { refusing: Some(refused), ..Held::default() }));
+        let answer = actix_rt::System::new().block_on(take_three(&refusing));
+        assert_eq!(answer, Answer::Unavailable);
+        refusing
+    };
+    let apps = [losing, refusing(Refused::Full), refusing(Refused::Closed)];
+    for (app, cause) in apps.iter().zip(["not_durable", "queue_full", "not_ready"]) {
+        assert_eq!(counted(app), ALL_REFUSED);
+        let text = String::from_utf8(app.render_metrics()).unwrap();
+        assert!(
+            text.contains(&format!("weir_unavailable_total{{cause=\"{cause}\"}} 1\n")),
+            "{cause}: {text}"
+        );
     }
 }
