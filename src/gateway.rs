@@ -3,10 +3,11 @@
 
 use std::borrow::Cow;
 
-use crate::event::envelope::{BatchBody, Event, read_batch};
+use crate::event::envelope::{Batch, Element, Event};
 use crate::event::identity::{identity, message_id, random_id};
-use crate::event::json::{Shape, deeper_than, is_valid, shape, text, trim};
+use crate::event::json::{Shape, shape, text, trim};
 use crate::event::kind::CallType;
+use crate::event::scan::{Scan, levels};
 use crate::http::answer::{Answer, Quarantined};
 use crate::mapping::company::company;
 use crate::mapping::integrations::wanted;
@@ -113,11 +114,14 @@ impl<'a> Work<'a> {
             return Some(Answer::TooLarge);
         }
         match shape(raw) {
-            Shape::Object => match Event::read(raw) {
-                Ok(event) => self.event(Some(call), 0, &event),
-                Err(_) => return Some(self.invalid_json(call)),
-            },
-            _ if !is_valid(raw) => return Some(self.invalid_json(call)),
+            Shape::Object => {
+                let mut scan = Scan::new(raw);
+                match Event::read(&mut scan).and_then(|event| scan.end().map(|()| event)) {
+                    Ok(event) => self.event(Some(call), 0, &event),
+                    Err(_) => return Some(self.invalid_json(call)),
+                }
+            }
+            _ if levels(raw).is_err() => return Some(self.invalid_json(call)),
             Shape::Array => self.reject_unread(call, 0, Reason::NotAnObject, Kept::Event(raw)),
             // rudder-server makes an object of a scalar, which then has no identity.
             _ => self.reject_unread(call, 0, Reason::IdentityMissing, Kept::Event(raw)),
@@ -126,22 +130,23 @@ impl<'a> Work<'a> {
     }
 
     fn batch(&mut self, body: &'a str) -> Option<Answer> {
-        let batch = match read_batch(body, self.rules.events) {
+        let batch = match Batch::read(body, self.rules.events) {
             Err(_) => return Some(self.invalid_json(CallType::Unknown)),
-            Ok(BatchBody::Empty) => return Some(Answer::EmptyBatch),
-            Ok(BatchBody::TooMany) => return Some(Answer::TooManyEvents),
-            Ok(BatchBody::Events(batch)) => batch,
+            Ok(batch) if batch.too_many => return Some(Answer::TooManyEvents),
+            Ok(batch) if batch.elements.is_empty() => return Some(Answer::EmptyBatch),
+            Ok(batch) => batch,
         };
         self.batch_sent = batch.sent_at;
-        for (index, raw) in batch.events.into_iter().enumerate() {
+        for (index, element) in batch.elements.iter().enumerate() {
+            let (Element::Event(Event { raw, .. }) | Element::Other(raw)) = element;
             if raw.len() > self.rules.event_bytes {
                 let kept = Kept::Bytes(raw.as_bytes());
                 self.reject_unread(CallType::Unknown, index, Reason::EventTooLarge, kept);
                 continue;
             }
-            match Event::read(raw) {
-                Ok(event) => self.event(None, index, &event),
-                Err(_) => {
+            match element {
+                Element::Event(event) => self.event(None, index, event),
+                Element::Other(raw) => {
                     self.reject_unread(CallType::Unknown, index, Reason::NotAnObject, Kept::Event(raw));
                 }
             }
@@ -182,7 +187,7 @@ impl<'a> Work<'a> {
         event: &Event<'_>,
         stamp: &Stamp<'_>,
     ) -> Result<Outcome, Rejection> {
-        if deeper_than(event.raw, self.rules.depth) {
+        if event.levels > self.rules.depth {
             return Err(Rejection::new(Reason::DepthExceeded));
         }
         let who = identity(event.user_id).or_else(|| identity(event.anonymous_id));
@@ -250,7 +255,9 @@ impl<'a> Work<'a> {
     ) {
         let kept = match kept {
             // A reader's parser need not survive what was too deep for Weir.
-            Kept::Event(raw) if deeper_than(raw, self.rules.depth) => Kept::Bytes(raw.as_bytes()),
+            Kept::Event(raw) if levels(raw).is_ok_and(|levels| levels > self.rules.depth) => {
+                Kept::Bytes(raw.as_bytes())
+            }
             kept => kept,
         };
         let rejected = Rejected { path: self.request.path, index, rejection: &rejection, kept };

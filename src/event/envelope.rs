@@ -4,7 +4,8 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::json::{Shape, each_member, elements, shape, text, trim};
+use super::json::{Shape, shape, text};
+use super::scan::{Invalid, Scan};
 use super::time::Times;
 
 /// The members of a traits object, each name once, in order; values are raw JSON.
@@ -31,88 +32,114 @@ pub struct Event<'a> {
     /// `properties`
     pub properties: Option<&'a str>,
     /// `traits`
-    pub traits: Traits<'a>,
+    pub traits: Option<&'a str>,
     /// `context.traits`
-    pub context_traits: Traits<'a>,
+    pub context_traits: Option<&'a str>,
     /// `context.externalId`
     pub external_id: Option<&'a str>,
     /// `integrations`
     pub integrations: Option<&'a str>,
     /// `timestamp`, `originalTimestamp`, `sentAt`
     pub times: Times<'a>,
+    /// Levels of nesting, its own counted.
+    pub levels: usize,
 }
 
 impl<'a> Event<'a> {
-    /// Reads the call `raw`.
+    /// Reads the call at which `scan` is.
     ///
     /// # Errors
     /// When it is not JSON, or not an object.
-    pub fn read(raw: &'a str) -> Result<Self, serde_json::Error> {
-        let mut event = Event { raw, ..Event::default() };
-        let (mut context, mut traits) = (None, None);
-        each_member(raw, |key, value| {
-            let slot = match key.as_ref() {
-                "type" => &mut event.kind,
-                "messageId" => &mut event.message_id,
-                "userId" => &mut event.user_id,
-                "anonymousId" => &mut event.anonymous_id,
-                "event" => &mut event.name,
-                "properties" => &mut event.properties,
-                "traits" => &mut traits,
-                "context" => &mut context,
-                "integrations" => &mut event.integrations,
-                "timestamp" => &mut event.times.timestamp,
-                "originalTimestamp" => &mut event.times.original,
-                "sentAt" => &mut event.times.sent,
-                _ => return,
-            };
-            slot.get_or_insert(value);
-        })?;
-        let mut context_traits = None;
-        if let Some(context) = object(context) {
-            each_member(context, |key, value| {
-                match key.as_ref() {
-                    "traits" => context_traits.get_or_insert(value),
-                    "externalId" => event.external_id.get_or_insert(value),
-                    _ => return,
+    pub fn read(scan: &mut Scan<'a>) -> Result<Self, Invalid> {
+        let mut event = Event::default();
+        let mut context = None;
+        let read = |scan: &mut Scan<'a>| {
+            scan.members(|scan, name| {
+                let slot = match name.as_ref() {
+                    "type" => &mut event.kind,
+                    "messageId" => &mut event.message_id,
+                    "userId" => &mut event.user_id,
+                    "anonymousId" => &mut event.anonymous_id,
+                    "event" => &mut event.name,
+                    "properties" => &mut event.properties,
+                    "traits" => &mut event.traits,
+                    "context" if context.is_none() && scan.next_byte() == Some(b'{') => {
+                        let (traits, external_id) = (&mut event.context_traits, &mut event.external_id);
+                        context = Some(read_context(scan, traits, external_id)?);
+                        return Ok(());
+                    }
+                    "context" => &mut context,
+                    "integrations" => &mut event.integrations,
+                    "timestamp" => &mut event.times.timestamp,
+                    "originalTimestamp" => &mut event.times.original,
+                    "sentAt" => &mut event.times.sent,
+                    _ => return scan.value().map(|_| ()),
                 };
-            })?;
-        }
-        event.traits = read_traits(traits)?;
-        event.context_traits = read_traits(context_traits)?;
-        Ok(event)
+                slot.get_or_insert(scan.value()?);
+                Ok(())
+            })
+        };
+        let (raw, levels) = scan.measured(read)?;
+        Ok(Event { raw, levels, ..event })
     }
 
     /// `context.externalId[]`: the raw id of the first entry of this `type`.
     pub fn external_id(&self, of_type: &str) -> Option<&'a str> {
-        let entries =
-            elements(self.external_id.filter(|raw| shape(raw) == Shape::Array)?, usize::MAX).ok()??;
-        entries.into_iter().filter(|entry| shape(entry) == Shape::Object).find_map(|entry| {
+        let mut found = None;
+        let mut scan = Scan::new(self.external_id?);
+        let read = scan.elements(|scan| {
+            if found.is_some() || scan.next_byte() != Some(b'{') {
+                return scan.value().map(|_| ());
+            }
             let (mut kind, mut id) = (None, None);
-            each_member(entry, |key, value| {
-                match key.as_ref() {
+            scan.members(|scan, name| {
+                let value = scan.value()?;
+                match name.as_ref() {
                     "type" => kind.get_or_insert(value),
                     "id" => id.get_or_insert(value),
-                    _ => return,
+                    _ => return Ok(()),
                 };
-            })
-            .ok()?;
+                Ok(())
+            })?;
             let wanted = kind.is_some_and(|kind| shape(kind) == Shape::String && text(kind) == of_type);
-            wanted.then(|| id.unwrap_or("null"))
-        })
+            found = wanted.then(|| id.unwrap_or("null"));
+            Ok(())
+        });
+        read.ok().and(found)
     }
 }
 
-fn object(raw: Option<&str>) -> Option<&str> {
-    raw.filter(|raw| shape(raw) == Shape::Object)
+/// Reads the context at which `scan` is, an object.
+fn read_context<'a>(
+    scan: &mut Scan<'a>,
+    traits: &mut Option<&'a str>,
+    external_id: &mut Option<&'a str>,
+) -> Result<&'a str, Invalid> {
+    scan.members(|scan, name| {
+        let value = scan.value()?;
+        match name.as_ref() {
+            "traits" => traits.get_or_insert(value),
+            "externalId" => external_id.get_or_insert(value),
+            _ => return Ok(()),
+        };
+        Ok(())
+    })
 }
 
-fn read_traits(raw: Option<&str>) -> Result<Traits<'_>, serde_json::Error> {
+/// The members of `raw`, a valid JSON value: none unless it is an object.
+pub fn read_traits(raw: Option<&str>) -> Traits<'_> {
     let mut traits: Traits<'_> = Vec::new();
-    let Some(raw) = object(raw) else { return Ok(traits) };
-    each_member(raw, |key, value| traits.push((key, value)))?;
+    let read = raw.map(|raw| {
+        Scan::new(raw).members(|scan, name| {
+            traits.push((name, scan.value()?));
+            Ok(())
+        })
+    });
+    if !matches!(read, Some(Ok(_))) {
+        traits.clear();
+    }
     keep_first(&mut traits);
-    Ok(traits)
+    traits
 }
 
 /// Drops later duplicates, in time that an attacker's thousands of keys can't square.
@@ -130,116 +157,158 @@ fn keep_first(traits: &mut Traits<'_>) {
     }
 }
 
+/// An element of a batch.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are events: a box for each would cost more")]
+pub enum Element<'a> {
+    /// An object.
+    Event(Event<'a>),
+    /// Any other JSON value.
+    Other(&'a str),
+}
+
 /// The body of a batch call.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Batch<'a> {
-    /// Its events, raw.
-    pub events: Vec<&'a str>,
+    /// What it brings: none where `batch` is missing, null or empty.
+    pub elements: Vec<Element<'a>>,
+    /// Whether there are more of them than allowed, which are not kept.
+    pub too_many: bool,
     /// `sentAt` of the batch, raw.
     pub sent_at: Option<&'a str>,
 }
 
-/// What a batch body turned out to be.
-#[derive(Debug, PartialEq, Eq)]
-pub enum BatchBody<'a> {
-    /// At least one event.
-    Events(Batch<'a>),
-    /// `batch` missing, null or empty.
-    Empty,
-    /// More events than allowed.
-    TooMany,
-}
-
-/// Reads a batch body. A `batch` that is no array is taken as the array of that one value.
-///
-/// # Errors
-/// When it is not JSON.
-pub fn read_batch(body: &str, most: usize) -> Result<BatchBody<'_>, serde_json::Error> {
-    let (mut batch, mut sent_at) = (None, None);
-    if trim(body).starts_with('{') {
-        each_member(body, |key, value| {
-            match key.as_ref() {
-                "batch" => batch.get_or_insert(value),
-                "sentAt" => sent_at.get_or_insert(value),
-                _ => return,
-            };
-        })?;
-    } else {
-        serde_json::from_str::<serde::de::IgnoredAny>(body)?;
+impl<'a> Batch<'a> {
+    /// Reads a body with at most `most` elements. A `batch` that is no array is taken as the array of that
+    /// one value.
+    ///
+    /// # Errors
+    /// When it is not JSON.
+    pub fn read(body: &'a str, most: usize) -> Result<Self, Invalid> {
+        let mut scan = Scan::new(body);
+        let mut batch = Batch::default();
+        if scan.next_byte() == Some(b'{') {
+            let mut found = false;
+            scan.members(|scan, name| match name.as_ref() {
+                "batch" if !found => {
+                    found = true;
+                    batch.fill(scan, most)
+                }
+                "sentAt" => {
+                    batch.sent_at.get_or_insert(scan.value()?);
+                    Ok(())
+                }
+                _ => scan.value().map(|_| ()),
+            })?;
+        } else {
+            scan.value()?;
+        }
+        scan.end()?;
+        Ok(batch)
     }
-    let events = match batch.map(|batch| (batch, shape(batch))) {
-        None | Some((_, Shape::Null)) => Vec::new(),
-        Some((batch, Shape::Array)) => match elements(batch, most)? {
-            Some(events) => events,
-            None => return Ok(BatchBody::TooMany),
-        },
-        Some((batch, _)) => vec![batch],
-    };
-    Ok(if events.is_empty() { BatchBody::Empty } else { BatchBody::Events(Batch { events, sent_at }) })
+
+    /// Takes the value of `batch`, at which `scan` is.
+    fn fill(&mut self, scan: &mut Scan<'a>, most: usize) -> Result<(), Invalid> {
+        match scan.next_byte() {
+            Some(b'[') => scan.elements(|scan| self.add(scan, most)),
+            Some(b'n') => scan.value().map(|_| ()),
+            _ => self.add(scan, most),
+        }
+    }
+
+    fn add(&mut self, scan: &mut Scan<'a>, most: usize) -> Result<(), Invalid> {
+        if self.elements.len() == most {
+            self.too_many = true;
+            return scan.value().map(|_| ());
+        }
+        self.elements.push(match scan.next_byte() {
+            Some(b'{') => Element::Event(Event::read(scan)?),
+            _ => Element::Other(scan.value()?),
+        });
+        Ok(())
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn read(raw: &str) -> Event<'_> {
+        Event::read(&mut Scan::new(raw)).unwrap()
+    }
+
+    #[test]
+    fn an_event_knows_its_text_and_its_levels() {
+        let event = read(r#" {"context":{"traits":{"a":[]}},"properties":{"b":1}} ,"#);
+        assert_eq!(event.raw, r#"{"context":{"traits":{"a":[]}},"properties":{"b":1}}"#);
+        assert_eq!((event.levels, event.properties), (4, Some(r#"{"b":1}"#)));
+    }
+
     #[test]
     fn trap_1_the_first_of_duplicate_keys_counts_everywhere() {
-        let event = Event::read(
+        let event = read(
             r#"{"type":"track","type":"group","userId":"a","userId":"b","traits":{"x":1,"x":2,"y":3},
                 "context":{"traits":{"z":1,"z":2}},"context":{"traits":{"w":1}}}"#,
-        )
-        .unwrap();
+        );
         assert_eq!((event.kind, event.user_id), (Some("\"track\""), Some("\"a\"")));
-        assert_eq!(event.traits, [("x".into(), "1"), ("y".into(), "3")]);
-        assert_eq!(event.context_traits, [("z".into(), "1")]);
+        assert_eq!(read_traits(event.traits), [("x".into(), "1"), ("y".into(), "3")]);
+        assert_eq!(read_traits(event.context_traits), [("z".into(), "1")]);
     }
 
     #[test]
     fn many_duplicate_traits_are_dropped_too() {
         let members: Vec<String> = (0..5_000).map(|i| format!("\"k{}\":{i}", i % 100)).collect();
-        let raw = format!("{{\"traits\":{{{}}}}}", members.join(","));
-        let event = Event::read(&raw).unwrap();
-        assert_eq!(event.traits.len(), 100);
-        assert_eq!(event.traits.last(), Some(&("k99".into(), "99")));
+        let raw = format!("{{{}}}", members.join(","));
+        let traits = read_traits(Some(&raw));
+        assert_eq!(traits.len(), 100);
+        assert_eq!(traits.last(), Some(&("k99".into(), "99")));
     }
 
     #[test]
     fn members_of_another_shape_count_as_absent() {
-        let event = Event::read(r#"{"context":"text","traits":[1],"userId":null}"#).unwrap();
-        assert!(event.traits.is_empty() && event.context_traits.is_empty());
+        let event = read(r#"{"context":"text","traits":[1],"userId":null,"context":{"traits":{"a":1}}}"#);
+        assert_eq!((read_traits(event.traits), event.context_traits), (Vec::new(), None));
         assert_eq!(event.user_id, Some("null"));
     }
 
     #[test]
     fn the_external_id_of_a_type_is_found() {
-        let read = |external: &str| {
+        let found = |external: &str| {
             let raw = format!(r#"{{"context":{{"externalId":{external}}}}}"#);
-            Event::read(&raw).unwrap().external_id("t").map(str::to_owned)
+            read(&raw).external_id("t").map(str::to_owned)
         };
         assert_eq!(
-            read(r#"[{"type":"x","id":"1"},{"id":"2","type":"t"},{"type":"t","id":"3"}]"#).as_deref(),
+            found(r#"[{"type":"x","id":"1"},{"id":"2","type":"t"},{"type":"t","id":"3"}]"#).as_deref(),
             Some("\"2\"")
         );
-        assert_eq!(read(r#"[{"type":"t","id":7}]"#).as_deref(), Some("7"));
-        assert_eq!(read(r#"[1,null,{"type":"t"}]"#).as_deref(), Some("null"));
-        assert_eq!(read(r#"{"type":"t","id":"object form is ignored"}"#), None);
+        assert_eq!(found(r#"[{"type":"t","id":7}]"#).as_deref(), Some("7"));
+        assert_eq!(found(r#"[1,null,{"type":"t"}]"#).as_deref(), Some("null"));
+        assert_eq!(found(r#"{"type":"t","id":"object form is ignored"}"#), None);
     }
 
     #[test]
     fn a_batch_is_read_in_all_its_forms() {
-        let events = |body| match read_batch(body, 3) {
-            Ok(BatchBody::Events(batch)) => batch.events,
-            other => panic!("{other:?}"),
+        let elements = |body| {
+            let elements = Batch::read(body, 3).unwrap().elements;
+            let raw = elements.into_iter().map(|element| match element {
+                Element::Event(event) => event.raw,
+                Element::Other(raw) => raw,
+            });
+            raw.collect::<Vec<_>>()
         };
-        assert_eq!(events(r#"{"batch":[{"a":1},2]}"#), ["{\"a\":1}", "2"]);
-        assert_eq!(events(r#"{"sentAt":"s","batch":{"a":1}}"#), ["{\"a\":1}"]);
-        assert_eq!(events(r#"{"batch":"text"}"#), ["\"text\""]);
+        assert_eq!(elements(r#"{"batch":[{"a":1},2]}"#), ["{\"a\":1}", "2"]);
+        assert_eq!(elements(r#"{"sentAt":"s","batch":{"a":1}}"#), ["{\"a\":1}"]);
+        assert_eq!(elements(r#"{"batch":"text"}"#), ["\"text\""]);
+        assert_eq!(elements(r#"{"batch":[1],"batch":[2]}"#), ["1"]);
         for body in [r#"{"batch":[]}"#, "{}", "[]", "[{}]", "null", r#"{"batch":null}"#, "1"] {
-            assert_eq!(read_batch(body, 3).unwrap(), BatchBody::Empty, "{body}");
+            assert!(elements(body).is_empty(), "{body}");
         }
-        assert_eq!(read_batch("{\"batch\":[1,2,3,4]}", 3).unwrap(), BatchBody::TooMany);
-        for body in ["", "{", "{\"batch\":[}", "nul", "{\"batch\":[]}x", "[1"] {
-            assert!(read_batch(body, 3).is_err(), "{body}");
+        assert!(Batch::read("{\"batch\":[1,2,3,{}]}", 3).unwrap().too_many);
+        assert!(!Batch::read("{\"batch\":[1,2,3]}", 3).unwrap().too_many);
+        let sent = Batch::read(r#"{"batch":[],"sentAt":"s","sentAt":"t"}"#, 3).unwrap().sent_at;
+        assert_eq!(sent, Some("\"s\""));
+        for body in ["", "{", "{\"batch\":[}", "nul", "{\"batch\":[]}x", "[1", "{\"batch\":[1,2,3,4,}"] {
+            assert!(Batch::read(body, 3).is_err(), "{body}");
         }
     }
 }

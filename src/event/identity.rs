@@ -117,6 +117,7 @@ fn is_visible(character: char) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::scan::Scan;
 
     #[test]
     fn trap_5_an_identity_may_be_any_json() {
@@ -144,7 +145,7 @@ mod tests {
     }
 
     fn id(event: &str, index: usize) -> String {
-        message_id(&Event::read(event).unwrap(), CallType::Track, index)
+        message_id(&Event::read(&mut Scan::new(event)).unwrap(), CallType::Track, index)
     }
 
     #[test]
@@ -169,7 +170,11 @@ mod tests {
         assert_ne!(first, id(&event("S1", 1), 1));
         assert_ne!(first, id(&event("S1", 2), 0));
         let (raw, page) = (event("S1", 1), CallType::Page);
-        assert_ne!(first, message_id(&Event::read(&raw).unwrap(), page, 0), "one body on two routes");
+        assert_ne!(
+            first,
+            message_id(&Event::read(&mut Scan::new(&raw)).unwrap(), page, 0),
+            "one body on two routes"
+        );
     }
 
     #[test]

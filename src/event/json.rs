@@ -1,5 +1,5 @@
-//! Raw JSON text: walking an object or array without building one, decoding a string, telling what a
-//! value is. Values stay slices of the body; serde_json does the parsing.
+//! Raw JSON values: telling what one is, decoding a string, making one strict. They stay slices of the
+//! body, which a scan has found valid.
 //!
 //! Where a JSON parser has a choice, this is RudderStack's (gjson's): lone surrogate escapes are text, a
 //! number too large for a float is a number.
@@ -7,66 +7,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::value::RawValue;
-
-/// Calls `member` for each key and raw value of the object `raw`, in order, duplicates included. Stops
-/// with an error at what is not JSON, or not an object.
-pub fn each_member<'a>(
-    raw: &'a str,
-    member: impl FnMut(Cow<'a, str>, &'a str),
-) -> Result<(), serde_json::Error> {
-    struct Members<F>(F);
-    impl<'a, F: FnMut(Cow<'a, str>, &'a str)> Visitor<'a> for Members<F> {
-        type Value = ();
-
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'a>>(mut self, mut map: A) -> Result<(), A::Error> {
-            // Keys are taken raw: decoding them in serde_json would refuse lone surrogates.
-            while let Some(key) = map.next_key::<&RawValue>()? {
-                let value = map.next_value::<&RawValue>()?;
-                (self.0)(text(key.get()), value.get());
-            }
-            Ok(())
-        }
-    }
-    let mut deserializer = serde_json::Deserializer::from_str(raw);
-    deserializer.deserialize_map(Members(member))?;
-    deserializer.end()
-}
-
-/// The raw elements of the array `raw`, at most `limit`; `None` if there are more.
-pub fn elements(raw: &str, limit: usize) -> Result<Option<Vec<&str>>, serde_json::Error> {
-    struct Elements(usize);
-    impl<'a> Visitor<'a> for Elements {
-        type Value = Option<Vec<&'a str>>;
-
-        fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-            formatter.write_str("an array")
-        }
-
-        fn visit_seq<A: SeqAccess<'a>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-            let mut elements = Vec::new();
-            while let Some(element) = array.next_element::<&RawValue>()? {
-                if elements.len() == self.0 {
-                    while array.next_element::<IgnoredAny>()?.is_some() {}
-                    return Ok(None);
-                }
-                elements.push(element.get());
-            }
-            Ok(Some(elements))
-        }
-    }
-    serde_json::Deserializer::from_str(raw).deserialize_seq(Elements(limit))
-}
-
-/// Whether `text` is one JSON value, and nothing else.
-pub fn is_valid(text: &str) -> bool {
-    serde_json::from_str::<IgnoredAny>(text).is_ok()
-}
+use serde::de::{Deserializer as _, Visitor};
 
 /// `text` without JSON's whitespace around it, which is less than ASCII's.
 pub fn trim(text: &str) -> &str {
@@ -111,6 +52,11 @@ pub fn text(raw: &str) -> Cow<'_, str> {
     if memchr::memchr(b'\\', inner.as_bytes()).is_none() {
         return Cow::Borrowed(inner);
     }
+    Cow::Owned(unescaped(raw))
+}
+
+/// The text of a raw JSON string, decoded: see `text`.
+pub(super) fn unescaped(raw: &str) -> String {
     // Asked for bytes, serde_json lets lone surrogates through, encoded as if they were characters.
     struct Bytes;
     impl Visitor<'_> for Bytes {
@@ -125,7 +71,7 @@ pub fn text(raw: &str) -> Cow<'_, str> {
         }
     }
     let decoded = serde_json::Deserializer::from_str(raw).deserialize_bytes(Bytes);
-    Cow::Owned(repaired(decoded.unwrap_or_default()))
+    repaired(decoded.unwrap_or_default())
 }
 
 /// Valid UTF-8 from bytes in which lone surrogates are encoded: U+FFFD has as many bytes as each.
@@ -201,65 +147,11 @@ pub fn write_string(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-/// Whether `raw` nests deeper than `limit` levels.
-pub fn deeper_than(raw: &str, limit: usize) -> bool {
-    // No more levels than opening brackets: settles nearly every event at the speed of memory.
-    if memchr::memchr2_iter(b'{', b'[', raw.as_bytes()).count() <= limit {
-        return false;
-    }
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
-    for byte in raw.bytes() {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' if !in_string => {
-                depth += 1;
-                if depth > limit {
-                    return true;
-                }
-            }
-            b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    false
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::scan::levels;
     use super::*;
     use proptest::prelude::*;
-
-    #[test]
-    fn keys_and_values_come_in_order_with_duplicates() {
-        let mut seen = Vec::new();
-        each_member(r#" {"a" : 1.0, "\u0062":[ ], "a":"x", "\ud800":null} "#, |key, value| {
-            seen.push((key.into_owned(), value));
-        })
-        .unwrap();
-        let expected = [("a", "1.0"), ("b", "[ ]"), ("a", "\"x\""), ("\u{fffd}", "null")];
-        assert_eq!(seen, expected.map(|(key, value)| (key.to_owned(), value)));
-    }
-
-    #[test]
-    fn what_is_not_one_object_is_an_error() {
-        for raw in ["", "[]", "1", "{", "{\"a\":01}", "{} x", "{}{}", "\u{feff}{}", "{\"a\u{1}\":1}"] {
-            assert!(each_member(raw, |_, _| {}).is_err(), "{raw:?}");
-        }
-    }
-
-    #[test]
-    fn elements_stop_at_the_limit_but_not_before_the_end_is_known_to_be_json() {
-        assert_eq!(elements("[1, {\"a\":2}]", 2).unwrap(), Some(vec!["1", "{\"a\":2}"]));
-        assert_eq!(elements("[1,2,3]", 2).unwrap(), None);
-        assert!(elements("[1,2,3", 2).is_err());
-    }
-
-    #[test]
-    fn numbers_beyond_a_float_are_json() {
-        assert!(is_valid("1e999") && is_valid("12345678901234567890123") && !is_valid("01"));
-    }
 
     #[test]
     fn text_is_decoded_and_made_safe() {
@@ -280,14 +172,6 @@ mod tests {
         assert_eq!(strict(r#""\ud800\u0041""#), r#""\ufffd\u0041""#);
     }
 
-    #[test]
-    fn depth_counts_brackets_outside_strings() {
-        assert!(!deeper_than(r#"{"a":[1]}"#, 2));
-        assert!(deeper_than(r#"{"a":[1]}"#, 1));
-        assert!(!deeper_than(r#"{"a":"[[[[\"[["}"#, 1));
-        assert!(deeper_than(&"[".repeat(100_000), 200));
-    }
-
     /// Any string, spelt as JSON with any mix of escapes, lone surrogates among them.
     fn json_string() -> impl Strategy<Value = String> {
         let unit = prop_oneof![
@@ -304,15 +188,14 @@ mod tests {
     proptest! {
         #[test]
         fn strict_text_parses_strictly_and_means_the_same(raw in json_string()) {
-            prop_assume!(is_valid(&raw));
+            prop_assume!(levels(&raw).is_ok());
             let parsed: String = serde_json::from_str(&strict(&raw)).unwrap();
             prop_assert_eq!(parsed, text(&raw).into_owned());
         }
 
         #[test]
-        fn no_bytes_make_a_scan_panic(raw in ".*", limit in 0_usize..4) {
-            std::hint::black_box((each_member(&raw, |_, _| {}).is_ok(), elements(&raw, limit).is_ok()));
-            std::hint::black_box((text(&raw), strict(&raw), deeper_than(&raw, limit), shape(&raw)));
+        fn no_text_makes_a_panic(raw in ".*") {
+            std::hint::black_box((text(&raw), strict(&raw), shape(&raw)));
         }
 
         #[test]

@@ -6,4 +6,5 @@ pub mod envelope;
 pub mod identity;
 pub mod json;
 pub mod kind;
+pub mod scan;
 pub mod time;

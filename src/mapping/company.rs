@@ -7,7 +7,7 @@ use super::object::Object;
 use super::person::{context_email, email_key};
 use super::{Rejection, Stamp, convert};
 use crate::event::compact::plain;
-use crate::event::envelope::Event;
+use crate::event::envelope::{Event, read_traits};
 use crate::event::json::write_string;
 use crate::quarantine::Reason;
 use crate::record::{Header, KEY_SEPARATOR, Kind, Records};
@@ -24,10 +24,12 @@ pub fn company(
     stamp: &Stamp<'_>,
     records: &mut Records,
 ) -> Result<u64, Rejection> {
-    let company = Object::fill(&COMPANY, &[&event.traits], &tenant.company_fields, tenant.unmapped_traits);
+    let traits = [read_traits(event.traits)];
+    let company = Object::fill(&COMPANY, &traits, &tenant.company_fields, tenant.unmapped_traits);
     let name = company.get("Name").filter(|raw| !convert::is_falsy(raw) && !convert::is_blank(raw));
     let name = name.ok_or(Rejection::new(Reason::CompanyNameMissing))?;
-    let email = context_email(&event.context_traits);
+    let user = read_traits(event.context_traits);
+    let email = context_email(&user);
     if email.is_none() && tenant.group_email == GroupEmail::Required {
         return Err(Rejection::new(Reason::UserEmailMissing));
     }

@@ -1,6 +1,7 @@
 //! Whether a client wants its event at Gainsight: the `integrations` member, read as RudderStack reads it.
 
-use crate::event::json::{Shape, each_member, shape};
+use crate::event::json::{Shape, shape};
+use crate::event::scan::Scan;
 
 /// RudderStack's name of the destination.
 const GAINSIGHT: &str = "Gainsight";
@@ -14,12 +15,14 @@ pub fn wanted(integrations: Option<&str>) -> bool {
         return false;
     }
     let (mut all, mut gainsight) = (None, None);
-    let read = each_member(raw, |key, value| {
-        match key.as_ref() {
+    let read = Scan::new(raw).members(|scan, name| {
+        let value = scan.value()?;
+        match name.as_ref() {
             "All" => all.get_or_insert(value),
             GAINSIGHT => gainsight.get_or_insert(value),
-            _ => return,
+            _ => return Ok(()),
         };
+        Ok(())
     });
     let all = match all {
         None | Some("true") => true,

@@ -48,7 +48,7 @@ impl<'a> Object<'a> {
     /// Fills `table`'s fields from `sources`, the better one first.
     pub fn fill(
         table: &'static Table,
-        sources: &[&'a Traits<'a>],
+        sources: &'a [Traits<'a>],
         map: &'a HashMap<String, String>,
         unmapped: UnmappedTraits,
     ) -> Self {
@@ -190,13 +190,15 @@ fn custom_field(name: &str, unmapped: UnmappedTraits) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::envelope::Event;
+    use crate::event::envelope::{Event, read_traits};
+    use crate::event::scan::Scan;
     use crate::mapping::fields::PERSON;
 
     fn person(event: &str, map: &[(&str, &str)], unmapped: UnmappedTraits) -> (String, u64) {
-        let event = Event::read(event).unwrap();
+        let event = Event::read(&mut Scan::new(event)).unwrap();
         let map = map.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
-        let object = Object::fill(&PERSON, &[&event.traits, &event.context_traits], &map, unmapped);
+        let sources = [read_traits(event.traits), read_traits(event.context_traits)];
+        let object = Object::fill(&PERSON, &sources, &map, unmapped);
         let mut out = Vec::new();
         object.write(&mut out, None);
         (String::from_utf8(out).unwrap(), object.dropped)

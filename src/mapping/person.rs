@@ -4,7 +4,7 @@ use super::fields::PERSON;
 use super::object::Object;
 use super::{Rejection, Stamp, convert};
 use crate::event::compact::plain;
-use crate::event::envelope::{Event, Traits};
+use crate::event::envelope::{Event, Traits, read_traits};
 use crate::quarantine::Reason;
 use crate::record::{Kind, Records};
 use crate::tenants::Tenant;
@@ -19,7 +19,7 @@ pub fn person(
     stamp: &Stamp<'_>,
     records: &mut Records,
 ) -> Result<u64, Rejection> {
-    let sources = [&event.traits, &event.context_traits];
+    let sources = [read_traits(event.traits), read_traits(event.context_traits)];
     let mut person = Object::fill(&PERSON, &sources, &tenant.person_fields, tenant.unmapped_traits);
     let email = required_email(person.get("Email")).ok_or(Rejection::new(Reason::EmailMissing))?;
     let mut full_name = None;

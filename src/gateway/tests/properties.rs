@@ -2,7 +2,9 @@
 
 use super::*;
 use crate::event::json::strict;
+use crate::event::scan::levels;
 use proptest::prelude::*;
+use serde::de::IgnoredAny;
 
 /// JSON with what JSON allows and parsers dislike: duplicate keys, lone surrogates, NUL, numbers of any
 /// size, spacing.
@@ -115,10 +117,10 @@ fn numbers(json: &str) -> Vec<String> {
 /// What every record promises its reader.
 fn assert_sound(result: &Fate) {
     for record in &result.records {
-        assert!(is_valid(&record.value), "{record:?}");
+        assert!(serde_json::from_str::<IgnoredAny>(&record.value).is_ok(), "{record:?}");
         assert_eq!(strict(&record.value), record.value, "neither NUL nor lone surrogate");
         // serde_json gives up at 128 levels; the generator's numbers fit a float.
-        if !deeper_than(&record.value, 100) {
+        if levels(&record.value).unwrap() <= 100 {
             serde_json::from_str::<serde_json::Value>(&record.value).unwrap();
         }
         for (name, value) in &record.headers {
@@ -196,7 +198,7 @@ proptest! {
     #[test]
     fn strict_is_idempotent_and_leaves_strict_json_alone(raw in json()) {
         let once = strict(&raw).into_owned();
-        prop_assert!(is_valid(&once));
+        prop_assert!(serde_json::from_str::<IgnoredAny>(&once).is_ok());
         prop_assert_eq!(strict(&once), once.as_str());
         prop_assert_eq!(numbers(&once), numbers(&raw));
     }
