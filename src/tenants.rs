@@ -1,8 +1,11 @@
 //! Tenants, their sources and publishers, as the request path reads them: resolved once at start-up, then
 //! only looked up. Nothing of one tenant refers to another.
 
-use std::collections::HashMap;
 use std::sync::Arc;
+
+// What is looked up for each event or trait. Clients choose what is asked for, never what is stored, so a
+// hash that no collision can be found for would only be slower.
+use foldhash::HashMap;
 
 /// A queue topic, by its place in [`Topics`]. Client data never makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -11,8 +11,8 @@ use super::time::Times;
 /// The members of a traits object, each name once, in order; values are raw JSON.
 pub type Traits<'a> = Vec<(Cow<'a, str>, &'a str)>;
 
-/// Below this many traits, comparing names beats hashing them.
-const FEW_TRAITS: usize = 24;
+/// Up to so many names, comparing each with each beats hashing them.
+const FEW_NAMES: usize = 24;
 
 /// One call. Absent members are `None`; members of an unexpected shape count as absent.
 #[derive(Debug, Default)]
@@ -142,19 +142,22 @@ pub fn read_traits(raw: Option<&str>) -> Traits<'_> {
     traits
 }
 
-/// Drops later duplicates, in time that an attacker's thousands of keys can't square.
+/// Drops later duplicates.
 fn keep_first(traits: &mut Traits<'_>) {
-    let repeated: Vec<bool> = if traits.len() <= FEW_TRAITS {
-        let seen = |at: usize, name: &str| traits.iter().take(at).any(|(earlier, _)| earlier == name);
-        traits.iter().enumerate().map(|(at, (name, _))| seen(at, name)).collect()
-    } else {
-        let mut seen = HashSet::with_capacity(traits.len());
-        traits.iter().map(|(name, _)| !seen.insert(name.as_ref())).collect()
-    };
-    if repeated.contains(&true) {
-        let mut repeated = repeated.into_iter();
-        traits.retain(|_| !repeated.next().unwrap_or(false));
+    if few_and_distinct(traits.iter().map(|(name, _)| name.as_ref())) {
+        return;
     }
+    let mut seen = HashSet::with_capacity(traits.len());
+    let first: Vec<bool> = traits.iter().map(|(name, _)| seen.insert(name.as_ref())).collect();
+    let mut first = first.into_iter();
+    traits.retain(|_| first.next().unwrap_or(true));
+}
+
+/// Whether `names` are few and no two of them alike: what nearly always holds, told without a set of them.
+/// Of an attacker's thousands nothing is compared.
+pub fn few_and_distinct<'n>(names: impl ExactSizeIterator<Item = &'n str> + Clone) -> bool {
+    let is_new = |(at, name)| names.clone().take(at).all(|earlier| earlier != name);
+    names.len() <= FEW_NAMES && names.clone().enumerate().all(is_new)
 }
 
 /// An element of a batch.

@@ -27,17 +27,13 @@ pub fn identity(raw: Option<&str>) -> Option<Cow<'_, str>> {
 /// Derived only for an event with a time of its own, from its bytes less `sentAt`, what it is taken for and
 /// its place in the request, so that a client's retry gives the same id while two true events never share
 /// one.
-pub fn message_id(event: &Event<'_>, call: CallType, index: usize) -> String {
+pub fn message_id<'a>(event: &Event<'a>, call: CallType, index: usize) -> Cow<'a, str> {
     let is_scalar = |raw: &&str| matches!(shape(raw), Shape::String | Shape::Number | Shape::Boolean);
     if let Some(id) = identity(event.message_id.filter(is_scalar)) {
-        return if id.len() > MESSAGE_ID_BYTES {
-            hex(&Sha256::digest(id.as_bytes()))
-        } else {
-            id.into_owned()
-        };
+        return if id.len() > MESSAGE_ID_BYTES { hex(&Sha256::digest(id.as_bytes())).into() } else { id };
     }
     if !event.times.any() {
-        return random_id();
+        return random_id().into();
     }
     let (before, after) = around(event.raw, event.times.sent);
     let digest = Sha256::new()
@@ -46,7 +42,7 @@ pub fn message_id(event: &Event<'_>, call: CallType, index: usize) -> String {
         .chain_update(call.label())
         .chain_update((index as u64).to_le_bytes())
         .finalize();
-    hex(&digest)
+    hex(&digest).into()
 }
 
 /// 128 random bits in hex.
@@ -76,7 +72,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// `text` without characters that can't be seen, trimmed: RudderStack's sanitising.
 fn visible(text: Cow<'_, str>) -> Cow<'_, str> {
-    if text.chars().all(is_visible) {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || text.chars().all(is_visible) {
         return match text {
             Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(' ')),
             Cow::Owned(text) => Cow::Owned(text.trim_matches(' ').to_owned()),
@@ -145,7 +141,7 @@ mod tests {
     }
 
     fn id(event: &str, index: usize) -> String {
-        message_id(&Event::read(&mut Scan::new(event)).unwrap(), CallType::Track, index)
+        message_id(&Event::read(&mut Scan::new(event)).unwrap(), CallType::Track, index).into_owned()
     }
 
     #[test]

@@ -31,9 +31,9 @@ pub enum Shape {
     Number,
 }
 
-/// What `raw`, a valid JSON value, is.
+/// What `raw` is, a valid JSON value without whitespace around it.
 pub fn shape(raw: &str) -> Shape {
-    match trim(raw).as_bytes().first() {
+    match raw.as_bytes().first() {
         Some(b'{') => Shape::Object,
         Some(b'[') => Shape::Array,
         Some(b'"') => Shape::String,

@@ -20,7 +20,7 @@ pub struct Times<'a> {
     pub sent: Option<&'a str>,
 }
 
-impl Times<'_> {
+impl<'a> Times<'a> {
     /// Whether the event names a readable time of its own.
     pub fn any(&self) -> bool {
         read(self.timestamp).is_some() || read(self.original).is_some()
@@ -29,7 +29,7 @@ impl Times<'_> {
     /// The event's time in RFC 3339, offset and fraction kept: its `timestamp`, else the time of receipt
     /// less what passed on the client's clock between happening and sending, as RudderStack corrects
     /// clocks. None where no readable time came.
-    pub fn happened(&self, batch_sent: Option<&str>, received_ms: i64) -> Option<String> {
+    pub fn happened(&self, batch_sent: Option<&str>, received_ms: i64) -> Option<Cow<'a, str>> {
         if let Some(moment) = read(self.timestamp) {
             return Some(moment.rfc3339());
         }
@@ -39,7 +39,7 @@ impl Times<'_> {
         };
         let passed = sent.instant()?.duration_since(original.instant()?);
         let happened = Timestamp::from_millisecond(received_ms).ok()?.checked_sub(passed).ok()?;
-        in_range(happened).then(|| happened.to_string())
+        in_range(happened).then(|| Cow::Owned(happened.to_string()))
     }
 }
 
@@ -50,22 +50,22 @@ struct Moment<'a> {
     offset: Offset,
 }
 
-impl Moment<'_> {
+impl<'a> Moment<'a> {
     fn instant(&self) -> Option<Timestamp> {
         self.offset.to_timestamp(self.civil).ok()
     }
 
     /// The text itself where it is RFC 3339 already.
-    fn rfc3339(self) -> String {
+    fn rfc3339(self) -> Cow<'a, str> {
         if is_rfc3339(&self.text) {
-            return self.text.into_owned();
+            return self.text;
         }
         let minutes = self.offset.seconds() / 60;
         let (sign, minutes) = if minutes < 0 { ('-', -minutes) } else { ('+', minutes) };
-        match minutes {
+        Cow::Owned(match minutes {
             0 => format!("{}Z", self.civil),
             _ => format!("{}{sign}{:02}:{:02}", self.civil, minutes / 60, minutes % 60),
-        }
+        })
     }
 }
 
@@ -95,14 +95,10 @@ fn in_range(instant: Timestamp) -> bool {
 
 /// Whether `text`, a readable time, has the form of RFC 3339.
 fn is_rfc3339(text: &str) -> bool {
-    let form = |text: &str| {
-        text.bytes().map(|byte| if byte.is_ascii_digit() { b'0' } else { byte }).collect::<Vec<u8>>()
-    };
-    let form = form(text);
-    let Some(rest) = form.strip_prefix(b"0000-00-00T00:00:00") else { return false };
-    let zone = match rest.strip_prefix(b".") {
+    let Some((date_time, rest)) = text.as_bytes().split_first_chunk::<19>() else { return false };
+    let rest = match rest.strip_prefix(b".") {
         Some(fraction) => {
-            let digits = fraction.iter().take_while(|byte| **byte == b'0').count();
+            let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
             if digits == 0 {
                 return false;
             }
@@ -110,7 +106,17 @@ fn is_rfc3339(text: &str) -> bool {
         }
         None => rest,
     };
-    matches!(zone, b"Z" | b"+00:00" | b"-00:00")
+    let zone = match rest {
+        b"Z" => true,
+        [b'+' | b'-', offset @ ..] => offset.len() == 5 && has_form(offset, b"00:00"),
+        _ => false,
+    };
+    zone && has_form(date_time, b"0000-00-00T00:00:00")
+}
+
+/// Whether `text` has a digit wherever `form` has a 0, and else what `form` has.
+fn has_form(text: &[u8], form: &[u8]) -> bool {
+    text.iter().zip(form).all(|(byte, form)| if *form == b'0' { byte.is_ascii_digit() } else { byte == form })
 }
 
 #[cfg(test)]
@@ -123,7 +129,7 @@ mod tests {
 
     fn timestamp(text: &str) -> Option<String> {
         let raw = format!("\"{text}\"");
-        Times { timestamp: Some(&raw), ..Times::default() }.happened(None, RECEIVED)
+        Times { timestamp: Some(&raw), ..Times::default() }.happened(None, RECEIVED).map(Cow::into_owned)
     }
 
     #[test]

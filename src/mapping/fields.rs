@@ -1,8 +1,9 @@
 //! The tables: which trait fills which Gainsight field. Source: RudderStack's Gainsight CS page and its
 //! transformer's `GainsightIdentify.json` and `GainsightGroup.json` (2026-08).
 
-use std::collections::HashMap;
 use std::sync::LazyLock;
+
+use foldhash::HashMap;
 
 /// What becomes of a trait's value on its way into a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,9 +144,9 @@ impl Table {
         self.meanings.get(name).copied().unwrap_or(Meaning::Custom)
     }
 
-    /// Whether a tenant's map may send the trait `name` to another field.
-    pub fn is_mappable(&self, name: &str) -> bool {
-        match self.meaning(name) {
+    /// Whether a tenant's map may send a trait of this meaning to another field.
+    pub fn is_mappable(&self, meaning: Meaning) -> bool {
+        match meaning {
             Meaning::Field { index, .. } => self.fields.get(index).is_some_and(|field| field.shared),
             Meaning::Reserved => false,
             Meaning::Literal { .. } | Meaning::Custom => true,

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::convert;
 use super::fields::{CUSTOM_SUFFIX, Convert, Meaning, Table};
-use crate::event::envelope::Traits;
+use crate::event::envelope::{Traits, few_and_distinct};
 use crate::event::json::write_string;
 use crate::tenants::UnmappedTraits;
 
@@ -49,17 +49,20 @@ impl<'a> Object<'a> {
     pub fn fill(
         table: &'static Table,
         sources: &'a [Traits<'a>],
-        map: &'a HashMap<String, String>,
+        map: &'a foldhash::HashMap<String, String>,
         unmapped: UnmappedTraits,
     ) -> Self {
         let mut object =
             Object { table, standard: vec![None; table.fields.len()], custom: Vec::new(), dropped: 0 };
-        // Of a custom trait, the first source that gives it a value counts.
-        let mut seen = HashSet::new();
         for (place, traits) in (0_u8..).zip(sources) {
-            for (name, raw) in traits.iter() {
-                let mapped = map.get(name.as_ref()).filter(|_| table.is_mappable(name));
-                match table.meaning(name) {
+            // Of a custom trait, the first source that gives it a value counts.
+            let better = sources.iter().take(if traits.is_empty() { 0 } else { place.into() });
+            let given: HashSet<&str> =
+                better.flatten().filter(|(_, raw)| *raw != "null").map(|(name, _)| name.as_ref()).collect();
+            for (name, raw) in traits {
+                let meaning = table.meaning(name);
+                let mapped = map.get(name.as_ref()).filter(|_| table.is_mappable(meaning));
+                match meaning {
                     Meaning::Field { index, rank } => {
                         object.offer(index, (place + 1, rank), None, raw);
                         if mapped.is_none() {
@@ -82,7 +85,7 @@ impl<'a> Object<'a> {
                 };
                 if let Some(index) = field.as_deref().and_then(|field| table.index_of(field)) {
                     object.offer(index, claim, convert, raw);
-                } else if *raw != "null" && seen.insert(name.as_ref()) {
+                } else if *raw != "null" && !given.contains(name.as_ref()) {
                     match field {
                         Some(field) => object.custom.push(Custom { field, raw, place }),
                         None => object.dropped += 1,
@@ -108,15 +111,15 @@ impl<'a> Object<'a> {
 
     /// Several traits may lead to one field: of the better source counts the later one, as in RudderStack.
     fn keep_one_of_each(&mut self) {
+        if few_and_distinct(self.custom.iter().map(|custom| custom.field.as_ref())) {
+            return;
+        }
         let mut best: HashMap<&str, (u8, usize)> = HashMap::with_capacity(self.custom.len());
         for (index, Custom { field, place, .. }) in self.custom.iter().enumerate() {
             let kept = best.entry(field).or_insert((*place, index));
             if kept.0 == *place {
                 kept.1 = index;
             }
-        }
-        if best.len() == self.custom.len() {
-            return;
         }
         let best: HashSet<usize> = best.into_values().map(|(_, index)| index).collect();
         let mut index = 0..;

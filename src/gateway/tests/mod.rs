@@ -9,8 +9,10 @@ mod properties;
 mod rejected;
 mod traps;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt};
 
 use super::*;
 use crate::metrics::Metrics;
