@@ -17,6 +17,7 @@ use crate::admission::keys::digest;
 use crate::app::App;
 use crate::gateway::{Call, Processed, Request, process};
 use crate::queue::Refused;
+use crate::queue::completion::Receipt;
 use crate::record::Kind;
 use crate::tally::{Tally, kinds};
 use crate::tenants::Source;
@@ -50,7 +51,10 @@ pub async fn answer(
     };
     match body::read(payload, encoding, &app.limits, lease).await {
         Ok(body) => {
-            let answer = take(app, source, headers, path, call, body).await;
+            let answer = match hand_over(app, source, headers, path, call, body) {
+                Ok(mut handed_over) => handed_over.answer().await,
+                Err(answer) => answer,
+            };
             Answered { answer, body_ended: true }
         }
         Err(BodyError::TooSlow) => {
@@ -92,15 +96,16 @@ fn refusal(app: &App, error: BodyError) -> Answer {
     }
 }
 
-/// Maps a body, makes its records durable, and only then counts and answers.
-async fn take(
-    app: &App,
-    source: &Source,
+/// Maps a body and hands its records to the queue. Not async, and its result boxed: a request's future has
+/// room for all that it ever holds, and a small one is cheaper to allocate and to move.
+fn hand_over<'a>(
+    app: &'a App,
+    source: &'a Source,
     headers: &HeaderMap,
     path: &'static str,
     call: Call,
     body: Body,
-) -> Answer {
+) -> Result<Box<HandedOver<'a>>, Answer> {
     let received_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let request = Request {
         source,
@@ -117,21 +122,41 @@ async fn take(
     }
     let counting = Counting { app, source, tally: Some(tally) };
     let kinds = kinds(&records);
-    if !records.is_empty() {
-        let handed_over = Instant::now();
-        let receipt = match app.queue.enqueue(records) {
-            Ok(receipt) => receipt,
-            Err(Refused::Full) => return app.unavailable(Cause::QueueFull),
-            Err(Refused::Closed) => return app.unavailable(Cause::NotReady),
-        };
-        let durable = timeout(DURABLE_WITHIN, receipt).await;
-        app.metrics.queue_wait.observe(handed_over.elapsed().as_secs_f64());
-        if !matches!(durable, Ok(Ok(()))) {
-            return app.unavailable(Cause::NotDurable);
+    let receipt = if records.is_empty() {
+        None
+    } else {
+        match app.queue.enqueue(records) {
+            Ok(receipt) => Some((receipt, Instant::now())),
+            Err(Refused::Full) => return Err(app.unavailable(Cause::QueueFull)),
+            Err(Refused::Closed) => return Err(app.unavailable(Cause::NotReady)),
         }
+    };
+    Ok(Box::new(HandedOver { counting, kinds, receipt, answer }))
+}
+
+/// A request whose records are on their way.
+struct HandedOver<'a> {
+    counting: Counting<'a>,
+    kinds: [u64; Kind::ALL.len()],
+    /// And since when; none where there are no records.
+    receipt: Option<(Receipt, Instant)>,
+    answer: Answer,
+}
+
+impl HandedOver<'_> {
+    /// Waits until the records are durable, and only then counts and answers.
+    async fn answer(&mut self) -> Answer {
+        let app = self.counting.app;
+        if let Some((receipt, since)) = &mut self.receipt {
+            let durable = timeout(DURABLE_WITHIN, receipt).await;
+            app.metrics.queue_wait.observe(since.elapsed().as_secs_f64());
+            if !matches!(durable, Ok(Ok(()))) {
+                return app.unavailable(Cause::NotDurable);
+            }
+        }
+        self.counting.settle(&self.kinds);
+        std::mem::replace(&mut self.answer, Answer::Ok)
     }
-    counting.settle(&kinds);
-    answer
 }
 
 /// Sees to it that every event is counted once, also when the client is gone before its answer.
@@ -142,7 +167,7 @@ struct Counting<'a> {
 }
 
 impl Counting<'_> {
-    fn settle(mut self, kinds: &[u64; Kind::ALL.len()]) {
+    fn settle(&mut self, kinds: &[u64; Kind::ALL.len()]) {
         if let Some(tally) = self.tally.take() {
             tally.settle(&self.app.metrics, self.source, kinds);
         }

@@ -60,7 +60,11 @@ async fn take_three(app: &App) -> Answer {
     );
     let lease = app.budget.lease(body.len()).unwrap();
     let body = Body { bytes: body, _lease: lease };
-    take(app, &app.tenants.sources[0], &HeaderMap::new(), "/v1/batch", Call::Batch, body).await
+    let source = &app.tenants.sources[0];
+    match hand_over(app, source, &HeaderMap::new(), "/v1/batch", Call::Batch, body) {
+        Ok(mut handed_over) => handed_over.answer().await,
+        Err(answer) => answer,
+    }
 }
 
 /// The counters of events and records that moved.
