@@ -49,7 +49,10 @@ impl<'a> Scan<'a> {
     pub fn value(&mut self) -> Result<&'a str, Invalid> {
         self.space();
         let start = self.at;
-        self.pass_over()?;
+        match self.byte().ok_or(Invalid)? {
+            b'{' | b'[' => self.pass_over()?,
+            first => self.scalar(first)?,
+        }
         self.since(start)
     }
 
@@ -230,21 +233,30 @@ impl<'a> Scan<'a> {
     /// Passes over a string; says whether anything in it is escaped.
     fn string(&mut self) -> Result<bool, Invalid> {
         self.expect(b'"')?;
-        let mut escaped = false;
+        self.plain_characters();
+        if self.byte() != Some(b'"') {
+            self.escaped_rest()?;
+            return Ok(true);
+        }
+        self.at += 1;
+        Ok(false)
+    }
+
+    /// Passes over the rest of a string whose next character is escaped. On its own, because it would
+    /// slow down the many strings that have none.
+    #[inline(never)]
+    fn escaped_rest(&mut self) -> Result<(), Invalid> {
         loop {
-            self.plain_characters();
             match self.byte().ok_or(Invalid)? {
                 b'"' => {
                     self.at += 1;
-                    return Ok(escaped);
+                    return Ok(());
                 }
-                b'\\' => {
-                    escaped = true;
-                    self.escape()?;
-                }
+                b'\\' => self.escape()?,
                 // A control character.
                 _ => return Err(Invalid),
             }
+            self.plain_characters();
         }
     }
 
