@@ -155,7 +155,10 @@ impl Table {
 
     /// The index of the standard field `name`.
     pub fn index_of(&self, name: &str) -> Option<usize> {
-        self.fields.iter().position(|field| field.name == name)
+        match self.meanings.get(name) {
+            Some(Meaning::Literal { index }) => Some(*index),
+            _ => None,
+        }
     }
 }
 
