@@ -5,9 +5,12 @@
 //! [`report`] is what came of it. Every event that was answered 200 goes down in [`acknowledged`]; `verify`
 //! holds that against what [`delivered`] finds on the queue. `bare` and `reference` are the servers to
 //! compare with; [`server`] is what those two share. `table` turns reports into a page ([`table`]).
+//!
+//! `counts` stands apart: the instructions an event costs, for tests/counts/run ([`counts`]).
 
 pub mod acknowledged;
 pub mod connection;
+pub mod counts;
 pub mod delivered;
 pub mod generator;
 pub mod process;

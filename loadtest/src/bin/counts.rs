@@ -1,0 +1,273 @@
+//! `counts`: counts the instructions that an event costs in each part of the request path, and holds them against
+//! the stored ones. Started by tests/counts/run.
+
+use std::error::Error;
+use std::fs;
+use std::future::Future;
+use std::hint::black_box;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
+use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::{Parser, ValueEnum};
+use weir::admission::credentials::presented_key;
+use weir::admission::keys::digest;
+use weir::config::{self, Config, Overrides};
+use weir::event::envelope::{Batch, Event};
+use weir::event::kind::CallType;
+use weir::event::scan::Scan;
+use weir::gateway::{self, Call, Rules};
+use weir::http::answer::Answer;
+use weir::mapping::Stamp;
+use weir::metrics::Metrics;
+use weir::queue::journal::JournalQueue;
+use weir::queue::{Queue, Receipt};
+use weir::record::{Header, Kind, Records};
+use weir::tenants::{Source, Tenants};
+use weir_loadtest::counts::{Counts, compare, count, format, parse};
+use weir_loadtest::traffic::{self, Mix, Request, Shape};
+
+/// Events of a batch.
+const BATCH: u64 = 50;
+/// Custom fields of a person and a company.
+const FIELDS: usize = 5;
+/// 2026-11-21T12:00:00Z
+const RECEIVED_MS: i64 = 1_795_262_400_000;
+
+#[derive(Parser, Debug)]
+enum Command {
+    /// Counts every case and compares it with the baseline
+    Check {
+        /// Where baselines lie, one for each processor architecture
+        baselines: PathBuf,
+    },
+    /// Counts every case and stores the counts as the baseline
+    Accept {
+        /// Where baselines lie, one for each processor architecture
+        baselines: PathBuf,
+    },
+    /// Runs one case: what valgrind looks at
+    Run {
+        /// Which one
+        #[arg(value_enum)]
+        case: Case,
+        /// How many events
+        events: u64,
+    },
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Case {
+    /// The scan of one track call
+    Scan,
+    /// The scan of a batch of track calls
+    ScanBatch,
+    /// From the body of an identify call to its record
+    Identify,
+    /// From the body of a group call to its records
+    Group,
+    /// From the body of a track call to its record
+    Track,
+    /// From a batch of track calls to their records
+    Batch,
+    /// From a Basic header to the source
+    Key,
+    /// A record laid out, and read as a queue reads it
+    Record,
+    /// A record laid out and made durable by the journal, alone in its group
+    Journal,
+}
+
+fn main() -> ExitCode {
+    let done = match Command::parse() {
+        Command::Check { baselines } => check(&baseline(&baselines)),
+        Command::Accept { baselines } => accept(&baseline(&baselines)),
+        Command::Run { case, events } => run(case, events),
+    };
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    writeln!(io::stderr(), "counts: {error}").unwrap_or_default();
+    ExitCode::FAILURE
+}
+
+fn check(baseline: &Path) -> Result<(), Box<dyn Error>> {
+    let stored = match fs::read_to_string(baseline) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        stored => stored?,
+    };
+    let stored = parse(&stored).ok_or_else(|| format!("{} can't be read", baseline.display()))?;
+    let comparison = compare(&counted()?, &stored);
+    write!(io::stdout(), "{}", comparison.table)?;
+    if let Some(note) = comparison.note {
+        writeln!(io::stdout(), "note: {note}")?;
+    }
+    comparison.failure.map_or(Ok(()), |failure| Err(failure.into()))
+}
+
+fn accept(baseline: &Path) -> Result<(), Box<dyn Error>> {
+    Ok(fs::write(baseline, format(&counted()?))?)
+}
+
+/// The baseline of this processor's architecture: others have other instructions.
+fn baseline(baselines: &Path) -> PathBuf {
+    baselines.join(std::env::consts::ARCH)
+}
+
+fn counted() -> Result<Counts, Box<dyn Error>> {
+    let program = std::env::current_exe()?;
+    let names = Case::value_variants().iter().filter_map(Case::to_possible_value);
+    names.map(|name| Ok((name.get_name().to_owned(), count(&program, name.get_name())?))).collect()
+}
+
+/// Runs `case` over `events` events. What must be there before the first of them does not count.
+fn run(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
+    let toml = traffic::configuration("counts", 1, FIELDS);
+    let config = config::load(Some((Path::new("counts.toml"), &toml)), &Overrides::default())?;
+    let tenants = Tenants::from_config(&config);
+    let source = tenants.sources.first().ok_or("no source")?;
+    match case {
+        Case::Scan => {
+            let body = String::from_utf8(body(Mix::Track, 1, 0))?;
+            for _ in 0..events {
+                black_box(Event::read(&mut Scan::new(black_box(&body)))?);
+            }
+        }
+        Case::ScanBatch => {
+            let body = String::from_utf8(body(Mix::Track, BATCH, 0))?;
+            for _ in 0..events / BATCH {
+                black_box(Batch::read(black_box(&body), config.limits.events)?);
+            }
+        }
+        Case::Identify => {
+            let call = Call::One(CallType::Identify);
+            process(&config, source, call, &body(Mix::Mixed, 1, 0), events)?;
+        }
+        Case::Group => {
+            let call = Call::One(CallType::Group);
+            process(&config, source, call, &body(Mix::Mixed, 1, 1), events)?;
+        }
+        Case::Track => {
+            let call = Call::One(CallType::Track);
+            process(&config, source, call, &body(Mix::Track, 1, 0), events)?;
+        }
+        Case::Batch => process(&config, source, Call::Batch, &body(Mix::Track, BATCH, 0), events / BATCH)?,
+        Case::Key => {
+            let user = STANDARD.encode(format!("{}:", traffic::key(0).as_str()));
+            let mut headers = HeaderMap::new();
+            headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Basic {user}"))?);
+            for _ in 0..events {
+                let key = presented_key(black_box(&headers), "").ok_or("no key")?;
+                black_box(tenants.keys.get(&digest(&key)).ok_or("an unknown key")?);
+            }
+        }
+        Case::Record => {
+            for _ in 0..events {
+                for record in record(black_box(source)).iter() {
+                    black_box((record.key(), record.value()));
+                    record.headers().for_each(|header| {
+                        black_box(header);
+                    });
+                }
+            }
+        }
+        Case::Journal => {
+            let dir = tempfile::tempdir()?;
+            let metrics = Arc::new(Metrics::new(&[])?);
+            let journal =
+                JournalQueue::open(dir.path(), &config.queue, Arc::clone(&tenants.topics), metrics)?;
+            for _ in 0..events {
+                durable(journal.enqueue(record(source))?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The body of a request of the load generator.
+fn body(mix: Mix, batch: u64, kind: usize) -> Vec<u8> {
+    let shape = Shape { run: "counts".to_owned(), mix, batch, sources: 1, fields: FIELDS, gzip: false };
+    let request = Request::all(&shape, 0).swap_remove(kind);
+    let head = memchr::memmem::find(request.bytes(), b"\r\n\r\n").map_or(0, |end| end + 4);
+    request.bytes().get(head..).unwrap_or_default().to_vec()
+}
+
+fn process(
+    config: &Config,
+    source: &Source,
+    call: Call,
+    body: &[u8],
+    requests: u64,
+) -> Result<(), Box<dyn Error>> {
+    let limits = &config.limits;
+    let (event_bytes, events, depth) = (limits.event_bytes, limits.events, limits.depth);
+    let rules = Rules { event_bytes, events, depth, record_bytes: event_bytes };
+    for _ in 0..requests {
+        let request =
+            gateway::Request { source, call, path: "/v1", traceparent: None, received_ms: RECEIVED_MS };
+        let processed = gateway::process(&request, &rules, black_box(body));
+        if processed.answer != Answer::Ok || processed.records.is_empty() {
+            return Err("an event became no record".into());
+        }
+        black_box(processed);
+    }
+    Ok(())
+}
+
+/// An event's record with all its headers, of about the size that a track call's has.
+fn record(source: &Source) -> Records {
+    const VALUE: &[u8] = &[b'a'; 512];
+    let stamp = Stamp {
+        message_id: "counts-0000000000",
+        ce_source: &source.ce_source,
+        time: Some("2026-11-21T09:00:00.000Z"),
+        traceparent: None,
+    };
+    let mut records = Records::new(RECEIVED_MS);
+    records.reserve(2 * VALUE.len());
+    let (topic, key) = (source.tenant.people, Some([source.tenant.id.as_str(), "u-00000"]));
+    let mut draft = stamp.draft(&mut records, Kind::Event, topic, key, ["event.", "tickets"]);
+    draft
+        .header(Header::Topic, &[b"Ticket Actions"])
+        .header(Header::EventName, &[b"Ticket Closed"])
+        .header(Header::EventVersion, &[b"1.0.0"])
+        .header(Header::Contract, &[b"standard"]);
+    draft.value(|out| out.extend_from_slice(VALUE));
+    records
+}
+
+/// Waits as plainly as can be: a runtime's instructions are not Weir's.
+fn durable(receipt: Receipt) -> Result<(), Box<dyn Error>> {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let (mut receipt, mut context) = (pin!(receipt), Context::from_waker(&waker));
+    loop {
+        match receipt.as_mut().poll(&mut context) {
+            Poll::Ready(done) => return Ok(done?),
+            Poll::Pending => thread::park(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_case_runs() {
+        for case in Case::value_variants() {
+            run(*case, BATCH).unwrap();
+        }
+    }
+}
