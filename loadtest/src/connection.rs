@@ -9,6 +9,9 @@ use mio::net::TcpStream;
 
 use crate::traffic::Request;
 
+/// A chunked body in which nothing is.
+const NO_CHUNKS: &[u8] = b"0\r\n\r\n";
+
 /// What the connection waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pending {
@@ -140,7 +143,8 @@ fn connect(address: SocketAddr) -> io::Result<TcpStream> {
     Ok(TcpStream::from_std(stream))
 }
 
-/// The answer at the start of `bytes`, if it is whole. Answers tell their length: no server here chunks.
+/// The answer at the start of `bytes`, if it is whole. Its length is told; or it is chunked and empty, from a
+/// server that answers before the outcome, and tells of a failure by the first chunk.
 fn parse(bytes: &[u8]) -> io::Result<Option<Answer>> {
     let wrong = || io::Error::new(io::ErrorKind::InvalidData, "this is no HTTP/1.1 answer with a length");
     let Some(end) = memmem::find(bytes, b"\r\n\r\n") else { return Ok(None) };
@@ -149,16 +153,26 @@ fn parse(bytes: &[u8]) -> io::Result<Option<Answer>> {
     let first = lines.next().unwrap_or_default();
     let status = first.strip_prefix(b"HTTP/1.1 ").and_then(|rest| number(rest.get(..3)?));
     let status = status.and_then(|status| u16::try_from(status).ok()).ok_or_else(wrong)?;
-    let (mut length, mut closes) = (None, false);
+    let (mut length, mut chunked, mut closes) = (None, false, false);
     for line in lines {
         if let Some(value) = header(line, b"content-length:") {
             length = number(value);
+        } else if let Some(value) = header(line, b"transfer-encoding:") {
+            chunked = value.eq_ignore_ascii_case(b"chunked");
         } else if let Some(value) = header(line, b"connection:") {
             closes = value.eq_ignore_ascii_case(b"close");
         }
     }
-    let length = length.ok_or_else(wrong)?;
     let body = bytes.get(end + 4..).unwrap_or_default();
+    if chunked {
+        let whole = body == NO_CHUNKS;
+        return if whole || NO_CHUNKS.starts_with(body) {
+            Ok(whole.then_some(Answer { status, ok: false, closes }))
+        } else {
+            Err(wrong())
+        };
+    }
+    let length = length.ok_or_else(wrong)?;
     Ok(body.get(..length).map(|body| Answer { status, ok: status == 200 && body == b"ok", closes }))
 }
 
@@ -197,5 +211,16 @@ mod tests {
     fn what_is_no_answer_is_an_error() {
         assert!(parse(b"SSH-2.0-x\r\n\r\n").is_err());
         assert!(parse(b"HTTP/1.1 200 OK\r\n\r\n").is_err());
+    }
+
+    #[test]
+    fn a_chunked_answer_counts_once_it_ends_with_nothing_in_it() {
+        let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+        let empty = [head, NO_CHUNKS].concat();
+        for end in 0..empty.len() {
+            assert_eq!(parse(&empty[..end]).unwrap(), None, "{end}");
+        }
+        assert_eq!(parse(&empty).unwrap(), Some(Answer { status: 200, ok: false, closes: false }));
+        assert!(parse(&[head, &b"7\r\nfailed\n"[..]].concat()).is_err());
     }
 }

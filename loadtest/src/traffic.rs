@@ -72,6 +72,8 @@ pub struct Shape {
     pub sources: usize,
     /// Custom fields of every person and company.
     pub fields: usize,
+    /// Whether the server is none of Weir's kind: all goes to `/events`, a batch as lines.
+    pub raw: bool,
     /// Whether bodies are gzipped, anew for each request: then the generator is not cheap any more.
     pub gzip: bool,
 }
@@ -130,31 +132,30 @@ impl Request {
 
     fn new(shape: &Shape, source: usize, kind: u64) -> Request {
         let mut body = Body::default();
-        let path = if shape.batch == 1 {
-            let call = shape.mix.call(kind, 1);
-            body.event(call, shape, 0);
-            match call {
+        let (path, content) = if shape.raw {
+            // No line ends the last event: some would make a record of the nothing after it.
+            body.events(shape, kind, "\n");
+            ("/events", if shape.batch == 1 { "json" } else { "x-ndjson" })
+        } else if shape.batch == 1 {
+            body.events(shape, kind, "");
+            let path = match shape.mix.call(kind, 1) {
                 Call::Identify => "/v1/identify",
                 Call::Group => "/v1/group",
                 Call::Track => "/v1/track",
-            }
+            };
+            (path, "json")
         } else {
             body.text("{\"batch\":[");
-            for event in 0..shape.batch {
-                if event > 0 {
-                    body.text(",");
-                }
-                body.event(shape.mix.call(event, shape.batch), shape, event);
-            }
+            body.events(shape, kind, ",");
             body.text("]");
             body.text(SENT_AT);
             body.text("}");
-            "/v1/batch"
+            ("/v1/batch", "json")
         };
         let user = STANDARD.encode(format!("{}:", key(source).as_str()));
         let mut head = format!(
             "POST {path} HTTP/1.1\r\nHost: weir.test\r\nAuthorization: Basic {user}\r\n\
-             Content-Type: application/json\r\nUser-Agent: weir-loadtest\r\n"
+             Content-Type: application/{content}\r\nUser-Agent: weir-loadtest\r\n"
         );
         let gzipped = shape.gzip.then(|| {
             let head = format!("{head}Content-Encoding: gzip\r\nContent-Length: ").into_bytes();
@@ -217,6 +218,16 @@ impl Body {
         self.text("\"email\":\"user-");
         self.digits(event, USER_DIGITS);
         self.text("@example.com\"");
+    }
+
+    /// The events of a request whose first is of kind `kind`, with `between` between them.
+    fn events(&mut self, shape: &Shape, kind: u64, between: &str) {
+        for event in 0..shape.batch {
+            if event > 0 {
+                self.text(between);
+            }
+            self.event(shape.mix.call(kind + event, shape.batch), shape, event);
+        }
     }
 
     fn event(&mut self, call: Call, shape: &Shape, event: u64) {

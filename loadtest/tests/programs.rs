@@ -26,8 +26,8 @@ impl Drop for Server {
     }
 }
 
-/// Writes a journal with the track events of `numbers`.
-fn write_journal(data: &Path, numbers: &[u64]) {
+/// Writes a journal with a record of `ce_id` and value for each.
+fn write_journal(data: &Path, written: &[(String, String)]) {
     let config = QueueConfig {
         brokers: None,
         create_topics: false,
@@ -41,16 +41,21 @@ fn write_journal(data: &Path, numbers: &[u64]) {
     let metrics = Arc::new(Metrics::new(&[]).unwrap());
     let queue = JournalQueue::open(&data.join("journal"), &config, Arc::new(topics), metrics).unwrap();
     let mut records = Records::new(0);
-    for number in numbers {
+    for (id, value) in written {
         let mut draft = records.draft(Kind::Event, topic);
-        draft.header(Header::Id, &[format!("r-{number:010}/event.tickets").as_bytes()]);
-        draft.value(|out| out.extend_from_slice(b"{}"));
+        draft.header(Header::Id, &[id.as_bytes()]);
+        draft.value(|out| out.extend_from_slice(value.as_bytes()));
     }
     let _receipt = queue.enqueue(records).unwrap();
     assert_eq!(queue.close(Instant::now() + Duration::from_secs(30)), 0);
 }
 
-fn verify(data: &Path, acknowledged: &str) -> Output {
+/// What Weir writes for track event `number`.
+fn mapped(number: u64) -> (String, String) {
+    (format!("r-{number:010}/event.tickets"), "{}".to_owned())
+}
+
+fn verify(data: &Path, records: &str, acknowledged: &str) -> Output {
     let file = data.join("acknowledged");
     fs::write(&file, format!("{{\"run\":\"r\",\"mix\":\"track\",\"batch\":1}}\n{acknowledged}")).unwrap();
     Command::new(env!("CARGO_BIN_EXE_verify"))
@@ -58,6 +63,7 @@ fn verify(data: &Path, acknowledged: &str) -> Output {
         .arg(&file)
         .arg("--data")
         .arg(data)
+        .args(["--records", records])
         .output()
         .unwrap()
 }
@@ -65,25 +71,36 @@ fn verify(data: &Path, acknowledged: &str) -> Output {
 #[test]
 fn verify_fails_when_one_acknowledged_event_is_missing() {
     let data = tempfile::tempdir().unwrap();
-    write_journal(data.path(), &[0, 1, 2, 4, 4]);
+    write_journal(data.path(), &[0, 1, 2, 4, 4].map(mapped));
 
-    let whole = verify(data.path(), "0-2\n4-4\n");
+    let whole = verify(data.path(), "mapped", "0-2\n4-4\n");
     let verdict: Value = serde_json::from_slice(&whole.stdout).unwrap();
     assert_eq!(whole.status.code(), Some(0));
     assert_eq!((&verdict["acknowledged"], &verdict["missing"]), (&4.into(), &0.into()));
     assert_eq!((&verdict["delivered"], &verdict["repeats"]), (&4.into(), &1.into()));
 
-    let missing = verify(data.path(), "0-4\n");
+    let missing = verify(data.path(), "mapped", "0-4\n");
     let verdict: Value = serde_json::from_slice(&missing.stdout).unwrap();
     assert_eq!(missing.status.code(), Some(1));
     assert_eq!(verdict["first_missing"], serde_json::json!(["r-0000000003"]));
 }
 
 #[test]
+fn verify_knows_raw_events_by_their_message_ids() {
+    let data = tempfile::tempdir().unwrap();
+    let raw = |number| ("of/another".to_owned(), format!("{{\"messageId\":\"r-{number:010}\"}}"));
+    write_journal(data.path(), &[0, 1, 1].map(raw));
+    let whole = verify(data.path(), "raw", "0-1\n");
+    let verdict: Value = serde_json::from_slice(&whole.stdout).unwrap();
+    assert_eq!((whole.status.code(), &verdict["repeats"]), (Some(0), &1.into()));
+    assert_eq!(verify(data.path(), "raw", "0-2\n").status.code(), Some(1));
+}
+
+#[test]
 fn verify_proves_nothing_by_nothing() {
     let data = tempfile::tempdir().unwrap();
-    write_journal(data.path(), &[0]);
-    assert_eq!(verify(data.path(), "").status.code(), Some(1));
+    write_journal(data.path(), &[mapped(0)]);
+    assert_eq!(verify(data.path(), "mapped", "").status.code(), Some(1));
 }
 
 #[test]

@@ -62,6 +62,9 @@ struct Send {
     /// Which calls
     #[arg(long, value_enum, default_value = "track")]
     mix: Mix,
+    /// For a server that keeps events as they are: POST /events, a batch as lines; any 2xx acknowledges
+    #[arg(long)]
+    raw: bool,
     /// Compress each body
     #[arg(long)]
     gzip: bool,
@@ -100,6 +103,7 @@ fn send(flags: &Send) -> Result<(), Box<dyn Error>> {
         batch: flags.batch,
         sources: flags.tenant.sources,
         fields: flags.tenant.fields,
+        raw: flags.raw,
         gzip: flags.gzip,
     };
     if flags.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {

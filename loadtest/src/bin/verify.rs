@@ -56,7 +56,7 @@ impl Flags {
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let flags = Flags::parse();
     let (run, ranges) = acknowledged::read(&mut BufReader::new(File::open(&flags.acknowledged)?))?;
-    let mut delivered = Delivered::new(run);
+    let mut delivered = Delivered::new(run, flags.records);
     let mut reader = flags.reader()?;
     loop {
         match reader.next(PATIENCE)? {
@@ -65,7 +65,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
             Next::Idle => return Err("the end of the queue was not reached in time".into()),
         }
     }
-    let verdict = delivered.verdict(&ranges, flags.records);
+    let verdict = delivered.verdict(&ranges);
     writeln!(io::stdout(), "{}", serde_json::to_string(&verdict)?)?;
     if verdict.acknowledged == 0 {
         return Err("no event was acknowledged: this proves nothing".into());

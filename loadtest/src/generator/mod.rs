@@ -228,9 +228,11 @@ impl<'a> Generator<'a> {
                         continue;
                     };
                     self.in_flight -= 1;
-                    let status = if answer.status == 200 && !answer.ok { NOT_OK } else { answer.status };
+                    let raw = self.shape.raw;
+                    let ok = if raw { (200..300).contains(&answer.status) } else { answer.ok };
+                    let status = if answer.status == 200 && !ok { NOT_OK } else { answer.status };
                     *self.statuses.entry(status).or_default() += 1;
-                    if answer.ok {
+                    if ok {
                         self.acknowledged.insert(pending.number);
                         self.measured += 1;
                     }

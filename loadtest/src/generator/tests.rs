@@ -11,7 +11,7 @@ use crate::traffic::Mix;
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn shape(mix: Mix, batch: u64) -> Shape {
-    Shape { run: "t".to_owned(), mix, batch, sources: 1, fields: 0, gzip: false }
+    Shape { run: "t".to_owned(), mix, batch, sources: 1, fields: 0, raw: false, gzip: false }
 }
 
 fn plan(address: SocketAddr, connections: usize, rate: Option<f64>) -> Plan {
@@ -99,6 +99,22 @@ fn only_a_plain_ok_acknowledges() {
     assert_eq!(acknowledged.len(), report.statuses[&200]);
     let expected: Vec<_> = (0..acknowledged.len()).map(|number| (number * 3, number * 3)).collect();
     assert_eq!(ranges(&acknowledged, &shape), expected);
+}
+
+#[test]
+fn any_2xx_acknowledges_what_a_raw_server_takes() {
+    let (address, requests) = serve(|number| {
+        Some(match number % 3 {
+            0 => OK,
+            1 => b"HTTP/1.1 202 Accepted\r\nContent-Length: 4\r\n\r\nkept",
+            _ => b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 2\r\n\r\nok",
+        })
+    });
+    let shape = Shape { raw: true, ..shape(Mix::Track, 2) };
+    let (report, acknowledged) = run(&plan(address, 1, None), &shape).unwrap();
+    assert_eq!(report.statuses.keys().copied().collect::<Vec<_>>(), [200, 202, 502]);
+    assert_eq!(acknowledged.len(), report.statuses[&200] + report.statuses[&202]);
+    assert_eq!(requests.recv().unwrap().lines().count(), 2);
 }
 
 #[test]

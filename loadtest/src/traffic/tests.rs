@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::*;
 
 fn shape(mix: Mix, batch: u64) -> Shape {
-    Shape { run: "run7".to_owned(), mix, batch, sources: 2, fields: 3, gzip: false }
+    Shape { run: "run7".to_owned(), mix, batch, sources: 2, fields: 3, raw: false, gzip: false }
 }
 
 /// Head and body; the head's length is true.
@@ -68,6 +68,34 @@ fn a_batch_numbers_its_events_and_a_second_numbering_replaces_the_first() {
         };
         assert_eq!(event["type"], call);
     }
+}
+
+#[test]
+fn a_raw_batch_is_a_line_an_event() {
+    let mut request = Request::all(&Shape { raw: true, ..shape(Mix::Mixed, 4) }, 0).remove(0);
+    request.number(8);
+    let (head, body) = split(&request);
+    assert!(head.starts_with("POST /events HTTP/1.1\r\n"), "{head}");
+    assert!(head.contains("Content-Type: application/x-ndjson\r\n"), "{head}");
+    let events: Vec<Value> =
+        body.split(|byte| *byte == b'\n').map(|line| serde_json::from_slice(line).unwrap()).collect();
+    let calls = ["identify", "group", "track", "identify"];
+    assert_eq!(events.len(), calls.len());
+    for ((event, call), number) in events.iter().zip(calls).zip(8_u64..) {
+        assert_eq!(
+            (&event["type"], &event["messageId"]),
+            (&call.into(), &format!("run7-{number:010}").into())
+        );
+    }
+}
+
+#[test]
+fn a_raw_single_call_keeps_its_kind() {
+    let requests = Request::all(&Shape { raw: true, ..shape(Mix::Mixed, 1) }, 0);
+    let calls: Vec<_> = requests.iter().map(split).collect();
+    assert!(calls.iter().all(|(head, _)| head.contains("POST /events ") && head.contains("/json\r\n")));
+    let group: Value = serde_json::from_slice(&calls[1].1).unwrap();
+    assert_eq!(group["type"], "group");
 }
 
 #[test]

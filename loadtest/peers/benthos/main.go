@@ -1,0 +1,15 @@
+// Benthos with the components that are measured here.
+package main
+
+import (
+	"context"
+
+	_ "github.com/benthosdev/benthos/v4/public/components/io"
+	_ "github.com/benthosdev/benthos/v4/public/components/kafka"
+	_ "github.com/benthosdev/benthos/v4/public/components/pure"
+	"github.com/benthosdev/benthos/v4/public/service"
+)
+
+func main() {
+	service.RunCLI(context.Background())
+}
