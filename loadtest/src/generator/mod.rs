@@ -64,8 +64,8 @@ struct Generator<'a> {
     span: Span,
     poll: Poll,
     connections: Vec<Connection>,
-    /// Connections that wait for a request to be due.
-    idle: Vec<usize>,
+    /// Connections that wait for a request to be due. They take turns, as if each had its client.
+    idle: VecDeque<usize>,
     /// Bodies that are held back: until when, on which connection, of which request.
     held: VecDeque<(Instant, usize, u64)>,
     /// Connections that broke and could not be made again yet.
@@ -240,7 +240,7 @@ impl<'a> Generator<'a> {
                 Some(due) => due,
                 None => Instant::now(),
             };
-            let Some(index) = self.idle.pop() else { break };
+            let Some(index) = self.idle.pop_front() else { break };
             let Some(connection) = self.connections.get_mut(index) else { break };
             let pending = Pending { number: self.next, intended };
             self.next += 1;
@@ -296,7 +296,7 @@ impl<'a> Generator<'a> {
                     if answer.closes {
                         self.mend(index)?;
                     } else {
-                        self.idle.push(index);
+                        self.idle.push_back(index);
                     }
                 }
                 Err(_) => self.mend(index)?,
@@ -322,7 +322,7 @@ impl<'a> Generator<'a> {
         }
         if connection.reopen(self.plan.address).is_ok() {
             self.poll.registry().register(&mut connection.stream, Token(index), both())?;
-            self.idle.push(index);
+            self.idle.push_back(index);
         } else {
             self.lost.push(index);
         }
