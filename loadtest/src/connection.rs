@@ -42,6 +42,8 @@ pub struct Connection {
     requests: Vec<Request>,
     current: usize,
     written: usize,
+    /// How much of the request may be sent by now.
+    allowed: usize,
     answer: Vec<u8>,
 }
 
@@ -52,7 +54,15 @@ impl Connection {
     /// When nobody listens at `address`.
     pub fn open(address: SocketAddr, requests: Vec<Request>) -> io::Result<Connection> {
         let stream = connect(address)?;
-        Ok(Connection { stream, pending: None, requests, current: 0, written: 0, answer: Vec::new() })
+        Ok(Connection {
+            stream,
+            pending: None,
+            requests,
+            current: 0,
+            written: 0,
+            allowed: 0,
+            answer: Vec::new(),
+        })
     }
 
     /// Connects again, with nothing on its way.
@@ -66,18 +76,33 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends request `pending.number` of `batch` events, as far as the socket takes it now.
+    /// Sends request `pending.number`, as far as the socket takes it now; its body too, unless that is held back.
     ///
     /// # Errors
     /// When the connection is broken.
-    pub fn send(&mut self, pending: Pending, batch: u64) -> io::Result<()> {
+    pub fn send(&mut self, pending: Pending, hold_body: bool) -> io::Result<()> {
         let kinds = u64::try_from(self.requests.len()).unwrap_or(1).max(1);
         self.current = usize::try_from(pending.number % kinds).unwrap_or(0);
         if let Some(request) = self.requests.get_mut(self.current) {
-            request.number(pending.number * batch);
+            request.number(pending.number);
+            self.allowed = if hold_body { request.body() } else { request.bytes().len() };
         }
         self.pending = Some(pending);
         self.written = 0;
+        self.write()
+    }
+
+    /// Whether a body is held back.
+    pub fn holds_body(&self) -> bool {
+        self.requests.get(self.current).is_some_and(|request| self.allowed < request.bytes().len())
+    }
+
+    /// Sends the body that was held back.
+    ///
+    /// # Errors
+    /// When the connection is broken.
+    pub fn send_body(&mut self) -> io::Result<()> {
+        self.allowed = usize::MAX;
         self.write()
     }
 
@@ -88,7 +113,7 @@ impl Connection {
     pub fn write(&mut self) -> io::Result<()> {
         let bytes = self.requests.get(self.current).map(Request::bytes).unwrap_or_default();
         while self.pending.is_some() {
-            let left = bytes.get(self.written..).unwrap_or_default();
+            let left = bytes.get(self.written..self.allowed.min(bytes.len())).unwrap_or_default();
             if left.is_empty() {
                 break;
             }

@@ -1,14 +1,16 @@
 //! What a run measured, as one line of JSON.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 
 use crate::process::Usage;
 
-/// What a run measured. Rates and processor time are of the measured span alone, after warming up.
+/// What a run measured. What was measured without the generator has `figures` alone. Rates and processor time are of the measured span alone, after warming up.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Report {
     /// What was sent: a name for the table.
     pub scenario: String,
@@ -18,6 +20,8 @@ pub struct Report {
     pub connections: usize,
     /// Requests a second that were intended; none: closed loop.
     pub rate: Option<f64>,
+    /// Requests a second that the server's configuration lets through, where that is known.
+    pub capacity: Option<f64>,
     /// Length of the measured span, in seconds.
     pub seconds: f64,
     /// Requests answered 200 `ok` in that span, a second.
@@ -32,6 +36,8 @@ pub struct Report {
     pub latency_ms: Latency,
     /// Answers by status, of the whole run; 200 with anything but `ok` counts as 299.
     pub statuses: BTreeMap<u16, u64>,
+    /// Answers that came while the generator held the request's body back: nothing of it can have been read.
+    pub refused_unread: u64,
     /// Connections that broke, and requests still without an answer when patience ended.
     pub broken: u64,
     /// See `broken`.
@@ -45,6 +51,33 @@ pub struct Report {
     pub rss_after: u64,
     /// See `rss_before`.
     pub rss_peak: u64,
+    /// What its resident memory gained in a minute of the measured span, in bytes; none: it was too short.
+    pub rss_slope: Option<f64>,
+    /// What was measured otherwise, by name.
+    pub figures: BTreeMap<String, f64>,
+}
+
+/// The server's resident memory at a moment of the measured span.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Since the span began.
+    pub at: Duration,
+    /// In bytes.
+    pub rss: u64,
+}
+
+/// Bytes that memory gains in a minute: the slope of the straight line that fits best, of all samples but the first
+/// fifth, in which memory that will be used again is taken for the first time.
+pub fn slope(samples: &[Sample]) -> Option<f64> {
+    let samples = samples.get(samples.len().div_ceil(5)..).filter(|samples| samples.len() >= 5)?;
+    let points: Vec<(f64, f64)> =
+        samples.iter().map(|sample| (sample.at.as_secs_f64() / 60.0, count(sample.rss))).collect();
+    let number = count(u64::try_from(points.len()).ok()?);
+    let mean = |of: fn(&(f64, f64)) -> f64| points.iter().map(of).sum::<f64>() / number;
+    let (middle, level) = (mean(|point| point.0), mean(|point| point.1));
+    let rise: f64 = points.iter().map(|(at, rss)| (at - middle) * (rss - level)).sum();
+    let run: f64 = points.iter().map(|(at, _)| (at - middle).powi(2)).sum();
+    Some(rise / run)
 }
 
 /// Percentiles in milliseconds.
@@ -99,6 +132,16 @@ mod tests {
         let latency = Latency::of(&histogram);
         let near = |found: f64, expected: f64| (found / expected - 1.0).abs() < 0.002;
         assert!(near(latency.p50, 500.0) && near(latency.p99, 990.0) && near(latency.max, 1_000.0));
+    }
+
+    #[test]
+    fn memory_that_grows_shows_and_how_it_began_does_not() {
+        let sample = |second, rss| Sample { at: Duration::from_secs(second), rss };
+        let grows: Vec<_> = (0..20).map(|second| sample(second, 5_000_000 + second * 1_000)).collect();
+        assert!((slope(&grows).unwrap() - 60_000.0).abs() < 0.01);
+        let settles: Vec<_> = (0..20).map(|second| sample(second, 1_000_000 * second.min(4))).collect();
+        assert!(slope(&settles).unwrap().abs() < 0.01);
+        assert_eq!(slope(&grows[..6]), None);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::report::{Report, count};
+use crate::targets;
 
 /// The server that the ratios divide by.
 const REFERENCE: &str = "reference";
@@ -20,8 +21,24 @@ const COLUMNS: &[Column] = &[
     ("generator µs/req", 1, |report| Some(report.own_cpu_us_per_request)),
 ];
 
-/// The table, in Markdown. Scenarios and servers stand in the order in which they first came.
-pub fn markdown(reports: &[Report]) -> String {
+/// The page, in Markdown: what the generator measured, what was measured otherwise, and the targets. Scenarios and
+/// servers stand in the order in which they first came.
+pub fn page(reports: &[Report]) -> String {
+    let (otherwise, driven): (Vec<_>, Vec<_>) =
+        reports.iter().cloned().partition(|report| !report.figures.is_empty());
+    let mut tables = Vec::new();
+    if !driven.is_empty() {
+        tables.push(markdown(&driven));
+    }
+    if !otherwise.is_empty() {
+        tables.push(figures(&otherwise));
+    }
+    tables.push(targets::markdown(reports));
+    tables.join("\n")
+}
+
+/// What the generator measured.
+fn markdown(reports: &[Report]) -> String {
     let mut text = "| scenario | server | rounds |".to_owned();
     for (title, ..) in COLUMNS {
         text += &format!(" {title} |");
@@ -30,18 +47,35 @@ pub fn markdown(reports: &[Report]) -> String {
     text += &"---|".repeat(COLUMNS.len() + 1);
     text.push('\n');
     for (scenario, server) in in_order(reports) {
-        let of = |wanted: &str| -> Vec<&Report> {
-            reports.iter().filter(|one| one.scenario == scenario && one.server == wanted).collect()
-        };
-        let rounds = of(server);
+        let rounds = of(reports, scenario, server);
         text += &format!("| {scenario} | {server} | {} |", rounds.len());
         for (_, digits, value) in COLUMNS {
             let values = rounds.iter().filter_map(|report| value(report)).collect();
             text += &format!(" {} |", spread(values, *digits));
         }
-        text += &format!(" {} |\n", spread(ratios(&rounds, &of(REFERENCE)), 2));
+        text += &format!(" {} |\n", spread(ratios(&rounds, &of(reports, scenario, REFERENCE)), 2));
     }
     text
+}
+
+/// What was measured without the generator.
+fn figures(reports: &[Report]) -> String {
+    let mut text = "| scenario | server | rounds | figure | |\n|---|---|---|---|---|\n".to_owned();
+    for (scenario, server) in in_order(reports) {
+        let rounds = of(reports, scenario, server);
+        for name in rounds.first().iter().flat_map(|report| report.figures.keys()) {
+            let values: Vec<f64> =
+                rounds.iter().filter_map(|report| report.figures.get(name).copied()).collect();
+            text +=
+                &format!("| {scenario} | {server} | {} | {name} | {} |\n", values.len(), spread(values, 2));
+        }
+    }
+    text
+}
+
+/// The reports of a scenario on a server, round by round.
+pub fn of<'a>(reports: &'a [Report], scenario: &str, server: &str) -> Vec<&'a Report> {
+    reports.iter().filter(|one| one.scenario == scenario && one.server == server).collect()
 }
 
 /// Processor time by that of the reference, round by round: a round's noise meets both.
@@ -65,17 +99,23 @@ fn in_order(reports: &[Report]) -> Vec<(&str, &str)> {
     pairs
 }
 
-/// `median [least–most]`; a dash for nothing.
-fn spread(mut values: Vec<f64>, digits: usize) -> String {
+/// The median of any number of values but none.
+pub fn median(values: &[f64]) -> Option<f64> {
+    let mut values = values.to_vec();
     values.sort_by(f64::total_cmp);
     let at = |index: usize| values.get(index).copied();
     let middle = values.len() / 2;
-    let median = if values.len() % 2 == 1 {
+    if values.len() % 2 == 1 {
         at(middle)
     } else {
         at(middle).zip(middle.checked_sub(1).and_then(at)).map(|(high, low)| f64::midpoint(low, high))
-    };
-    match (median, values.first(), values.last()) {
+    }
+}
+
+/// `median [least–most]`; a dash for nothing.
+pub fn spread(mut values: Vec<f64>, digits: usize) -> String {
+    values.sort_by(f64::total_cmp);
+    match (median(&values), values.first(), values.last()) {
         (Some(median), Some(least), Some(most)) => {
             format!("{median:.digits$} [{least:.digits$}–{most:.digits$}]")
         }
@@ -105,6 +145,22 @@ mod tests {
         assert_eq!(spread(vec![3.0, 1.0, 2.0], 1), "2.0 [1.0–3.0]");
         assert_eq!(spread(vec![4.0, 1.0, 2.0, 3.0], 1), "2.5 [1.0–4.0]");
         assert_eq!(spread(Vec::new(), 1), "–");
+    }
+
+    #[test]
+    fn what_was_measured_otherwise_stands_in_a_table_of_its_own() {
+        let figures = [("ready ms", 5.0), ("read ms", 10.0)].map(|(name, value)| (name.to_owned(), value));
+        let start = Report { figures: figures.into(), ..report("start", "weir-journal", 0.0) };
+        let page = page(&[report("single", "reference", 10.0), start]);
+        let tables: Vec<&str> = page.split("\n\n").collect();
+        assert_eq!(tables.len(), 3, "{page}");
+        assert_eq!(tables[0].lines().count(), 3, "{page}");
+        let rows: Vec<_> = tables[1].lines().skip(2).collect();
+        let expected = [
+            "| start | weir-journal | 1 | read ms | 10.00 [10.00–10.00] |",
+            "| start | weir-journal | 1 | ready ms | 5.00 [5.00–5.00] |",
+        ];
+        assert_eq!(rows, expected);
     }
 
     #[test]

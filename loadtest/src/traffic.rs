@@ -2,6 +2,7 @@
 //! request. Before a request is sent again, only its numbers are written over.
 //!
 //! Event `n` of a run has the message id `<run>-<n>` and the user `u-<last five digits of n>`: 100,000 keys.
+//! Request `n` comes from source `n % sources`.
 
 use std::io::Write;
 
@@ -21,6 +22,8 @@ const ID_DIGITS: usize = 10;
 const USER_DIGITS: usize = 5;
 /// Digits of an event's number in its company's name.
 const COMPANY_DIGITS: usize = 3;
+/// Digits of a contract's number in its name.
+const CONTRACT_DIGITS: usize = 3;
 
 /// When it was sent by the client's clock: in a single call or in the batch, as SDKs do.
 const SENT_AT: &str = ",\"sentAt\":\"2026-11-21T09:00:01.000Z\"";
@@ -68,10 +71,12 @@ pub struct Shape {
     pub mix: Mix,
     /// Events a request; 1: single calls on routes of their own.
     pub batch: u64,
-    /// Sources, each with an access key of its own; connections take turns.
-    pub sources: usize,
+    /// Sources, each with an access key of its own; requests take turns.
+    pub sources: u64,
     /// Custom fields of every person and company.
     pub fields: usize,
+    /// Contracts, each with a topic of its own; track events name them in turn. None: no event names one.
+    pub topics: Option<u64>,
     /// Whether the server is none of Weir's kind: all goes to `/events`, a batch as lines.
     pub raw: bool,
     /// Whether bodies are gzipped, anew for each request: then the generator is not cheap any more.
@@ -79,27 +84,71 @@ pub struct Shape {
 }
 
 /// The access key of source `source`: known to all, for it opens nothing but a server under test.
-pub fn key(source: usize) -> AccessKey {
+pub fn key(source: u64) -> AccessKey {
     AccessKey::from(format!("loadtest-key-of-source-{source:05}"))
 }
 
-/// A configuration for Weir that takes all that `sources` and `fields` make, under a topic prefix.
-pub fn configuration(prefix: &str, sources: usize, fields: usize) -> String {
-    let mut text = format!("[tenants.load]\ntopic_prefix = \"{prefix}\"\n");
-    for map in ["person_fields", "company_fields"] {
-        text += &format!("[tenants.load.{map}]\n");
-        for field in 0..fields {
-            text += &format!("custom{field} = \"Custom{field}__gc\"\n");
+/// The place of the source's number in its key and the colon after it, from where base64's groups of three begin
+/// anew: that much is written over when the source changes.
+const KEY_TAIL: usize = 21;
+
+/// `key:` of `source` as HTTP's Basic scheme has it: what is the same for all, and the rest.
+fn user(source: u64) -> (String, String) {
+    let user = format!("{}:", key(source).as_str());
+    let (same, rest) = user.split_at(KEY_TAIL);
+    (STANDARD.encode(same), STANDARD.encode(rest))
+}
+
+/// What a Weir under test is configured for.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Tenant {
+    /// How the topics' names begin
+    #[arg(long, default_value = "weir.")]
+    pub prefix: String,
+    /// Sources, each with an access key of its own
+    #[arg(long, default_value_t = 1)]
+    pub sources: u64,
+    /// Rows of each map: of person's fields, of company's, of events
+    #[arg(long, default_value_t = 1)]
+    pub rows: usize,
+    /// Contracts, each with a topic of its own; without it one that no event needs to name
+    #[arg(long)]
+    pub topics: Option<u64>,
+}
+
+impl Tenant {
+    /// The configuration, in TOML. The rows that this traffic needs come first.
+    pub fn toml(&self) -> String {
+        let mut text = format!("[tenants.load]\ntopic_prefix = \"{}\"\n", self.prefix);
+        for map in ["person_fields", "company_fields"] {
+            text += &format!("[tenants.load.{map}]\n");
+            for row in 0..self.rows {
+                text += &format!("custom{row} = \"Custom{row}__gc\"\n");
+            }
         }
+        for source in 0..self.sources {
+            text += &format!(
+                "[sources.source-{source}]\ntenant = \"load\"\nkeys = [\"{}\"]\npublishers = [\"tickets\"]\n",
+                key(source).hash()
+            );
+        }
+        text += "[publishers.tickets]\ntenant = \"load\"\ntopic = \"Ticket Actions\"\n";
+        text += &match self.topics {
+            None => "contract = \"standard\"\n".to_owned(),
+            Some(topics) => format!("contracts = {:?}\n", (0..topics).map(contract).collect::<Vec<_>>()),
+        };
+        text += "[publishers.tickets.events]\n";
+        text += "\"Ticket Closure\" = { name = \"Ticket Closed\", version = \"1.0.0\" }\n";
+        for row in 1..self.rows {
+            text += &format!("\"Ticket Event {row}\" = {{ name = \"Event {row}\", version = \"1.0.0\" }}\n");
+        }
+        text
     }
-    for source in 0..sources {
-        text += &format!(
-            "[sources.source-{source}]\ntenant = \"load\"\nkeys = [\"{}\"]\npublishers = [\"tickets\"]\n",
-            key(source).hash()
-        );
-    }
-    text + "[publishers.tickets]\ntenant = \"load\"\ntopic = \"Ticket Actions\"\ncontract = \"standard\"\n\
-            [publishers.tickets.events]\n\"Ticket Closure\" = { name = \"Ticket Closed\", version = \"1.0.0\" }\n"
+}
+
+/// The name of a contract.
+fn contract(number: u64) -> String {
+    format!("c{number:0CONTRACT_DIGITS$}")
 }
 
 /// A place in a request that holds the last digits of an event's number.
@@ -109,6 +158,8 @@ struct Place {
     digits: usize,
     /// Which event of the request.
     event: u64,
+    /// What the number is taken modulo of, where that is not the digits' own end.
+    of: Option<u64>,
 }
 
 /// A request that is sent again and again with other numbers.
@@ -116,6 +167,10 @@ struct Place {
 pub struct Request {
     bytes: Vec<u8>,
     places: Vec<Place>,
+    /// Where the source's part of the key stands.
+    user: usize,
+    sources: u64,
+    batch: u64,
     /// Where the body begins.
     body: usize,
     /// What is sent instead, where bodies are gzipped: head and body, made anew for each request.
@@ -123,14 +178,13 @@ pub struct Request {
 }
 
 impl Request {
-    /// The requests that a connection of `source` sends in turn: one, or one for each call where single
-    /// calls are mixed.
-    pub fn all(shape: &Shape, source: usize) -> Vec<Request> {
+    /// The requests that a connection sends in turn: one, or one for each call where single calls are mixed.
+    pub fn all(shape: &Shape) -> Vec<Request> {
         let kinds = if shape.batch == 1 && shape.mix == Mix::Mixed { 3 } else { 1 };
-        (0..kinds).map(|kind| Request::new(shape, source, kind)).collect()
+        (0..kinds).map(|kind| Request::new(shape, kind)).collect()
     }
 
-    fn new(shape: &Shape, source: usize, kind: u64) -> Request {
+    fn new(shape: &Shape, kind: u64) -> Request {
         let mut body = Body::default();
         let (path, content) = if shape.raw {
             // No line ends the last event: some would make a record of the nothing after it.
@@ -152,11 +206,11 @@ impl Request {
             body.text("}");
             ("/v1/batch", "json")
         };
-        let user = STANDARD.encode(format!("{}:", key(source).as_str()));
-        let mut head = format!(
-            "POST {path} HTTP/1.1\r\nHost: weir.test\r\nAuthorization: Basic {user}\r\n\
-             Content-Type: application/{content}\r\nUser-Agent: weir-loadtest\r\n"
-        );
+        let (same, rest) = user(0);
+        let mut head = format!("POST {path} HTTP/1.1\r\nHost: weir.test\r\nAuthorization: Basic {same}");
+        let user = head.len();
+        head += &rest;
+        head += &format!("\r\nContent-Type: application/{content}\r\nUser-Agent: weir-loadtest\r\n");
         let gzipped = shape.gzip.then(|| {
             let head = format!("{head}Content-Encoding: gzip\r\nContent-Length: ").into_bytes();
             (head, Vec::new())
@@ -166,13 +220,22 @@ impl Request {
         let mut bytes = head.into_bytes();
         bytes.append(&mut body.bytes);
         let places = body.places.iter().map(|place| Place { at: place.at + start, ..*place }).collect();
-        Request { bytes, places, body: start, gzipped }
+        let (sources, batch) = (shape.sources.max(1), shape.batch);
+        Request { bytes, places, user, sources, batch, body: start, gzipped }
     }
 
-    /// Writes the numbers of the events from `first` on into the request.
-    pub fn number(&mut self, first: u64) {
+    /// Makes it request `number`: writes its source and the numbers of its events over those before.
+    pub fn number(&mut self, number: u64) {
+        let (_, user) = user(number % self.sources);
+        let heads = [Some(&mut self.bytes), self.gzipped.as_mut().map(|(head, _)| head)];
+        for head in heads.into_iter().flatten() {
+            if let Some(place) = head.get_mut(self.user..self.user + user.len()) {
+                place.copy_from_slice(user.as_bytes());
+            }
+        }
         for place in &self.places {
-            let mut left = first + place.event;
+            let event = number * self.batch + place.event;
+            let mut left = place.of.map_or(event, |of| event % of);
             let digits = self.bytes.get_mut(place.at..place.at + place.digits).unwrap_or_default();
             for digit in digits.iter_mut().rev() {
                 *digit = b'0' + u8::try_from(left % 10).unwrap_or(0);
@@ -189,6 +252,11 @@ impl Request {
             request.extend_from_slice(format!("{}\r\n\r\n", body.len()).as_bytes());
             request.extend_from_slice(&body);
         }
+    }
+
+    /// Where its body begins; a gzipped one's is not known.
+    pub fn body(&self) -> usize {
+        self.body
     }
 
     /// What goes on the wire.
@@ -210,7 +278,11 @@ impl Body {
     }
 
     fn digits(&mut self, event: u64, digits: usize) {
-        self.places.push(Place { at: self.bytes.len(), digits, event });
+        self.digits_of(event, digits, None);
+    }
+
+    fn digits_of(&mut self, event: u64, digits: usize, of: Option<u64>) {
+        self.places.push(Place { at: self.bytes.len(), digits, event, of });
         self.bytes.resize(self.bytes.len() + digits, b'0');
     }
 
@@ -251,8 +323,14 @@ impl Body {
         self.text(",\"context\":{");
         self.text("\"library\":{\"name\":\"RudderLabs JavaScript SDK\",\"version\":\"3.7.5\"},\"traits\":{");
         self.email(event);
+        self.text("}");
+        if let (Call::Track, Some(_)) = (call, shape.topics) {
+            self.text(",\"externalId\":[{\"type\":\"gainsightEventContractId\",\"id\":\"c");
+            self.digits_of(event, CONTRACT_DIGITS, shape.topics);
+            self.text("\"}]");
+        }
         self.text(
-            "},\"locale\":\"en-GB\",\"timezone\":\"GMT+0100\",\"page\":{\"path\":\"/tickets\",\"search\":\"",
+            ",\"locale\":\"en-GB\",\"timezone\":\"GMT+0100\",\"page\":{\"path\":\"/tickets\",\"search\":\"",
         );
         let end = "\"}}}";
         let used = self.bytes.len() - start + end.len();

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
@@ -103,30 +104,43 @@ fn verify_proves_nothing_by_nothing() {
     assert_eq!(verify(data.path(), "mapped", "").status.code(), Some(1));
 }
 
-#[test]
-fn load_measures_a_server_and_writes_what_it_acknowledged() {
-    let dir = tempfile::tempdir().unwrap();
-    let run_file = dir.path().join("run.json");
+/// `bare`, and where it listens.
+fn bare(dir: &Path) -> (Server, String) {
+    let run_file = dir.join("run.json");
     let bare = Command::new(env!("CARGO_BIN_EXE_bare")).arg("--run-file").arg(&run_file).spawn().unwrap();
-    let pid = bare.id().to_string();
-    let _bare = Server(bare);
+    let bare = Server(bare);
     let deadline = Instant::now() + Duration::from_secs(30);
     while !run_file.exists() {
         assert!(Instant::now() < deadline, "bare did not start");
         thread::sleep(Duration::from_millis(20));
     }
     let place: Value = serde_json::from_slice(&fs::read(&run_file).unwrap()).unwrap();
-    let address = place["url"].as_str().unwrap().strip_prefix("http://").unwrap();
-    let acknowledged = dir.path().join("acknowledged");
+    let address =
+        place.get("url").and_then(Value::as_str).and_then(|url| url.strip_prefix("http://")).unwrap();
+    (bare, address.to_owned())
+}
+
+/// Has `load` send to `address`; gives its report.
+fn load(address: &str, more: &[&str]) -> Value {
     let load = Command::new(env!("CARGO_BIN_EXE_load"))
-        .args(["send", "--to", address, "--pid", &pid, "--connections", "3", "--batch", "2", "--gzip"])
-        .args(["--warm", "0.1", "--seconds", "0.5", "--run", "r", "--server", "bare", "--acknowledged"])
-        .arg(&acknowledged)
+        .args(["send", "--to", address, "--warm", "0.1", "--seconds", "0.5", "--run", "r"])
+        .args(more)
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
     assert!(load.status.success());
-    let report: Value = serde_json::from_slice(&load.stdout).unwrap();
+    serde_json::from_slice(&load.stdout).unwrap()
+}
+
+#[test]
+fn load_measures_a_server_and_writes_what_it_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let (bare, address) = bare(dir.path());
+    let pid = bare.0.id().to_string();
+    let acknowledged = dir.path().join("acknowledged");
+    let file = acknowledged.to_str().unwrap();
+    let flags = ["--pid", &pid, "--connections", "3", "--batch", "2", "--gzip", "--server", "bare"];
+    let report = load(&address, &[&flags[..], &["--acknowledged", file]].concat());
     let requests = report["statuses"]["200"].as_u64().unwrap();
     assert!(requests > 10 && report["events"].as_u64().unwrap() <= requests * 2, "{report}");
     assert_eq!((&report["server"], &report["broken"]), (&"bare".into(), &0.into()));
@@ -134,4 +148,30 @@ fn load_measures_a_server_and_writes_what_it_acknowledged() {
     assert!(report["cpu_us_per_event"].as_f64().is_some(), "{report}");
     let expected = format!("{{\"run\":\"r\",\"mix\":\"track\",\"batch\":2}}\n0-{}\n", requests * 2 - 1);
     assert_eq!(fs::read_to_string(&acknowledged).unwrap(), expected);
+}
+
+#[test]
+fn load_offers_three_times_what_the_memory_for_bodies_lets_through() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_bare, address) = bare(dir.path());
+    // Two bodies of 955 bytes fit, each for 100 ms.
+    let report = load(&address, &["--connections", "16", "--hold", "100", "--overload", "2000"]);
+    assert_eq!((report["capacity"].as_f64(), report["rate"].as_f64()), (Some(20.0), Some(60.0)));
+    // `bare` has no such bound.
+    assert_eq!(report["refused_unread"], 0);
+    assert!(report["latency_ms"]["p50"].as_f64().unwrap() >= 99.0, "{report}");
+}
+
+#[test]
+fn table_prints_which_targets_are_met() {
+    let mut table = Command::new(env!("CARGO_BIN_EXE_table"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let start = b"{\"scenario\":\"start\",\"server\":\"weir-journal\",\"figures\":{\"ready ms\":400e-3,\"read ms\":100e-3}}\n";
+    table.stdin.take().unwrap().write_all(start).unwrap();
+    let page = String::from_utf8(table.wait_with_output().unwrap().stdout).unwrap();
+    assert!(page.contains("| start | weir-journal | 1 | ready ms | 0.40 [0.40–0.40] |\n"), "{page}");
+    assert!(page.ends_with(" | weir-journal | 1 | 4.00 [4.00–4.00] | ≤ 3 | **no** |\n"), "{page}");
 }

@@ -32,7 +32,7 @@ use weir::queue::{Queue, Receipt};
 use weir::record::{Header, Kind, Records};
 use weir::tenants::{Source, Tenants};
 use weir_loadtest::counts::{Counts, compare, count, format, parse};
-use weir_loadtest::traffic::{self, Mix, Request, Shape};
+use weir_loadtest::traffic::{self, Mix, Request, Shape, Tenant};
 
 /// Events of a batch.
 const BATCH: u64 = 50;
@@ -128,7 +128,8 @@ fn counted() -> Result<Counts, Box<dyn Error>> {
 
 /// Runs `case` over `events` events. What must be there before the first of them does not count.
 fn run(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
-    let toml = traffic::configuration("counts", 1, FIELDS);
+    let tenant = Tenant { prefix: "counts".to_owned(), sources: 1, rows: FIELDS, topics: None };
+    let toml = tenant.toml();
     let config = config::load(Some((Path::new("counts.toml"), &toml)), &Overrides::default())?;
     let tenants = Tenants::from_config(&config);
     let source = tenants.sources.first().ok_or("no source")?;
@@ -192,8 +193,17 @@ fn run(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
 
 /// The body of a request of the load generator.
 fn body(mix: Mix, batch: u64, kind: usize) -> Vec<u8> {
-    let shape = Shape { run: "counts".to_owned(), mix, batch, sources: 1, fields: FIELDS, gzip: false };
-    let request = Request::all(&shape, 0).swap_remove(kind);
+    let shape = Shape {
+        run: "counts".to_owned(),
+        mix,
+        batch,
+        sources: 1,
+        fields: FIELDS,
+        topics: None,
+        raw: false,
+        gzip: false,
+    };
+    let request = Request::all(&shape).swap_remove(kind);
     let head = memchr::memmem::find(request.bytes(), b"\r\n\r\n").map_or(0, |end| end + 4);
     request.bytes().get(head..).unwrap_or_default().to_vec()
 }

@@ -10,7 +10,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use clap::{Args, Parser, Subcommand};
 use weir_loadtest::acknowledged::Run;
 use weir_loadtest::generator::{self, Plan};
-use weir_loadtest::traffic::{self, Mix, Shape};
+use weir_loadtest::report;
+use weir_loadtest::traffic::{Mix, Request, Shape, Tenant};
 
 /// Sends events and measures.
 #[derive(Parser, Debug)]
@@ -22,40 +23,47 @@ struct Flags {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Prints a configuration for Weir that takes what `send` sends
-    Config {
-        /// How the topics' names begin
-        #[arg(long, default_value = "weir.")]
-        prefix: String,
-        #[command(flatten)]
-        tenant: Tenant,
-    },
+    Config(Tenant),
     /// Sends, and prints a report as one line of JSON
     Send(Box<Send>),
 }
 
-#[derive(Args, Debug)]
-struct Tenant {
-    /// Sources, each with an access key of its own
-    #[arg(long, default_value_t = 1)]
-    sources: usize,
-    /// Custom fields of each person and company
-    #[arg(long, default_value_t = 0)]
-    fields: usize,
-}
+/// How much is offered where the server's memory for bodies is the limit.
+const TIMES_CAPACITY: f64 = 3.0;
 
 #[derive(Args, Debug)]
 struct Send {
     /// The server, such as 127.0.0.1:8080
     #[arg(long, value_name = "ADDR")]
     to: SocketAddr,
-    #[command(flatten)]
-    tenant: Tenant,
+    /// Sources, each with an access key of its own; requests take turns
+    #[arg(long, default_value_t = 1)]
+    sources: u64,
+    /// Custom fields of each person and company
+    #[arg(long, default_value_t = 0)]
+    fields: usize,
+    /// Contracts that track events name in turn; without it they name none
+    #[arg(long)]
+    topics: Option<u64>,
     /// Connections, all kept alive
     #[arg(long, default_value_t = 64)]
     connections: usize,
     /// Requests a second, whether or not answers come; without it each connection waits for its answer
     #[arg(long)]
     rate: Option<f64>,
+    /// Requests at most; once they are answered, it is over
+    #[arg(long)]
+    requests: Option<u64>,
+    /// Milliseconds between a request's head and its body
+    #[arg(long, value_name = "MS", conflicts_with = "gzip")]
+    hold: Option<u64>,
+    /// The server's `limits.inflight_bytes`: offers three times the requests that it lets through where bodies are
+    /// held back
+    #[arg(long, value_name = "BYTES", requires = "hold", conflicts_with = "rate")]
+    overload: Option<usize>,
+    /// Seconds for which connections stay open and unused at the end
+    #[arg(long, default_value_t = 0.0)]
+    idle: f64,
     /// Events a request; 1: single calls
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     batch: u64,
@@ -91,6 +99,13 @@ struct Send {
     server: String,
 }
 
+/// Requests a second of a server whose `memory` for bodies holds each of them for as long as it is held back.
+fn capacity(memory: usize, hold: Duration, shape: &Shape) -> f64 {
+    let body = |request: &Request| request.bytes().len() - request.body();
+    let largest = Request::all(shape).iter().map(body).max().unwrap_or(1);
+    report::count(u64::try_from(memory / largest).unwrap_or(0)) / hold.as_secs_f64()
+}
+
 fn send(flags: &Send) -> Result<(), Box<dyn Error>> {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_millis());
     let run = match &flags.run {
@@ -101,18 +116,24 @@ fn send(flags: &Send) -> Result<(), Box<dyn Error>> {
         run: run.clone(),
         mix: flags.mix,
         batch: flags.batch,
-        sources: flags.tenant.sources,
-        fields: flags.tenant.fields,
+        sources: flags.sources,
+        fields: flags.fields,
+        topics: flags.topics,
         raw: flags.raw,
         gzip: flags.gzip,
     };
     if flags.rate.is_some_and(|rate| !(rate.is_finite() && rate > 0.0)) {
         return Err("--rate: give a number above 0".into());
     }
+    let hold = flags.hold.map(Duration::from_millis);
+    let capacity = flags.overload.zip(hold).map(|(memory, hold)| capacity(memory, hold, &shape));
     let plan = Plan {
         address: flags.to,
         connections: flags.connections,
-        rate: flags.rate,
+        rate: flags.rate.or(capacity.map(|capacity| capacity * TIMES_CAPACITY)),
+        requests: flags.requests,
+        hold,
+        idle: Duration::try_from_secs_f64(flags.idle)?,
         warm: Duration::try_from_secs_f64(flags.warm)?,
         measure: Duration::try_from_secs_f64(flags.seconds)?,
         pid: flags.pid,
@@ -120,6 +141,7 @@ fn send(flags: &Send) -> Result<(), Box<dyn Error>> {
     let (mut report, acknowledged) = generator::run(&plan, &shape)?;
     report.scenario.clone_from(&flags.scenario);
     report.server.clone_from(&flags.server);
+    report.capacity = capacity;
     if let Some(file) = &flags.acknowledged {
         let run = Run { run, mix: flags.mix, batch: flags.batch };
         acknowledged.write(&run, &mut BufWriter::new(File::create(file)?))?;
@@ -130,11 +152,7 @@ fn send(flags: &Send) -> Result<(), Box<dyn Error>> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     match Flags::parse().command {
-        Command::Config { prefix, tenant } => {
-            let text = traffic::configuration(&prefix, tenant.sources, tenant.fields);
-            write!(io::stdout(), "{text}")?;
-            Ok(())
-        }
+        Command::Config(tenant) => Ok(write!(io::stdout(), "{}", tenant.toml())?),
         Command::Send(flags) => send(&flags),
     }
 }

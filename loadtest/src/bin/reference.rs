@@ -15,6 +15,7 @@ use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
+use rdkafka::types::RDKafkaErrorCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use weir::config::{QueueConfig, WhenFull};
@@ -30,9 +31,21 @@ struct Flags {
     /// Kafka's bootstrap list
     #[arg(long, value_name = "LIST")]
     brokers: String,
-    /// The topic that all records go to; it is created
+    /// The topic that all records go to; it is created where it is missing
     #[arg(long, value_name = "NAME")]
     topic: String,
+    /// As many topics instead, `<NAME>.0` and so on: event n goes to the one numbered n modulo this
+    #[arg(long)]
+    topics: Option<usize>,
+}
+
+impl Flags {
+    fn names(&self) -> Vec<String> {
+        match self.topics {
+            None => vec![self.topic.clone()],
+            Some(topics) => (0..topics).map(|topic| format!("{}.{topic}", self.topic)).collect(),
+        }
+    }
 }
 
 /// One completion a request hears of its records.
@@ -54,7 +67,7 @@ impl ProducerContext for Link {
 
 struct Gateway {
     producer: ThreadedProducer<Link>,
-    topic: String,
+    topics: Vec<String>,
 }
 
 #[derive(Deserialize)]
@@ -114,7 +127,11 @@ impl Gateway {
         let headers = headers
             .iter()
             .fold(room, |all, (key, value)| all.insert(Header { key, value: Some(value.as_bytes()) }));
-        let record = BaseRecord::with_opaque_to(&self.topic, Arc::clone(completion))
+        let number = match self.topics.len() {
+            1 => 0,
+            topics => event.message_id.rsplit('-').next()?.parse::<usize>().ok()? % topics,
+        };
+        let record = BaseRecord::with_opaque_to(self.topics.get(number)?, Arc::clone(completion))
             .key(event.user_id)
             .payload(event.properties.or(event.traits)?.get())
             .headers(headers);
@@ -134,14 +151,18 @@ fn settings(brokers: &str) -> ClientConfig {
     })
 }
 
-async fn create_topic(brokers: &str, topic: &str) -> io::Result<()> {
+async fn create(brokers: &str, topics: &[String]) -> io::Result<()> {
     let mut client = ClientConfig::new();
     client.set("bootstrap.servers", brokers);
     let admin: AdminClient<DefaultClientContext> = client.create().map_err(io::Error::other)?;
-    let topic = NewTopic::new(topic, -1, TopicReplication::Fixed(-1));
-    let created = admin.create_topics(&[topic], &AdminOptions::new()).await.map_err(io::Error::other)?;
+    let topics: Vec<_> =
+        topics.iter().map(|topic| NewTopic::new(topic, -1, TopicReplication::Fixed(-1))).collect();
+    let created = admin.create_topics(&topics, &AdminOptions::new()).await.map_err(io::Error::other)?;
     for result in created {
-        result.map_err(|(topic, code)| io::Error::other(format!("topic {topic}: {code}")))?;
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => return Err(io::Error::other(format!("topic {topic}: {code}"))),
+        }
     }
     Ok(())
 }
@@ -152,9 +173,10 @@ fn main() -> io::Result<()> {
 
 async fn serve() -> io::Result<()> {
     let flags = Flags::parse();
-    create_topic(&flags.brokers, &flags.topic).await?;
+    let topics = flags.names();
+    create(&flags.brokers, &topics).await?;
     let producer = settings(&flags.brokers).create_with_context(Link).map_err(io::Error::other)?;
-    let gateway = Data::new(Gateway { producer, topic: flags.topic });
+    let gateway = Data::new(Gateway { producer, topics });
     let listener = flags.place.listen()?;
     HttpServer::new(move || {
         App::new().app_data(PayloadConfig::new(BODY_BYTES)).app_data(Data::clone(&gateway)).default_service(

@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -15,13 +15,15 @@ use mio::{Events, Interest, Poll, Token};
 use crate::acknowledged::Acknowledged;
 use crate::connection::{Connection, Pending};
 use crate::process::Usage;
-use crate::report::{self, Latency, Report};
+use crate::report::{self, Latency, Report, Sample};
 use crate::traffic::{Request, Shape};
 
 /// How long the last answers may take to come.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// The longest sleep without looking at the clock; how often a lost connection is tried again.
 const LOOK: Duration = Duration::from_millis(50);
+/// How often the server's memory is looked at.
+const SAMPLE: Duration = Duration::from_secs(1);
 /// Longest latency that is told apart, in microseconds.
 const LONGEST_US: u64 = 120_000_000;
 /// Stands for a 200 that was not a plain `ok`.
@@ -36,6 +38,12 @@ pub struct Plan {
     pub connections: usize,
     /// Requests a second; none: closed loop.
     pub rate: Option<f64>,
+    /// Requests at most; with them answered, the run is over.
+    pub requests: Option<u64>,
+    /// How long a body is held back after its head.
+    pub hold: Option<Duration>,
+    /// How long connections stay open and unused at the end.
+    pub idle: Duration,
     /// What comes before the measured span.
     pub warm: Duration,
     /// The measured span.
@@ -53,12 +61,15 @@ struct Span {
 
 struct Generator<'a> {
     plan: &'a Plan,
-    shape: &'a Shape,
+    /// Whether any 2xx acknowledges: see `Shape`.
+    raw: bool,
     span: Span,
     poll: Poll,
     connections: Vec<Connection>,
-    /// Connections that wait for a request to be due.
-    idle: Vec<usize>,
+    /// Connections that wait for a request to be due. They take turns, as if each had its client.
+    idle: VecDeque<usize>,
+    /// Bodies that are held back: until when, on which connection, of which request.
+    held: VecDeque<(Instant, usize, u64)>,
     /// Connections that broke and could not be made again yet.
     lost: Vec<usize>,
     /// When those are tried again.
@@ -71,7 +82,11 @@ struct Generator<'a> {
     measured: u64,
     histogram: Histogram<u64>,
     statuses: BTreeMap<u16, u64>,
+    /// Requests that were refused while their bodies were held back.
+    refused_unread: u64,
     broken: u64,
+    /// The server's memory, second by second of the measured span.
+    samples: Vec<Sample>,
 }
 
 /// Sends what `shape` says as `plan` says.
@@ -93,10 +108,9 @@ pub fn run(plan: &Plan, shape: &Shape) -> io::Result<(Report, Acknowledged)> {
     let unsent = generator.give_up_unsent();
     generator.drain()?;
     let after = usage(plan)?;
+    std::thread::sleep(plan.idle);
     let events = measured * shape.batch;
     let report = Report {
-        scenario: String::new(),
-        server: String::new(),
         connections: plan.connections,
         rate: plan.rate,
         seconds,
@@ -106,12 +120,15 @@ pub fn run(plan: &Plan, shape: &Shape) -> io::Result<(Report, Acknowledged)> {
         own_cpu_us_per_request: report::cpu_per(own, own_after, sent),
         latency_ms: Latency::of(&generator.histogram),
         statuses: generator.statuses,
+        refused_unread: generator.refused_unread,
         broken: generator.broken,
         unanswered: u64::try_from(generator.in_flight).unwrap_or(u64::MAX),
         unsent,
         rss_before: before.rss,
         rss_after: after.rss,
         rss_peak: after.peak_rss,
+        rss_slope: plan.pid.and_then(|_| report::slope(&generator.samples)),
+        ..Report::default()
     };
     Ok((report, generator.acknowledged))
 }
@@ -121,11 +138,11 @@ fn usage(plan: &Plan) -> io::Result<Usage> {
 }
 
 impl<'a> Generator<'a> {
-    fn new(plan: &'a Plan, shape: &'a Shape) -> io::Result<Self> {
+    fn new(plan: &'a Plan, shape: &Shape) -> io::Result<Self> {
         let poll = Poll::new()?;
         let mut connections = Vec::with_capacity(plan.connections);
         for index in 0..plan.connections {
-            let requests = Request::all(shape, index % shape.sources.max(1));
+            let requests = Request::all(shape);
             let mut connection = Connection::open(plan.address, requests)?;
             poll.registry().register(&mut connection.stream, Token(index), both())?;
             connections.push(connection);
@@ -135,11 +152,12 @@ impl<'a> Generator<'a> {
         let warm = begin + plan.warm;
         Ok(Generator {
             plan,
-            shape,
+            raw: shape.raw,
             span: Span { begin, warm, end: warm + plan.measure },
             poll,
             idle: (0..connections.len()).collect(),
             connections,
+            held: VecDeque::new(),
             lost: Vec::new(),
             retry: begin,
             next: 0,
@@ -148,7 +166,9 @@ impl<'a> Generator<'a> {
             measured: 0,
             histogram,
             statuses: BTreeMap::new(),
+            refused_unread: 0,
             broken: 0,
+            samples: Vec::new(),
         })
     }
 
@@ -158,13 +178,49 @@ impl<'a> Generator<'a> {
         let mut room = vec![0; 64 << 10];
         loop {
             let now = Instant::now();
-            if now >= until {
+            if now >= until || self.is_done() {
                 return Ok(());
             }
+            self.sample(now)?;
             self.find_lost(now)?;
-            let pause = self.send_due(now)?.min(until - now);
+            let pause = self.send_bodies(now)?.min(self.send_due(now)?).min(until - now);
             self.receive(&mut events, &mut room, pause)?;
         }
+    }
+
+    /// Whether all requests that there may be were answered.
+    fn is_done(&self) -> bool {
+        self.in_flight == 0 && !self.may_send()
+    }
+
+    fn may_send(&self) -> bool {
+        self.plan.requests.is_none_or(|most| self.next < most)
+    }
+
+    /// Looks at the server's memory, once a second of the measured span.
+    fn sample(&mut self, now: Instant) -> io::Result<()> {
+        let Some(since) = now.checked_duration_since(self.span.warm) else { return Ok(()) };
+        if self.samples.last().is_none_or(|last| since >= last.at + SAMPLE) {
+            self.samples.push(Sample { at: since, rss: usage(self.plan)?.rss });
+        }
+        Ok(())
+    }
+
+    /// Sends the bodies that were held back long enough, and tells how long no other will be.
+    fn send_bodies(&mut self, now: Instant) -> io::Result<Duration> {
+        while let Some((due, index, number)) = self.held.front().copied() {
+            if due > now {
+                return Ok(due - now);
+            }
+            self.held.pop_front();
+            let Some(connection) = self.connections.get_mut(index) else { continue };
+            // It may have been refused by now.
+            let waits = connection.pending.is_some_and(|pending| pending.number == number);
+            if waits && connection.send_body().is_err() {
+                self.mend(index)?;
+            }
+        }
+        Ok(LOOK)
     }
 
     /// Waits for what is on its way.
@@ -173,25 +229,29 @@ impl<'a> Generator<'a> {
         let mut events = Events::with_capacity(1_024);
         let mut room = vec![0; 64 << 10];
         while self.in_flight > 0 && Instant::now() < deadline {
-            self.receive(&mut events, &mut room, LOOK)?;
+            let pause = self.send_bodies(Instant::now())?;
+            self.receive(&mut events, &mut room, pause)?;
         }
         Ok(())
     }
 
     /// Sends what is due on idle connections, and tells how long nothing more will be.
     fn send_due(&mut self, now: Instant) -> io::Result<Duration> {
-        while !self.idle.is_empty() {
+        while !self.idle.is_empty() && self.may_send() {
             let intended = match self.due(self.next) {
                 Some(due) if due > now => return Ok((due - now).min(LOOK)),
                 Some(due) => due,
                 None => Instant::now(),
             };
-            let Some(index) = self.idle.pop() else { break };
+            let Some(index) = self.idle.pop_front() else { break };
             let Some(connection) = self.connections.get_mut(index) else { break };
             let pending = Pending { number: self.next, intended };
             self.next += 1;
             self.in_flight += 1;
-            if connection.send(pending, self.shape.batch).is_err() {
+            if let Some(hold) = self.plan.hold {
+                self.held.push_back((Instant::now() + hold, index, pending.number));
+            }
+            if connection.send(pending, self.plan.hold.is_some()).is_err() {
                 self.mend(index)?;
             }
         }
@@ -228,10 +288,10 @@ impl<'a> Generator<'a> {
                         continue;
                     };
                     self.in_flight -= 1;
-                    let raw = self.shape.raw;
-                    let ok = if raw { (200..300).contains(&answer.status) } else { answer.ok };
+                    let ok = if self.raw { (200..300).contains(&answer.status) } else { answer.ok };
                     let status = if answer.status == 200 && !ok { NOT_OK } else { answer.status };
                     *self.statuses.entry(status).or_default() += 1;
+                    self.refused_unread += u64::from(connection.holds_body());
                     if ok {
                         self.acknowledged.insert(pending.number);
                         self.measured += 1;
@@ -240,7 +300,7 @@ impl<'a> Generator<'a> {
                     if answer.closes {
                         self.mend(index)?;
                     } else {
-                        self.idle.push(index);
+                        self.idle.push_back(index);
                     }
                 }
                 Err(_) => self.mend(index)?,
@@ -266,7 +326,7 @@ impl<'a> Generator<'a> {
         }
         if connection.reopen(self.plan.address).is_ok() {
             self.poll.registry().register(&mut connection.stream, Token(index), both())?;
-            self.idle.push(index);
+            self.idle.push_back(index);
         } else {
             self.lost.push(index);
         }

@@ -11,12 +11,13 @@ use crate::traffic::Mix;
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn shape(mix: Mix, batch: u64) -> Shape {
-    Shape { run: "t".to_owned(), mix, batch, sources: 1, fields: 0, raw: false, gzip: false }
+    Shape { run: "t".to_owned(), mix, batch, sources: 1, fields: 0, topics: None, raw: false, gzip: false }
 }
 
 fn plan(address: SocketAddr, connections: usize, rate: Option<f64>) -> Plan {
     let (warm, measure) = (Duration::from_millis(100), Duration::from_millis(400));
-    Plan { address, connections, rate, warm, measure, pid: None }
+    let idle = Duration::ZERO;
+    Plan { address, connections, rate, requests: None, hold: None, idle, warm, measure, pid: None }
 }
 
 /// Serves each connection with `answer`, which gets the number of the request on its connection, and
@@ -144,4 +145,52 @@ fn an_open_loop_keeps_its_rate_and_counts_from_the_intended_time() {
     // 200 a second for half a second; on a busy machine the last one may come too late to be sent.
     assert_eq!(acknowledged.len() + report.unsent, 100);
     assert!(report.unsent < 20 && report.latency_ms.p50 < 100.0, "{report:?}");
+}
+
+#[test]
+fn a_run_of_so_many_requests_ends_with_their_answers() {
+    let (address, _requests) = serve(|_| Some(OK));
+    let shape = shape(Mix::Track, 1);
+    let plan = Plan { requests: Some(7), measure: Duration::from_secs(60), ..plan(address, 3, None) };
+    let begun = Instant::now();
+    let (report, acknowledged) = run(&plan, &shape).unwrap();
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert_eq!(ranges(&acknowledged, &shape), [(0, 6)]);
+    assert_eq!(report.statuses, BTreeMap::from([(200, 7)]));
+}
+
+#[test]
+fn a_body_is_held_back_after_its_head() {
+    let (address, _requests) = serve(|_| Some(OK));
+    let hold = Some(Duration::from_millis(60));
+    let (report, acknowledged) =
+        run(&Plan { hold, ..plan(address, 2, None) }, &shape(Mix::Track, 1)).unwrap();
+    // At most one every 60 ms on each connection, in half a second.
+    assert!((2..=18).contains(&acknowledged.len()), "{}", acknowledged.len());
+    assert!(report.latency_ms.p50 >= 59.0, "{report:?}");
+    assert_eq!(report.refused_unread, 0);
+}
+
+#[test]
+fn an_answer_to_the_head_alone_is_told_apart() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, mut head) = (stream.unwrap(), Vec::new());
+            while !head.ends_with(b"\r\n\r\n") {
+                let mut byte = [0];
+                stream.read_exact(&mut byte).unwrap();
+                head.push(byte[0]);
+            }
+            let busy = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+            stream.write_all(busy).unwrap();
+        }
+    });
+    let hold = Some(Duration::from_secs(5));
+    let (report, acknowledged) =
+        run(&Plan { hold, ..plan(address, 2, Some(100.0)) }, &shape(Mix::Track, 1)).unwrap();
+    assert!(acknowledged.is_empty() && report.refused_unread > 20, "{report:?}");
+    assert_eq!(report.statuses, BTreeMap::from([(503, report.refused_unread)]));
+    assert_eq!(report.broken, 0);
 }

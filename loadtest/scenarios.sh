@@ -1,0 +1,175 @@
+# The scenarios of loadtest/run, in the order of the tables.
+# shellcheck shell=bash disable=SC2034,SC2154 # what loadtest/run and lib.sh set and use
+
+# Those that take events as Weir does, and those that keep track events as they come.
+ours=(weir-kafka weir-journal reference bare)
+peers=(mq-bridge camel benthos)
+
+scenario_single() {
+    local server
+    for server in $(among "${ours[@]}"); do measure single "$server" --connections 512; done
+    for server in $(among "${peers[@]}"); do measure_peer single "$server" single --connections 512; done
+}
+
+scenario_batch50() {
+    local server
+    for server in $(among "${ours[@]}"); do measure batch50 "$server" --connections 64 --batch 50; done
+    for server in $(among "${peers[@]}"); do measure_peer batch50 "$server" batch --connections 64 --batch 50; done
+}
+
+scenario_mixed() {
+    local server
+    for server in $(among "${ours[@]}"); do
+        measure mixed "$server" --connections 512 --mix mixed
+    done
+}
+
+# An open loop at half of what the server takes in a closed one.
+scenario_half() {
+    local server
+    for server in $(among weir-kafka weir-journal reference); do
+        [ -n "$(peak "$server")" ] || measure single "$server" --connections 512
+        measure half "$server" --connections 512 --rate "$(($(peak "$server") / 2))"
+    done
+}
+
+# The median of server $1's requests a second in single up to now.
+peak() {
+    sed -n "s/.*\"scenario\":\"single\",\"server\":\"$1\".*\"requests_per_second\":\([0-9]*\).*/\1/p" "$reports" |
+        sort -n | awk '{ rate[NR] = $1 } END { if (NR) print rate[int((NR + 1) / 2)] }'
+}
+
+scenario_sources() {
+    local server sources
+    for server in $(among weir-kafka weir-journal); do
+        for sources in $(turn 1 10000); do
+            measure "sources-$sources" "$server" --connections 512
+        done
+    done
+}
+
+# The events are the same; there are only more rows to look their names up in.
+scenario_maps() {
+    local server rows
+    for server in $(among weir-kafka weir-journal); do
+        for rows in $(turn 10 5000); do measure "maps-$rows" "$server" --connections 512 --mix mixed; done
+    done
+}
+
+# At one rate for all, since librdkafka's cost lies in its requests, each of one topic: the faster events come, the more of
+# them share one. The topics stay from round to round: a broker that has just made a thousand is busy for a while.
+scenario_topics() {
+    local server count topics prefix
+    for server in $(among weir-kafka reference); do
+        for count in $(turn 1 500); do
+            topics=(--topics "$count") prefix=topics-$count.$server.
+            if [ "$round" = 1 ]; then
+                start_server "$server" "$prefix"
+                sleep 10
+                stop_server
+            fi
+            measure "topics-$count" "$server" --connections 512 --warm 5 --rate 2000
+        done
+    done
+}
+
+scenario_gzip() {
+    local server body flags
+    for server in $(among weir-kafka weir-journal); do
+        for body in $(turn plain gzip); do
+            if [ "$body" = gzip ]; then flags=(--gzip); else flags=(); fi
+            measure "batch50-$body" "$server" --connections 64 --batch 50 "${flags[@]}"
+        done
+    done
+}
+
+# Bodies hold memory from their heads on. Held back for a time, they let through as many a second as fit into it, by
+# the time; three times that comes.
+scenario_overload() {
+    local server memory=4096000
+    local limits="inflight_bytes = $memory"
+    for server in $(among weir-kafka weir-journal); do
+        measure overload "$server" --connections 512 --batch 50 --hold 250 --overload "$memory"
+    done
+}
+
+# From start to ready on a journal of 1 GiB, beside reading its files; all of it is in the system's cache.
+scenario_start() {
+    local server data=$dir/start prefix=start. seconds=600 begun ready read
+    for server in $(among weir-journal); do
+        if [ "$round" = 1 ]; then
+            start_server "$server" "$prefix"
+            send --connections 64 --batch 50 --warm 0 --requests 28000 >"$data/report"
+            stop_server
+            prove start "$server" "$prefix"
+            [ "$(du -bs "$data/journal" | cut -f1)" -ge $((1 << 30)) ] || die "the journal has less than 1 GiB"
+            cat "$data"/journal/*.log >/dev/null
+        fi
+        begun=$(microseconds)
+        launch "$server" "$prefix"
+        ready=$(($(microseconds) - begun))
+        stop_server
+        begun=$(microseconds)
+        cat "$data"/journal/*.log >/dev/null
+        read=$(($(microseconds) - begun))
+        report_figures start "$server" "\"ready ms\":${ready}e-3,\"read ms\":${read}e-3"
+    done
+}
+
+microseconds() {
+    echo "${EPOCHREALTIME/[.,]/}"
+}
+
+# What wakes a server that nobody sends to.
+scenario_idle() {
+    local server connections
+    command -v strace >/dev/null || die "strace is missing; install it: apt-get install -y strace"
+    for server in $(among weir-kafka weir-journal); do
+        for connections in 0 100; do idle "$server" "$connections"; done
+    done
+}
+
+# Server $1 with $2 connections that have each sent one request.
+idle() {
+    local prefix="idle-$2.$1." generator='' thread
+    start_server "$1" "$prefix"
+    if [ "$2" -gt 0 ]; then
+        send --connections "$2" --requests "$2" --warm 0 --idle "$((idle_seconds + 5))" >"$data/report" &
+        generator=$!
+    fi
+    sleep 3 # starting and answering are over
+    for thread in "/proc/$server_pid/task/"*; do echo "${thread##*/} $(<"$thread/comm")"; done >"$data/threads"
+    timeout -s INT "$idle_seconds" strace -f -qq -o "$data/strace" -p "$server_pid" 2>/dev/null || true
+    [ -z "$generator" ] || wait "$generator"
+    stop_server
+    [ -z "$generator" ] || prove "idle-$2" "$1" "$prefix"
+    wakeups "idle-$2" "$1"
+}
+
+# Counts how often each thread waited anew: a wait that follows another is a wake-up. librdkafka's threads, whose names
+# begin with rdk:, have timers of their own.
+wakeups() {
+    local figures
+    figures=$(awk -v seconds="$idle_seconds" -v who="$1 on $2" '
+        NR == FNR { id = $1; sub(/^[^ ]+ /, ""); name[id] = $0; next }
+        $2 ~ /^(epoll_p?wait2?|p?poll|pselect6|select|futex|clock_nanosleep|nanosleep|restart_syscall)\(/ && !/FUTEX_WAKE/ {
+            if (waits[$1]++) woken[$1]++
+        }
+        END {
+            for (id in woken) {
+                if (name[id] ~ /^rdk:/) theirs += woken[id]; else own += woken[id]
+                printf "%s: %s woke %.2f times a second\n", who, name[id], woken[id] / seconds >"/dev/stderr"
+            }
+            printf "\"own wake-ups/s\":%f,\"librdkafka wake-ups/s\":%f", own / seconds, theirs / seconds
+        }' "$data/threads" "$data/strace")
+    report_figures "$1" "$2" "$figures"
+}
+
+# Minutes at a rate that leaves the server time: does its memory grow?
+scenario_steady() {
+    local server seconds=$steady_seconds
+    for server in $(among weir-kafka weir-journal); do
+        measure steady-single "$server" --connections 512 --rate 10000
+        measure steady-batch50 "$server" --connections 64 --batch 50 --rate 400
+    done
+}
