@@ -73,7 +73,7 @@ fn a_batch_numbers_its_events_and_a_second_numbering_replaces_the_first() {
 #[test]
 fn a_raw_batch_is_a_line_an_event() {
     let mut request = Request::all(&Shape { raw: true, ..shape(Mix::Mixed, 4) }).remove(0);
-    request.number(8);
+    request.number(2);
     let (head, body) = split(&request);
     assert!(head.starts_with("POST /events HTTP/1.1\r\n"), "{head}");
     assert!(head.contains("Content-Type: application/x-ndjson\r\n"), "{head}");
