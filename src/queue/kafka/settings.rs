@@ -23,6 +23,8 @@ const OWN: &[(&str, &str)] = &[
     ("message.timeout.ms", "4000"),
     ("socket.connection.setup.timeout.ms", "3000"),
     ("socket.keepalive.enable", "true"),
+    // Else a small request waits for the answer to the one before it: with 500 topics most are small.
+    ("socket.nagle.disable", "true"),
     ("reconnect.backoff.ms", "50"),
     ("reconnect.backoff.max.ms", "1000"),
     ("topic.metadata.refresh.interval.ms", "10000"),
