@@ -139,28 +139,26 @@ idle() {
     fi
     sleep 3 # starting and answering are over
     for thread in "/proc/$server_pid/task/"*; do echo "${thread##*/} $(<"$thread/comm")"; done >"$data/threads"
-    timeout -s INT "$idle_seconds" strace -f -qq -o "$data/strace" -p "$server_pid" 2>/dev/null || true
+    timeout -s INT "$idle_seconds" strace -f -qq -T -o "$data/strace" -p "$server_pid" 2>/dev/null || true
     [ -z "$generator" ] || wait "$generator"
     stop_server
     [ -z "$generator" ] || prove "idle-$2" "$1" "$prefix"
     wakeups "idle-$2" "$1"
 }
 
-# Counts how often each thread waited anew: a wait that follows another is a wake-up. librdkafka's threads, whose names
-# begin with rdk:, have timers of their own.
+# Counts how often each thread was woken: how many of its calls ended that had taken a millisecond or more. The threads of
+# the Kafka client, librdkafka's (rdk:…) and the one that polls it, have timers of their own.
 wakeups() {
     local figures
     figures=$(awk -v seconds="$idle_seconds" -v who="$1 on $2" '
         NR == FNR { id = $1; sub(/^[^ ]+ /, ""); name[id] = $0; next }
-        $2 ~ /^(epoll_p?wait2?|p?poll|pselect6|select|futex|clock_nanosleep|nanosleep|restart_syscall)\(/ && !/FUTEX_WAKE/ {
-            if (waits[$1]++) woken[$1]++
-        }
+        match($0, /<[0-9.]+>$/) && substr($0, RSTART + 1) + 0 >= 0.001 { woken[$1]++ }
         END {
             for (id in woken) {
-                if (name[id] ~ /^rdk:/) theirs += woken[id]; else own += woken[id]
+                if (name[id] ~ /^(rdk:|producer pollin)/) theirs += woken[id]; else own += woken[id]
                 printf "%s: %s woke %.2f times a second\n", who, name[id], woken[id] / seconds >"/dev/stderr"
             }
-            printf "\"own wake-ups/s\":%f,\"librdkafka wake-ups/s\":%f", own / seconds, theirs / seconds
+            printf "\"own wake-ups/s\":%f,\"Kafka client wake-ups/s\":%f", own / seconds, theirs / seconds
         }' "$data/threads" "$data/strace")
     report_figures "$1" "$2" "$figures"
 }
