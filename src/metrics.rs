@@ -134,6 +134,16 @@ pub struct Metrics {
     pub journal_bytes: IntGauge,
     /// `weir_journal_sync_seconds`: one fdatasync.
     pub journal_sync: Histogram,
+    /// `weir_spool_bytes`: size of the spool's segments.
+    pub spool_bytes: IntGauge,
+    /// `weir_spool_aside_bytes`: size of the segments with what Kafka refuses for good.
+    pub spool_aside_bytes: IntGauge,
+    /// `weir_spool_records`: held for Kafka.
+    pub spool_records: IntGauge,
+    /// `weir_spool_oldest_seconds`: how long ago the oldest of them was received.
+    pub spool_oldest_seconds: Gauge,
+    /// `weir_spool_set_aside_total{class}`: records that Kafka refuses for good.
+    pub spool_set_aside: IntCounterVec,
     /// `weir_kafka_queue_messages`: in librdkafka's buffers.
     pub kafka_queue_messages: IntGauge,
     /// `weir_kafka_queue_bytes`.
@@ -225,6 +235,19 @@ impl Metrics {
                 .gauge("weir_body_inflight_bytes", "Bytes of bodies and large heads held by requests.")?,
             journal_bytes: r.gauge("weir_journal_bytes", "Size of the journal's segments.")?,
             journal_sync: r.seconds("weir_journal_sync_seconds", "Duration of one fdatasync.")?,
+            spool_bytes: r.gauge("weir_spool_bytes", "Size of the spool's segments.")?,
+            spool_aside_bytes: r
+                .gauge("weir_spool_aside_bytes", "Size of the segments of records set aside.")?,
+            spool_records: r.gauge("weir_spool_records", "Records held for Kafka.")?,
+            spool_oldest_seconds: r.add(Gauge::new(
+                "weir_spool_oldest_seconds",
+                "How long ago the oldest held record was received.",
+            ))?,
+            spool_set_aside: r.counters(
+                "weir_spool_set_aside_total",
+                "Held records that Kafka refuses for good, by class of error.",
+                &["class"],
+            )?,
             kafka_queue_messages: r.gauge("weir_kafka_queue_messages", "Messages in the producer.")?,
             kafka_queue_bytes: r.gauge("weir_kafka_queue_bytes", "Bytes in the producer.")?,
             kafka_errors: r.counters("weir_kafka_errors_total", "Errors of Kafka by class.", &["class"])?,

@@ -40,6 +40,11 @@ impl Kind {
         }
     }
 
+    /// The kind whose `ce_type` this is.
+    pub fn of_ce_type(name: &[u8]) -> Option<Kind> {
+        Kind::ALL.into_iter().find(|kind| kind.ce_type().as_bytes() == name)
+    }
+
     /// The `record` label of `weir_records_total`.
     pub fn label(self) -> &'static str {
         match self {
@@ -79,9 +84,29 @@ pub enum Header {
     CompanyId,
     /// W3C trace context of the request that brought the event.
     TraceParent,
+    /// Why Kafka refuses the record: only on what is set aside for that.
+    Refused,
 }
 
 impl Header {
+    const ALL: [Header; 10] = [
+        Header::Id,
+        Header::Source,
+        Header::Time,
+        Header::Topic,
+        Header::EventName,
+        Header::EventVersion,
+        Header::Contract,
+        Header::CompanyId,
+        Header::TraceParent,
+        Header::Refused,
+    ];
+
+    /// The header of this name on the wire; none for those that are the same in every record of a kind.
+    pub fn of_name(name: &str) -> Option<Header> {
+        Header::ALL.into_iter().find(|header| header.name() == name)
+    }
+
     /// The name on the wire.
     pub fn name(self) -> &'static str {
         match self {
@@ -94,6 +119,7 @@ impl Header {
             Header::Contract => "ce_contract",
             Header::CompanyId => "ce_companyid",
             Header::TraceParent => "traceparent",
+            Header::Refused => "weir_refused",
         }
     }
 }
@@ -169,6 +195,29 @@ impl Records {
         Draft { start, kind, topic, key: None, finished: false, records: self }
     }
 
+    /// Adds a record as it was read, its headers those that it once had. None, and nothing is added, where it
+    /// is of no kind known.
+    pub fn add_read(
+        &mut self,
+        topic: TopicId,
+        key: Option<&[u8]>,
+        headers: &[(&str, &[u8])],
+        value: &[u8],
+    ) -> Option<()> {
+        let (_, kind) = headers.iter().find(|(name, _)| *name == "ce_type")?;
+        let mut draft = self.draft(Kind::of_ce_type(kind)?, topic);
+        if let Some(key) = key {
+            draft.key(&[key]);
+        }
+        for (name, value) in headers {
+            if let Some(header) = Header::of_name(name) {
+                draft.header(header, &[value]);
+            }
+        }
+        draft.value(|out| out.extend_from_slice(value));
+        Some(())
+    }
+
     /// Where the set ends now; `rewind` goes back to it.
     pub fn mark(&self) -> Mark {
         Mark { buf: self.buf.len(), headers: self.headers.len(), entries: self.entries.len() }
@@ -185,12 +234,12 @@ impl Records {
     pub fn largest_since(&self, mark: Mark) -> usize {
         // A slice, not a skip: it is asked for each event of a request.
         let since = self.entries.get(mark.entries..).unwrap_or_default();
-        since.iter().map(|entry| RecordRef { records: self, entry }.bytes()).max().unwrap_or(0)
+        since.iter().map(|entry| RecordRef { records: self, entry, index: 0 }.bytes()).max().unwrap_or(0)
     }
 
     /// The records in order.
     pub fn iter(&self) -> impl Iterator<Item = RecordRef<'_>> {
-        self.entries.iter().map(|entry| RecordRef { records: self, entry })
+        self.entries.iter().enumerate().map(|(index, entry)| RecordRef { records: self, entry, index })
     }
 
     fn slice(&self, span: &Span) -> &[u8] {
@@ -271,9 +320,15 @@ impl Drop for Draft<'_> {
 pub struct RecordRef<'a> {
     records: &'a Records,
     entry: &'a Entry,
+    index: usize,
 }
 
 impl<'a> RecordRef<'a> {
+    /// Its place in the set.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+
     /// What it is.
     pub fn kind(&self) -> Kind {
         self.entry.kind
@@ -295,7 +350,7 @@ impl<'a> RecordRef<'a> {
     }
 
     /// All its headers with their values, the constant ones included.
-    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &'a [u8])> + use<'a> {
+    pub fn headers(&self) -> impl Iterator<Item = (&'static str, &'a [u8])> + Clone + use<'a> {
         let records = self.records;
         let own = records.headers.get(self.entry.headers.clone()).unwrap_or_default();
         let constant: [(&'static str, &'static [u8]); 3] = [

@@ -37,6 +37,12 @@ impl Topics {
         TopicId(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
+    /// The id of `name`.
+    pub fn find(&self, name: &str) -> Option<TopicId> {
+        let index = self.0.iter().position(|known| known == name)?;
+        u32::try_from(index).ok().map(TopicId)
+    }
+
     /// The full name; empty for an id of another table.
     pub fn name(&self, id: TopicId) -> &str {
         self.0.get(id.index()).map_or("", String::as_str)

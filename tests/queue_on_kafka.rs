@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::kafka::{Kafka, prefix};
-use weir::config::{QueueConfig, WhenFull};
+use weir::config::{Ack, QueueConfig, WhenFull};
 use weir::metrics::Metrics;
 use weir::queue::completion::NotDurable;
 use weir::queue::kafka::{KafkaQueue, KafkaReader, list_topics};
@@ -27,6 +27,7 @@ fn config(brokers: &str) -> QueueConfig {
     QueueConfig {
         brokers: Some(brokers.to_owned()),
         create_topics: false,
+        ack: Ack::Kafka,
         journal_bytes: 0,
         free_bytes: 0,
         when_full: WhenFull::Refuse,

@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use weir::config::{QueueConfig, WhenFull};
+use weir::config::{Ack, QueueConfig, WhenFull};
 use weir::metrics::Metrics;
 use weir::queue::Queue;
 use weir::queue::journal::JournalQueue;
@@ -32,6 +32,7 @@ fn write_journal(data: &Path, written: &[(String, String)]) {
     let config = QueueConfig {
         brokers: None,
         create_topics: false,
+        ack: Ack::Kafka,
         journal_bytes: 1 << 30,
         free_bytes: 0,
         when_full: WhenFull::Refuse,

@@ -19,7 +19,7 @@ use crate::http::{admin, server};
 use crate::metrics::Metrics;
 use crate::queue::Queue;
 use crate::queue::journal::JournalQueue;
-use crate::queue::kafka::KafkaQueue;
+use crate::queue::spool::SpooledQueue;
 use crate::telemetry::{self, LogFormat};
 use crate::tenants::Tenants;
 
@@ -116,7 +116,9 @@ fn open_queue(
     let (topics, counting) = (Arc::clone(&tenants.topics), Arc::clone(&metrics));
     let queue: Arc<dyn Queue> = match &config.queue.brokers {
         Some(_) => {
-            Arc::new(KafkaQueue::open(&config.queue, topics, counting).map_err(|error| named(&error))?)
+            let folder = config.data.join("spool");
+            let opened = SpooledQueue::open(&folder, &config.queue, topics, counting);
+            Arc::new(opened.map_err(|error| named(&error))?)
         }
         None => {
             let folder = config.data.join("journal");

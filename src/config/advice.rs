@@ -1,7 +1,7 @@
 //! What a valid configuration means for its operator: the memory it may take, and what looks unintended.
 
 use super::problems::join;
-use super::{Config, WhenFull, capacity};
+use super::{Ack, Config, WhenFull, capacity};
 use crate::http::server;
 use crate::queue::{journal, kafka};
 
@@ -15,7 +15,7 @@ const PROCESS_BYTES: u64 = 64 << 20;
 pub fn memory_bound(config: &Config) -> u64 {
     let bodies = u64::try_from(config.limits.inflight_bytes).unwrap_or(u64::MAX);
     let queue = match config.queue.brokers {
-        Some(_) => kafka::buffer_bytes(&config.queue),
+        Some(_) => kafka::buffer_bytes(&config.queue) + journal::BUFFER_BYTES,
         None => journal::BUFFER_BYTES,
     };
     // What a worker maps: the body's repaired text, and the records on their way to the queue.
@@ -71,6 +71,11 @@ pub fn warnings(config: &Config) -> Vec<String> {
         if !config.queue.kafka.is_empty() {
             warn("queue.kafka", "has no effect without queue.brokers");
         }
+        if config.queue.ack == Ack::Journal {
+            warn("queue.ack", "has no effect without queue.brokers: the journal is the queue");
+        }
+    } else if config.queue.when_full == WhenFull::DropOldest {
+        warn("queue.when_full", "has no effect with queue.brokers: the spool never drops what was acknowledged");
     }
     found
 }

@@ -8,7 +8,7 @@ use toml::{Table, Value};
 
 use super::section::{NON_BLANK, Section, non_blank};
 use super::{
-    Config, Limits, Problems, PublisherConfig, QueueConfig, SourceConfig, TenantConfig, WhenFull, check,
+    Ack, Config, Limits, Problems, PublisherConfig, QueueConfig, SourceConfig, TenantConfig, WhenFull, check,
 };
 use crate::admission::keys;
 use crate::tenants::{EventName, GroupEmail, UnmappedEvents, UnmappedTraits};
@@ -156,13 +156,14 @@ fn queue(mut section: Section<'_>) -> QueueConfig {
     let queue = QueueConfig {
         brokers: section.optional_text("brokers"),
         create_topics: section.flag("create_topics"),
+        ack: section.choice("ack", [("kafka", Ack::Kafka), ("journal", Ack::Journal)]),
         journal_bytes: section.number("journal_bytes", 131_072..=MOST),
         free_bytes: section.number("free_bytes", 0..=MOST),
         when_full: section
             .choice("when_full", [("refuse", WhenFull::Refuse), ("drop_oldest", WhenFull::DropOldest)]),
         kafka: section.texts("kafka", "a text, a whole number, true or false", setting),
     };
-    section.finish(&["ack"]);
+    section.finish(&[]);
     queue
 }
 

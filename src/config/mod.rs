@@ -113,6 +113,15 @@ pub enum WhenFull {
     DropOldest,
 }
 
+/// What a client's 200 says where Kafka is the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ack {
+    /// Kafka has the records; or the spool, while Kafka is away.
+    Kafka,
+    /// The spool has them, and Kafka will.
+    Journal,
+}
+
 /// `[queue]`.
 #[derive(Clone)]
 pub struct QueueConfig {
@@ -120,9 +129,11 @@ pub struct QueueConfig {
     pub brokers: Option<String>,
     /// Whether missing topics are created at start.
     pub create_topics: bool,
-    /// Most bytes the journal may hold.
+    /// What has the records when the client gets its 200.
+    pub ack: Ack,
+    /// Most bytes the journal, or the spool, may hold.
     pub journal_bytes: u64,
-    /// Bytes of the disk that the journal leaves free.
+    /// Bytes of the disk that it leaves free.
     pub free_bytes: u64,
     /// What a full journal does.
     pub when_full: WhenFull,
@@ -136,6 +147,7 @@ impl fmt::Debug for QueueConfig {
         out.debug_struct("QueueConfig")
             .field("brokers", &self.brokers)
             .field("create_topics", &self.create_topics)
+            .field("ack", &self.ack)
             .field("journal_bytes", &self.journal_bytes)
             .field("free_bytes", &self.free_bytes)
             .field("when_full", &self.when_full)

@@ -1,4 +1,5 @@
-//! Where records become durable: one small interface, two backends ([`journal`], [`kafka`]).
+//! Where records become durable: one small interface, two backends ([`journal`], [`kafka`]), and the two
+//! together ([`spool`]): Kafka, and the journal while Kafka is away.
 //!
 //! A request hands over all its records at once and waits for one [`Receipt`]. Room for the whole request
 //! is reserved before its first record is sent: all or none.
@@ -7,6 +8,7 @@ pub mod completion;
 pub mod journal;
 pub mod kafka;
 pub mod reader;
+pub mod spool;
 
 use std::time::Instant;
 

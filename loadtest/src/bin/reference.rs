@@ -18,7 +18,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedPro
 use rdkafka::types::RDKafkaErrorCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use weir::config::{QueueConfig, WhenFull};
+use weir::config::{Ack, QueueConfig, WhenFull};
 use weir::queue::Completion;
 use weir::queue::kafka::producer_settings;
 use weir_loadtest::server::{BODY_BYTES, KEEP_ALIVE, Place, workers};
@@ -144,6 +144,7 @@ fn settings(brokers: &str) -> ClientConfig {
     producer_settings(&QueueConfig {
         brokers: Some(brokers.to_owned()),
         create_topics: false,
+        ack: Ack::Kafka,
         journal_bytes: 0,
         free_bytes: 0,
         when_full: WhenFull::Refuse,

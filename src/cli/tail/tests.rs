@@ -185,7 +185,7 @@ mod journal {
     use std::time::Instant;
 
     use super::*;
-    use crate::config::{QueueConfig, WhenFull};
+    use crate::config::{Ack, QueueConfig, WhenFull};
     use crate::metrics::Metrics;
     use crate::queue::Queue;
     use crate::queue::journal::JournalQueue;
@@ -196,6 +196,7 @@ mod journal {
         let config = QueueConfig {
             brokers: None,
             create_topics: false,
+            ack: Ack::Kafka,
             journal_bytes: 1 << 30,
             free_bytes: 0,
             when_full: WhenFull::Refuse,

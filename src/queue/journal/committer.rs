@@ -6,10 +6,10 @@ use std::io;
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::Meters;
 use super::room::{Condition, Room};
 use super::store::Store;
 use crate::config::{QueueConfig, WhenFull};
-use crate::metrics::Metrics;
 use crate::queue::Completion;
 
 /// No more requests join a group of this many bytes.
@@ -18,7 +18,7 @@ const GROUP_BYTES: usize = 4 << 20;
 /// What the threads of requests and the committer share.
 pub(super) struct Shared {
     pub(super) room: Mutex<Room>,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) meters: Meters,
 }
 
 impl Shared {
@@ -125,11 +125,11 @@ impl Committer {
             group.iter().for_each(|batch| room.settle(batch.reserved, batch.records, stored));
             room.broken = written.is_err();
         }
-        let metrics = &self.shared.metrics;
-        metrics.journal_bytes.set(gauge(self.store.bytes()));
+        let meters = &self.shared.meters;
+        meters.bytes.set(gauge(self.store.bytes()));
         for batch in group.iter() {
-            metrics.queue_inflight_records.sub(gauge(batch.records as u64));
-            metrics.queue_inflight_bytes.sub(gauge(batch.reserved));
+            meters.inflight_records.sub(gauge(batch.records as u64));
+            meters.inflight_bytes.sub(gauge(batch.reserved));
             match written {
                 Ok(()) => batch.completion.durable(batch.records),
                 Err(_) => batch.completion.failed(),
@@ -180,7 +180,7 @@ impl Committer {
             room.resize(stored);
             room.condition()
         };
-        self.shared.metrics.journal_bytes.set(gauge(stored));
+        self.shared.meters.bytes.set(gauge(stored));
         if self.told != Condition::Broken {
             self.tell(after, None);
         }

@@ -10,7 +10,7 @@
 
 use std::ops::Range;
 
-use crate::record::{RecordRef, Records};
+use crate::record::RecordRef;
 use crate::tenants::Topics;
 
 /// Bytes of a frame's header.
@@ -52,47 +52,67 @@ impl Header {
 }
 
 /// Bytes that `records` take as frames; none when one of them is too large for a frame.
-pub(super) fn size(records: &Records, topics: &Topics) -> Option<usize> {
-    records.iter().try_fold(0, |sum, record| {
-        let body = body_size(&record, topics);
-        (body <= MAX_BODY).then_some(sum + HEADER + body)
+pub(super) fn size<'r>(mut records: impl Iterator<Item = RecordRef<'r>>, topics: &Topics) -> Option<usize> {
+    records.try_fold(0, |sum, record| {
+        let (topic, key) = (topics.name(record.topic()), record.key());
+        Some(sum + size_of(topic, key, record.headers(), record.value())?)
     })
 }
 
-fn body_size(record: &RecordRef<'_>, topics: &Topics) -> usize {
-    let headers: usize = record.headers().map(|(name, value)| 8 + name.len() + value.len()).sum();
-    let key = record.key().map_or(0, <[u8]>::len);
-    MIN_BODY + topics.name(record.topic()).len() + key + headers + record.value().len()
+/// Bytes of one record's frame; none when it is too large for one.
+pub(super) fn size_of<'n, 'h>(
+    topic: &str,
+    key: Option<&[u8]>,
+    headers: impl Iterator<Item = (&'n str, &'h [u8])>,
+    value: &[u8],
+) -> Option<usize> {
+    let headers: usize = headers.map(|(name, value)| 8 + name.len() + value.len()).sum();
+    let body = MIN_BODY + topic.len() + key.map_or(0, <[u8]>::len) + headers + value.len();
+    (body <= MAX_BODY).then_some(HEADER + body)
 }
 
 /// The frames of `records` in one buffer of `size` bytes, complete but for the sequence numbers.
-pub(super) fn encode(records: &Records, topics: &Topics, size: usize) -> Vec<u8> {
+pub(super) fn encode<'r>(
+    records: impl Iterator<Item = RecordRef<'r>>,
+    received_ms: i64,
+    topics: &Topics,
+    size: usize,
+) -> Vec<u8> {
     let mut out = Vec::with_capacity(size);
-    for record in records.iter() {
-        let start = out.len();
-        out.extend_from_slice(&[0; HEADER]);
-        put_body(&mut out, &record, topics, records.received_ms());
-        if let Some((head, body)) = out.get_mut(start..).and_then(|frame| frame.split_first_chunk_mut()) {
-            *head = Header { len: length(body.len()), crc: crc32c::crc32c(body), seq: 0 }.bytes();
-        }
+    for record in records {
+        let (topic, key) = (topics.name(record.topic()), record.key());
+        encode_one(&mut out, received_ms, topic, key, record.headers(), record.value());
     }
     out
 }
 
-fn put_body(out: &mut Vec<u8>, record: &RecordRef<'_>, topics: &Topics, received_ms: i64) {
+/// Appends one record's frame, complete but for its sequence number.
+pub(super) fn encode_one<'n, 'h>(
+    out: &mut Vec<u8>,
+    received_ms: i64,
+    topic: &str,
+    key: Option<&[u8]>,
+    headers: impl Iterator<Item = (&'n str, &'h [u8])> + Clone,
+    value: &[u8],
+) {
+    let start = out.len();
+    out.extend_from_slice(&[0; HEADER]);
     out.extend_from_slice(&received_ms.to_le_bytes());
-    out.extend_from_slice(&record.key().map_or(0, crc32c::crc32c).to_le_bytes());
-    put(out, topics.name(record.topic()).as_bytes());
-    match record.key() {
+    out.extend_from_slice(&key.map_or(0, crc32c::crc32c).to_le_bytes());
+    put(out, topic.as_bytes());
+    match key {
         Some(key) => put(out, key),
         None => out.extend_from_slice(&NO_KEY.to_le_bytes()),
     }
-    out.extend_from_slice(&length(record.headers().count()).to_le_bytes());
-    for (name, value) in record.headers() {
+    out.extend_from_slice(&length(headers.clone().count()).to_le_bytes());
+    for (name, value) in headers {
         put(out, name.as_bytes());
         put(out, value);
     }
-    out.extend_from_slice(record.value());
+    out.extend_from_slice(value);
+    if let Some((head, body)) = out.get_mut(start..).and_then(|frame| frame.split_first_chunk_mut()) {
+        *head = Header { len: length(body.len()), crc: crc32c::crc32c(body), seq: 0 }.bytes();
+    }
 }
 
 fn put(out: &mut Vec<u8>, part: &[u8]) {

@@ -24,14 +24,17 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
+use prometheus::{Histogram, IntGauge};
+
 use self::committer::{Batch, Committer, Message, Shared, gauge};
 use self::disk::{Disk, RealDisk};
 use self::room::{Condition, Room};
 use self::store::Store;
-use crate::config::QueueConfig;
+use crate::config::{QueueConfig, WhenFull};
 use crate::metrics::Metrics;
+use crate::queue::reader::ReadRecord;
 use crate::queue::{Completion, Queue, Receipt, Refused};
-use crate::record::Records;
+use crate::record::{RecordRef, Records};
 use crate::tenants::Topics;
 
 pub use self::consumers::any as has_consumers;
@@ -75,6 +78,27 @@ pub enum JournalError {
     },
 }
 
+/// Where a journal's figures go.
+#[derive(Clone, Debug)]
+struct Meters {
+    bytes: IntGauge,
+    sync: Histogram,
+    inflight_records: IntGauge,
+    inflight_bytes: IntGauge,
+}
+
+impl Meters {
+    /// Those of the journal that is the queue.
+    fn journal(metrics: &Metrics) -> Self {
+        Meters {
+            bytes: metrics.journal_bytes.clone(),
+            sync: metrics.journal_sync.clone(),
+            inflight_records: metrics.queue_inflight_records.clone(),
+            inflight_bytes: metrics.queue_inflight_bytes.clone(),
+        }
+    }
+}
+
 /// The journal as a queue. Dropped without `close`, its committer finishes what it was given in the
 /// background, and only then gives up the directory's lock.
 pub struct JournalQueue {
@@ -104,7 +128,23 @@ impl JournalQueue {
         topics: Arc<Topics>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, JournalError> {
-        Self::open_on(Box::new(RealDisk), dir, config, topics, metrics)
+        Self::open_on(Box::new(RealDisk), dir, config, topics, Meters::journal(&metrics))
+    }
+
+    /// As `open`, for the spool: it never drops what it holds, and tells its size in `bytes`.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_spool(
+        dir: &Path,
+        config: &QueueConfig,
+        topics: Arc<Topics>,
+        metrics: &Metrics,
+        bytes: &IntGauge,
+    ) -> Result<Self, JournalError> {
+        let config = QueueConfig { when_full: WhenFull::Refuse, ..config.clone() };
+        let meters = Meters { bytes: bytes.clone(), ..Meters::journal(metrics) };
+        Self::open_on(Box::new(RealDisk), dir, &config, topics, meters)
     }
 
     fn open_on(
@@ -112,16 +152,16 @@ impl JournalQueue {
         dir: &Path,
         config: &QueueConfig,
         topics: Arc<Topics>,
-        metrics: Arc<Metrics>,
+        meters: Meters,
     ) -> Result<Self, JournalError> {
         let io = |source| JournalError::Io { path: dir.to_owned(), source };
         disk::make_dir(&consumers::dir(dir)).map_err(io)?;
         let lock = disk::lock(&dir.join("lock")).map_err(io)?;
         let lock = lock.ok_or_else(|| JournalError::InUse(dir.to_owned()))?;
         let found = recovery::recover(dir).map_err(io)?;
-        let store = Store::new(dir, disk, config.journal_bytes, metrics.journal_sync.clone(), found);
+        let store = Store::new(dir, disk, config.journal_bytes, meters.sync.clone(), found);
         let room = Mutex::new(Room::new(config, store.bytes()));
-        let shared = Arc::new(Shared { room, metrics });
+        let shared = Arc::new(Shared { room, meters });
         let committer = Committer::new(store, Arc::clone(&shared), config, lock);
         let (sender, inbox) = mpsc::channel();
         let (ended, done) = mpsc::channel::<()>();
@@ -155,33 +195,84 @@ impl JournalQueue {
     }
 }
 
-impl Queue for JournalQueue {
-    fn enqueue(&self, records: Records) -> Result<Receipt, Refused> {
-        let (completion, receipt) = Completion::new(records.len());
-        if records.is_empty() {
-            return Ok(receipt);
+impl JournalQueue {
+    /// Takes those of `records` that `wanted` names, or none of them; `completion` hears of each.
+    pub fn enqueue_for(
+        &self,
+        records: &Records,
+        wanted: impl Fn(&RecordRef<'_>) -> bool + Copy,
+        completion: &Arc<Completion>,
+    ) -> Result<(), Refused> {
+        let chosen = || records.iter().filter(wanted);
+        let count = chosen().count();
+        if count == 0 {
+            return Ok(());
         }
-        let size = frame::size(&records, &self.topics).ok_or(Refused::Full)?;
+        let size = frame::size(chosen(), &self.topics).ok_or(Refused::Full)?;
+        let frames = || frame::encode(chosen(), records.received_ms(), &self.topics, size);
+        self.hand_over(frames, size, count, completion)
+    }
+
+    /// Takes `record` as it was read, with one header more or with none; `completion` hears of it.
+    pub(super) fn enqueue_read(
+        &self,
+        record: &ReadRecord,
+        more: Option<(&str, &[u8])>,
+        completion: &Arc<Completion>,
+    ) -> Result<(), Refused> {
+        let (topic, key, value) = (&record.topic, record.key.as_deref(), record.value.as_slice());
+        let headers =
+            || record.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).chain(more);
+        let size = frame::size_of(topic, key, headers(), value).ok_or(Refused::Full)?;
+        let frame = || {
+            let mut frame = Vec::with_capacity(size);
+            frame::encode_one(&mut frame, record.timestamp_ms, topic, key, headers(), value);
+            frame
+        };
+        self.hand_over(frame, size, 1, completion)
+    }
+
+    /// Records taken and not yet settled: neither durable nor failed.
+    pub(super) fn in_flight(&self) -> usize {
+        self.shared.room().records()
+    }
+
+    /// Reserves room for frames of `size` bytes, makes them, and gives them to the committer.
+    fn hand_over(
+        &self,
+        frames: impl FnOnce() -> Vec<u8>,
+        size: usize,
+        count: usize,
+        completion: &Arc<Completion>,
+    ) -> Result<(), Refused> {
         // Any of them may be the first of a new segment.
         let reserved = size as u64 + segment::HEADER;
-        let taken = self.shared.room().take(reserved, records.len());
+        let taken = self.shared.room().take(reserved, count);
         if let Err(refused) = taken {
             self.nudge();
             return Err(refused);
         }
-        let metrics = &self.shared.metrics;
-        metrics.queue_inflight_records.add(gauge(records.len() as u64));
-        metrics.queue_inflight_bytes.add(gauge(reserved));
-        let frames = frame::encode(&records, &self.topics, size);
-        if self.send(Message::Write(Batch { frames, records: records.len(), reserved, completion })) {
-            return Ok(receipt);
+        let meters = &self.shared.meters;
+        meters.inflight_records.add(gauge(count as u64));
+        meters.inflight_bytes.add(gauge(reserved));
+        let (frames, completion) = (frames(), Arc::clone(completion));
+        if self.send(Message::Write(Batch { frames, records: count, reserved, completion })) {
+            return Ok(());
         }
-        metrics.queue_inflight_records.sub(gauge(records.len() as u64));
-        metrics.queue_inflight_bytes.sub(gauge(reserved));
+        meters.inflight_records.sub(gauge(count as u64));
+        meters.inflight_bytes.sub(gauge(reserved));
         let mut room = self.shared.room();
         let stored = room.stored();
-        room.settle(reserved, records.len(), stored);
+        room.settle(reserved, count, stored);
         Err(Refused::Closed)
+    }
+}
+
+impl Queue for JournalQueue {
+    fn enqueue(&self, records: Records) -> Result<Receipt, Refused> {
+        let (completion, receipt) = Completion::new(records.len());
+        self.enqueue_for(&records, |_| true, &completion)?;
+        Ok(receipt)
     }
 
     fn is_ready(&self) -> bool {

@@ -49,17 +49,35 @@ impl ProducerContext for Listener {
     fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
+/// Why the cluster did not tell: one sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Silence {
+    /// It may answer later.
+    Away(String),
+    /// It refuses.
+    Refused(String),
+}
+
+impl Silence {
+    /// The sentence.
+    pub(super) fn sentence(self) -> String {
+        match self {
+            Silence::Away(sentence) | Silence::Refused(sentence) => sentence,
+        }
+    }
+}
+
 /// What the cluster has: all topics, or `topic` alone. `serve` lets the client hand its errors to the listener.
 ///
 /// # Errors
-/// One sentence, after `deadline` or as soon as the brokers refuse the login.
+/// Why it did not tell, after `deadline` or as soon as the brokers refuse the login.
 pub(super) fn metadata(
     client: &Client<Listener>,
     serve: impl Fn(),
     brokers: &str,
     topic: Option<&str>,
     deadline: Instant,
-) -> Result<Metadata, String> {
+) -> Result<Metadata, Silence> {
     let begun = Instant::now();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -71,18 +89,18 @@ pub(super) fn metadata(
         let heard = client.context().0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         match heard {
             Some((RDKafkaErrorCode::Authentication, reason)) => {
-                return Err(format!(
+                return Err(Silence::Refused(format!(
                     "Kafka refused the login ({reason}); check sasl.mechanism, sasl.username and sasl.password \
                      in [queue.kafka]"
-                ));
+                )));
             }
             heard if Instant::now() >= deadline => {
                 let reason = heard.map_or_else(|| failure.to_string(), |(_, reason)| reason);
-                return Err(format!(
+                return Err(Silence::Away(format!(
                     "no broker of \"{brokers}\" answered within {} s ({reason}); check the addresses, that Kafka \
                      runs, and security.protocol in [queue.kafka]",
                     begun.elapsed().as_secs()
-                ));
+                )));
             }
             _ => {}
         }

@@ -12,13 +12,15 @@ use crate::metrics::Metrics;
 
 /// The `class` of `weir_kafka_errors_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Class {
+pub(in crate::queue) enum Class {
     /// No acknowledgement within `message.timeout.ms`.
     TimedOut,
     /// No broker to talk to.
     Unreachable,
     /// Login or permission refused.
     Denied,
+    /// Permission to write to the topic refused.
+    Forbidden,
     /// The topic is gone.
     Topic,
     /// Larger than the broker takes.
@@ -43,11 +45,9 @@ impl Class {
             Some(Code::MessageTimedOut | Code::OperationTimedOut | Code::RequestTimedOut) => Class::TimedOut,
             Some(Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve) => Class::Unreachable,
             Some(
-                Code::Authentication
-                | Code::SaslAuthenticationFailed
-                | Code::TopicAuthorizationFailed
-                | Code::ClusterAuthorizationFailed,
+                Code::Authentication | Code::SaslAuthenticationFailed | Code::ClusterAuthorizationFailed,
             ) => Class::Denied,
+            Some(Code::TopicAuthorizationFailed) => Class::Forbidden,
             Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition) => Class::Topic,
             Some(Code::MessageSizeTooLarge | Code::MessageBatchTooLarge) => Class::TooLarge,
             Some(Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend) => Class::Replicas,
@@ -58,11 +58,11 @@ impl Class {
         }
     }
 
-    fn label(self) -> &'static str {
+    pub(in crate::queue) fn label(self) -> &'static str {
         match self {
             Class::TimedOut => "timed_out",
             Class::Unreachable => "unreachable",
-            Class::Denied => "denied",
+            Class::Denied | Class::Forbidden => "denied",
             Class::Topic => "topic",
             Class::TooLarge => "too_large",
             Class::Replicas => "replicas",
@@ -75,7 +75,12 @@ impl Class {
 
     /// Whether no record at all is likely to get through.
     fn is_outage(self) -> bool {
-        matches!(self, Class::TimedOut | Class::Unreachable | Class::Denied)
+        matches!(self, Class::TimedOut | Class::Unreachable | Class::Denied | Class::Forbidden)
+    }
+
+    /// Whether Kafka would refuse the same record again, while it takes others.
+    pub(in crate::queue) fn is_of_the_record(self) -> bool {
+        matches!(self, Class::TooLarge | Class::Topic | Class::Forbidden)
     }
 }
 
@@ -84,6 +89,7 @@ pub(super) struct Health {
     metrics: Arc<Metrics>,
     closed: AtomicBool,
     broken: AtomicBool,
+    unchecked: AtomicBool,
     unreachable: AtomicBool,
     delivered: AtomicBool,
     failed: AtomicUsize,
@@ -97,6 +103,7 @@ impl Health {
             metrics,
             closed: AtomicBool::new(false),
             broken: AtomicBool::new(false),
+            unchecked: AtomicBool::new(false),
             unreachable: AtomicBool::new(false),
             delivered: AtomicBool::new(false),
             failed: AtomicUsize::new(0),
@@ -106,7 +113,25 @@ impl Health {
 
     /// Open, with a sound producer, and Kafka within reach.
     pub(super) fn is_good(&self) -> bool {
-        ![&self.closed, &self.broken, &self.unreachable].into_iter().any(|flag| flag.load(Ordering::Acquire))
+        ![&self.closed, &self.broken, &self.unchecked, &self.unreachable]
+            .into_iter()
+            .any(|flag| flag.load(Ordering::Acquire))
+    }
+
+    /// The checks of the start could not be made, or did not pass.
+    pub(super) fn await_checks(&self) {
+        self.unchecked.store(true, Ordering::Release);
+    }
+
+    /// They passed.
+    pub(super) fn checks_passed(&self) {
+        self.unchecked.store(false, Ordering::Release);
+        tracing::info!("Kafka answers, and its topics are as they should be");
+    }
+
+    /// Whether they have passed.
+    pub(super) fn is_checked(&self) -> bool {
+        !self.unchecked.load(Ordering::Acquire)
     }
 
     /// Takes no more for good; whether it was so before.

@@ -17,7 +17,7 @@ mod tests;
 mod topics;
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -25,15 +25,19 @@ use rdkafka::config::ClientConfig;
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::producer::{Producer as _, PurgeConfig};
 
+use self::connection::Silence;
 use self::health::Health;
 use self::producer::{Producer, Request};
-use self::room::Room;
+use self::room::{Reservation, Room};
+use super::reader::ReadRecord;
 use crate::config::QueueConfig;
 use crate::metrics::Metrics;
 use crate::queue::{Completion, Queue, Receipt, Refused};
-use crate::record::Records;
+use crate::record::{RecordRef, Records};
 use crate::tenants::Topics;
 
+pub(super) use self::health::Class;
+pub(super) use self::producer::{Fallback, Rescue};
 pub use self::reader::{KafkaReader, list_topics};
 pub use self::settings::{buffer_bytes, check_settings, most_in_flight, producer_settings};
 
@@ -47,12 +51,27 @@ const HAND_BACK: Duration = Duration::from_secs(1);
 
 /// Why the queue could not be opened: one sentence for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct StartError(String);
+pub enum StartError {
+    /// Kafka, or its client, says no.
+    #[error("{0}")]
+    Refused(String),
+    /// No broker answers, which may change.
+    #[error("{0}")]
+    Away(String),
+}
+
+impl From<Silence> for StartError {
+    fn from(silence: Silence) -> Self {
+        match silence {
+            Silence::Away(sentence) => StartError::Away(sentence),
+            Silence::Refused(sentence) => StartError::Refused(sentence),
+        }
+    }
+}
 
 impl StartError {
     fn unusable(error: KafkaError) -> Self {
-        StartError(format!(
+        StartError::Refused(format!(
             "the Kafka client can't be set up ({}); check [queue.kafka]",
             settings::without_value(error)
         ))
@@ -99,20 +118,49 @@ impl KafkaQueue {
     ) -> Result<Self, StartError> {
         let problems = check_settings(config);
         if !problems.is_empty() {
-            return Err(StartError(problems.join("\n")));
+            return Err(StartError::Refused(problems.join("\n")));
         }
-        let brokers = config.brokers.as_deref().unwrap_or_default();
-        let topic_limit = topics::check(config, brokers, topics.names())?;
+        let topic_limit = topics::check(config, brokers(config), topics.names())?;
         let queue = Self::start(settings::producer(config, topic_limit), topics, metrics)?;
         queue.shared.connect();
         Ok(queue)
     }
 
+    /// As `open`, in front of a spool: while no broker answers, it starts nevertheless, and takes nothing until
+    /// one has answered and the checks have passed. With records that wait for Kafka (`holds`) it does so
+    /// whatever the checks say.
+    ///
+    /// # Errors
+    /// As `open`, but for those.
+    pub(super) fn open_before_spool(
+        config: &QueueConfig,
+        topics: Arc<Topics>,
+        metrics: Arc<Metrics>,
+        holds: bool,
+    ) -> Result<Self, StartError> {
+        match Self::open(config, Arc::clone(&topics), Arc::clone(&metrics)) {
+            Err(error)
+                if check_settings(config).is_empty() && (holds || matches!(error, StartError::Away(_))) =>
+            {
+                tracing::warn!(%error, "Kafka can't be used yet: the spool takes the records");
+                let queue = Self::start(settings::producer(config, None), topics, metrics)?;
+                queue.shared.health.await_checks();
+                let (shared, config) = (Arc::clone(&queue.shared), config.clone());
+                let check_later = move || shared.check_until_passed(&config);
+                let checker = thread::Builder::new().name("kafka-checks".to_owned()).spawn(check_later);
+                checker
+                    .map_err(|error| StartError::Refused(format!("a thread can't be started: {error}")))?;
+                Ok(queue)
+            }
+            opened => opened,
+        }
+    }
+
     fn start(settings: ClientConfig, topics: Arc<Topics>, metrics: Arc<Metrics>) -> Result<Self, StartError> {
         let (signals, inbox) = mpsc::channel();
         let health = Health::new(Arc::clone(&metrics));
-        let producer =
-            producer::start(&settings, &health, &metrics, signals.clone()).map_err(StartError::unusable)?;
+        let producer = producer::start(&settings, &topics, &health, &metrics, signals.clone())
+            .map_err(StartError::unusable)?;
         let room = Room::new(
             settings::number(&settings, "queue.buffering.max.messages"),
             settings::number(&settings, "queue.buffering.max.kbytes") * 1_024,
@@ -128,23 +176,70 @@ impl KafkaQueue {
                 .name("kafka-replacer".to_owned())
                 .spawn(move || shared.replace_broken(&inbox))
         };
-        let replacer = replacer.map_err(|error| StartError(format!("a thread can't be started: {error}")))?;
+        let replacer =
+            replacer.map_err(|error| StartError::Refused(format!("a thread can't be started: {error}")))?;
         Ok(KafkaQueue { shared, largest_record, replacer: Mutex::new(Some(replacer)) })
+    }
+}
+
+impl KafkaQueue {
+    /// Sends those of `records` that `wanted` names, or none of them; `completion` hears of each.
+    pub(super) fn enqueue_for(
+        &self,
+        records: &Records,
+        wanted: impl Fn(&RecordRef<'_>) -> bool + Copy,
+        completion: &Arc<Completion>,
+        fallback: Fallback,
+    ) -> Result<(), Refused> {
+        let chosen = || records.iter().filter(wanted);
+        let (count, bytes) = chosen().fold((0, 0), |(n, bytes), record| (n + 1, bytes + record.bytes()));
+        let shared = &*self.shared;
+        shared.with_producer(count, bytes, |producer, room| {
+            let request = Request::new(Arc::clone(completion), room, fallback);
+            let (topics, health) = (&shared.topics, &shared.health);
+            producer::send(producer, topics, chosen(), records.received_ms(), &request, health)
+        })
+    }
+
+    /// Sends a record as it was read. Its receipt tells whether Kafka has it; if not, the lock says why.
+    pub(super) fn forward(&self, record: &ReadRecord) -> Result<(Receipt, Arc<OnceLock<Class>>), Refused> {
+        let shared = &*self.shared;
+        let headers: usize = record.headers.iter().map(|(_, value)| value.len()).sum();
+        let bytes = record.key.as_ref().map_or(0, Vec::len) + headers + record.value.len();
+        let ((completion, receipt), why) = (Completion::new(1), Arc::new(OnceLock::new()));
+        shared.with_producer(1, bytes, |producer, room| {
+            let request = Request::new(completion, room, Fallback::Tell(Arc::clone(&why)));
+            producer::send_read(producer, record, &request, &shared.health)
+        })?;
+        Ok((receipt, why))
+    }
+
+    /// Whether the checks of the start have passed: until then nothing may be sent.
+    pub(super) fn is_checked(&self) -> bool {
+        self.shared.health.is_checked()
+    }
+
+    /// Whether Kafka is within reach and answers that it has no topic of this name. Blocks for a moment.
+    pub(super) fn lacks_topic(&self, name: &str) -> bool {
+        let producer = self.shared.producer.read().unwrap_or_else(PoisonError::into_inner);
+        let Some(Ok(metadata)) =
+            producer.as_ref().map(|producer| producer.client().fetch_metadata(Some(name), HAND_BACK))
+        else {
+            return false;
+        };
+        metadata.topics().iter().any(|topic| {
+            topic.name() == name
+                && topic
+                    .error()
+                    .is_some_and(|code| Class::of(&KafkaError::Global(code.into())) == Class::Topic)
+        })
     }
 }
 
 impl Queue for KafkaQueue {
     fn enqueue(&self, records: Records) -> Result<Receipt, Refused> {
-        let shared = &*self.shared;
-        if shared.health.is_closed() {
-            return Err(Refused::Closed);
-        }
-        let producer = shared.producer.read().unwrap_or_else(PoisonError::into_inner);
-        let producer = producer.as_ref().ok_or(Refused::Closed)?;
-        let room = shared.room.reserve(records.len(), records.bytes()).ok_or(Refused::Full)?;
         let (completion, receipt) = Completion::new(records.len());
-        let request = Request::new(completion, room);
-        producer::send(producer, &shared.topics, &records, &request, &shared.health);
+        self.enqueue_for(&records, |_| true, &completion, Fallback::Fail)?;
         Ok(receipt)
     }
 
@@ -181,8 +276,44 @@ impl Drop for KafkaQueue {
 }
 
 impl Shared {
+    /// Reserves room, then sends.
+    fn with_producer(
+        &self,
+        records: usize,
+        bytes: usize,
+        send: impl FnOnce(&Producer, Reservation) -> Result<(), Refused>,
+    ) -> Result<(), Refused> {
+        if self.health.is_closed() {
+            return Err(Refused::Closed);
+        }
+        let producer = self.producer.read().unwrap_or_else(PoisonError::into_inner);
+        let producer = producer.as_ref().ok_or(Refused::Closed)?;
+        send(producer, self.room.reserve(records, bytes).ok_or(Refused::Full)?)
+    }
+
     fn take_producer(&self) -> Option<Producer> {
         self.producer.write().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Checks again and again, on a thread of its own, until all is well or the queue is closed.
+    fn check_until_passed(&self, config: &QueueConfig) {
+        let mut told = None;
+        while !self.health.is_closed() {
+            match topics::check(config, brokers(config), self.topics.names()) {
+                Ok(_) => {
+                    self.connect();
+                    self.health.checks_passed();
+                    return;
+                }
+                // Each reason once: who looks at the log knows then what to do.
+                Err(error) if told.as_ref() != Some(&error) => {
+                    tracing::error!(%error, "Kafka can't be used yet");
+                    told = Some(error);
+                }
+                Err(_) => {}
+            }
+            thread::sleep(HAND_BACK);
+        }
     }
 
     /// Connects the producer before the first record waits for it. The topics' check has just reached the
@@ -204,7 +335,7 @@ impl Shared {
     }
 
     fn start_producer(&self) -> KafkaResult<Producer> {
-        producer::start(&self.settings, &self.health, &self.metrics, self.signals.clone())
+        producer::start(&self.settings, &self.topics, &self.health, &self.metrics, self.signals.clone())
     }
 
     /// Runs on its own thread until the queue closes. The next producer starts only after the broken one
@@ -237,6 +368,10 @@ impl Shared {
 }
 
 /// Waits for the queue to close. Doubts about a producer that is gone count no more.
+fn brokers(config: &QueueConfig) -> &str {
+    config.brokers.as_deref().unwrap_or_default()
+}
+
 fn closes_within(inbox: &Receiver<Signal>, pause: Duration) -> bool {
     let end = Instant::now() + pause;
     loop {

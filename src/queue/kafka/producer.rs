@@ -1,14 +1,15 @@
 //! The producer: sends a request's records and hears what became of them. Its callbacks run on librdkafka's
 //! one poll thread, so they hand over and never wait.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rdkafka::Statistics;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
 
 use super::Signal;
@@ -16,9 +17,28 @@ use super::health::{Class, Health};
 use super::room::Reservation;
 use super::statistics::Brokers;
 use crate::metrics::Metrics;
-use crate::queue::Completion;
+use crate::queue::reader::ReadRecord;
+use crate::queue::{Completion, Refused};
 use crate::record::{RecordRef, Records};
 use crate::tenants::Topics;
+
+/// Who takes records that Kafka did not.
+pub(in crate::queue) trait Rescue: Send + Sync {
+    /// Takes the one record in `record`, which Kafka did not take for a reason of this class; `completion`
+    /// waits for it. Called on the one poll thread: must not wait.
+    fn rescue(&self, record: &Records, class: Class, completion: &Arc<Completion>);
+}
+
+/// What becomes of a record that Kafka did not take.
+#[derive(Clone)]
+pub(in crate::queue) enum Fallback {
+    /// Its request fails.
+    Fail,
+    /// Another takes it.
+    Rescue(Arc<dyn Rescue>),
+    /// Its request, of this record alone, fails and hears why.
+    Tell(Arc<OnceLock<Class>>),
+}
 
 /// What the records of one request share while they are on their way: who waits for them, and their room.
 /// The last one to come back gives the room back.
@@ -26,17 +46,58 @@ pub(super) struct Request {
     completion: Arc<Completion>,
     /// Held, never looked at.
     _room: Reservation,
+    fallback: Fallback,
+    /// The keys of records that were rescued: what follows them under the same key must not overtake them.
+    rescued: Mutex<Vec<Vec<u8>>>,
+    any_rescued: AtomicBool,
 }
 
 impl Request {
     /// A request about to be sent.
-    pub(super) fn new(completion: Arc<Completion>, room: Reservation) -> Arc<Self> {
-        Arc::new(Request { completion, _room: room })
+    pub(super) fn new(completion: Arc<Completion>, room: Reservation, fallback: Fallback) -> Arc<Self> {
+        let (rescued, any_rescued) = (Mutex::default(), AtomicBool::new(false));
+        Arc::new(Request { completion, _room: room, fallback, rescued, any_rescued })
     }
+
+    /// Whether a record of this key, which Kafka took, has to come after one that was rescued.
+    fn follows_a_rescued(&self, key: Option<&[u8]>) -> bool {
+        let Some(key) = key.filter(|_| self.any_rescued.load(Ordering::Acquire)) else { return false };
+        let keys = self.rescued.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.iter().any(|rescued| rescued == key)
+    }
+
+    /// Hands `message` to whoever rescues, or gives the request up.
+    fn hand_back(&self, message: &BorrowedMessage<'_>, class: Class, topics: &Topics) {
+        if let Fallback::Rescue(rescue) = &self.fallback
+            && let Some(record) = record_of(message, topics)
+        {
+            if let Some(key) = message.key() {
+                self.rescued.lock().unwrap_or_else(PoisonError::into_inner).push(key.to_vec());
+                self.any_rescued.store(true, Ordering::Release);
+            }
+            rescue.rescue(&record, class, &self.completion);
+            return;
+        }
+        if let Fallback::Tell(why) = &self.fallback {
+            // Told once: a request of one record fails once.
+            why.get_or_init(|| class);
+        }
+        self.completion.failed();
+    }
+}
+
+/// The record that `message` was made of.
+fn record_of(message: &BorrowedMessage<'_>, topics: &Topics) -> Option<Records> {
+    let headers = message.headers()?;
+    let headers: Vec<_> = headers.iter().filter_map(|header| Some((header.key, header.value?))).collect();
+    let mut records = Records::new(message.timestamp().to_millis()?);
+    records.add_read(topics.find(message.topic())?, message.key(), &headers, message.payload()?)?;
+    Some(records)
 }
 
 /// librdkafka's way back to us.
 pub(super) struct Link {
+    topics: Arc<Topics>,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
     brokers: Brokers,
@@ -50,11 +111,13 @@ pub(super) type Producer = ThreadedProducer<Link>;
 /// Starts a producer. It connects in the background.
 pub(super) fn start(
     settings: &ClientConfig,
+    topics: &Arc<Topics>,
     health: &Arc<Health>,
     metrics: &Arc<Metrics>,
     on_doubt: Sender<Signal>,
 ) -> KafkaResult<Producer> {
     settings.create_with_context(Link {
+        topics: Arc::clone(topics),
         health: Arc::clone(health),
         metrics: Arc::clone(metrics),
         brokers: Brokers::default(),
@@ -62,30 +125,63 @@ pub(super) fn start(
     })
 }
 
-/// Sends the records in order. When one is refused, the request has failed and the rest stays unsent.
-pub(super) fn send(
+/// Sends the records in order. When one is refused, the rest stays unsent: nothing has happened if it was
+/// the first, else the request has failed.
+pub(super) fn send<'r>(
     producer: &Producer,
     topics: &Topics,
-    records: &Records,
+    records: impl Iterator<Item = RecordRef<'r>>,
+    received_ms: i64,
     request: &Arc<Request>,
     health: &Health,
-) {
-    for record in records.iter() {
+) -> Result<(), Refused> {
+    for (index, record) in records.enumerate() {
         let message = BaseRecord {
             topic: topics.name(record.topic()),
             partition: None,
             payload: Some(record.value()),
             key: record.key(),
-            timestamp: Some(records.received_ms()),
+            timestamp: Some(received_ms),
             headers: Some(headers(&record)),
             delivery_opaque: Arc::clone(request),
         };
         if let Err((error, _)) = producer.send(message) {
             health.failed(Class::of(&error));
+            if index == 0 {
+                return Err(Refused::Full);
+            }
             request.completion.failed();
-            return;
+            return Ok(());
         }
     }
+    Ok(())
+}
+
+/// Sends a record as it was read.
+pub(super) fn send_read(
+    producer: &Producer,
+    record: &ReadRecord,
+    request: &Arc<Request>,
+    health: &Health,
+) -> Result<(), Refused> {
+    let room = OwnedHeaders::new_with_capacity(record.headers.len());
+    let headers = record
+        .headers
+        .iter()
+        .fold(room, |all, (key, value)| all.insert(Header { key, value: Some(value.as_slice()) }));
+    let message = BaseRecord {
+        topic: &record.topic,
+        partition: None,
+        payload: Some(record.value.as_slice()),
+        key: record.key.as_deref(),
+        timestamp: Some(record.timestamp_ms),
+        headers: Some(headers),
+        delivery_opaque: Arc::clone(request),
+    };
+    producer.send(message).map_err(|(error, _)| {
+        health.failed(Class::of(&error));
+        Refused::Full
+    })
 }
 
 fn headers(record: &RecordRef<'_>) -> OwnedHeaders {
@@ -99,13 +195,18 @@ impl ProducerContext for Link {
 
     fn delivery(&self, result: &DeliveryResult<'_>, request: Arc<Request>) {
         match result {
-            Ok(_) => {
+            Ok(message) => {
                 self.health.delivered();
-                request.completion.durable(1);
+                if request.follows_a_rescued(message.key()) {
+                    request.hand_back(message, Class::Other, &self.topics);
+                } else {
+                    request.completion.durable(1);
+                }
             }
-            Err((error, _)) => {
-                self.health.failed(Class::of(error));
-                request.completion.failed();
+            Err((error, message)) => {
+                let class = Class::of(error);
+                self.health.failed(class);
+                request.hand_back(message, class, &self.topics);
             }
         }
     }

@@ -116,8 +116,8 @@ fn connect(
         while Instant::now() < until && consumer.poll(connection::LISTEN).is_some() {}
     };
     let deadline = Instant::now() + PATIENCE;
-    let metadata =
-        connection::metadata(consumer.client(), serve, brokers, None, deadline).map_err(ReadError)?;
+    let metadata = connection::metadata(consumer.client(), serve, brokers, None, deadline)
+        .map_err(|silence| ReadError(silence.sentence()))?;
     Ok((consumer, metadata))
 }
 

@@ -11,7 +11,7 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::{KafkaQueue, check_settings, list_topics, settings};
-use crate::config::{QueueConfig, WhenFull};
+use crate::config::{Ack, QueueConfig, WhenFull};
 use crate::metrics::Metrics;
 use crate::queue::completion::NotDurable;
 use crate::queue::{Queue, Receipt, Refused};
@@ -27,6 +27,7 @@ pub(super) fn queue_config(brokers: &str, raw: &[(&str, &str)]) -> QueueConfig {
     QueueConfig {
         brokers: Some(brokers.to_owned()),
         create_topics: false,
+        ack: Ack::Kafka,
         journal_bytes: 0,
         free_bytes: 0,
         when_full: WhenFull::Refuse,

@@ -1,11 +1,7 @@
 //! The start-up checks: Kafka answers, every topic is there (or is made), none loses records by compaction,
 //! and how large a record may be.
 
-use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{
@@ -13,7 +9,7 @@ use rdkafka::admin::{
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::producer::{BaseProducer, Producer};
 
@@ -21,6 +17,7 @@ use super::StartError;
 use super::connection::{self, Listener};
 use super::settings;
 use crate::config::QueueConfig;
+use crate::queue::completion::wait_for;
 
 /// How long Kafka may take to answer at start.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,7 +57,7 @@ pub(super) fn check(
             check.metadata(None)?
         }
         missing => {
-            return Err(StartError(format!(
+            return Err(StartError::Refused(format!(
                 "these topics are missing on \"{brokers}\": {}; create them, or start with --create-topics",
                 missing.join(", ")
             )));
@@ -69,7 +66,7 @@ pub(super) fn check(
     let configs = check.configs(topics)?;
     let compacted = with_config(&configs, "cleanup.policy", |policy| policy.contains("compact"));
     if !compacted.is_empty() {
-        return Err(StartError(format!(
+        return Err(StartError::Refused(format!(
             "these topics are compacted, which would lose partial updates: {}; set their cleanup.policy to delete",
             compacted.join(", ")
         )));
@@ -83,7 +80,7 @@ impl Check<'_> {
     fn metadata(&self, topic: Option<&str>) -> Result<Metadata, StartError> {
         let serve = || self.observer.poll(connection::LISTEN);
         connection::metadata(self.observer.client(), serve, self.brokers, topic, self.deadline)
-            .map_err(StartError)
+            .map_err(StartError::from)
     }
 
     /// Creates topics with the brokers' defaults and waits until each partition has a leader.
@@ -105,7 +102,7 @@ impl Check<'_> {
         for name in names {
             while !self.metadata(Some(name))?.topics().iter().all(has_leaders) {
                 if Instant::now() >= self.deadline {
-                    return Err(StartError(format!(
+                    return Err(StartError::Refused(format!(
                         "topic {name} was created but has no leader after {} s; look at the brokers' log",
                         PATIENCE.as_secs()
                     )));
@@ -121,7 +118,9 @@ impl Check<'_> {
         let wanted: Vec<_> = topics.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
         let described = wait_for(self.admin.describe_configs(&wanted, &options)).map_err(|error| {
-            StartError(format!("the topics' settings can't be read ({error}); look at the brokers' log"))
+            StartError::Refused(format!(
+                "the topics' settings can't be read ({error}); look at the brokers' log"
+            ))
         })?;
         let (known, hidden): (Vec<_>, Vec<_>) = described.into_iter().partition(Result::is_ok);
         if let Some(Err(code)) = hidden.first() {
@@ -140,7 +139,9 @@ fn admin(client: &ClientConfig) -> Result<AdminClient<DefaultClientContext>, Sta
 }
 
 fn cannot_create(why: impl std::fmt::Display) -> StartError {
-    StartError(format!("topics can't be created: {why}; allow Weir to create them, or create them by hand"))
+    StartError::Refused(format!(
+        "topics can't be created: {why}; allow Weir to create them, or create them by hand"
+    ))
 }
 
 fn find<'a>(metadata: &'a Metadata, name: &str) -> Option<&'a MetadataTopic> {
@@ -188,26 +189,5 @@ fn warn_of_single_copies(topics: &[String], metadata: &Metadata, configs: &[Conf
             min_insync_replicas_below_2 = one_is_enough.join(","),
             "losing one broker can lose acknowledged records of these topics; use 3 replicas and min.insync.replicas=2"
         );
-    }
-}
-
-/// Wakes a waiting thread.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-/// The admin client only speaks in futures; the checks run before there is anything to run them.
-fn wait_for<T>(future: impl Future<Output = Result<T, KafkaError>>) -> Result<T, KafkaError> {
-    let mut future = pin!(future);
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    loop {
-        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(result) => return result,
-            Poll::Pending => thread::park(),
-        }
     }
 }

@@ -107,14 +107,14 @@ fn nothing_is_acknowledged_before_it_is_synced_and_one_sync_serves_all_who_wait(
     eventually("the sync begins", || disk.syncs() == before + 1);
     let waiting: Vec<_> = (0..50).map(|_| queue.enqueue(records(&["waiting"])).unwrap()).collect();
     assert_eq!((&mut held).now_or_never(), None, "written is not durable");
-    assert_eq!(queue.shared.metrics.queue_inflight_records.get(), 51);
+    assert_eq!(queue.shared.meters.inflight_records.get(), 51);
     disk.set(|faults| faults.hold_sync = false);
     assert_eq!(wait(held), Ok(()));
     assert!(waiting.into_iter().all(|receipt| wait(receipt) == Ok(())));
     assert_eq!(disk.syncs(), before + 2);
-    assert_eq!(queue.shared.metrics.queue_inflight_records.get(), 0);
-    assert_eq!(queue.shared.metrics.queue_inflight_bytes.get(), 0);
-    assert_eq!(queue.shared.metrics.journal_bytes.get() as u64, place.bytes());
+    assert_eq!(queue.shared.meters.inflight_records.get(), 0);
+    assert_eq!(queue.shared.meters.inflight_bytes.get(), 0);
+    assert_eq!(queue.shared.meters.bytes.get() as u64, place.bytes());
     close(&queue);
     assert_eq!(place.read().len(), 52);
 }
@@ -136,7 +136,7 @@ fn a_failed_write_or_sync_fails_its_requests_and_the_journal_mends_itself() {
         while next(&mut reader).is_some() {}
         assert_eq!(reader.position(), 2, "the lost record's number is read, too");
         put(&queue, &["after"]).unwrap().unwrap();
-        assert_eq!(queue.shared.metrics.journal_bytes.get() as u64, place.bytes());
+        assert_eq!(queue.shared.meters.bytes.get() as u64, place.bytes());
         close(&queue);
         assert_eq!(place.values(), ["before", "after"]);
         assert_eq!(place.read()[1].offset, 2, "the lost record's number is not used again");

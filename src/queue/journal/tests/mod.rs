@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use super::consumers::Consumer;
 use super::reader::{Begin, JournalReader};
 use super::*;
-use crate::config::WhenFull;
+use crate::config::{Ack, WhenFull};
 use crate::queue::completion::NotDurable;
 use crate::queue::reader::{From, Next, ReadRecord, Reader};
 use crate::record::{Header, Kind};
@@ -26,6 +26,7 @@ pub(super) fn config(journal_bytes: u64) -> QueueConfig {
     QueueConfig {
         brokers: None,
         create_topics: false,
+        ack: Ack::Kafka,
         journal_bytes,
         free_bytes: 0,
         when_full: WhenFull::Refuse,
@@ -75,7 +76,14 @@ impl Place {
 
     fn open_on(&self, disk: &TestDisk, config: &QueueConfig) -> JournalQueue {
         let metrics = Arc::new(Metrics::new(&[]).unwrap());
-        JournalQueue::open_on(Box::new(disk.clone()), &self.dir(), config, topics(), metrics).unwrap()
+        JournalQueue::open_on(
+            Box::new(disk.clone()),
+            &self.dir(),
+            config,
+            topics(),
+            Meters::journal(&metrics),
+        )
+        .unwrap()
     }
 
     /// Writes `values` in one request, in a run of the writer of their own.

@@ -1,0 +1,225 @@
+//! Kafka with the journal behind it: what Kafka does not take is held in the spool, and the client still gets
+//! its 200. A forwarder brings it to Kafka, in order.
+//!
+//! A record goes straight to Kafka while Kafka is within reach and no record of its key is held (`lines`);
+//! else to the spool. One that Kafka did not take after all comes back and goes to the spool, too, and so
+//! does what follows it in its request under the same key. One thread, the `forwarder`, empties the spool.
+
+mod forwarder;
+mod lines;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use self::forwarder::Forwarder;
+use self::lines::Lines;
+use super::journal::{JournalError, JournalQueue};
+use super::kafka::{Class, Fallback, KafkaQueue, Rescue, StartError};
+use crate::config::{Ack, QueueConfig};
+use crate::metrics::Metrics;
+use crate::queue::{Completion, Queue, Receipt, Refused};
+use crate::record::{RecordRef, Records};
+use crate::tenants::Topics;
+
+/// How much of the time that closing may take is left for what Kafka hands back to become durable here.
+const SETTLE: Duration = Duration::from_secs(1);
+
+/// Why the queue can't be opened: one sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The spool can't.
+    #[error(transparent)]
+    Spool(#[from] JournalError),
+    /// Kafka can't.
+    #[error(transparent)]
+    Kafka(#[from] StartError),
+}
+
+/// What requests, Kafka's poll thread and the forwarder share.
+struct Held {
+    journal: JournalQueue,
+    lines: Lines,
+    /// Records held, those on their way into the spool included.
+    records: AtomicU64,
+    /// Whether Kafka is not to be asked: it failed, and nothing has got through since.
+    open: AtomicBool,
+    closing: AtomicBool,
+    /// Held for reading by who counts a record and then hands it to the journal; for writing by who must know
+    /// that nobody is between the two.
+    gate: RwLock<()>,
+    forwarder: Mutex<Option<std::thread::Thread>>,
+    metrics: Arc<Metrics>,
+}
+
+impl Held {
+    /// Holds those of `records` that `wanted` names; `completion` hears of each.
+    fn hold(
+        &self,
+        records: &Records,
+        wanted: impl Fn(&RecordRef<'_>) -> bool + Copy,
+        completion: &Arc<Completion>,
+    ) -> Result<(), Refused> {
+        let chosen = || records.iter().filter(wanted);
+        let count = chosen().count() as u64;
+        if count == 0 {
+            return Ok(());
+        }
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        // First: as soon as the client knows that a record is safe, its next one must find the line.
+        chosen().for_each(|record| self.lines.hold(record.key()));
+        self.count(|held| held + count);
+        let taken = self.journal.enqueue_for(records, wanted, completion);
+        if taken.is_err() {
+            chosen().for_each(|record| self.lines.release(record.key()));
+            self.count(|held| held.saturating_sub(count));
+        } else {
+            self.wake();
+        }
+        taken
+    }
+
+    /// Whether no record has to wait.
+    fn is_empty(&self) -> bool {
+        self.lines.are_known() && self.records.load(Ordering::Acquire) == 0
+    }
+
+    /// Nothing is held any more, whatever was counted: a write that failed leaves counts behind.
+    fn clear(&self) {
+        self.lines.clear();
+        self.count(|_| 0);
+    }
+
+    fn count(&self, change: impl Fn(u64) -> u64) {
+        let before =
+            self.records.fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| Some(change(held)));
+        let now = change(before.unwrap_or_default());
+        self.metrics.spool_records.set(i64::try_from(now).unwrap_or(i64::MAX));
+    }
+
+    fn wake(&self) {
+        if let Some(thread) = &*self.forwarder.lock().unwrap_or_else(PoisonError::into_inner) {
+            thread.unpark();
+        }
+    }
+}
+
+impl Rescue for Held {
+    fn rescue(&self, record: &Records, class: Class, completion: &Arc<Completion>) {
+        if !class.is_of_the_record() && !self.open.swap(true, Ordering::AcqRel) {
+            tracing::warn!(reason = class.label(), "Kafka takes no records: they are held in the spool");
+        }
+        if self.hold(record, |_| true, completion).is_err() {
+            completion.failed();
+        }
+    }
+}
+
+/// Kafka and the spool as one queue.
+pub struct SpooledQueue {
+    ack: Ack,
+    kafka: Arc<KafkaQueue>,
+    held: Arc<Held>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl SpooledQueue {
+    /// Opens the spool in the directory `dir`, and Kafka. While no broker answers, the spool takes the records;
+    /// what Kafka refuses outright (a login, a missing topic) stops the start, unless records are held for it.
+    ///
+    /// # Errors
+    /// When another process uses the spool, on I/O errors, and when Kafka refuses: one sentence.
+    pub fn open(
+        dir: &Path,
+        config: &QueueConfig,
+        topics: Arc<Topics>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, OpenError> {
+        let held = Arc::new(Held {
+            journal: JournalQueue::open_spool(
+                dir,
+                config,
+                Arc::clone(&topics),
+                &metrics,
+                &metrics.spool_bytes,
+            )?,
+            lines: Lines::unknown(),
+            records: AtomicU64::new(0),
+            open: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            gate: RwLock::new(()),
+            forwarder: Mutex::new(None),
+            metrics,
+        });
+        let holds = forwarder::holds(dir)?;
+        let kafka =
+            KafkaQueue::open_before_spool(config, Arc::clone(&topics), Arc::clone(&held.metrics), holds)?;
+        let kafka = Arc::new(kafka);
+        let forwarder = Forwarder::open(dir, config, topics, Arc::clone(&held), Arc::clone(&kafka))?;
+        let thread = std::thread::Builder::new().name("forwarder".to_owned()).spawn(|| forwarder.run());
+        let thread = thread.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
+        *held.forwarder.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread.thread().clone());
+        Ok(SpooledQueue { ack: config.ack, kafka, held, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Whether clients wait for Kafka, and Kafka is worth asking.
+    fn is_direct(&self) -> bool {
+        self.ack == Ack::Kafka && !self.held.open.load(Ordering::Acquire) && self.kafka.is_ready()
+    }
+}
+
+impl Queue for SpooledQueue {
+    fn enqueue(&self, records: Records) -> Result<Receipt, Refused> {
+        let (completion, receipt) = Completion::new(records.len());
+        let held = &self.held;
+        if self.is_direct() {
+            // Asked once for each record: a line that ends meanwhile must not split a key's records.
+            let waiting: Vec<bool> = if held.is_empty() {
+                Vec::new()
+            } else {
+                records.iter().map(|record| held.lines.waits(record.key())).collect()
+            };
+            let waits = |record: &RecordRef<'_>| waiting.get(record.index()).copied().unwrap_or(false);
+            let rescue: Arc<dyn Rescue> = Arc::<Held>::clone(held);
+            // What waits first: refused here, nothing has happened yet.
+            held.hold(&records, waits, &completion)?;
+            let fallback = Fallback::Rescue(rescue);
+            let sent = self.kafka.enqueue_for(&records, |record| !waits(record), &completion, fallback);
+            if sent.is_err() && held.hold(&records, |record| !waits(record), &completion).is_err() {
+                completion.failed();
+            }
+        } else {
+            held.hold(&records, |_| true, &completion)?;
+        }
+        Ok(receipt)
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.held.closing.load(Ordering::Acquire) && (self.is_direct() || self.held.journal.is_ready())
+    }
+
+    fn largest_record(&self) -> usize {
+        self.kafka.largest_record().min(self.held.journal.largest_record())
+    }
+
+    fn close(&self, deadline: Instant) -> usize {
+        self.held.closing.store(true, Ordering::Release);
+        self.held.wake();
+        let forwarder = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if forwarder.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the spool's forwarder ended in a panic");
+        }
+        // What Kafka hands back on its way out is still taken in.
+        self.kafka.close(deadline.checked_sub(SETTLE).unwrap_or(deadline));
+        let left = self.held.journal.close(deadline);
+        let held = self.held.records.load(Ordering::Acquire);
+        if held > 0 {
+            tracing::info!(records = held, "the spool keeps these records for Kafka until the next start");
+        }
+        left
+    }
+}

@@ -1,0 +1,257 @@
+//! Kafka with the spool behind it, on a real Apache Kafka: what clients are told while brokers hang, die and
+//! come back, and what arrives in the end.
+
+// Clippy lets tests panic, and with this it takes their helpers for tests.
+#![cfg(test)]
+
+mod harness;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use harness::kafka::{Kafka, prefix};
+use weir::config::{Ack, QueueConfig, WhenFull};
+use weir::metrics::Metrics;
+use weir::queue::completion::NotDurable;
+use weir::queue::spool::SpooledQueue;
+use weir::queue::{Queue, Receipt, Refused};
+use weir::record::{Kind, Records};
+use weir::tenants::{TopicId, Topics};
+
+/// What a held record may cost a client: Kafka's deadline and a sync, with much to spare on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn config(brokers: &str, journal_bytes: u64) -> QueueConfig {
+    QueueConfig {
+        brokers: Some(brokers.to_owned()),
+        create_topics: false,
+        ack: Ack::Kafka,
+        journal_bytes,
+        free_bytes: 0,
+        when_full: WhenFull::Refuse,
+        kafka: BTreeMap::from([("statistics.interval.ms".to_owned(), "1000".to_owned())]),
+    }
+}
+
+fn open(kafka: &Kafka, spool: &Path, journal_bytes: u64, names: &[&str]) -> (SpooledQueue, Arc<Metrics>) {
+    let mut topics = Topics::default();
+    for name in names {
+        topics.intern(name);
+    }
+    let (topics, metrics) = (Arc::new(topics), Arc::new(Metrics::new(&[]).unwrap()));
+    let config = config(&kafka.brokers, journal_bytes);
+    let queue = SpooledQueue::open(spool, &config, topics, Arc::clone(&metrics)).unwrap();
+    (queue, metrics)
+}
+
+/// A record of the topic at `topic`.
+fn one(topic: u32, key: &str, value: &str) -> Records {
+    let mut records = Records::new(1_700_000_000_123);
+    let mut draft = records.draft(Kind::Person, TopicId::new(topic));
+    draft.key(&[key.as_bytes()]);
+    draft.value(|out| out.extend_from_slice(value.as_bytes()));
+    records
+}
+
+fn settled(receipt: Receipt) -> Result<(), NotDurable> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, receipt).await }).expect("the receipt settles")
+}
+
+fn becomes_true(condition: impl Fn() -> bool, what: &str) {
+    let limit = Instant::now() + Duration::from_secs(60);
+    while !condition() {
+        assert!(Instant::now() < limit, "{what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The values of each key, in the order in which a reader that drops repeats sees them.
+fn by_key(kafka: &Kafka, topic: &str) -> BTreeMap<String, Vec<usize>> {
+    let mut found: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for record in kafka.read_all(&[topic]) {
+        let key = String::from_utf8(record.key.unwrap()).unwrap();
+        let value = String::from_utf8(record.value).unwrap().parse().unwrap();
+        let values = found.entry(key).or_default();
+        if !values.contains(&value) {
+            values.push(value);
+        }
+    }
+    found
+}
+
+/// Clients that each send the next number under their key once the one before it is acknowledged.
+struct Clients {
+    acknowledged: Vec<AtomicUsize>,
+    refused: AtomicUsize,
+    stop: AtomicBool,
+}
+
+impl Clients {
+    fn new(count: usize) -> Self {
+        let acknowledged = (0..count).map(|_| AtomicUsize::new(0)).collect();
+        Clients { acknowledged, refused: AtomicUsize::new(0), stop: AtomicBool::new(false) }
+    }
+
+    fn run(&self, client: usize, queue: &SpooledQueue) {
+        let next = &self.acknowledged[client];
+        while !self.stop.load(Ordering::Acquire) {
+            let number = next.load(Ordering::Acquire);
+            let receipt = queue.enqueue(one(0, &format!("key-{client}"), &number.to_string()));
+            // Refused, it is sent again, as an SDK would.
+            match receipt.map(settled) {
+                Ok(Ok(())) => next.store(number + 1, Ordering::Release),
+                _ => {
+                    self.refused.fetch_add(1, Ordering::AcqRel);
+                    thread::sleep(Duration::from_millis(20));
+                }
+            }
+        }
+    }
+
+    fn total(&self) -> usize {
+        self.acknowledged.iter().map(|count| count.load(Ordering::Acquire)).sum()
+    }
+
+    /// Waits until each client has had `more` acknowledged.
+    fn advance(&self, more: usize, what: &str) {
+        let wanted: Vec<usize> =
+            self.acknowledged.iter().map(|count| count.load(Ordering::Acquire) + more).collect();
+        let reached = || {
+            self.acknowledged
+                .iter()
+                .zip(&wanted)
+                .all(|(count, wanted)| count.load(Ordering::Acquire) >= *wanted)
+        };
+        becomes_true(reached, what);
+    }
+}
+
+#[test]
+fn clients_are_served_while_kafka_hangs_and_dies_and_all_arrives_in_order() {
+    let kafka = Kafka::start(1);
+    let topic = format!("{}people", prefix());
+    kafka.create_topic(&topic, 3, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&topic]);
+    let clients = Clients::new(8);
+    thread::scope(|scope| {
+        for client in 0..8 {
+            let (clients, queue) = (&clients, &queue);
+            scope.spawn(move || clients.run(client, queue));
+        }
+        clients.advance(20, "served before any fault");
+        for (fault, mend) in [("STOP", "CONT"), ("KILL", "")] {
+            kafka.signal(1, fault);
+            clients.advance(50, "served while the broker is away");
+            assert!(metrics.spool_records.get() > 0, "{fault}: what is acknowledged meanwhile is held");
+            if mend.is_empty() {
+                kafka.restart(1);
+            } else {
+                kafka.signal(1, mend);
+            }
+            clients.advance(20, "served when it is back");
+            becomes_true(|| metrics.spool_records.get() < 8, "the spool drains while clients send");
+        }
+        clients.stop.store(true, Ordering::Release);
+    });
+    becomes_true(|| metrics.spool_records.get() == 0, "the spool drains");
+    assert_eq!(clients.refused.load(Ordering::Acquire), 0, "no client was told to come again");
+    let found = by_key(&kafka, &topic);
+    for client in 0..8 {
+        let acknowledged = clients.acknowledged[client].load(Ordering::Acquire);
+        let expected: Vec<usize> = (0..acknowledged).collect();
+        assert_eq!(found[&format!("key-{client}")], expected, "client {client} of {}", clients.total());
+    }
+    assert_eq!(queue.close(Instant::now() + Duration::from_secs(10)), 0);
+}
+
+#[test]
+fn what_is_held_when_weir_stops_arrives_after_the_next_start() {
+    let kafka = Kafka::start(1);
+    let topic = format!("{}people", prefix());
+    kafka.create_topic(&topic, 1, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let (queue, _) = open(&kafka, folder.path(), 1 << 30, &[&topic]);
+    kafka.signal(1, "STOP");
+    for number in 0..5 {
+        assert_eq!(settled(queue.enqueue(one(0, "k", &number.to_string())).unwrap()), Ok(()));
+    }
+    queue.close(Instant::now() + Duration::from_secs(10));
+    drop(queue);
+    kafka.signal(1, "CONT");
+    let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&topic]);
+    // Sent at once, it may not overtake those that are held.
+    assert_eq!(settled(queue.enqueue(one(0, "k", "5")).unwrap()), Ok(()));
+    becomes_true(|| metrics.spool_records.get() == 0, "the spool drains");
+    assert_eq!(by_key(&kafka, &topic)["k"], [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn a_start_without_a_broker_serves_from_the_spool_until_one_answers() {
+    let kafka = Kafka::start(1);
+    let topic = format!("{}people", prefix());
+    kafka.create_topic(&topic, 1, &[]);
+    kafka.signal(1, "KILL");
+    let folder = tempfile::tempdir().unwrap();
+    let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&topic]);
+    assert!(queue.is_ready());
+    for number in 0..3 {
+        assert_eq!(settled(queue.enqueue(one(0, "k", &number.to_string())).unwrap()), Ok(()));
+    }
+    kafka.restart(1);
+    becomes_true(|| metrics.spool_records.get() == 0, "the spool drains");
+    assert_eq!(settled(queue.enqueue(one(0, "k", "3")).unwrap()), Ok(()));
+    assert_eq!(by_key(&kafka, &topic)["k"], [0, 1, 2, 3]);
+}
+
+#[test]
+fn a_topic_that_is_gone_costs_the_others_nothing() {
+    let kafka = Kafka::start(1);
+    let prefix = prefix();
+    let (gone, other) = (format!("{prefix}gone"), format!("{prefix}other"));
+    kafka.create_topic(&gone, 1, &[]);
+    kafka.create_topic(&other, 1, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&gone, &other]);
+    kafka.tool("TopicCommand", "", &["--delete", "--topic", &gone]);
+    for number in 0..3 {
+        for topic in [0, 1] {
+            let receipt = queue.enqueue(one(topic, "k", &number.to_string())).unwrap();
+            assert_eq!(settled(receipt), Ok(()));
+        }
+    }
+    becomes_true(|| metrics.spool_records.get() == 0, "nothing is held in vain");
+    assert_eq!(by_key(&kafka, &other)["k"], [0, 1, 2]);
+    assert_eq!(metrics.spool_set_aside.with_label_values(&["topic"]).get(), 3);
+    assert!(metrics.spool_aside_bytes.get() > 0);
+}
+
+#[test]
+fn a_full_spool_refuses_until_kafka_is_back_and_loses_nothing() {
+    let kafka = Kafka::start(1);
+    let topic = format!("{}people", prefix());
+    kafka.create_topic(&topic, 1, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let (queue, metrics) = open(&kafka, folder.path(), 200_000, &[&topic]);
+    kafka.signal(1, "STOP");
+    let mut taken = 0;
+    let full = loop {
+        // As JSON numbers may be: many digits that mean little.
+        match queue.enqueue(one(0, "k", &format!("{taken:01000}"))) {
+            Ok(receipt) => assert_eq!(settled(receipt), Ok(())),
+            Err(refused) => break refused,
+        }
+        taken += 1;
+    };
+    assert_eq!(full, Refused::Full);
+    assert!(!queue.is_ready() && taken > 100, "{taken}");
+    kafka.signal(1, "CONT");
+    becomes_true(|| queue.is_ready() && metrics.spool_records.get() == 0, "the spool drains");
+    let found = &by_key(&kafka, &topic)["k"];
+    assert_eq!(*found, (0..taken).collect::<Vec<_>>());
+}
