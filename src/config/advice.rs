@@ -75,7 +75,10 @@ pub fn warnings(config: &Config) -> Vec<String> {
             warn("queue.ack", "has no effect without queue.brokers: the journal is the queue");
         }
     } else if config.queue.when_full == WhenFull::DropOldest {
-        warn("queue.when_full", "has no effect with queue.brokers: the spool never drops what was acknowledged");
+        warn(
+            "queue.when_full",
+            "has no effect with queue.brokers: the spool never drops what was acknowledged",
+        );
     }
     found
 }

@@ -195,7 +195,7 @@ impl KafkaQueue {
         let (count, bytes) = chosen().fold((0, 0), |(n, bytes), record| (n + 1, bytes + record.bytes()));
         let shared = &*self.shared;
         shared.with_producer(count, bytes, |producer, room| {
-            let request = Request::new(Arc::clone(completion), room, fallback);
+            let request = Request::new(Arc::clone(completion), room, fallback, records.received_ms());
             let (topics, health) = (&shared.topics, &shared.health);
             producer::send(producer, topics, chosen(), records.received_ms(), &request, health)
         })
@@ -208,7 +208,8 @@ impl KafkaQueue {
         let bytes = record.key.as_ref().map_or(0, Vec::len) + headers + record.value.len();
         let ((completion, receipt), why) = (Completion::new(1), Arc::new(OnceLock::new()));
         shared.with_producer(1, bytes, |producer, room| {
-            let request = Request::new(completion, room, Fallback::Tell(Arc::clone(&why)));
+            let request =
+                Request::new(completion, room, Fallback::Tell(Arc::clone(&why)), record.timestamp_ms);
             producer::send_read(producer, record, &request, &shared.health)
         })?;
         Ok((receipt, why))

@@ -47,6 +47,8 @@ pub(super) struct Request {
     /// Held, never looked at.
     _room: Reservation,
     fallback: Fallback,
+    /// Of its records: librdkafka forgets it of one that failed.
+    received_ms: i64,
     /// The keys of records that were rescued: what follows them under the same key must not overtake them.
     rescued: Mutex<Vec<Vec<u8>>>,
     any_rescued: AtomicBool,
@@ -54,9 +56,14 @@ pub(super) struct Request {
 
 impl Request {
     /// A request about to be sent.
-    pub(super) fn new(completion: Arc<Completion>, room: Reservation, fallback: Fallback) -> Arc<Self> {
+    pub(super) fn new(
+        completion: Arc<Completion>,
+        room: Reservation,
+        fallback: Fallback,
+        received_ms: i64,
+    ) -> Arc<Self> {
         let (rescued, any_rescued) = (Mutex::default(), AtomicBool::new(false));
-        Arc::new(Request { completion, _room: room, fallback, rescued, any_rescued })
+        Arc::new(Request { completion, _room: room, fallback, received_ms, rescued, any_rescued })
     }
 
     /// Whether a record of this key, which Kafka took, has to come after one that was rescued.
@@ -69,7 +76,7 @@ impl Request {
     /// Hands `message` to whoever rescues, or gives the request up.
     fn hand_back(&self, message: &BorrowedMessage<'_>, class: Class, topics: &Topics) {
         if let Fallback::Rescue(rescue) = &self.fallback
-            && let Some(record) = record_of(message, topics)
+            && let Some(record) = record_of(message, self.received_ms, topics)
         {
             if let Some(key) = message.key() {
                 self.rescued.lock().unwrap_or_else(PoisonError::into_inner).push(key.to_vec());
@@ -87,10 +94,10 @@ impl Request {
 }
 
 /// The record that `message` was made of.
-fn record_of(message: &BorrowedMessage<'_>, topics: &Topics) -> Option<Records> {
+fn record_of(message: &BorrowedMessage<'_>, received_ms: i64, topics: &Topics) -> Option<Records> {
     let headers = message.headers()?;
     let headers: Vec<_> = headers.iter().filter_map(|header| Some((header.key, header.value?))).collect();
-    let mut records = Records::new(message.timestamp().to_millis()?);
+    let mut records = Records::new(received_ms);
     records.add_read(topics.find(message.topic())?, message.key(), &headers, message.payload()?)?;
     Some(records)
 }
