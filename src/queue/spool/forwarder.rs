@@ -2,7 +2,7 @@
 //! place of reading is durable.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread;
@@ -46,8 +46,11 @@ pub(super) struct Forwarder {
     at_start: JournalReader,
     place: Consumer,
     reader: JournalReader,
-    /// What Kafka refuses for good.
+    /// What Kafka refuses for good, and where it lies.
     aside: JournalQueue,
+    aside_dir: PathBuf,
+    /// The troubled topic that was asked for last, and when.
+    asked: Option<(String, Instant)>,
     /// Read, and not yet Kafka's.
     window: Vec<ReadRecord>,
 }
@@ -72,14 +75,17 @@ impl Forwarder {
         let place = Consumer::open(dir, NAME, &BTreeSet::new())?;
         let begin = place.next().map_or(Begin::From(From::Start), Begin::At);
         let open = |until_end| JournalReader::open(dir, begin, until_end, BTreeSet::new());
+        let aside_dir = dir.join("aside");
         Ok(Forwarder {
             at_start: open(true)?,
             reader: open(false)?,
             place,
             aside: {
-                let (dir, metrics) = (dir.join("aside"), &held.metrics);
-                JournalQueue::open_spool(&dir, config, topics, metrics, &metrics.spool_aside_bytes)?
+                let metrics = &held.metrics;
+                JournalQueue::open_spool(&aside_dir, config, topics, metrics, &metrics.spool_aside_bytes)?
             },
+            aside_dir,
+            asked: None,
             held,
             kafka,
             window: Vec::new(),
@@ -88,6 +94,8 @@ impl Forwarder {
 
     pub(super) fn run(mut self) {
         self.learn();
+        // Its cause may be gone.
+        self.take_back();
         let mut pause = PAUSE.0;
         while !self.is_closing() {
             if self.held.records.load(Ordering::Acquire) == 0 {
@@ -188,14 +196,25 @@ impl Forwarder {
     }
 
     /// Sends the window, or its first record alone while Kafka is in doubt, and waits for the outcome.
-    fn send(&self) -> Sent {
+    fn send(&mut self) -> Sent {
         if !self.kafka.is_checked() {
             return Sent::Some(0);
+        }
+        if let Some(topic) = self.window.first().map(|record| record.topic.clone())
+            && self.held.troubled.has(&topic)
+        {
+            if self.is_lacking(&topic) {
+                return Sent::Refused(0, Class::Topic);
+            }
+            self.held.troubled.remove(&topic);
+            tracing::info!(topic, "Kafka has this topic again");
+            self.take_back();
         }
         let most =
             if self.held.open.load(Ordering::Acquire) || !self.kafka.is_ready() { 1 } else { WINDOW.0 };
         let mut sent = Vec::new();
-        for record in self.window.iter().take(most) {
+        let sound = |record: &&ReadRecord| !self.held.troubled.has(&record.topic);
+        for record in self.window.iter().take(most).take_while(sound) {
             match self.kafka.forward(record) {
                 Ok(receipt) => sent.push(receipt),
                 Err(_) => break,
@@ -215,6 +234,50 @@ impl Forwarder {
             }
             _ => Sent::Some(count),
         }
+    }
+
+    /// Whether Kafka still lacks `topic`, asked at most once a second.
+    fn is_lacking(&mut self, topic: &str) -> bool {
+        let fresh = |(asked, when): &(String, Instant)| asked == topic && when.elapsed() < PAUSE.1;
+        if self.asked.as_ref().is_some_and(fresh) {
+            return true;
+        }
+        let lacking = self.kafka.lacks_topic(topic);
+        self.asked = lacking.then(|| (topic.to_owned(), Instant::now()));
+        lacking
+    }
+
+    /// Puts what was set aside back into the spool: it is tried again, behind what waits there.
+    fn take_back(&mut self) {
+        match self.put_back() {
+            Ok(0) => {}
+            Ok(records) => tracing::info!(records, "records that were set aside are tried again"),
+            Err(error) => tracing::error!(error, "what was set aside stays there"),
+        }
+    }
+
+    fn put_back(&mut self) -> Result<u64, String> {
+        let text = |error: &dyn std::fmt::Display| error.to_string();
+        let mut place =
+            Consumer::open(&self.aside_dir, "spool", &BTreeSet::new()).map_err(|error| text(&error))?;
+        let begin = place.next().map_or(Begin::From(From::Start), Begin::At);
+        let mut reader = JournalReader::open(&self.aside_dir, begin, true, BTreeSet::new())
+            .map_err(|error| text(&error))?;
+        let mut receipts = Vec::new();
+        while let Next::Record(mut record) = reader.next(Duration::ZERO).map_err(|error| text(&error))? {
+            record.headers.retain(|(name, _)| name != Header::Refused.name());
+            let (completion, receipt) = Completion::new(1);
+            self.held.hold_read(&record, &completion).map_err(|refused| text(&refused))?;
+            receipts.push(receipt);
+        }
+        let records = receipts.len() as u64;
+        for receipt in receipts {
+            wait_for(receipt).map_err(|error| text(&error))?;
+        }
+        if records > 0 {
+            place.commit(reader.position()).map_err(|error| text(&error))?;
+        }
+        Ok(records)
     }
 
     /// The first `count` records of the window are Kafka's: they need not be held any more.
@@ -241,11 +304,10 @@ impl Forwarder {
             return false;
         }
         let topic = &record.topic;
-        tracing::error!(
-            topic,
-            reason = class.label(),
-            "Kafka refuses a held record for good: it is set aside"
-        );
+        if class != Class::Topic || self.held.troubled.add(topic) {
+            let reason = class.label();
+            tracing::error!(topic, reason, "Kafka refuses a held record for good: it is set aside");
+        }
         self.held.metrics.spool_set_aside.with_label_values(&[class.label()]).inc();
         self.forget(1);
         true

@@ -9,6 +9,7 @@ mod forwarder;
 mod lines;
 #[cfg(test)]
 mod tests;
+mod troubled;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -18,10 +19,12 @@ use std::time::{Duration, Instant};
 
 use self::forwarder::Forwarder;
 use self::lines::Lines;
+use self::troubled::Troubled;
 use super::journal::{JournalError, JournalQueue};
 use super::kafka::{Class, Fallback, KafkaQueue, Rescue, StartError};
 use crate::config::{Ack, QueueConfig};
 use crate::metrics::Metrics;
+use crate::queue::reader::ReadRecord;
 use crate::queue::{Completion, Queue, Receipt, Refused};
 use crate::record::{RecordRef, Records};
 use crate::tenants::Topics;
@@ -49,6 +52,7 @@ struct Held {
     /// Whether Kafka is not to be asked: it failed, and nothing has got through since.
     open: AtomicBool,
     closing: AtomicBool,
+    troubled: Troubled,
     /// Held for reading by who counts a record and then hands it to the journal; for writing by who must know
     /// that nobody is between the two.
     gate: RwLock<()>,
@@ -83,9 +87,27 @@ impl Held {
         taken
     }
 
+    /// Holds a record as it was read.
+    fn hold_read(&self, record: &ReadRecord, completion: &Arc<Completion>) -> Result<(), Refused> {
+        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
+        self.lines.hold(record.key.as_deref());
+        self.count(|held| held + 1);
+        let taken = self.journal.enqueue_read(record, None, completion);
+        if taken.is_err() {
+            self.lines.release(record.key.as_deref());
+            self.count(|held| held.saturating_sub(1));
+        }
+        taken
+    }
+
     /// Whether no record has to wait.
     fn is_empty(&self) -> bool {
-        self.lines.are_known() && self.records.load(Ordering::Acquire) == 0
+        self.lines.are_known() && self.records.load(Ordering::Acquire) == 0 && !self.troubled.any()
+    }
+
+    /// Whether a record of this topic and key has to wait.
+    fn waits(&self, topic: &str, key: Option<&[u8]>) -> bool {
+        self.lines.waits(key) || self.troubled.has(topic)
     }
 
     /// Nothing is held any more, whatever was counted: a write that failed leaves counts behind.
@@ -122,6 +144,7 @@ impl Rescue for Held {
 /// Kafka and the spool as one queue.
 pub struct SpooledQueue {
     ack: Ack,
+    topics: Arc<Topics>,
     kafka: Arc<KafkaQueue>,
     held: Arc<Held>,
     thread: Mutex<Option<JoinHandle<()>>>,
@@ -151,6 +174,7 @@ impl SpooledQueue {
             records: AtomicU64::new(0),
             open: AtomicBool::new(false),
             closing: AtomicBool::new(false),
+            troubled: Troubled::default(),
             gate: RwLock::new(()),
             forwarder: Mutex::new(None),
             metrics,
@@ -159,11 +183,12 @@ impl SpooledQueue {
         let kafka =
             KafkaQueue::open_before_spool(config, Arc::clone(&topics), Arc::clone(&held.metrics), holds)?;
         let kafka = Arc::new(kafka);
-        let forwarder = Forwarder::open(dir, config, topics, Arc::clone(&held), Arc::clone(&kafka))?;
+        let forwarder =
+            Forwarder::open(dir, config, Arc::clone(&topics), Arc::clone(&held), Arc::clone(&kafka))?;
         let thread = std::thread::Builder::new().name("forwarder".to_owned()).spawn(|| forwarder.run());
         let thread = thread.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
         *held.forwarder.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread.thread().clone());
-        Ok(SpooledQueue { ack: config.ack, kafka, held, thread: Mutex::new(Some(thread)) })
+        Ok(SpooledQueue { ack: config.ack, topics, kafka, held, thread: Mutex::new(Some(thread)) })
     }
 
     /// Whether clients wait for Kafka, and Kafka is worth asking.
@@ -181,7 +206,9 @@ impl Queue for SpooledQueue {
             let waiting: Vec<bool> = if held.is_empty() {
                 Vec::new()
             } else {
-                records.iter().map(|record| held.lines.waits(record.key())).collect()
+                let waits =
+                    |record: RecordRef<'_>| held.waits(self.topics.name(record.topic()), record.key());
+                records.iter().map(waits).collect()
             };
             let waits = |record: &RecordRef<'_>| waiting.get(record.index()).copied().unwrap_or(false);
             let rescue: Arc<dyn Rescue> = Arc::<Held>::clone(held);
