@@ -49,6 +49,9 @@ const RECORD_FRAME: usize = 1_024;
 /// far closing may go beyond its deadline.
 const HAND_BACK: Duration = Duration::from_secs(1);
 
+/// How long a broker may take to say whether it has a topic.
+const ANSWER: Duration = Duration::from_secs(3);
+
 /// Why the queue could not be opened: one sentence for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
@@ -224,7 +227,7 @@ impl KafkaQueue {
     pub(super) fn lacks_topic(&self, name: &str) -> bool {
         let producer = self.shared.producer.read().unwrap_or_else(PoisonError::into_inner);
         let Some(Ok(metadata)) =
-            producer.as_ref().map(|producer| producer.client().fetch_metadata(Some(name), HAND_BACK))
+            producer.as_ref().map(|producer| producer.client().fetch_metadata(Some(name), ANSWER))
         else {
             return false;
         };
