@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use harness::kafka::{Kafka, prefix};
 use weir::config::{Ack, QueueConfig, WhenFull};
@@ -55,9 +55,10 @@ fn open(kafka: &Kafka, spool: &Path, journal_bytes: u64, names: &[&str]) -> (Spo
     (queue, metrics)
 }
 
-/// A record of the topic at `topic`.
+/// A record of the topic at `topic`. Received now: Kafka would soon delete what is older than its retention.
 fn one(topic: u32, key: &str, value: &str) -> Records {
-    let mut records = Records::new(1_700_000_000_123);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let mut records = Records::new(i64::try_from(now).unwrap());
     let mut draft = records.draft(Kind::Person, TopicId::new(topic));
     draft.key(&[key.as_bytes()]);
     draft.value(|out| out.extend_from_slice(value.as_bytes()));
