@@ -223,20 +223,16 @@ impl KafkaQueue {
         self.shared.health.is_checked()
     }
 
-    /// Whether Kafka is within reach and answers that it has no topic of this name. Blocks for a moment.
-    pub(super) fn lacks_topic(&self, name: &str) -> bool {
+    /// Whether Kafka has a topic of this name; none when it can't be asked. Blocks for a moment.
+    pub(super) fn has_topic(&self, name: &str) -> Option<bool> {
         let producer = self.shared.producer.read().unwrap_or_else(PoisonError::into_inner);
-        let Some(Ok(metadata)) =
-            producer.as_ref().map(|producer| producer.client().fetch_metadata(Some(name), ANSWER))
-        else {
-            return false;
-        };
-        metadata.topics().iter().any(|topic| {
-            topic.name() == name
-                && topic
-                    .error()
-                    .is_some_and(|code| Class::of(&KafkaError::Global(code.into())) == Class::Topic)
-        })
+        let metadata = producer.as_ref()?.client().fetch_metadata(Some(name), ANSWER).ok()?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == name)?;
+        match topic.error().map(|code| Class::of(&KafkaError::Global(code.into()))) {
+            None => Some(true),
+            Some(Class::Topic) => Some(false),
+            Some(_) => None,
+        }
     }
 }
 

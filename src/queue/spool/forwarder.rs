@@ -26,6 +26,8 @@ const NAME: &str = "kafka";
 const WINDOW: (usize, usize) = (1_000, 4 << 20);
 /// Pauses while Kafka takes nothing.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// How often Kafka is asked again for topics that it lacked.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// How long what is set aside may take to become durable at the end.
 const CLOSE: Duration = Duration::from_secs(1);
 /// How long the journal is waited for: a record is counted before it is written.
@@ -49,8 +51,8 @@ pub(super) struct Forwarder {
     /// What Kafka refuses for good, and where it lies.
     aside: JournalQueue,
     aside_dir: PathBuf,
-    /// The troubled topic that was asked for last, and when.
-    asked: Option<(String, Instant)>,
+    /// When the troubled topics were last asked for.
+    looked: Instant,
     /// Read, and not yet Kafka's.
     window: Vec<ReadRecord>,
 }
@@ -85,7 +87,7 @@ impl Forwarder {
                 JournalQueue::open_spool(&aside_dir, config, topics, metrics, &metrics.spool_aside_bytes)?
             },
             aside_dir,
-            asked: None,
+            looked: Instant::now(),
             held,
             kafka,
             window: Vec::new(),
@@ -101,9 +103,15 @@ impl Forwarder {
             if self.held.records.load(Ordering::Acquire) == 0 {
                 self.held.open.store(false, Ordering::Release);
                 self.tell_age();
-                thread::park();
+                if self.held.troubled.any() {
+                    thread::park_timeout(LOOK_AGAIN);
+                    self.look_again();
+                } else {
+                    thread::park();
+                }
                 continue;
             }
+            self.look_again();
             self.fill();
             if self.window.is_empty() {
                 self.reconcile();
@@ -196,19 +204,12 @@ impl Forwarder {
     }
 
     /// Sends the window, or its first record alone while Kafka is in doubt, and waits for the outcome.
-    fn send(&mut self) -> Sent {
+    fn send(&self) -> Sent {
         if !self.kafka.is_checked() {
             return Sent::Some(0);
         }
-        if let Some(topic) = self.window.first().map(|record| record.topic.clone())
-            && self.held.troubled.has(&topic)
-        {
-            if self.is_lacking(&topic) {
-                return Sent::Refused(0, Class::Topic);
-            }
-            self.held.troubled.remove(&topic);
-            tracing::info!(topic, "Kafka has this topic again");
-            self.take_back();
+        if self.window.first().is_some_and(|record| self.held.troubled.has(&record.topic)) {
+            return Sent::Refused(0, Class::Topic);
         }
         let most =
             if self.held.open.load(Ordering::Acquire) || !self.kafka.is_ready() { 1 } else { WINDOW.0 };
@@ -229,22 +230,31 @@ impl Forwarder {
         match (outcomes.get(count), self.window.get(count)) {
             (Some(Err(class)), _) if class.is_of_the_record() => Sent::Refused(count, *class),
             // librdkafka lets a record of a topic that is gone time out like any other.
-            (Some(Err(_)), Some(record)) if self.kafka.lacks_topic(&record.topic) => {
+            (Some(Err(_)), Some(record)) if self.kafka.has_topic(&record.topic) == Some(false) => {
                 Sent::Refused(count, Class::Topic)
             }
             _ => Sent::Some(count),
         }
     }
 
-    /// Whether Kafka still lacks `topic`, asked at most once a second.
-    fn is_lacking(&mut self, topic: &str) -> bool {
-        let fresh = |(asked, when): &(String, Instant)| asked == topic && when.elapsed() < PAUSE.1;
-        if self.asked.as_ref().is_some_and(fresh) {
-            return true;
+    /// Now and then, asks for the topics that Kafka lacked. With one that is back, all that was set aside is
+    /// tried again.
+    fn look_again(&mut self) {
+        if !self.held.troubled.any() || self.looked.elapsed() < LOOK_AGAIN {
+            return;
         }
-        let lacking = self.kafka.lacks_topic(topic);
-        self.asked = lacking.then(|| (topic.to_owned(), Instant::now()));
-        lacking
+        self.looked = Instant::now();
+        let mut is_back = false;
+        for topic in self.held.troubled.all() {
+            if self.kafka.has_topic(&topic) == Some(true) {
+                tracing::info!(topic, "Kafka has this topic again");
+                self.held.troubled.remove(&topic);
+                is_back = true;
+            }
+        }
+        if is_back {
+            self.take_back();
+        }
     }
 
     /// Puts what was set aside back into the spool: it is tried again, behind what waits there.

@@ -23,6 +23,11 @@ impl Troubled {
         self.any() && self.topics.read().unwrap_or_else(PoisonError::into_inner).contains(topic)
     }
 
+    /// All of them.
+    pub(super) fn all(&self) -> Vec<String> {
+        self.topics.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
     /// Kafka lacks `topic`; whether that is news.
     pub(super) fn add(&self, topic: &str) -> bool {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
