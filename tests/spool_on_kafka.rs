@@ -162,7 +162,10 @@ fn clients_are_served_while_kafka_hangs_and_dies_and_all_arrives_in_order() {
                 kafka.signal(1, mend);
             }
             clients.advance(20, "served when it is back");
-            becomes_true(|| metrics.spool_records.get() < 8, "the spool drains while clients send");
+            becomes_true(
+                || metrics.spool_oldest_seconds.get() < 1.0,
+                "the spool catches up while clients send",
+            );
         }
         clients.stop.store(true, Ordering::Release);
     });
@@ -173,13 +176,7 @@ fn clients_are_served_while_kafka_hangs_and_dies_and_all_arrives_in_order() {
         let acknowledged = clients.acknowledged[client].load(Ordering::Acquire);
         let values = &found[&format!("key-{client}")];
         let stray = values.iter().copied().enumerate().find(|(place, value)| place != value);
-        let missing = (0..acknowledged).filter(|number| !values.contains(number)).count();
-        assert_eq!(
-            (stray, missing, values.len()),
-            (None, 0, acknowledged),
-            "client {client} of {}",
-            clients.total()
-        );
+        assert_eq!((stray, values.len()), (None, acknowledged), "client {client} of {}", clients.total());
     }
     assert_eq!(queue.close(Instant::now() + Duration::from_secs(10)), 0);
 }
