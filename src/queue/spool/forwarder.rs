@@ -149,10 +149,17 @@ impl<O: Outlet> Forwarder<O> {
             return;
         }
         thread::park_timeout(REST);
-        if self.held.records.load(Ordering::Acquire) == 0 {
+        if self.is_idle() {
             self.outlet.stop();
+        }
+        // Both are told of by a wake-up that may have ended the first pause.
+        if self.is_idle() {
             thread::park();
         }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.held.records.load(Ordering::Acquire) == 0 && !self.held.closing.load(Ordering::Acquire)
     }
 
     /// One round of reading, sending and hearing.
