@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use harness::kafka::{Kafka, prefix};
-use weir::config::{QueueConfig, WhenFull};
+use weir::config::{self, Overrides, QueueConfig};
 use weir::metrics::Metrics;
 use weir::queue::completion::NotDurable;
 use weir::queue::kafka::{KafkaQueue, KafkaReader, list_topics};
@@ -24,14 +24,10 @@ use weir::tenants::{TopicId, Topics};
 const RECEIVED_MS: i64 = 1_700_000_000_123;
 
 fn config(brokers: &str) -> QueueConfig {
-    QueueConfig {
-        brokers: Some(brokers.to_owned()),
-        create_topics: false,
-        journal_bytes: 0,
-        free_bytes: 0,
-        when_full: WhenFull::Refuse,
-        kafka: BTreeMap::from([("statistics.interval.ms".to_owned(), "1000".to_owned())]),
-    }
+    let overrides = Overrides { brokers: Some(brokers.to_owned()), ..Overrides::default() };
+    let defaults = config::load(None, &overrides).unwrap().queue;
+    let kafka = BTreeMap::from([("statistics.interval.ms".to_owned(), "1000".to_owned())]);
+    QueueConfig { kafka, ..defaults }
 }
 
 fn open_with(config: &QueueConfig, names: &[&str]) -> Result<(KafkaQueue, Arc<Metrics>), String> {
