@@ -211,7 +211,10 @@ impl<'a> Batch<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scan::levels;
+    use super::super::scan::tests::nearly_json;
     use super::*;
+    use proptest::prelude::*;
 
     fn read(raw: &str) -> Event<'_> {
         Event::read(&mut Scan::new(raw)).unwrap()
@@ -289,6 +292,25 @@ mod tests {
         assert_eq!(sent, Some("\"s\""));
         for body in ["", "{", "{\"batch\":[}", "nul", "{\"batch\":[]}x", "[1", "{\"batch\":[1,2,3,4,}"] {
             assert!(Batch::read(body, 3).is_err(), "{body}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+        #[test]
+        fn a_batch_is_read_exactly_where_it_is_json_whatever_of_it_is_kept(
+            name in "(context|traits|batch|type|x)",
+            value in nearly_json(),
+            most in 1..4_usize,
+        ) {
+            for body in [
+                format!(r#"{{"sentAt":0,"batch":[{{"{name}":{value}}},1,{value}]}}"#),
+                format!(r#"{{"batch":[{{"context":{{"{name}":{value},"traits":{value}}}}}],"{name}":{value}}}"#),
+            ] {
+                let read = Batch::read(&body, most);
+                prop_assert_eq!(read.is_ok(), levels(&body).is_ok(), "{}", body);
+                prop_assert!(read.is_err() || read.unwrap().elements.len() <= most);
+            }
         }
     }
 }

@@ -356,7 +356,7 @@ fn special_bytes(word: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde::de::IgnoredAny;
@@ -417,7 +417,7 @@ mod tests {
     }
 
     /// Text that is JSON, or nearly.
-    fn nearly_json() -> impl Strategy<Value = String> {
+    pub(in crate::event) fn nearly_json() -> impl Strategy<Value = String> {
         let scalar = prop_oneof![
             "-?[0-9.eE+-]{1,6}",
             "(true|false|null|nul|True|NaN)",
