@@ -194,14 +194,15 @@ scenario_outage() {
             tests/kafka/cluster start "$kafka_dir" 1
         fi
         seconds=$((outage_seconds / ${phase#*:})) send --connections 512 --rate "$rate" --warm 0 \
-            --scenario "outage-${phase%:*}" --server $server --acknowledged "$data/${phase%:*}" >"$data/report"
+            --scenario "outage-${phase%:*}" --server $server >"$data/report"
+        mv "$data/acknowledged" "$data/${phase%:*}"
         cat "$data/report" >>"$reports"
     done
     began=$(microseconds)
     until [ "$(metric weir_spool_records)" = 0 ]; do sleep 0.2; done
     began=$(($(microseconds) - began))
-    kill "$watcher"
     stop_server
+    wait "$watcher" || true
     for phase in before during after; do
         mv "$data/$phase" "$data/acknowledged"
         prove "outage-$phase" $server "$prefix"
@@ -227,7 +228,7 @@ metric() {
 
 # Every second: resident kB, open files, records and bytes in the spool.
 watch_server() {
-    while sleep 1; do
+    while sleep 1 && [ -e "/proc/$server_pid" ]; do
         echo "$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$server_pid/status")" \
             "$(find "/proc/$server_pid/fd" -mindepth 1 | wc -l) $(metric weir_spool_records) $(metric weir_spool_bytes)"
     done
