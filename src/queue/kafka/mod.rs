@@ -50,6 +50,10 @@ const RECORD_FRAME: usize = 1_024;
 /// far closing may go beyond its deadline.
 const HAND_BACK: Duration = Duration::from_secs(1);
 
+/// How long no broker may be within reach before what is on its way is taken back for the spool: a connection that
+/// is made anew takes less.
+const GRACE: Duration = Duration::from_millis(500);
+
 /// Why the queue could not be opened: one sentence for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StartError {
@@ -80,9 +84,12 @@ impl StartError {
 }
 
 /// To the thread that replaces producers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signal {
     /// The producer reported an error that may be its end.
     Doubt,
+    /// No broker can be reached, and another would take what is on its way.
+    Away,
     Close,
 }
 
@@ -326,11 +333,23 @@ impl Shared {
     /// has given everything back, and after a pause, so that an error which comes again at once (a refused
     /// permission, say) does not spin.
     fn replace_broken(&self, inbox: &Receiver<Signal>) {
-        while let Ok(Signal::Doubt) = inbox.recv() {
-            let Some(reason) = self.fatal_error() else { continue };
-            self.health.broke(&reason);
-            if let Some(broken) = self.take_producer() {
-                retire(broken, HAND_BACK);
+        while let Ok(signal) = inbox.recv() {
+            match signal {
+                Signal::Close => return,
+                Signal::Doubt => {}
+                Signal::Away if closes_within(inbox, GRACE) => return,
+                Signal::Away => {}
+            }
+            let patience = if let Some(reason) = self.fatal_error() {
+                self.health.broke(&reason);
+                HAND_BACK
+            } else if signal == Signal::Away && self.health.is_unreachable() {
+                Duration::ZERO
+            } else {
+                continue;
+            };
+            if let Some(producer) = self.take_producer() {
+                retire(producer, patience);
             }
             loop {
                 if closes_within(inbox, HAND_BACK) {
@@ -365,7 +384,7 @@ fn closes_within(inbox: &Receiver<Signal>, pause: Duration) -> bool {
     let end = Instant::now() + pause;
     loop {
         match inbox.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(Signal::Doubt) => {}
+            Ok(Signal::Doubt | Signal::Away) => {}
             Ok(Signal::Close) | Err(RecvTimeoutError::Disconnected) => return true,
             Err(RecvTimeoutError::Timeout) => return false,
         }

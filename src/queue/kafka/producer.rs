@@ -183,7 +183,9 @@ impl ClientContext for Link {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "the Kafka client reports an error");
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.health.all_brokers_down();
+            if self.health.all_brokers_down() && self.rescue.is_some() {
+                self.on_doubt.send(Signal::Away).unwrap_or_default();
+            }
         } else if !matches!(Class::of(&error), Class::Unreachable | Class::TimedOut) {
             // It may be fatal: only the producer itself can tell. Nobody listens once the queue is closed.
             self.on_doubt.send(Signal::Doubt).unwrap_or_default();
