@@ -75,8 +75,11 @@ pub(super) enum Step {
 impl Cursor {
     /// The beginning of the segment at `base`.
     pub(super) fn open(dir: &Path, base: u64) -> io::Result<Self> {
-        let file = File::open(path(dir, base))?;
-        Ok(Cursor { file, base, at: 0, next: base, window: Vec::new(), start: 0, body: 0..0, ended: None })
+        Ok(Self::new(File::open(path(dir, base))?, base))
+    }
+
+    fn new(file: File, base: u64) -> Self {
+        Cursor { file, base, at: 0, next: base, window: Vec::new(), start: 0, body: 0..0, ended: None }
     }
 
     /// Goes on to the next frame below the sequence number `limit`.
@@ -109,6 +112,17 @@ impl Cursor {
     /// The body of the frame that the last step came upon.
     pub(super) fn body(&self) -> &[u8] {
         self.window.get(self.body.clone()).unwrap_or_default()
+    }
+
+    /// Where frames that it came upon were taken back, the end of what is left. A segment gets shorter only
+    /// where a write failed.
+    pub(super) fn back(&self, limit: u64) -> io::Result<Option<Self>> {
+        if self.file.metadata()?.len() >= self.at {
+            return Ok(None);
+        }
+        let mut back = Self::new(self.file.try_clone()?, self.base);
+        while !matches!(back.step(limit)?, Step::End { .. }) {}
+        Ok(Some(back))
     }
 
     /// Finds the next frame behind bytes that are none. What stands in a file never changes, it is only
