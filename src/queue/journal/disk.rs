@@ -1,6 +1,9 @@
 //! Every call that changes what is on the disk, behind one small trait: tests put failures and losses of power
 //! there, everything else uses [`RealDisk`]. Reading goes past it, and so do locks, which need not survive.
 
+#[cfg(test)]
+pub(in crate::queue) mod simulated;
+
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};

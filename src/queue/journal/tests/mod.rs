@@ -2,8 +2,10 @@
 
 mod durability;
 mod frames;
+mod model;
 mod reading;
 mod space;
+mod stories;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -11,6 +13,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Condvar;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tempfile::TempDir;
 
 use super::consumers::Consumer;
