@@ -33,7 +33,6 @@ fn a_key_of_a_later_weir_is_told_apart_from_a_misspelling() {
         (source("rate = 1"), "sources.web.rate"),
         (publisher("secrets = []"), "publishers.tickets.secrets"),
         (publisher("require_secret = true"), "publishers.tickets.require_secret"),
-        ("[queue]\nack = 'x'".to_owned(), "queue.ack"),
         ("[limits]\nfailed_keys = 1".to_owned(), "limits.failed_keys"),
     ] {
         assert_problem(&text, key, "is not supported yet; remove it");
