@@ -7,7 +7,7 @@
 
 mod committer;
 pub mod consumers;
-mod disk;
+pub(in crate::queue) mod disk;
 mod frame;
 pub mod reader;
 mod recovery;
@@ -135,7 +135,8 @@ impl JournalQueue {
     ///
     /// # Errors
     /// As `open`.
-    pub fn open_spool(
+    pub(in crate::queue) fn open_spool(
+        disk: Arc<dyn Disk>,
         dir: &Path,
         config: &QueueConfig,
         topics: Arc<Topics>,
@@ -144,7 +145,7 @@ impl JournalQueue {
     ) -> Result<Self, JournalError> {
         let config = QueueConfig { when_full: WhenFull::Refuse, ..config.clone() };
         let meters = Meters { bytes: bytes.clone(), ..Meters::journal(metrics) };
-        Self::open_on(Arc::new(RealDisk), dir, &config, topics, meters)
+        Self::open_on(disk, dir, &config, topics, meters)
     }
 
     fn open_on(

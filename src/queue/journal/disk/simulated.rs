@@ -263,6 +263,11 @@ impl Process {
         fate.dies = Some(fate.calls.saturating_add(calls));
     }
 
+    /// One call that is none of the disk's; whether it lives to make it.
+    pub(in crate::queue) fn step(&self) -> bool {
+        self.whole(|_| Ok(())).is_ok()
+    }
+
     /// Whether it was killed, or has no power.
     pub(in crate::queue) fn is_dead(&self) -> bool {
         let fate = self.fate();

@@ -1,6 +1,6 @@
 //! Stories that once ended badly, told with a failure at every step of theirs.
 
-use super::model::Operation::{self, Close, Commit, Fail, Kill, LosePower, Peek, Put, Read};
+use super::model::Operation::{self, Close, Commit, Fail, Kill, LosePower, Nudge, Peek, Put, Read};
 use super::model::World;
 
 /// The journal's first process lives.
@@ -33,20 +33,30 @@ fn a_position_whose_keeper_was_killed_is_made_durable_by_the_next_one() {
 }
 
 #[test]
+fn a_position_that_only_memory_knows_costs_no_segment() {
+    for (after, seed) in (0..8).flat_map(|calls| (0..8).map(move |seed| (calls, seed))) {
+        let mut story = vec![Put(vec![vec![399; 3]; 6])];
+        story.extend([0, 1].map(|who| Read { who, most: ALL }));
+        story.extend([Commit { who: 1 }, Kill { whom: Some(0), after }, Commit { who: 0 }]);
+        story.extend([Nudge, LosePower { after: vec![0], seed }]);
+        World::new(true, LIVES).run(story);
+    }
+}
+
+#[test]
 fn a_reader_of_records_that_were_taken_back_reads_what_gets_their_numbers() {
-    for (after, end) in
-        (0..8).flat_map(|calls| [Close, Kill { whom: None, after: 0 }].map(|end| (calls, end)))
-    {
-        for calls in 1..3 {
+    for (after, calls) in (0..8).flat_map(|after| (1..3).map(move |calls| (after, calls))) {
+        for (end, whom) in [(Close, None), (Kill { whom: None, after: 0 }, None), (Close, Some(0))] {
             World::new(true, LIVES).run(vec![
                 put(),
                 Peek { who: 0 },
                 Fail { whom: None, after, calls },
                 put(),
-                end.clone(),
+                end,
                 Commit { who: 0 },
                 put(),
-                Kill { whom: Some(0), after: 0 },
+                // Where it is killed, it goes on from what it has committed.
+                Kill { whom, after: if whom.is_some() { 0 } else { ALL } },
                 Read { who: 0, most: ALL },
             ]);
         }
