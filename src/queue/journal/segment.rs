@@ -166,7 +166,10 @@ impl Cursor {
         self.window.drain(..self.start.min(self.window.len()));
         self.start = 0;
         let held = self.window.len();
-        self.window.resize(held + CHUNK, 0);
+        let more = self.file.metadata()?.len().saturating_sub(self.at + held as u64);
+        // One byte more than there is, in case there is more by now.
+        let chunk = usize::try_from(more + 1).map_or(CHUNK, |more| more.min(CHUNK));
+        self.window.resize(held + chunk, 0);
         let read = self.window.get_mut(held..).map(|free| self.file.read_at(free, self.at + held as u64));
         match read.unwrap_or(Ok(0)) {
             Ok(read) => {
