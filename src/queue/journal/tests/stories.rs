@@ -90,5 +90,15 @@ fn a_reader_of_a_segment_whose_making_failed_goes_on_to_the_next() {
             put(),
             Read { who: 0, most: ALL },
         ]);
+        World::new(false, LIVES).run(vec![
+            put(),
+            Close,
+            Peek { who: 0 },
+            Fail { whom: None, after, calls },
+            put(),
+            Close,
+            put(),
+            Read { who: 0, most: ALL },
+        ]);
     }
 }
