@@ -41,6 +41,7 @@ pub mod metrics;
 pub mod quarantine;
 pub mod queue;
 pub mod record;
+pub mod replay;
 pub mod tally;
 pub mod telemetry;
 pub mod tenants;
