@@ -4,6 +4,7 @@ mod check;
 mod flags;
 mod key;
 mod serve;
+pub mod spool;
 pub mod tail;
 
 use std::io::{self, Write};
@@ -13,8 +14,9 @@ use clap::builder::Resettable;
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use check::CheckArgs;
-pub use flags::ConfigFlags;
+pub use flags::{ConfigFlags, QueueFlags};
 pub use serve::ServeArgs;
+pub use spool::SpoolArgs;
 pub use tail::TailArgs;
 
 use crate::config::Problems;
@@ -39,6 +41,8 @@ enum Command {
     Check(CheckArgs),
     /// Print the records of the journal or of Kafka; with a consumer's name, a loader's way to read the journal
     Tail(TailArgs),
+    /// Look at what is held for Kafka while Kafka is away
+    Spool(SpoolArgs),
     /// Make an access key and the hash that a source lists
     Key,
 }
@@ -65,6 +69,7 @@ impl Cli {
             Command::Serve(args) => serve::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Tail(args) => tail::run(&args),
+            Command::Spool(args) => spool::run(&args),
             Command::Key => key::run(),
         };
         match outcome {
@@ -104,6 +109,11 @@ pub enum Failure {
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
+}
+
+/// `1 record`, `2 records`.
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

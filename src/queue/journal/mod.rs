@@ -14,6 +14,7 @@ mod recovery;
 mod room;
 mod segment;
 mod store;
+pub mod survey;
 #[cfg(test)]
 mod tests;
 

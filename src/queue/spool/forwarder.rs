@@ -21,7 +21,11 @@ use crate::record::Header;
 use crate::tenants::Topics;
 
 /// The name under which the place of reading is kept.
-const NAME: &str = "kafka";
+pub const NAME: &str = "kafka";
+/// The name under which the place of taking back what was set aside is kept.
+pub const ASIDE_NAME: &str = "spool";
+/// Where in the spool's directory lies what was set aside.
+pub const ASIDE: &str = "aside";
 /// Most records and bytes on their way to Kafka at once.
 const WINDOW: (usize, usize) = (1_000, 4 << 20);
 /// Pauses while Kafka takes nothing.
@@ -77,7 +81,7 @@ impl Forwarder {
         let place = Consumer::open(dir, NAME, &BTreeSet::new())?;
         let begin = place.next().map_or(Begin::From(From::Start), Begin::At);
         let open = |until_end| JournalReader::open(dir, begin, until_end, BTreeSet::new());
-        let aside_dir = dir.join("aside");
+        let aside_dir = dir.join(ASIDE);
         Ok(Forwarder {
             at_start: open(true)?,
             reader: open(false)?,
@@ -269,7 +273,7 @@ impl Forwarder {
     fn put_back(&mut self) -> Result<u64, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let mut place =
-            Consumer::open(&self.aside_dir, "spool", &BTreeSet::new()).map_err(|error| text(&error))?;
+            Consumer::open(&self.aside_dir, ASIDE_NAME, &BTreeSet::new()).map_err(|error| text(&error))?;
         let begin = place.next().map_or(Begin::From(From::Start), Begin::At);
         let mut reader = JournalReader::open(&self.aside_dir, begin, true, BTreeSet::new())
             .map_err(|error| text(&error))?;
