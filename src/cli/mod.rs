@@ -3,6 +3,8 @@
 mod check;
 mod flags;
 mod key;
+mod moment;
+pub mod quarantine;
 mod serve;
 pub mod spool;
 pub mod tail;
@@ -15,6 +17,7 @@ use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use check::CheckArgs;
 pub use flags::{ConfigFlags, QueueFlags};
+pub use quarantine::QuarantineArgs;
 pub use serve::ServeArgs;
 pub use spool::SpoolArgs;
 pub use tail::TailArgs;
@@ -43,6 +46,8 @@ enum Command {
     Tail(TailArgs),
     /// Look at what is held for Kafka while Kafka is away
     Spool(SpoolArgs),
+    /// Look at the rejected events, and replay them
+    Quarantine(QuarantineArgs),
     /// Make an access key and the hash that a source lists
     Key,
 }
@@ -70,6 +75,7 @@ impl Cli {
             Command::Check(args) => check::run(&args),
             Command::Tail(args) => tail::run(&args),
             Command::Spool(args) => spool::run(&args),
+            Command::Quarantine(args) => quarantine::run(&args),
             Command::Key => key::run(),
         };
         match outcome {
