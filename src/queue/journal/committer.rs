@@ -80,29 +80,34 @@ impl Committer {
 
     /// Works until every sender is gone and everything sent is done.
     pub(super) fn run(mut self, inbox: Receiver<Message>) {
-        let most = self.store.segment_bytes().min(GROUP_BYTES as u64);
         while let Ok(first) = inbox.recv() {
-            let (mut group, mut bytes, mut nudged) = (Vec::new(), 0, false);
-            let mut message = Ok(first);
-            while let Ok(given) = message {
-                match given {
-                    Message::Nudge => nudged = true,
-                    Message::Write(batch) => {
-                        bytes += batch.frames.len() as u64;
-                        group.push(batch);
-                    }
+            self.serve(first, &inbox);
+        }
+    }
+
+    /// Does what `first` asks for, and with it what else waits.
+    pub(super) fn serve(&mut self, first: Message, inbox: &Receiver<Message>) {
+        let most = self.store.segment_bytes().min(GROUP_BYTES as u64);
+        let (mut group, mut bytes, mut nudged) = (Vec::new(), 0, false);
+        let mut message = Ok(first);
+        while let Ok(given) = message {
+            match given {
+                Message::Nudge => nudged = true,
+                Message::Write(batch) => {
+                    bytes += batch.frames.len() as u64;
+                    group.push(batch);
                 }
-                if bytes >= most {
-                    break;
-                }
-                message = inbox.try_recv();
             }
-            if nudged {
-                self.tend();
+            if bytes >= most {
+                break;
             }
-            if !group.is_empty() {
-                self.commit(&mut group);
-            }
+            message = inbox.try_recv();
+        }
+        if nudged {
+            self.tend();
+        }
+        if !group.is_empty() {
+            self.commit(&mut group);
         }
     }
 

@@ -3,13 +3,15 @@
 
 use std::collections::BTreeSet;
 use std::fs::{File, Permissions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{JournalError, disk, frame};
+use super::disk::{Disk, RealDisk, lock, make_dir};
+use super::{JournalError, frame};
 
 /// What a consumer's file holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -27,6 +29,7 @@ pub struct Consumer {
     name: String,
     next: Option<u64>,
     topics: BTreeSet<String>,
+    disk: Arc<dyn Disk>,
     _lock: File,
 }
 
@@ -38,6 +41,15 @@ impl Consumer {
     /// When there is no journal, the name is not `[a-z0-9_-]{1,64}`, is in use, or is bound to other topics, when its file is
     /// damaged, and on I/O errors.
     pub fn open(journal: &Path, name: &str, topics: &BTreeSet<String>) -> Result<Self, JournalError> {
+        Self::open_on(Arc::new(RealDisk), journal, name, topics)
+    }
+
+    pub(in crate::queue) fn open_on(
+        disk: Arc<dyn Disk>,
+        journal: &Path,
+        name: &str,
+        topics: &BTreeSet<String>,
+    ) -> Result<Self, JournalError> {
         if !is_name(name) {
             return Err(JournalError::ConsumerName(name.to_owned()));
         }
@@ -46,8 +58,8 @@ impl Consumer {
         }
         let dir = dir(journal);
         let io = |source| JournalError::Io { path: dir.join(name), source };
-        disk::make_dir(&dir).map_err(io)?;
-        let lock = disk::lock(&dir.join(format!("{name}.lock"))).map_err(io)?;
+        make_dir(&*disk, &dir).map_err(io)?;
+        let lock = lock(&dir.join(format!("{name}.lock"))).map_err(io)?;
         let lock = lock.ok_or_else(|| JournalError::ConsumerInUse(name.to_owned()))?;
         let next = match std::fs::read(dir.join(name)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -60,7 +72,7 @@ impl Consumer {
                 Some(state.next)
             }
         };
-        Ok(Consumer { dir, name: name.to_owned(), next, topics: topics.clone(), _lock: lock })
+        Ok(Consumer { dir, name: name.to_owned(), next, topics: topics.clone(), disk, _lock: lock })
     }
 
     /// The first sequence number that it has not read; none for a new consumer.
@@ -84,13 +96,15 @@ impl Consumer {
 
     fn write(&self, next: u64) -> io::Result<()> {
         let new = self.dir.join(format!("{}.new", self.name));
-        let mut file = disk::options().create(true).truncate(true).write(true).open(&new)?;
+        // What an earlier try may have left.
+        self.disk.remove(&new)?;
+        let file = self.disk.create(&new)?;
         // The gateway must read it, whoever runs the reader.
         file.set_permissions(Permissions::from_mode(0o644))?;
-        file.write_all(&serde_json::to_vec(&State { next, topics: self.topics.clone() })?)?;
-        file.sync_all()?;
-        std::fs::rename(&new, self.dir.join(&self.name))?;
-        disk::sync_dir(&self.dir)
+        self.disk.write(&file, &serde_json::to_vec(&State { next, topics: self.topics.clone() })?)?;
+        self.disk.sync(&file)?;
+        self.disk.rename(&new, &self.dir.join(&self.name))?;
+        self.disk.sync_dir(&self.dir)
     }
 }
 
@@ -157,8 +171,8 @@ pub(super) fn positions(journal: &Path) -> io::Result<Positions> {
 
 /// Makes every position durable that `positions` may have seen: a consumer's file is synced before it is
 /// renamed, so only the directory is left to do.
-pub(super) fn sync(journal: &Path) -> io::Result<()> {
-    disk::sync_dir(&dir(journal))
+pub(super) fn sync(disk: &dyn Disk, journal: &Path) -> io::Result<()> {
+    disk.sync_dir(&dir(journal))
 }
 
 /// Where the consumers of a journal stand.

@@ -1,6 +1,7 @@
-//! The four calls of the operating system that can fail while the journal runs, behind one small trait:
-//! tests put failures there, everything else uses [`RealDisk`].
+//! Every call that changes what is on the disk, behind one small trait: tests put failures and losses of power
+//! there, everything else uses [`RealDisk`]. Reading goes past it, and so do locks, which need not survive.
 
+use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -10,38 +11,76 @@ use std::path::Path;
 const FILE_MODE: u32 = 0o640;
 const DIR_MODE: u32 = 0o750;
 
-/// What the committer asks of the disk.
-pub(super) trait Disk: Send {
+/// What a journal and its consumers ask of the disk.
+pub(in crate::queue) trait Disk: fmt::Debug + Send + Sync {
+    /// Makes the directory `dir`, which may be there already, in one that is there.
+    fn make_dir(&self, dir: &Path) -> io::Result<()>;
+
+    /// Makes the file at `path`, which must not be there, to append to it.
+    fn create(&self, path: &Path) -> io::Result<File>;
+
     /// Appends `bytes` to `file`.
-    fn write(&mut self, file: &File, bytes: &[u8]) -> io::Result<()>;
+    fn write(&self, file: &File, bytes: &[u8]) -> io::Result<()>;
 
-    /// Returns once everything written to `file` would survive a loss of power.
-    fn sync(&mut self, file: &File) -> io::Result<()>;
+    /// Cuts `file` off after `len` bytes.
+    fn cut(&self, file: &File, len: u64) -> io::Result<()>;
 
-    /// Returns once the names of `dir`'s files would survive it, too.
-    fn sync_dir(&mut self, dir: &Path) -> io::Result<()>;
+    /// Returns once everything written to `file` or cut off it would survive a loss of power.
+    fn sync(&self, file: &File) -> io::Result<()>;
+
+    /// Gives the file at `from` the name `to`, in the same directory, in place of the file that had it.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes the file at `path`, which may be gone already.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Returns once the names in `dir` would survive a loss of power: made, renamed or removed.
+    fn sync_dir(&self, dir: &Path) -> io::Result<()>;
 
     /// Bytes that are free to us on the file system of `dir`.
-    fn free(&mut self, dir: &Path) -> io::Result<u64>;
+    fn free(&self, dir: &Path) -> io::Result<u64>;
 }
 
 /// The disk.
-pub(super) struct RealDisk;
+#[derive(Debug)]
+pub(in crate::queue) struct RealDisk;
 
 impl Disk for RealDisk {
-    fn write(&mut self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    fn make_dir(&self, dir: &Path) -> io::Result<()> {
+        let made = DirBuilder::new().mode(DIR_MODE).create(dir);
+        made.or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
+    }
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        options().append(true).create_new(true).open(path)
+    }
+
+    fn write(&self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
         file.write_all(bytes)
     }
 
-    fn sync(&mut self, file: &File) -> io::Result<()> {
+    fn cut(&self, file: &File, len: u64) -> io::Result<()> {
+        file.set_len(len)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_data()
     }
 
-    fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
-        sync_dir(dir)
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        std::fs::rename(from, to)
     }
 
-    fn free(&mut self, dir: &Path) -> io::Result<u64> {
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let removed = std::fs::remove_file(path);
+        removed.or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+    }
+
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
+        File::open(dir)?.sync_all()
+    }
+
+    fn free(&self, dir: &Path) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(dir)?;
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
@@ -54,13 +93,8 @@ pub(super) fn options() -> OpenOptions {
     options
 }
 
-/// Makes the entries of `dir` durable: files made, renamed or removed in it.
-pub(super) fn sync_dir(dir: &Path) -> io::Result<()> {
-    File::open(dir)?.sync_all()
-}
-
 /// Makes `dir`, and what is missing above it, durably: a file in it is worth no more than its own entry.
-pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
+pub(super) fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     if dir.is_dir() {
         return Ok(());
     }
@@ -68,11 +102,9 @@ pub(super) fn make_dir(dir: &Path) -> io::Result<()> {
         Some(above) if above != Path::new("") => above,
         _ => Path::new("."),
     };
-    make_dir(above)?;
-    match DirBuilder::new().mode(DIR_MODE).create(dir) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => sync_dir(above),
-    }
+    make_dir(disk, above)?;
+    disk.make_dir(dir)?;
+    disk.sync_dir(above)
 }
 
 /// Takes the lock at `path` for as long as the file returned is open; none when another process has it.
@@ -94,6 +126,9 @@ mod tests {
         let null = File::options().write(true).open("/dev/null").unwrap();
         assert!(RealDisk.write(&null, b"x").is_ok());
         assert_eq!(RealDisk.sync(&null).unwrap_err().kind(), io::ErrorKind::InvalidInput);
-        assert_eq!(sync_dir(Path::new("/dev/null")).unwrap_err().kind(), io::ErrorKind::InvalidInput);
+        assert_eq!(
+            RealDisk.sync_dir(Path::new("/dev/null")).unwrap_err().kind(),
+            io::ErrorKind::InvalidInput
+        );
     }
 }

@@ -20,7 +20,7 @@ mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -114,7 +114,7 @@ pub struct JournalQueue {
 /// The committer's thread; `done` hangs up when it has ended.
 struct Thread {
     handle: JoinHandle<()>,
-    done: mpsc::Receiver<()>,
+    done: Receiver<()>,
 }
 
 impl JournalQueue {
@@ -129,7 +129,7 @@ impl JournalQueue {
         topics: Arc<Topics>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, JournalError> {
-        Self::open_on(Box::new(RealDisk), dir, config, topics, Meters::journal(&metrics))
+        Self::open_on(Arc::new(RealDisk), dir, config, topics, Meters::journal(&metrics))
     }
 
     /// As `open`, for the spool: it never drops what it holds, and tells its size in `bytes`.
@@ -145,41 +145,56 @@ impl JournalQueue {
     ) -> Result<Self, JournalError> {
         let config = QueueConfig { when_full: WhenFull::Refuse, ..config.clone() };
         let meters = Meters { bytes: bytes.clone(), ..Meters::journal(metrics) };
-        Self::open_on(Box::new(RealDisk), dir, &config, topics, meters)
+        Self::open_on(Arc::new(RealDisk), dir, &config, topics, meters)
     }
 
     fn open_on(
-        disk: Box<dyn Disk>,
+        disk: Arc<dyn Disk>,
         dir: &Path,
         config: &QueueConfig,
         topics: Arc<Topics>,
         meters: Meters,
     ) -> Result<Self, JournalError> {
-        let io = |source| JournalError::Io { path: dir.to_owned(), source };
-        disk::make_dir(&consumers::dir(dir)).map_err(io)?;
-        let lock = disk::lock(&dir.join("lock")).map_err(io)?;
-        let lock = lock.ok_or_else(|| JournalError::InUse(dir.to_owned()))?;
-        let found = recovery::recover(dir).map_err(io)?;
-        let store = Store::new(dir, disk, config.journal_bytes, meters.sync.clone(), found);
-        let room = Mutex::new(Room::new(config, store.bytes()));
-        let shared = Arc::new(Shared { room, meters });
-        let committer = Committer::new(store, Arc::clone(&shared), config, lock);
-        let (sender, inbox) = mpsc::channel();
+        let (queue, committer, inbox) = Self::prepare(disk, dir, config, topics, meters)?;
         let (ended, done) = mpsc::channel::<()>();
         let run = move || {
             committer.run(inbox);
             drop(ended);
         };
-        let handle = std::thread::Builder::new().name("journal".to_owned()).spawn(run).map_err(io)?;
-        Ok(JournalQueue {
+        let handle = std::thread::Builder::new().name("journal".to_owned()).spawn(run);
+        let handle = handle.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
+        *queue.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(Thread { handle, done });
+        Ok(queue)
+    }
+
+    /// All of opening but the thread: the committer, and where it hears from the queue.
+    fn prepare(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        config: &QueueConfig,
+        topics: Arc<Topics>,
+        meters: Meters,
+    ) -> Result<(Self, Committer, Receiver<Message>), JournalError> {
+        let io = |source| JournalError::Io { path: dir.to_owned(), source };
+        disk::make_dir(&*disk, &consumers::dir(dir)).map_err(io)?;
+        let lock = disk::lock(&dir.join("lock")).map_err(io)?;
+        let lock = lock.ok_or_else(|| JournalError::InUse(dir.to_owned()))?;
+        let found = recovery::recover(&*disk, dir).map_err(io)?;
+        let store = Store::new(dir, disk, config.journal_bytes, meters.sync.clone(), found);
+        let room = Mutex::new(Room::new(config, store.bytes()));
+        let shared = Arc::new(Shared { room, meters });
+        let committer = Committer::new(store, Arc::clone(&shared), config, lock);
+        let (sender, inbox) = mpsc::channel();
+        let queue = JournalQueue {
             shared,
             topics,
             largest_record: frame::MAX_BODY
                 .min(usize::try_from(config.journal_bytes / 4).unwrap_or(usize::MAX))
                 .saturating_sub(NAMES),
             sender: RwLock::new(Some(sender)),
-            thread: Mutex::new(Some(Thread { handle, done })),
-        })
+            thread: Mutex::new(None),
+        };
+        Ok((queue, committer, inbox))
     }
 
     /// False once closed.

@@ -7,8 +7,9 @@
 use std::io;
 use std::path::Path;
 
+use super::disk::{Disk, options};
 use super::segment::{self, Cursor, Step};
-use super::{consumers, disk, frame};
+use super::{consumers, frame};
 
 /// A segment that is no longer written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(super) struct Recovered {
 }
 
 /// Looks at the journal in `dir`, and cuts the torn tail off its last segment.
-pub(super) fn recover(dir: &Path) -> io::Result<Recovered> {
+pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> io::Result<Recovered> {
     let bases = segment::list(dir)?;
     // A reader may have seen records that a loss of power then took: their numbers must not come again,
     // or the consumer would pass over the new records that bear them.
@@ -45,13 +46,13 @@ pub(super) fn recover(dir: &Path) -> io::Result<Recovered> {
     if let Some(&base) = bases.last() {
         let len = std::fs::metadata(segment::path(dir, base))?.len();
         let last = Last::scan(dir, base, len);
-        let len = last.cut(dir, base, len);
+        let len = last.cut(disk, dir, base, len);
         // What was cut had numbers, too.
         let end = last.next + last.left.div_ceil(frame::MIN_FRAME);
         next = next.max(end).max(base + 1);
         if last.next == base && len <= segment::HEADER {
             // Nothing in it, as a crash right after its making leaves it.
-            std::fs::remove_file(segment::path(dir, base))?;
+            disk.remove(&segment::path(dir, base))?;
         } else {
             sealed.push(Sealed { base, end, len });
         }
@@ -94,7 +95,7 @@ impl Last {
     }
 
     /// Cuts the tail; gives the length that is left.
-    fn cut(&self, dir: &Path, base: u64, len: u64) -> u64 {
+    fn cut(&self, disk: &dyn Disk, dir: &Path, base: u64, len: u64) -> u64 {
         if self.left > 0 || self.damaged > 0 {
             tracing::warn!(
                 segment = base,
@@ -105,10 +106,10 @@ impl Last {
             );
         }
         let cut = || {
-            let file = disk::options().write(true).open(segment::path(dir, base))?;
-            file.set_len(self.at)?;
+            let file = options().write(true).open(segment::path(dir, base))?;
+            disk.cut(&file, self.at)?;
             // What a killed process wrote may stand in memory only; readers count on it from here on.
-            file.sync_all()
+            disk.sync(&file)
         };
         match if self.readable { cut() } else { Ok(()) } {
             Ok(()) if self.readable => self.at,

@@ -8,10 +8,11 @@ use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use prometheus::Histogram;
 
-use super::disk::{self, Disk};
+use super::disk::Disk;
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Cursor, Step};
 use super::{consumers, frame};
@@ -22,7 +23,7 @@ const SEGMENT_BYTES: u64 = 64 << 20;
 /// All segments of a journal.
 pub(super) struct Store {
     dir: PathBuf,
-    disk: Box<dyn Disk>,
+    disk: Arc<dyn Disk>,
     segment_bytes: u64,
     sync_seconds: Histogram,
     next: u64,
@@ -48,7 +49,7 @@ impl Active {
 impl Store {
     pub(super) fn new(
         dir: &Path,
-        disk: Box<dyn Disk>,
+        disk: Arc<dyn Disk>,
         journal_bytes: u64,
         sync_seconds: Histogram,
         found: Recovered,
@@ -81,7 +82,7 @@ impl Store {
     }
 
     /// Bytes free on the journal's file system.
-    pub(super) fn free(&mut self) -> io::Result<u64> {
+    pub(super) fn free(&self) -> io::Result<u64> {
         self.disk.free(&self.dir)
     }
 
@@ -112,8 +113,8 @@ impl Store {
         }
     }
 
-    fn create(&mut self, base: u64) -> io::Result<File> {
-        let file = disk::options().append(true).create_new(true).open(segment::path(&self.dir, base))?;
+    fn create(&self, base: u64) -> io::Result<File> {
+        let file = self.disk.create(&segment::path(&self.dir, base))?;
         self.disk.write(&file, segment::MAGIC)?;
         self.disk.sync(&file)?;
         self.disk.sync_dir(&self.dir)?;
@@ -150,7 +151,7 @@ impl Store {
             self.discard(active.base);
             return;
         }
-        if let Err(error) = active.file.set_len(active.len) {
+        if let Err(error) = self.disk.cut(&active.file, active.len) {
             // Readers may then see records whose request failed: its client sends them again, as ever.
             tracing::warn!(%error, segment = active.base, "a failed write can't be taken back");
         }
@@ -160,9 +161,7 @@ impl Store {
 
     fn discard(&self, base: u64) {
         let path = segment::path(&self.dir, base);
-        if let Err(error) = std::fs::remove_file(&path)
-            && error.kind() != io::ErrorKind::NotFound
-        {
+        if let Err(error) = self.disk.remove(&path) {
             tracing::warn!(%error, path = %path.display(), "an empty segment can't be removed");
         }
     }
@@ -177,7 +176,7 @@ impl Store {
         let passed = |sealed: &Sealed| sealed.end <= lowest;
         if self.sealed.front().is_some_and(passed) {
             // A position that a loss of power could take back must not have cost anyone a segment.
-            consumers::sync(&self.dir)?;
+            consumers::sync(&*self.disk, &self.dir)?;
         }
         while self.sealed.front().is_some_and(passed) {
             self.remove_oldest()?;
@@ -221,8 +220,7 @@ impl Store {
 
     fn remove_oldest(&mut self) -> io::Result<()> {
         if let Some(oldest) = self.sealed.front() {
-            std::fs::remove_file(segment::path(&self.dir, oldest.base))
-                .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
+            self.disk.remove(&segment::path(&self.dir, oldest.base))?;
             self.sealed.pop_front();
         }
         Ok(())

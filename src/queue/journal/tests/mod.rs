@@ -77,7 +77,7 @@ impl Place {
     fn open_on(&self, disk: &TestDisk, config: &QueueConfig) -> JournalQueue {
         let metrics = Arc::new(Metrics::new(&[]).unwrap());
         JournalQueue::open_on(
-            Box::new(disk.clone()),
+            Arc::new(disk.clone()),
             &self.dir(),
             config,
             topics(),
@@ -158,10 +158,10 @@ fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// A disk that fails, waits and fills up as told.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default)]
 struct TestDisk(Arc<(Mutex<Faults>, Condvar)>);
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Faults {
     fail_write: bool,
     fail_sync: bool,
@@ -202,7 +202,27 @@ impl TestDisk {
 }
 
 impl Disk for TestDisk {
-    fn write(&mut self, file: &File, bytes: &[u8]) -> io::Result<()> {
+    fn make_dir(&self, dir: &Path) -> io::Result<()> {
+        RealDisk.make_dir(dir)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<File> {
+        RealDisk.create(path)
+    }
+
+    fn cut(&self, file: &File, len: u64) -> io::Result<()> {
+        RealDisk.cut(file, len)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        RealDisk.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        RealDisk.remove(path)
+    }
+
+    fn write(&self, file: &File, bytes: &[u8]) -> io::Result<()> {
         if self.0.0.lock().unwrap().fail_write {
             // As a disk that fills up: some of it gets through.
             RealDisk.write(file, &bytes[..bytes.len() / 2])?;
@@ -211,7 +231,7 @@ impl Disk for TestDisk {
         RealDisk.write(file, bytes)
     }
 
-    fn sync(&mut self, file: &File) -> io::Result<()> {
+    fn sync(&self, file: &File) -> io::Result<()> {
         let mut faults = self.0.0.lock().unwrap();
         faults.syncs += 1;
         while faults.hold_sync {
@@ -225,12 +245,12 @@ impl Disk for TestDisk {
         RealDisk.sync(file)
     }
 
-    fn sync_dir(&mut self, dir: &Path) -> io::Result<()> {
+    fn sync_dir(&self, dir: &Path) -> io::Result<()> {
         self.0.0.lock().unwrap().named.extend(segment::list(dir)?);
         RealDisk.sync_dir(dir)
     }
 
-    fn free(&mut self, _: &Path) -> io::Result<u64> {
+    fn free(&self, _: &Path) -> io::Result<u64> {
         Ok(if self.0.0.lock().unwrap().full { 0 } else { u64::MAX })
     }
 }
