@@ -142,6 +142,10 @@ pub struct Metrics {
     pub spool_records: IntGauge,
     /// `weir_spool_oldest_seconds`: how long ago the oldest of them was received.
     pub spool_oldest_seconds: Gauge,
+    /// `weir_spool_held_total{cause}`: records taken into the spool.
+    pub spool_held: IntCounterVec,
+    /// `weir_spool_forwarded_total`: records of the spool that Kafka has.
+    pub spool_forwarded: IntCounter,
     /// `weir_spool_set_aside_total{class}`: records that Kafka refuses for good.
     pub spool_set_aside: IntCounterVec,
     /// `weir_kafka_queue_messages`: in librdkafka's buffers.
@@ -242,6 +246,15 @@ impl Metrics {
             spool_oldest_seconds: r.add(Gauge::new(
                 "weir_spool_oldest_seconds",
                 "How long ago the oldest held record was received.",
+            ))?,
+            spool_held: r.counters(
+                "weir_spool_held_total",
+                "Records taken into the spool, by cause.",
+                &["cause"],
+            )?,
+            spool_forwarded: r.add(IntCounter::new(
+                "weir_spool_forwarded_total",
+                "Records of the spool that Kafka has since.",
             ))?,
             spool_set_aside: r.counters(
                 "weir_spool_set_aside_total",

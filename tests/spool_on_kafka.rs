@@ -120,6 +120,17 @@ impl Clients {
         }
     }
 
+    /// Stops them when it goes, or a test that fails would wait for them for ever.
+    fn stop_at_the_end(&self) -> impl Drop {
+        struct Stop<'c>(&'c AtomicBool);
+        impl Drop for Stop<'_> {
+            fn drop(&mut self) {
+                self.0.store(true, Ordering::Release);
+            }
+        }
+        Stop(&self.stop)
+    }
+
     fn total(&self) -> usize {
         self.acknowledged.iter().map(|count| count.load(Ordering::Acquire)).sum()
     }
@@ -151,6 +162,7 @@ fn clients_are_served_while_kafka_hangs_and_dies_and_all_arrives_in_order() {
             let (clients, queue) = (&clients, &queue);
             scope.spawn(move || clients.run(client, queue));
         }
+        let _stop = clients.stop_at_the_end();
         clients.advance(20, "served before any fault");
         for (fault, mend) in [("STOP", "CONT"), ("KILL", "")] {
             kafka.signal(1, fault);
@@ -162,9 +174,11 @@ fn clients_are_served_while_kafka_hangs_and_dies_and_all_arrives_in_order() {
                 kafka.signal(1, mend);
             }
             clients.advance(20, "served when it is back");
-            becomes_true(|| metrics.spool_records.get() < 8, "the spool drains while clients send");
+            becomes_true(
+                || metrics.spool_oldest_seconds.get() < 1.0,
+                "the spool catches up while clients send",
+            );
         }
-        clients.stop.store(true, Ordering::Release);
     });
     becomes_true(|| metrics.spool_records.get() == 0, "the spool drains");
     assert_eq!(clients.refused.load(Ordering::Acquire), 0, "no client was told to come again");
@@ -173,13 +187,7 @@ fn clients_are_served_while_kafka_hangs_and_dies_and_all_arrives_in_order() {
         let acknowledged = clients.acknowledged[client].load(Ordering::Acquire);
         let values = &found[&format!("key-{client}")];
         let stray = values.iter().copied().enumerate().find(|(place, value)| place != value);
-        let missing = (0..acknowledged).filter(|number| !values.contains(number)).count();
-        assert_eq!(
-            (stray, missing, values.len()),
-            (None, 0, acknowledged),
-            "client {client} of {}",
-            clients.total()
-        );
+        assert_eq!((stray, values.len()), (None, acknowledged), "client {client} of {}", clients.total());
     }
     assert_eq!(queue.close(Instant::now() + Duration::from_secs(10)), 0);
 }

@@ -6,6 +6,7 @@
 //! before the first record. An idempotent producer that can't go on is replaced here.
 
 mod connection;
+mod forwarding;
 mod health;
 mod producer;
 mod reader;
@@ -17,7 +18,7 @@ mod tests;
 mod topics;
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -28,16 +29,16 @@ use rdkafka::producer::{Producer as _, PurgeConfig};
 use self::connection::Silence;
 use self::health::Health;
 use self::producer::{Producer, Request};
-use self::room::{Reservation, Room};
-use super::reader::ReadRecord;
+use self::room::Room;
 use crate::config::QueueConfig;
 use crate::metrics::Metrics;
 use crate::queue::{Completion, Queue, Receipt, Refused};
 use crate::record::{RecordRef, Records};
 use crate::tenants::Topics;
 
+pub(super) use self::forwarding::{Forwarding, Outlet};
 pub(super) use self::health::Class;
-pub(super) use self::producer::{Fallback, Rescue};
+pub(super) use self::producer::{Fallback, Rescue, Unsent};
 pub use self::reader::{KafkaReader, list_topics};
 pub use self::settings::{buffer_bytes, check_settings, most_in_flight, producer_settings};
 
@@ -48,9 +49,6 @@ const RECORD_FRAME: usize = 1_024;
 /// How long a broken producer may take to hand back what it holds, the pause before the next one, and how
 /// far closing may go beyond its deadline.
 const HAND_BACK: Duration = Duration::from_secs(1);
-
-/// How long a broker may take to say whether it has a topic.
-const ANSWER: Duration = Duration::from_secs(3);
 
 /// Why the queue could not be opened: one sentence for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -186,60 +184,42 @@ impl KafkaQueue {
 }
 
 impl KafkaQueue {
-    /// Sends those of `records` that `wanted` names, or none of them; `completion` hears of each.
+    /// Sends those of `records` that `wanted` names, in order; `completion` hears of each that was sent.
+    ///
+    /// # Errors
+    /// When they, or the last of them, can't be sent.
     pub(super) fn enqueue_for(
         &self,
         records: &Records,
         wanted: impl Fn(&RecordRef<'_>) -> bool + Copy,
         completion: &Arc<Completion>,
         fallback: Fallback,
-    ) -> Result<(), Refused> {
+    ) -> Result<(), Unsent> {
         let chosen = || records.iter().filter(wanted);
         let (count, bytes) = chosen().fold((0, 0), |(n, bytes), record| (n + 1, bytes + record.bytes()));
         let shared = &*self.shared;
-        shared.with_producer(count, bytes, |producer, room| {
-            let request = Request::new(Arc::clone(completion), room, fallback, records.received_ms());
-            let (topics, health) = (&shared.topics, &shared.health);
-            producer::send(producer, topics, chosen(), records.received_ms(), &request, health)
-        })
-    }
-
-    /// Sends a record as it was read. Its receipt tells whether Kafka has it; if not, the lock says why.
-    pub(super) fn forward(&self, record: &ReadRecord) -> Result<(Receipt, Arc<OnceLock<Class>>), Refused> {
-        let shared = &*self.shared;
-        let headers: usize = record.headers.iter().map(|(_, value)| value.len()).sum();
-        let bytes = record.key.as_ref().map_or(0, Vec::len) + headers + record.value.len();
-        let ((completion, receipt), why) = (Completion::new(1), Arc::new(OnceLock::new()));
-        shared.with_producer(1, bytes, |producer, room| {
-            let request =
-                Request::new(completion, room, Fallback::Tell(Arc::clone(&why)), record.timestamp_ms);
-            producer::send_read(producer, record, &request, &shared.health)
-        })?;
-        Ok((receipt, why))
-    }
-
-    /// Whether the checks of the start have passed: until then nothing may be sent.
-    pub(super) fn is_checked(&self) -> bool {
-        self.shared.health.is_checked()
-    }
-
-    /// Whether Kafka has a topic of this name; none when it can't be asked. Blocks for a moment.
-    pub(super) fn has_topic(&self, name: &str) -> Option<bool> {
-        let producer = self.shared.producer.read().unwrap_or_else(PoisonError::into_inner);
-        let metadata = producer.as_ref()?.client().fetch_metadata(Some(name), ANSWER).ok()?;
-        let topic = metadata.topics().iter().find(|topic| topic.name() == name)?;
-        match topic.error().map(|code| Class::of(&KafkaError::Global(code.into()))) {
-            None => Some(true),
-            Some(Class::Topic) => Some(false),
-            Some(_) => None,
+        let none = Unsent { from: 0 };
+        if shared.health.is_closed() {
+            return Err(none);
         }
+        let producer = shared.producer.read().unwrap_or_else(PoisonError::into_inner);
+        let producer = producer.as_ref().ok_or(none)?;
+        let room = shared.room.reserve(count, bytes).ok_or(none)?;
+        let request = Request::new(Arc::clone(completion), room, fallback, records.received_ms());
+        let (topics, health) = (&shared.topics, &shared.health);
+        producer::send(producer, topics, chosen(), records.received_ms(), &request, health)
     }
 }
 
 impl Queue for KafkaQueue {
     fn enqueue(&self, records: Records) -> Result<Receipt, Refused> {
         let (completion, receipt) = Completion::new(records.len());
-        self.enqueue_for(&records, |_| true, &completion, Fallback::Fail)?;
+        match self.enqueue_for(&records, |_| true, &completion, Fallback::Fail) {
+            Ok(()) => {}
+            Err(Unsent { from: 0 }) if self.shared.health.is_closed() => return Err(Refused::Closed),
+            Err(Unsent { from: 0 }) => return Err(Refused::Full),
+            Err(_) => completion.failed(),
+        }
         Ok(receipt)
     }
 
@@ -276,21 +256,6 @@ impl Drop for KafkaQueue {
 }
 
 impl Shared {
-    /// Reserves room, then sends.
-    fn with_producer(
-        &self,
-        records: usize,
-        bytes: usize,
-        send: impl FnOnce(&Producer, Reservation) -> Result<(), Refused>,
-    ) -> Result<(), Refused> {
-        if self.health.is_closed() {
-            return Err(Refused::Closed);
-        }
-        let producer = self.producer.read().unwrap_or_else(PoisonError::into_inner);
-        let producer = producer.as_ref().ok_or(Refused::Closed)?;
-        send(producer, self.room.reserve(records, bytes).ok_or(Refused::Full)?)
-    }
-
     fn take_producer(&self) -> Option<Producer> {
         self.producer.write().unwrap_or_else(PoisonError::into_inner).take()
     }
@@ -367,11 +332,11 @@ impl Shared {
     }
 }
 
-/// Waits for the queue to close. Doubts about a producer that is gone count no more.
 fn brokers(config: &QueueConfig) -> &str {
     config.brokers.as_deref().unwrap_or_default()
 }
 
+/// Waits for the queue to close. Doubts about a producer that is gone count no more.
 fn closes_within(inbox: &Receiver<Signal>, pause: Duration) -> bool {
     let end = Instant::now() + pause;
     loop {

@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::Statistics;
 use rdkafka::client::ClientContext;
@@ -17,8 +17,7 @@ use super::health::{Class, Health};
 use super::room::Reservation;
 use super::statistics::Brokers;
 use crate::metrics::Metrics;
-use crate::queue::reader::ReadRecord;
-use crate::queue::{Completion, Refused};
+use crate::queue::Completion;
 use crate::record::{RecordRef, Records};
 use crate::tenants::Topics;
 
@@ -36,8 +35,13 @@ pub(in crate::queue) enum Fallback {
     Fail,
     /// Another takes it.
     Rescue(Arc<dyn Rescue>),
-    /// Its request, of this record alone, fails and hears why.
-    Tell(Arc<OnceLock<Class>>),
+}
+
+/// The records of a request that were not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::queue) struct Unsent {
+    /// The place of the first of them in the request.
+    pub(in crate::queue) from: usize,
 }
 
 /// What the records of one request share while they are on their way: who waits for them, and their room.
@@ -85,10 +89,6 @@ impl Request {
             rescue.rescue(&record, class, &self.completion);
             return;
         }
-        if let Fallback::Tell(why) = &self.fallback {
-            // Told once: a request of one record fails once.
-            why.get_or_init(|| class);
-        }
         self.completion.failed();
     }
 }
@@ -132,8 +132,7 @@ pub(super) fn start(
     })
 }
 
-/// Sends the records in order. When one is refused, the rest stays unsent: nothing has happened if it was
-/// the first, else the request has failed.
+/// Sends the records in order. When one is refused, it and the rest stay unsent, and its place is told.
 pub(super) fn send<'r>(
     producer: &Producer,
     topics: &Topics,
@@ -141,8 +140,8 @@ pub(super) fn send<'r>(
     received_ms: i64,
     request: &Arc<Request>,
     health: &Health,
-) -> Result<(), Refused> {
-    for (index, record) in records.enumerate() {
+) -> Result<(), Unsent> {
+    for record in records {
         let message = BaseRecord {
             topic: topics.name(record.topic()),
             partition: None,
@@ -154,41 +153,10 @@ pub(super) fn send<'r>(
         };
         if let Err((error, _)) = producer.send(message) {
             health.failed(Class::of(&error));
-            if index == 0 {
-                return Err(Refused::Full);
-            }
-            request.completion.failed();
-            return Ok(());
+            return Err(Unsent { from: record.index() });
         }
     }
     Ok(())
-}
-
-/// Sends a record as it was read.
-pub(super) fn send_read(
-    producer: &Producer,
-    record: &ReadRecord,
-    request: &Arc<Request>,
-    health: &Health,
-) -> Result<(), Refused> {
-    let room = OwnedHeaders::new_with_capacity(record.headers.len());
-    let headers = record
-        .headers
-        .iter()
-        .fold(room, |all, (key, value)| all.insert(Header { key, value: Some(value.as_slice()) }));
-    let message = BaseRecord {
-        topic: &record.topic,
-        partition: None,
-        payload: Some(record.value.as_slice()),
-        key: record.key.as_deref(),
-        timestamp: Some(record.timestamp_ms),
-        headers: Some(headers),
-        delivery_opaque: Arc::clone(request),
-    };
-    producer.send(message).map_err(|(error, _)| {
-        health.failed(Class::of(&error));
-        Refused::Full
-    })
 }
 
 fn headers(record: &RecordRef<'_>) -> OwnedHeaders {

@@ -1,7 +1,7 @@
 //! Brings what the spool holds to Kafka: in order, many at a time, none dropped before Kafka has it and the
 //! place of reading is durable.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -14,7 +14,7 @@ use crate::queue::completion::wait_for;
 use crate::queue::journal::consumers::Consumer;
 use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::journal::{JournalError, JournalQueue};
-use crate::queue::kafka::{Class, KafkaQueue};
+use crate::queue::kafka::{Class, Outlet};
 use crate::queue::reader::{From, Next, ReadRecord, Reader};
 use crate::queue::{Completion, Queue};
 use crate::record::Header;
@@ -27,27 +27,37 @@ pub const ASIDE_NAME: &str = "spool";
 /// Where in the spool's directory lies what was set aside.
 pub const ASIDE: &str = "aside";
 /// Most records and bytes on their way to Kafka at once.
-const WINDOW: (usize, usize) = (1_000, 4 << 20);
-/// Pauses while Kafka takes nothing.
+const WINDOW: (usize, usize) = (2_000, 8 << 20);
+/// How long an outcome is waited for before the spool is read on: more and more, while there is none.
+const TICK: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
+/// The pause before what failed is sent again: more and more, while nothing gets through.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// How often Kafka is asked again for topics that it lacked.
+/// How often the place of reading is made durable: a crash sends what is not covered again.
+const COMMIT: Duration = Duration::from_millis(100);
+/// How long Kafka may take for a record before it is asked whether it has the topic at all, and how often it
+/// is asked again for topics that it lacked.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+/// How long there may be nothing to send before the connections are given up.
+const REST: Duration = Duration::from_secs(10);
 /// How long what is set aside may take to become durable at the end.
 const CLOSE: Duration = Duration::from_secs(1);
-/// How long the journal is waited for: a record is counted before it is written.
-const WRITTEN: Duration = Duration::from_millis(200);
 
 /// Whether the spool in `dir` holds a record.
 pub(super) fn holds(dir: &Path) -> Result<bool, JournalError> {
-    let place = Consumer::open(dir, NAME, &BTreeSet::new())?;
-    let begin = place.next().map_or(Begin::From(From::Start), Begin::At);
-    let mut reader = JournalReader::open(dir, begin, true, BTreeSet::new())?;
+    let mut reader = JournalReader::open(dir, begin(&place(dir)?), true, BTreeSet::new())?;
     Ok(matches!(reader.next(Duration::ZERO), Ok(Next::Record(_))))
 }
 
-pub(super) struct Forwarder {
+/// A record that was read and is not yet Kafka's.
+struct Waiting {
+    record: ReadRecord,
+    /// What became of it, once it is known.
+    outcome: Option<Result<(), Class>>,
+}
+
+pub(super) struct Forwarder<O> {
     held: Arc<Held>,
-    kafka: Arc<KafkaQueue>,
+    outlet: O,
     /// Reads to the end as it stood when the spool was opened.
     at_start: JournalReader,
     place: Consumer,
@@ -55,34 +65,40 @@ pub(super) struct Forwarder {
     /// What Kafka refuses for good, and where it lies.
     aside: JournalQueue,
     aside_dir: PathBuf,
-    /// When the troubled topics were last asked for.
+    /// In order; the first `sent` are on their way or told about.
+    window: VecDeque<Waiting>,
+    bytes: usize,
+    sent: usize,
+    /// The number under which the first of them was, or will be, sent.
+    first: usize,
+    /// The first place in the spool of which Kafka does not have the record.
+    next: Option<u64>,
+    committed: Instant,
+    tick: Duration,
+    pause: Duration,
+    /// When something was last heard of, and when Kafka was last asked for topics.
+    heard: Instant,
     looked: Instant,
-    /// Read, and not yet Kafka's.
-    window: Vec<ReadRecord>,
+    /// Since when, and how many, records have got through after an outage.
+    draining: Option<(Instant, u64)>,
 }
 
-/// What came of a window.
-enum Sent {
-    /// Kafka has so many of its first records.
-    Some(usize),
-    /// And the next it refuses for good.
-    Refused(usize, Class),
-}
-
-impl Forwarder {
+impl<O: Outlet> Forwarder<O> {
     /// Before the first request may be taken.
     pub(super) fn open(
         dir: &Path,
         config: &QueueConfig,
         topics: Arc<Topics>,
         held: Arc<Held>,
-        kafka: Arc<KafkaQueue>,
+        outlet: O,
     ) -> Result<Self, JournalError> {
-        let place = Consumer::open(dir, NAME, &BTreeSet::new())?;
-        let begin = place.next().map_or(Begin::From(From::Start), Begin::At);
+        let place = place(dir)?;
+        let begin = begin(&place);
         let open = |until_end| JournalReader::open(dir, begin, until_end, BTreeSet::new());
         let aside_dir = dir.join(ASIDE);
+        let now = Instant::now();
         Ok(Forwarder {
+            outlet,
             at_start: open(true)?,
             reader: open(false)?,
             place,
@@ -91,10 +107,18 @@ impl Forwarder {
                 JournalQueue::open_spool(&aside_dir, config, topics, metrics, &metrics.spool_aside_bytes)?
             },
             aside_dir,
-            looked: Instant::now(),
             held,
-            kafka,
-            window: Vec::new(),
+            window: VecDeque::new(),
+            bytes: 0,
+            sent: 0,
+            first: 0,
+            next: None,
+            committed: now,
+            tick: TICK.0,
+            pause: PAUSE.0,
+            heard: now,
+            looked: now,
+            draining: None,
         })
     }
 
@@ -102,46 +126,67 @@ impl Forwarder {
         self.learn();
         // Its cause may be gone.
         self.take_back();
-        let mut pause = PAUSE.0;
-        while !self.is_closing() {
+        while !self.held.closing.load(Ordering::Acquire) {
             if self.held.records.load(Ordering::Acquire) == 0 {
-                self.held.open.store(false, Ordering::Release);
-                self.tell_age();
-                if self.held.troubled.any() {
-                    thread::park_timeout(LOOK_AGAIN);
-                    self.look_again();
-                } else {
-                    thread::park();
-                }
-                continue;
-            }
-            self.look_again();
-            self.fill();
-            if self.window.is_empty() {
-                self.reconcile();
-                continue;
-            }
-            let (count, refused) = match self.send() {
-                Sent::Some(count) => (count, None),
-                Sent::Refused(count, class) => (count, Some(class)),
-            };
-            self.forget(count);
-            let moved = match refused {
-                Some(class) => self.set_aside(class),
-                None => count > 0,
-            };
-            self.tell_age();
-            if moved {
-                pause = PAUSE.0;
-                if self.held.open.swap(false, Ordering::AcqRel) {
-                    tracing::info!("Kafka takes records again");
-                }
+                self.rest();
             } else {
-                thread::park_timeout(pause);
-                pause = (pause * 2).min(PAUSE.1);
+                self.go_on();
             }
         }
+        self.commit();
+        self.outlet.stop();
         self.aside.close(Instant::now() + CLOSE);
+    }
+
+    /// Nothing is held: sleeps until something is.
+    fn rest(&mut self) {
+        self.commit();
+        self.tell_age();
+        self.held.open.store(false, Ordering::Release);
+        if let Some((begun, records)) = self.draining.take() {
+            let seconds = begun.elapsed().as_secs_f64();
+            tracing::info!(records, seconds, "the spool is empty again: Kafka has what it held");
+        }
+        if self.held.troubled.any() {
+            thread::park_timeout(LOOK_AGAIN);
+            self.look_again();
+            return;
+        }
+        thread::park_timeout(REST);
+        if self.is_idle() {
+            self.outlet.stop();
+        }
+        // Both are told of by a wake-up that may have ended the first pause.
+        if self.is_idle() {
+            thread::park();
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.held.records.load(Ordering::Acquire) == 0 && !self.held.closing.load(Ordering::Acquire)
+    }
+
+    /// One round of reading, sending and hearing.
+    fn go_on(&mut self) {
+        self.look_again();
+        self.fill();
+        if self.window.is_empty() {
+            self.reconcile();
+        }
+        self.send();
+        self.hear();
+        let moved = self.settle();
+        self.tell_age();
+        if self.committed.elapsed() >= COMMIT {
+            self.commit();
+        }
+        let now = Instant::now();
+        if moved {
+            (self.tick, self.heard) = (TICK.0, now);
+        } else {
+            self.tick = (self.tick * 2).min(TICK.1);
+            self.ask_for_topic(now);
+        }
     }
 
     /// Counts what is held, so that only its keys wait.
@@ -169,34 +214,13 @@ impl Forwarder {
         }
     }
 
-    /// Nothing is there to be read, though something is counted. Either it is being written, or writing it
-    /// failed.
-    fn reconcile(&mut self) {
-        let held = Arc::clone(&self.held);
-        let _gate = held.gate.write().unwrap_or_else(PoisonError::into_inner);
-        if held.journal.in_flight() > 0 {
-            return;
-        }
-        match self.reader.next(Duration::ZERO) {
-            Ok(Next::Record(record)) => self.window.push(record),
-            Ok(Next::Idle | Next::End) => held.clear(),
-            Err(error) => tracing::error!(%error, "the spool can't be read"),
-        }
-    }
-
-    fn is_closing(&self) -> bool {
-        self.held.closing.load(Ordering::Acquire)
-    }
-
     /// Reads on until the window is full, or there is no more.
     fn fill(&mut self) {
-        let mut bytes: usize = self.window.iter().map(|record| record.value.len()).sum();
-        while self.window.len() < WINDOW.0 && bytes < WINDOW.1 {
-            let wait = if self.window.is_empty() { WRITTEN } else { Duration::ZERO };
-            match self.reader.next(wait) {
+        while self.window.len() < WINDOW.0 && self.bytes < WINDOW.1 {
+            match self.reader.next(Duration::ZERO) {
                 Ok(Next::Record(record)) => {
-                    bytes += record.value.len();
-                    self.window.push(record);
+                    self.bytes += record.value.len();
+                    self.window.push_back(Waiting { record, outcome: None });
                 }
                 Ok(Next::Idle | Next::End) => return,
                 Err(error) => {
@@ -207,37 +231,131 @@ impl Forwarder {
         }
     }
 
-    /// Sends the window, or its first record alone while Kafka is in doubt, and waits for the outcome.
-    fn send(&self) -> Sent {
-        if !self.kafka.is_checked() {
-            return Sent::Some(0);
+    /// Nothing is there to be read, though something is counted. Either it is being written, or writing it
+    /// failed.
+    fn reconcile(&mut self) {
+        let held = Arc::clone(&self.held);
+        let _gate = held.gate.write().unwrap_or_else(PoisonError::into_inner);
+        if held.journal.in_flight() > 0 {
+            return;
         }
-        if self.window.first().is_some_and(|record| self.held.troubled.has(&record.topic)) {
-            return Sent::Refused(0, Class::Topic);
+        self.fill();
+        if self.window.is_empty() {
+            held.clear();
         }
-        let most =
-            if self.held.open.load(Ordering::Acquire) || !self.kafka.is_ready() { 1 } else { WINDOW.0 };
-        let mut sent = Vec::new();
-        let sound = |record: &&ReadRecord| !self.held.troubled.has(&record.topic);
-        for record in self.window.iter().take(most).take_while(sound) {
-            match self.kafka.forward(record) {
-                Ok(receipt) => sent.push(receipt),
-                Err(_) => break,
+    }
+
+    /// Sends what is not on its way yet. What topics that Kafka lacks would get is not even tried.
+    fn send(&mut self) {
+        if !self.outlet.is_open() {
+            return;
+        }
+        while let Some(waiting) = self.window.get_mut(self.sent) {
+            if self.held.troubled.has(&waiting.record.topic) {
+                waiting.outcome = Some(Err(Class::Topic));
+            } else if self.outlet.send(self.first + self.sent, &waiting.record).is_err() {
+                return;
+            }
+            self.sent += 1;
+        }
+    }
+
+    /// Waits a moment for the next outcome, and takes all there are.
+    fn hear(&mut self) {
+        let is_known = self.window.front().is_some_and(|waiting| waiting.outcome.is_some());
+        let mut wait = if is_known { Duration::ZERO } else { self.tick };
+        while let Some((number, outcome)) = self.outlet.next(wait) {
+            wait = Duration::ZERO;
+            // It may have been set aside meanwhile.
+            let place = number.checked_sub(self.first).filter(|place| *place < self.sent);
+            if let Some(waiting) = place.and_then(|place| self.window.get_mut(place)) {
+                waiting.outcome = Some(outcome);
             }
         }
-        // All are waited for: none may be on its way when the next try begins.
-        let outcomes: Vec<_> = sent
-            .into_iter()
-            .map(|(receipt, why)| wait_for(receipt).map_err(|_| why.get().copied().unwrap_or(Class::Other)))
-            .collect();
-        let count = outcomes.iter().take_while(|outcome| outcome.is_ok()).count();
-        match (outcomes.get(count), self.window.get(count)) {
-            (Some(Err(class)), _) if class.is_of_the_record() => Sent::Refused(count, *class),
-            // librdkafka lets a record of a topic that is gone time out like any other.
-            (Some(Err(_)), Some(record)) if self.kafka.has_topic(&record.topic) == Some(false) => {
-                Sent::Refused(count, Class::Topic)
+    }
+
+    /// Lets go of what Kafka has, from the oldest on; whether there was any.
+    fn settle(&mut self) -> bool {
+        let (mut taken, mut moved) = (0, false);
+        while let Some(outcome) = self.window.front().and_then(|waiting| waiting.outcome) {
+            match outcome {
+                Ok(()) => {
+                    self.let_go();
+                    taken += 1;
+                }
+                Err(class) if class.is_of_the_record() => {
+                    if !self.set_aside(class) {
+                        // The journal of those tells why.
+                        thread::park_timeout(PAUSE.1);
+                        break;
+                    }
+                    moved = true;
+                }
+                Err(class) => {
+                    self.start_over(class);
+                    break;
+                }
             }
-            _ => Sent::Some(count),
+        }
+        if taken > 0 {
+            self.held.metrics.spool_forwarded.inc_by(taken);
+            if self.held.open.swap(false, Ordering::AcqRel) {
+                self.draining = Some((Instant::now(), 0));
+                tracing::info!("Kafka takes records again: what is held goes there now");
+            }
+            if let Some((_, records)) = &mut self.draining {
+                *records += taken;
+            }
+            self.pause = PAUSE.0;
+        }
+        moved || taken > 0
+    }
+
+    /// The oldest record need not be held any more.
+    fn let_go(&mut self) {
+        let Some(Waiting { record, .. }) = self.window.pop_front() else { return };
+        self.first += 1;
+        self.sent = self.sent.saturating_sub(1);
+        self.bytes -= record.value.len();
+        self.next = u64::try_from(record.offset).ok().map(|offset| offset + 1);
+        self.held.lines.release(record.key.as_deref());
+        self.held.count(|held| held.saturating_sub(1));
+    }
+
+    /// Kafka will not have what is on its way: all of it is sent again, in order, after a pause.
+    fn start_over(&mut self, class: Class) {
+        tracing::debug!(reason = class.label(), "what is on its way from the spool is sent again");
+        self.outlet.stop();
+        // Nothing that is still heard of them counts.
+        self.first += self.window.len();
+        self.sent = 0;
+        self.window.iter_mut().for_each(|waiting| waiting.outcome = None);
+        thread::park_timeout(self.pause);
+        self.pause = (self.pause * 2).min(PAUSE.1);
+    }
+
+    /// Makes durable how far Kafka has the spool's records.
+    fn commit(&mut self) {
+        self.committed = Instant::now();
+        if let Some(next) = self.next
+            && let Err(error) = self.place.commit(next)
+        {
+            tracing::error!(%error, "the spool's place of reading can't be kept: records may be sent again");
+        }
+    }
+
+    /// A record whose topic is gone is tried for ever, so one that takes long is a reason to ask.
+    fn ask_for_topic(&mut self, now: Instant) {
+        if now.duration_since(self.heard) < LOOK_AGAIN {
+            return;
+        }
+        self.heard = now;
+        if let Some(waiting) = self.window.front_mut().filter(|waiting| waiting.outcome.is_none())
+            && self.outlet.has_topic(&waiting.record.topic) == Some(false)
+        {
+            waiting.outcome = Some(Err(Class::Topic));
+            // Others of the topic are on their way, too.
+            self.sent = self.sent.max(1);
         }
     }
 
@@ -250,7 +368,7 @@ impl Forwarder {
         self.looked = Instant::now();
         let mut is_back = false;
         for topic in self.held.troubled.all() {
-            if self.kafka.has_topic(&topic) == Some(true) {
+            if self.outlet.has_topic(&topic) == Some(true) {
                 tracing::info!(topic, "Kafka has this topic again");
                 self.held.troubled.remove(&topic);
                 is_back = true;
@@ -274,8 +392,7 @@ impl Forwarder {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let mut place =
             Consumer::open(&self.aside_dir, ASIDE_NAME, &BTreeSet::new()).map_err(|error| text(&error))?;
-        let begin = place.next().map_or(Begin::From(From::Start), Begin::At);
-        let mut reader = JournalReader::open(&self.aside_dir, begin, true, BTreeSet::new())
+        let mut reader = JournalReader::open(&self.aside_dir, begin(&place), true, BTreeSet::new())
             .map_err(|error| text(&error))?;
         let mut receipts = Vec::new();
         while let Next::Record(mut record) = reader.next(Duration::ZERO).map_err(|error| text(&error))? {
@@ -294,23 +411,10 @@ impl Forwarder {
         Ok(records)
     }
 
-    /// The first `count` records of the window are Kafka's: they need not be held any more.
-    fn forget(&mut self, count: usize) {
-        let Some(last) = count.checked_sub(1).and_then(|last| self.window.get(last)) else { return };
-        let next = u64::try_from(last.offset).unwrap_or(0) + 1;
-        if let Err(error) = self.place.commit(next) {
-            tracing::error!(%error, "the spool's place of reading can't be kept: records may be sent again");
-        }
-        for record in self.window.drain(..count) {
-            self.held.lines.release(record.key.as_deref());
-        }
-        self.held.count(|held| held.saturating_sub(count as u64));
-    }
-
-    /// Puts the first record of the window, which Kafka refuses for good, out of its neighbours' way. False:
-    /// it stays, for want of room.
+    /// Puts the oldest record, which Kafka refuses for good, out of its neighbours' way. False: it stays, for
+    /// want of room.
     fn set_aside(&mut self, class: Class) -> bool {
-        let Some(record) = self.window.first() else { return false };
+        let Some(Waiting { record, .. }) = self.window.front() else { return false };
         let (completion, receipt) = Completion::new(1);
         let why = (Header::Refused.name(), class.label().as_bytes());
         let taken = self.aside.enqueue_read(record, Some(why), &completion);
@@ -323,13 +427,13 @@ impl Forwarder {
             tracing::error!(topic, reason, "Kafka refuses a held record for good: it is set aside");
         }
         self.held.metrics.spool_set_aside.with_label_values(&[class.label()]).inc();
-        self.forget(1);
+        self.let_go();
         true
     }
 
     /// How long the oldest record has been held.
     fn tell_age(&self) {
-        let received = self.window.first().map(|record| record.timestamp_ms);
+        let received = self.window.front().map(|waiting| waiting.record.timestamp_ms);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let age =
             received.map_or(0, |received| i64::try_from(now.as_millis()).unwrap_or(received) - received);
@@ -338,4 +442,21 @@ impl Forwarder {
             .spool_oldest_seconds
             .set(Duration::from_millis(u64::try_from(age).unwrap_or(0)).as_secs_f64());
     }
+}
+
+/// The place of reading. One that is damaged is put out of the way: all that is left is sent again.
+fn place(dir: &Path) -> Result<Consumer, JournalError> {
+    match Consumer::open(dir, NAME, &BTreeSet::new()) {
+        Err(JournalError::ConsumerDamaged(path)) => {
+            tracing::error!(path = %path.display(), "the spool's place of reading is damaged: all it holds is sent again");
+            let aside = path.with_extension("damaged");
+            std::fs::rename(&path, &aside).map_err(|source| JournalError::Io { path, source })?;
+            Consumer::open(dir, NAME, &BTreeSet::new())
+        }
+        opened => opened,
+    }
+}
+
+fn begin(place: &Consumer) -> Begin {
+    place.next().map_or(Begin::From(From::Start), Begin::At)
 }

@@ -22,7 +22,7 @@ pub use self::forwarder::{ASIDE, ASIDE_NAME, NAME};
 use self::lines::Lines;
 use self::troubled::Troubled;
 use super::journal::{JournalError, JournalQueue};
-use super::kafka::{Class, Fallback, KafkaQueue, Rescue, StartError};
+use super::kafka::{Class, Fallback, Forwarding, KafkaQueue, Rescue, StartError, Unsent};
 use crate::config::{Ack, QueueConfig};
 use crate::metrics::Metrics;
 use crate::queue::reader::ReadRecord;
@@ -42,6 +42,33 @@ pub enum OpenError {
     /// Kafka can't.
     #[error(transparent)]
     Kafka(#[from] StartError),
+}
+
+/// Why a record is held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// Kafka is not asked: it failed, or is out of reach.
+    Away,
+    /// Kafka was asked, and did not take it.
+    Failed,
+    /// Kafka's buffers have no room.
+    Full,
+    /// Others of its key, or of its topic, are held.
+    Behind,
+    /// `queue.ack` wants it so.
+    Ack,
+}
+
+impl Cause {
+    fn label(self) -> &'static str {
+        match self {
+            Cause::Away => "away",
+            Cause::Failed => "failed",
+            Cause::Full => "full",
+            Cause::Behind => "behind",
+            Cause::Ack => "ack",
+        }
+    }
 }
 
 /// What requests, Kafka's poll thread and the forwarder share.
@@ -67,6 +94,7 @@ impl Held {
         &self,
         records: &Records,
         wanted: impl Fn(&RecordRef<'_>) -> bool + Copy,
+        cause: Cause,
         completion: &Arc<Completion>,
     ) -> Result<(), Refused> {
         let chosen = || records.iter().filter(wanted);
@@ -77,13 +105,16 @@ impl Held {
         let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
         // First: as soon as the client knows that a record is safe, its next one must find the line.
         chosen().for_each(|record| self.lines.hold(record.key()));
-        self.count(|held| held + count);
+        let before = self.count(|held| held + count);
         let taken = self.journal.enqueue_for(records, wanted, completion);
         if taken.is_err() {
             chosen().for_each(|record| self.lines.release(record.key()));
             self.count(|held| held.saturating_sub(count));
         } else {
-            self.wake();
+            self.metrics.spool_held.with_label_values(&[cause.label()]).inc_by(count);
+            if before == 0 {
+                self.wake();
+            }
         }
         taken
     }
@@ -117,11 +148,13 @@ impl Held {
         self.count(|_| 0);
     }
 
-    fn count(&self, change: impl Fn(u64) -> u64) {
-        let before =
-            self.records.fetch_update(Ordering::AcqRel, Ordering::Acquire, |held| Some(change(held)));
-        let now = change(before.unwrap_or_default());
-        self.metrics.spool_records.set(i64::try_from(now).unwrap_or(i64::MAX));
+    /// Changes how many are held, and tells how many they were.
+    fn count(&self, change: impl Fn(u64) -> u64) -> u64 {
+        let update = |held| Some(change(held));
+        let (Ok(before) | Err(before)) =
+            self.records.fetch_update(Ordering::AcqRel, Ordering::Acquire, update);
+        self.metrics.spool_records.set(i64::try_from(change(before)).unwrap_or(i64::MAX));
+        before
     }
 
     fn wake(&self) {
@@ -136,7 +169,7 @@ impl Rescue for Held {
         if !class.is_of_the_record() && !self.open.swap(true, Ordering::AcqRel) {
             tracing::warn!(reason = class.label(), "Kafka takes no records: they are held in the spool");
         }
-        if self.hold(record, |_| true, completion).is_err() {
+        if self.hold(record, |_| true, Cause::Failed, completion).is_err() {
             completion.failed();
         }
     }
@@ -184,8 +217,13 @@ impl SpooledQueue {
         let kafka =
             KafkaQueue::open_before_spool(config, Arc::clone(&topics), Arc::clone(&held.metrics), holds)?;
         let kafka = Arc::new(kafka);
-        let forwarder =
-            Forwarder::open(dir, config, Arc::clone(&topics), Arc::clone(&held), Arc::clone(&kafka))?;
+        let forwarder = Forwarder::open(
+            dir,
+            config,
+            Arc::clone(&topics),
+            Arc::clone(&held),
+            Forwarding::new(Arc::clone(&kafka)),
+        )?;
         let thread = std::thread::Builder::new().name("forwarder".to_owned()).spawn(|| forwarder.run());
         let thread = thread.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
         *held.forwarder.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread.thread().clone());
@@ -214,14 +252,18 @@ impl Queue for SpooledQueue {
             let waits = |record: &RecordRef<'_>| waiting.get(record.index()).copied().unwrap_or(false);
             let rescue: Arc<dyn Rescue> = Arc::<Held>::clone(held);
             // What waits first: refused here, nothing has happened yet.
-            held.hold(&records, waits, &completion)?;
+            held.hold(&records, waits, Cause::Behind, &completion)?;
             let fallback = Fallback::Rescue(rescue);
             let sent = self.kafka.enqueue_for(&records, |record| !waits(record), &completion, fallback);
-            if sent.is_err() && held.hold(&records, |record| !waits(record), &completion).is_err() {
-                completion.failed();
+            if let Err(Unsent { from }) = sent {
+                let unsent = |record: &RecordRef<'_>| record.index() >= from && !waits(record);
+                if held.hold(&records, unsent, Cause::Full, &completion).is_err() {
+                    completion.failed();
+                }
             }
         } else {
-            held.hold(&records, |_| true, &completion)?;
+            let cause = if self.ack == Ack::Journal { Cause::Ack } else { Cause::Away };
+            held.hold(&records, |_| true, cause, &completion)?;
         }
         Ok(receipt)
     }
@@ -237,12 +279,12 @@ impl Queue for SpooledQueue {
     fn close(&self, deadline: Instant) -> usize {
         self.held.closing.store(true, Ordering::Release);
         self.held.wake();
+        // What Kafka hands back on its way out is still taken in.
+        self.kafka.close(deadline.checked_sub(SETTLE).unwrap_or(deadline));
         let forwarder = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if forwarder.is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("the spool's forwarder ended in a panic");
         }
-        // What Kafka hands back on its way out is still taken in.
-        self.kafka.close(deadline.checked_sub(SETTLE).unwrap_or(deadline));
         let left = self.held.journal.close(deadline);
         let held = self.held.records.load(Ordering::Acquire);
         if held > 0 {

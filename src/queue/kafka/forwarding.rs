@@ -1,0 +1,177 @@
+//! The forwarder's own way to Kafka: a producer that gives no record up for being late.
+//!
+//! The gateway's producer lets a record go after `message.timeout.ms`, and the next one of its key may then
+//! arrive before it is sent again. That is no matter there: both were on their way at once. The spool's records were
+//! acknowledged one after the other, so theirs stay in line: this producer tries until Kafka answers, and
+//! what its idempotence sends arrives in order or not at all.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::time::Duration;
+
+use rdkafka::Statistics;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
+
+use super::health::{Class, Health};
+use super::{KafkaQueue, Shared};
+use crate::queue::Refused;
+use crate::queue::reader::ReadRecord;
+
+/// How long a broker may take to say whether it has a topic.
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// What became of the record that was sent under a number.
+pub(in crate::queue) type Outcome = (usize, Result<(), Class>);
+
+/// Kafka, as the forwarder needs it.
+pub(in crate::queue) trait Outlet: Send {
+    /// Whether anything may be sent yet.
+    fn is_open(&self) -> bool;
+
+    /// Sends `record` behind those that were sent before; `next` tells what became of it. Never waits.
+    ///
+    /// # Errors
+    /// When it can't be sent now: nothing has happened.
+    fn send(&mut self, number: usize, record: &ReadRecord) -> Result<(), Refused>;
+
+    /// The next outcome, in any order; none within `wait`.
+    fn next(&mut self, wait: Duration) -> Option<Outcome>;
+
+    /// Whether Kafka has a topic of this name; none when it can't be asked. Blocks for a moment.
+    fn has_topic(&mut self, name: &str) -> Option<bool>;
+
+    /// Forgets all that was sent. What is on its way may still arrive, in its order.
+    fn stop(&mut self);
+}
+
+/// The way from the spool to Kafka. Its producer lives from the first record to `stop`.
+pub(in crate::queue) struct Forwarding {
+    kafka: Arc<KafkaQueue>,
+    running: Option<Running>,
+}
+
+struct Running {
+    producer: ThreadedProducer<Reports>,
+    outcomes: Receiver<Outcome>,
+}
+
+/// Where delivery reports go.
+struct Reports {
+    health: Arc<Health>,
+    outcomes: Sender<Outcome>,
+}
+
+impl Forwarding {
+    /// No record has been sent yet.
+    pub(in crate::queue) fn new(kafka: Arc<KafkaQueue>) -> Self {
+        Forwarding { kafka, running: None }
+    }
+
+    fn running(&mut self) -> Result<&Running, KafkaError> {
+        if self.running.is_none() {
+            self.running = Some(start(&self.kafka.shared)?);
+        }
+        self.running.as_ref().ok_or(KafkaError::Canceled)
+    }
+}
+
+impl Outlet for Forwarding {
+    fn is_open(&self) -> bool {
+        self.kafka.shared.health.is_checked()
+    }
+
+    fn send(&mut self, number: usize, record: &ReadRecord) -> Result<(), Refused> {
+        let running = self.running().map_err(|error| {
+            tracing::error!(%error, "no Kafka producer can be made for the spool's records");
+            Refused::Closed
+        })?;
+        let room = OwnedHeaders::new_with_capacity(record.headers.len());
+        let headers = record
+            .headers
+            .iter()
+            .fold(room, |all, (key, value)| all.insert(Header { key, value: Some(value.as_slice()) }));
+        let message = BaseRecord {
+            topic: &record.topic,
+            partition: None,
+            payload: Some(record.value.as_slice()),
+            key: record.key.as_deref(),
+            timestamp: Some(record.timestamp_ms),
+            headers: Some(headers),
+            delivery_opaque: number,
+        };
+        let Err((error, _)) = running.producer.send(message) else { return Ok(()) };
+        let class = Class::of(&error);
+        if class == Class::Full {
+            return Err(Refused::Full);
+        }
+        // It says at once what it would else report.
+        running.producer.context().outcomes.send((number, Err(class))).map_err(|_| Refused::Closed)
+    }
+
+    fn next(&mut self, wait: Duration) -> Option<Outcome> {
+        let Some(running) = &self.running else {
+            std::thread::park_timeout(wait);
+            return None;
+        };
+        running.outcomes.recv_timeout(wait).ok()
+    }
+
+    fn has_topic(&mut self, name: &str) -> Option<bool> {
+        if !self.kafka.shared.health.is_good() {
+            return None;
+        }
+        let metadata = self.running().ok()?.producer.client().fetch_metadata(Some(name), ANSWER).ok()?;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == name)?;
+        match topic.error().map(|code| Class::of(&KafkaError::Global(code.into()))) {
+            None => Some(true),
+            Some(Class::Topic) => Some(false),
+            Some(_) => None,
+        }
+    }
+
+    fn stop(&mut self) {
+        self.running = None;
+    }
+}
+
+fn start(shared: &Shared) -> Result<Running, KafkaError> {
+    let (sender, outcomes) = mpsc::channel();
+    // Zero: a record is never too late.
+    let mut settings = shared.settings.clone();
+    settings.set("message.timeout.ms", "0");
+    let health = Arc::clone(&shared.health);
+    let producer = settings.create_with_context(Reports { health, outcomes: sender })?;
+    Ok(Running { producer, outcomes })
+}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        let outcome = match result {
+            Ok(_) => {
+                self.health.delivered();
+                Ok(())
+            }
+            Err((error, _)) => Err(Class::of(error)),
+        };
+        // Nobody listens once it is stopped.
+        self.outcomes.send((number, outcome)).unwrap_or_default();
+    }
+}
+
+impl ClientContext for Reports {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        super::connection::log(level, facility, message);
+    }
+
+    fn stats(&self, _: Statistics) {}
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "the spool's Kafka client reports an error");
+    }
+}
