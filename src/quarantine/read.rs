@@ -36,9 +36,7 @@ impl Place {
         if config.queue.brokers.is_none() {
             return Place::Journal(config.data.join("journal"));
         }
-        let topics: BTreeSet<&str> =
-            tenants.sources.iter().map(|source| tenants.topics.name(source.tenant.rejected)).collect();
-        Place::Kafka(config.queue.clone(), topics.into_iter().map(str::to_owned).collect())
+        Place::Kafka(config.queue.clone(), tenants.topics.rejected().map(str::to_owned).collect())
     }
 
     /// Kafka's bootstrap list, where it is on Kafka.

@@ -101,3 +101,25 @@ fn a_kafka_that_does_not_answer_is_one_sentence() {
     let told = String::from_utf8(output.stderr).unwrap();
     assert!(told.contains("127.0.0.1:1") && told.lines().count() == 1, "{told}");
 }
+
+#[test]
+fn a_topic_of_rejected_events_is_created_within_bounds_and_one_without_is_warned_of() {
+    let (kafka, bounded, endless) = (Kafka::shared(), prefix(), prefix());
+    let with_bounds =
+        |prefix: &str| format!("{}[quarantine]\ndays = 3\nbytes = 5_000_000\n", on(kafka, prefix, "Late"));
+    let weir = Weir::with_config(&with_bounds(&bounded));
+    let described = |topic: &str| kafka.tool("TopicCommand", "", &["--describe", "--topic", topic]);
+    let rejected = described(&format!("{bounded}rejected"));
+    assert!(rejected.contains("retention.ms=259200000"), "{rejected}");
+    assert!(rejected.contains("retention.bytes=5000000"), "{rejected}");
+    let people = described(&format!("{bounded}people"));
+    assert!(!people.contains("retention"), "{people}");
+    assert!(!weir.log().contains("quarantine.days"), "{}", weir.log());
+
+    let topic = format!("{endless}rejected");
+    kafka.create_topic(&topic, 1, &[("retention.ms", "-1")]);
+    let weir = Weir::with_config(&with_bounds(&endless));
+    let log = weir.log();
+    let warned = log.lines().find(|line| line.contains("quarantine.days")).unwrap_or_default();
+    assert!(warned.contains(&topic) && warned.contains("3 days"), "{log}");
+}

@@ -33,7 +33,6 @@ fn a_key_of_a_later_weir_is_told_apart_from_a_misspelling() {
         (source("rate = 1"), "sources.web.rate"),
         (publisher("secrets = []"), "publishers.tickets.secrets"),
         (publisher("require_secret = true"), "publishers.tickets.require_secret"),
-        ("[queue]\nack = 'x'".to_owned(), "queue.ack"),
         ("[limits]\nfailed_keys = 1".to_owned(), "limits.failed_keys"),
     ] {
         assert_problem(&text, key, "is not supported yet; remove it");
@@ -57,6 +56,8 @@ fn a_value_of_the_wrong_type_or_out_of_bounds_is_one_problem() {
         ("[queue]\nwhen_full = 'drop'", "queue.when_full", "\"refuse\" or \"drop_oldest\""),
         ("[queue]\ncreate_topics = 1", "queue.create_topics", "must be true or false"),
         ("[queue]\njournal_bytes = 131_071", "queue.journal_bytes", "a whole number from 131072"),
+        ("[quarantine]\ndays = 0", "quarantine.days", "a whole number from 1 to 36500"),
+        ("[quarantine]\nbytes = 1_000", "quarantine.bytes", "a whole number from 1048576"),
         ("[queue]\nfree_bytes = -1", "queue.free_bytes", "a whole number from 0"),
         ("[queue.kafka]\nacks = 1.5", "queue.kafka.acks", "must be a text, a whole number"),
         ("[limits]\ndepth = 0", "limits.depth", "a whole number from 1 to 1000"),

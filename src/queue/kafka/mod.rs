@@ -121,7 +121,7 @@ impl KafkaQueue {
         if !problems.is_empty() {
             return Err(StartError::Refused(problems.join("\n")));
         }
-        let topic_limit = topics::check(config, brokers(config), topics.names())?;
+        let topic_limit = topics::check(config, brokers(config), &topics)?;
         let queue = Self::start(settings::producer(config, topic_limit), topics, metrics)?;
         queue.shared.connect();
         Ok(queue)
@@ -264,7 +264,7 @@ impl Shared {
     fn check_until_passed(&self, config: &QueueConfig) {
         let mut told = None;
         while !self.health.is_closed() {
-            match topics::check(config, brokers(config), self.topics.names()) {
+            match topics::check(config, brokers(config), &self.topics) {
                 Ok(_) => {
                     self.connect();
                     self.health.checks_passed();
