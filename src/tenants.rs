@@ -77,6 +77,11 @@ impl Topics {
         self.rejected.iter().map(|id| self.name(*id))
     }
 
+    /// The same topics, none of them quarantine.
+    pub fn unbounded(&self) -> Topics {
+        Topics { names: self.names.clone(), ..Topics::default() }
+    }
+
     /// The bounds of what those hold; none where nobody has said.
     pub fn bounds(&self) -> Option<Bounds> {
         self.bounds

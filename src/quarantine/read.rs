@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Config, QueueConfig};
+use crate::queue::journal::keep;
 use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::kafka::{KafkaReader, list_topics};
 use crate::queue::reader::{From, Next, ReadError, ReadRecord, Reader};
@@ -50,11 +51,7 @@ impl Place {
     /// A reader from the first record to the last there is now.
     fn reader(&self) -> Result<Box<dyn Reader>, ReadError> {
         match self {
-            Place::Journal(dir) => {
-                // Its topics are told by what the records say they are: a configuration may have renamed them.
-                let reader = JournalReader::open(dir, Begin::From(From::Start), true, BTreeSet::new());
-                Ok(Box::new(reader.map_err(|error| ReadError(error.to_string()))?))
-            }
+            Place::Journal(dir) => Ok(Box::new(OnJournal::open(dir)?)),
             Place::Kafka(queue, topics) => {
                 let brokers = queue.brokers.as_deref().unwrap_or_default();
                 let known = list_topics(brokers, &queue.kafka)?;
@@ -65,6 +62,66 @@ impl Place {
                     return Err(ReadError(text.to_owned()));
                 }
                 Ok(Box::new(KafkaReader::open(brokers, &queue.kafka, &topics, From::Start, true)?))
+            }
+        }
+    }
+}
+
+/// A journal and what was copied from it before its segments went, in order.
+struct OnJournal {
+    dir: PathBuf,
+    reader: JournalReader,
+    part: Part,
+}
+
+/// What is being read.
+enum Part {
+    /// What was copied.
+    Copied,
+    /// The journal; and how far the copies were read.
+    Journal(u64),
+    /// What was copied meanwhile.
+    CopiedSince,
+}
+
+impl OnJournal {
+    fn open(dir: &Path) -> Result<Self, ReadError> {
+        // First, for its error where there is no journal.
+        let journal = read_from(dir, 0)?;
+        let copies = keep::dir(dir);
+        let (reader, part) = if copies.is_dir() {
+            (read_from(&copies, 0)?, Part::Copied)
+        } else {
+            (journal, Part::Journal(0))
+        };
+        Ok(OnJournal { dir: dir.to_owned(), reader, part })
+    }
+
+    /// Goes on to the next part; false when there is none.
+    fn turn(&mut self) -> Result<bool, ReadError> {
+        let copies = keep::dir(&self.dir);
+        (self.reader, self.part) = match self.part {
+            Part::Copied => (read_from(&self.dir, 0)?, Part::Journal(self.reader.position())),
+            Part::Journal(from) if copies.is_dir() => (read_from(&copies, from)?, Part::CopiedSince),
+            Part::Journal(_) | Part::CopiedSince => return Ok(false),
+        };
+        Ok(true)
+    }
+}
+
+/// A reader of all topics up to the end as it is now. (The records themselves say which are meant: a
+/// configuration may have renamed the topics.)
+fn read_from(dir: &Path, next: u64) -> Result<JournalReader, ReadError> {
+    let reader = JournalReader::open(dir, Begin::At(next), true, BTreeSet::new());
+    reader.map_err(|error| ReadError(error.to_string()))
+}
+
+impl Reader for OnJournal {
+    fn next(&mut self, wait: Duration) -> Result<Next, ReadError> {
+        loop {
+            match self.reader.next(wait)? {
+                Next::End if self.turn()? => {}
+                next => return Ok(next),
             }
         }
     }

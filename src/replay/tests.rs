@@ -47,10 +47,14 @@ impl Held {
         Held { folder: tempfile::tempdir().unwrap(), metrics: Arc::new(Metrics::new(&[]).unwrap()) }
     }
 
+    fn dir(&self) -> std::path::PathBuf {
+        self.folder.path().join("journal")
+    }
+
     fn open(&self, config: &Config) -> (Tenants, JournalQueue) {
         let tenants = Tenants::from_config(config);
         let (topics, metrics) = (Arc::clone(&tenants.topics), Arc::clone(&self.metrics));
-        (tenants, JournalQueue::open(self.folder.path(), &config.queue, topics, metrics).unwrap())
+        (tenants, JournalQueue::open(&self.dir(), &config.queue, topics, metrics).unwrap())
     }
 
     /// Takes a body, as a gateway would.
@@ -73,7 +77,7 @@ impl Held {
     }
 
     fn place(&self) -> Place {
-        Place::Journal(self.folder.path().to_owned())
+        Place::Journal(self.dir())
     }
 
     /// Replays with these events mapped: what became of each, and the sums.
@@ -93,7 +97,7 @@ impl Held {
 
     fn records(&self) -> Vec<ReadRecord> {
         let begin = Begin::From(From::Start);
-        let mut reader = JournalReader::open(self.folder.path(), begin, true, Default::default()).unwrap();
+        let mut reader = JournalReader::open(&self.dir(), begin, true, Default::default()).unwrap();
         let mut records = Vec::new();
         while let Next::Record(record) = reader.next(Duration::ZERO).unwrap() {
             records.push(record);

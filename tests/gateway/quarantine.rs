@@ -217,6 +217,28 @@ fn nobody_else_can_give_orders_and_nonsense_is_answered() {
     assert!(stderr(&elsewhere).contains("has its quarantine on its journal"), "{}", stderr(&elsewhere));
 }
 
+#[test]
+fn an_event_outlives_its_place_in_the_journal() {
+    let queue = "[queue]\njournal_bytes = 200_000\nfree_bytes = 0\nwhen_full = 'drop_oldest'\n";
+    let mut weir = Weir::with_config(&format!("{}{queue}", mapping("")));
+    assert_eq!(weir.post("/v1/track", opened("m1")).status, 200);
+    let filling = |weir: &Weir| {
+        let traits = json!({"email": "a@x.y", "filling__gc": "x".repeat(20_000)});
+        let identify = json!({"userId": "u", "traits": traits});
+        assert_eq!(weir.post("/v1/identify", identify.to_string()).brief(), (200, "ok"));
+    };
+    (0..20).for_each(|_| filling(&weir));
+    assert_eq!(weir.quarantine(), [] as [&str; 0], "it left the journal");
+    assert_eq!(lines(&quarantine(weir.data(), &["list", "--json"]))[0]["id"], "m1/rejected");
+    weir.stop();
+    let start = Start::default().config(format!("{}{queue}", mapping(OPENED))).on_data_of(&weir);
+    let weir = start.serve();
+    assert_eq!(code(&quarantine(weir.data(), &["replay", "m1"])), 0);
+    assert_eq!(weir.records().iter().rev().nth(1).unwrap().header("ce_replayof"), "m1/rejected");
+    (0..20).for_each(|_| filling(&weir));
+    assert_eq!(code(&quarantine(weir.data(), &["replay", "m1"])), 1, "the note of it is kept, too");
+}
+
 /// Stands wherever a client has a say, but in the id.
 const CANARY: &str = "cANarY7f3e";
 

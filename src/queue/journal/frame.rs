@@ -115,6 +115,13 @@ pub(super) fn encode_one<'n, 'h>(
     }
 }
 
+/// Appends the frame of a body as it was read, with its number.
+pub(super) fn put_again(out: &mut Vec<u8>, body: &[u8], seq: u64) {
+    let crc = crc32c::crc32c_append(crc32c::crc32c(body), &seq.to_le_bytes());
+    out.extend_from_slice(&Header { len: length(body.len()), crc, seq }.bytes());
+    out.extend_from_slice(body);
+}
+
 fn put(out: &mut Vec<u8>, part: &[u8]) {
     out.extend_from_slice(&length(part.len()).to_le_bytes());
     out.extend_from_slice(part);

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use prometheus::Histogram;
 
 use super::disk::Disk;
+use super::keep::Keep;
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Cursor, Step};
 use super::{consumers, frame};
@@ -29,6 +30,8 @@ pub(super) struct Store {
     next: u64,
     active: Option<Active>,
     sealed: VecDeque<Sealed>,
+    /// Where rejected events go before their segment does.
+    keep: Option<Keep>,
 }
 
 /// The segment that is being written. Everything in it is durable.
@@ -53,7 +56,11 @@ impl Store {
         journal_bytes: u64,
         sync_seconds: Histogram,
         found: Recovered,
+        keep: Option<Keep>,
     ) -> Self {
+        if let Some(keep) = &keep {
+            keep.prune(&*disk);
+        }
         Store {
             dir: dir.to_owned(),
             disk,
@@ -62,6 +69,7 @@ impl Store {
             next: found.next,
             active: None,
             sealed: found.sealed.into(),
+            keep,
         }
     }
 
@@ -179,6 +187,7 @@ impl Store {
             consumers::sync(&*self.disk, &self.dir)?;
         }
         while self.sealed.front().is_some_and(passed) {
+            self.keep_oldest()?;
             self.remove_oldest()?;
         }
         Ok(())
@@ -194,6 +203,10 @@ impl Store {
         let passed = consumers::positions(&self.dir)?.lowest.unwrap_or(0);
         // A count is worth less than the room: one that can't be had is told as such.
         let unread = self.count(base, end, passed).map_or_else(|_| "unknown".to_owned(), |n| n.to_string());
+        if let Err(error) = self.keep_oldest() {
+            // The room is wanted more, as the configuration says.
+            tracing::error!(%error, "the rejected events of a dropped segment can't be kept");
+        }
         self.remove_oldest()?;
         tracing::warn!(
             records = %unread,
@@ -215,6 +228,14 @@ impl Store {
                 Step::Damage { .. } => {}
                 Step::End { .. } => return Ok(records),
             }
+        }
+    }
+
+    /// Copies what the oldest segment holds of quarantine.
+    fn keep_oldest(&self) -> io::Result<()> {
+        match (&self.keep, self.sealed.front()) {
+            (Some(keep), Some(oldest)) => keep.copy(&*self.disk, &self.dir, *oldest),
+            _ => Ok(()),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod durability;
 mod frames;
+mod keep;
 mod reading;
 mod space;
 
