@@ -23,6 +23,8 @@ use crate::replay::{Order, Replay, Summary, Told};
 const ORDER_BYTES: u64 = 1 << 20;
 /// How long the order, or whoever reads the answer, may keep the thread waiting.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// The pause after a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_secs(1);
 /// Orders that may wait for their turn.
 const BACKLOG: i32 = 16;
 
@@ -83,9 +85,13 @@ impl Control {
         }
         let listener = listen(&path)?;
         let serve = move || {
-            for stream in listener.incoming().flatten() {
-                // Whoever gave the order learns of it; nobody else is concerned.
-                answer(&stream, &app, &place).unwrap_or_default();
+            for stream in listener.incoming() {
+                match stream {
+                    // Whoever gave the order learns of it; nobody else is concerned.
+                    Ok(stream) => answer(&stream, &app, &place).unwrap_or_default(),
+                    // No file handle is left, say: that passes.
+                    Err(_) => std::thread::sleep(PAUSE),
+                }
             }
         };
         std::thread::Builder::new().name("control".to_owned()).spawn(serve)?;

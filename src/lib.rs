@@ -27,7 +27,7 @@
 //!
 //! [`config`] reads and checks the configuration and resolves it into [`tenants`], all that the request path
 //! looks up. [`app`] is what requests share. [`first_start`] makes a source to try Weir with. [`cli`] holds
-//! the commands, one file each. [`telemetry`] starts the logs, [`unmapped`] tells operators which track
+//! the commands, a file or folder each. [`telemetry`] starts the logs, [`unmapped`] tells operators which track
 //! events nobody maps, [`unavailable`] why clients are told to come again.
 
 pub mod admission;

@@ -161,8 +161,10 @@ impl Group {
         Group { records: Records::new(now), notes: Records::new(now), told: Vec::new() }
     }
 
-    fn is_full(&self) -> bool {
-        self.told.len() >= GROUP.0 || self.records.bytes() >= GROUP.1
+    /// Whether it is large enough for a queue that takes records of at most `record_bytes`: a small one has no
+    /// room for much at once.
+    fn is_full(&self, record_bytes: usize) -> bool {
+        self.told.len() >= GROUP.0 || self.records.bytes() >= GROUP.1.min(record_bytes / 4)
     }
 }
 
@@ -194,7 +196,7 @@ impl<'a> Replay<'a> {
                 _ => self.replay(&entry),
             };
             self.group.told.push(Told { id: entry.id, source: entry.source, fate });
-            if self.group.is_full() {
+            if self.group.is_full(self.rules.record_bytes) {
                 self.settle(tell)?;
             }
             Ok(true)

@@ -1,4 +1,4 @@
-//! The commands, one file each: arguments in, results on stdout, problems on stderr, and an exit code.
+//! The commands, a file or folder each: arguments in, results on stdout, problems on stderr, and an exit code.
 
 mod check;
 mod flags;
@@ -35,7 +35,7 @@ pub struct Cli {
     serve: ServeArgs,
 }
 
-/// Every command: one variant here, one arm in [`Cli::run`], one file beside this one.
+/// Every command: one variant here, one arm in [`Cli::run`], one file or folder beside this one.
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Run the gateway (also what `weir` alone does)

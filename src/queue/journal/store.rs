@@ -4,7 +4,7 @@
 //! cut back, left, and never written or trusted again; the next group goes to a new one. Sequence numbers
 //! only grow, with gaps where a group failed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use super::disk::Disk;
 use super::keep::Keep;
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Cursor, Step};
-use super::{consumers, frame};
+use super::{consumers, frame, keep};
 
 /// Largest segment.
 const SEGMENT_BYTES: u64 = 64 << 20;
@@ -32,6 +32,8 @@ pub(super) struct Store {
     sealed: VecDeque<Sealed>,
     /// Where rejected events go before their segment does.
     keep: Option<Keep>,
+    /// Segments that are known to hold none.
+    without_any: BTreeSet<u64>,
 }
 
 /// The segment that is being written. Everything in it is durable.
@@ -70,6 +72,7 @@ impl Store {
             active: None,
             sealed: found.sealed.into(),
             keep,
+            without_any: BTreeSet::new(),
         }
     }
 
@@ -109,6 +112,7 @@ impl Store {
         let base = self.next;
         match self.create(base) {
             Ok(file) => {
+                self.without_any.insert(base);
                 self.active = Some(Active { base, end: base, len: segment::HEADER, file });
                 Ok(())
             }
@@ -135,6 +139,9 @@ impl Store {
             return Err(io::Error::other("no segment is open"));
         };
         self.next = frame::number(frames, self.next);
+        if self.without_any.contains(&active.base) && keep::may_hold(frames) {
+            self.without_any.remove(&active.base);
+        }
         let written = self.disk.write(&active.file, frames).and_then(|()| {
             let _timer = self.sync_seconds.start_timer();
             self.disk.sync(&active.file)
@@ -156,6 +163,7 @@ impl Store {
     /// Gives up a segment whose last write failed.
     fn leave(&mut self, active: Active) {
         if active.is_empty() {
+            self.without_any.remove(&active.base);
             self.discard(active.base);
             return;
         }
@@ -234,7 +242,9 @@ impl Store {
     /// Copies what the oldest segment holds of quarantine.
     fn keep_oldest(&self) -> io::Result<()> {
         match (&self.keep, self.sealed.front()) {
-            (Some(keep), Some(oldest)) => keep.copy(&*self.disk, &self.dir, *oldest),
+            (Some(keep), Some(oldest)) if !self.without_any.contains(&oldest.base) => {
+                keep.copy(&*self.disk, &self.dir, *oldest)
+            }
             _ => Ok(()),
         }
     }
@@ -242,6 +252,7 @@ impl Store {
     fn remove_oldest(&mut self) -> io::Result<()> {
         if let Some(oldest) = self.sealed.front() {
             self.disk.remove(&segment::path(&self.dir, oldest.base))?;
+            self.without_any.remove(&oldest.base);
             self.sealed.pop_front();
         }
         Ok(())
