@@ -38,7 +38,7 @@ use crate::tenants::Topics;
 
 pub(super) use self::forwarding::{Forwarding, Outlet};
 pub(super) use self::health::Class;
-pub(super) use self::producer::{Fallback, Rescue, Unsent};
+pub(super) use self::producer::{Fallback, Rescue};
 pub use self::reader::{KafkaReader, list_topics};
 pub use self::settings::{buffer_bytes, check_settings, most_in_flight, producer_settings};
 
@@ -184,41 +184,39 @@ impl KafkaQueue {
 }
 
 impl KafkaQueue {
-    /// Sends those of `records` that `wanted` names, in order; `completion` hears of each that was sent.
+    /// Sends those of `records` that `wanted` names, in order; `completion` hears of each that was sent. Those from
+    /// the place returned on could not be sent: none where it is the number of records.
     ///
     /// # Errors
-    /// When they, or the last of them, can't be sent.
+    /// When nothing was sent.
     pub(super) fn enqueue_for(
         &self,
         records: &Records,
         wanted: impl Fn(&RecordRef<'_>) -> bool + Copy,
         completion: &Arc<Completion>,
         fallback: Fallback,
-    ) -> Result<(), Unsent> {
+    ) -> Result<usize, Refused> {
         let chosen = || records.iter().filter(wanted);
         let (count, bytes) = chosen().fold((0, 0), |(n, bytes), record| (n + 1, bytes + record.bytes()));
         let shared = &*self.shared;
-        let none = Unsent { from: 0 };
         if shared.health.is_closed() {
-            return Err(none);
+            return Err(Refused::Closed);
         }
         let producer = shared.producer.read().unwrap_or_else(PoisonError::into_inner);
-        let producer = producer.as_ref().ok_or(none)?;
-        let room = shared.room.reserve(count, bytes).ok_or(none)?;
+        let producer = producer.as_ref().ok_or(Refused::Closed)?;
+        let room = shared.room.reserve(count, bytes).ok_or(Refused::Full)?;
         let request = Request::new(Arc::clone(completion), room, fallback, records.received_ms());
         let (topics, health) = (&shared.topics, &shared.health);
-        producer::send(producer, topics, chosen(), records.received_ms(), &request, health)
+        let unsent = producer::send(producer, topics, chosen(), records.received_ms(), &request, health);
+        Ok(unsent.unwrap_or(records.len()))
     }
 }
 
 impl Queue for KafkaQueue {
     fn enqueue(&self, records: Records) -> Result<Receipt, Refused> {
         let (completion, receipt) = Completion::new(records.len());
-        match self.enqueue_for(&records, |_| true, &completion, Fallback::Fail) {
-            Ok(()) => {}
-            Err(Unsent { from: 0 }) if self.shared.health.is_closed() => return Err(Refused::Closed),
-            Err(Unsent { from: 0 }) => return Err(Refused::Full),
-            Err(_) => completion.failed(),
+        if self.enqueue_for(&records, |_| true, &completion, Fallback::Fail)? < records.len() {
+            completion.failed();
         }
         Ok(receipt)
     }

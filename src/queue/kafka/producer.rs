@@ -37,13 +37,6 @@ pub(in crate::queue) enum Fallback {
     Rescue(Arc<dyn Rescue>),
 }
 
-/// The records of a request that were not sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::queue) struct Unsent {
-    /// The place of the first of them in the request.
-    pub(in crate::queue) from: usize,
-}
-
 /// What the records of one request share while they are on their way: who waits for them, and their room.
 /// The last one to come back gives the room back.
 pub(super) struct Request {
@@ -132,7 +125,8 @@ pub(super) fn start(
     })
 }
 
-/// Sends the records in order. When one is refused, it and the rest stay unsent, and its place is told.
+/// Sends the records in order. When one can't be sent, it and the rest stay unsent, and its place in the
+/// request is returned.
 pub(super) fn send<'r>(
     producer: &Producer,
     topics: &Topics,
@@ -140,7 +134,7 @@ pub(super) fn send<'r>(
     received_ms: i64,
     request: &Arc<Request>,
     health: &Health,
-) -> Result<(), Unsent> {
+) -> Option<usize> {
     for record in records {
         let message = BaseRecord {
             topic: topics.name(record.topic()),
@@ -153,10 +147,10 @@ pub(super) fn send<'r>(
         };
         if let Err((error, _)) = producer.send(message) {
             health.failed(Class::of(&error));
-            return Err(Unsent { from: record.index() });
+            return Some(record.index());
         }
     }
-    Ok(())
+    None
 }
 
 fn headers(record: &RecordRef<'_>) -> OwnedHeaders {

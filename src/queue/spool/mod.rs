@@ -22,7 +22,7 @@ pub use self::forwarder::{ASIDE, ASIDE_NAME, NAME};
 use self::lines::Lines;
 use self::troubled::Troubled;
 use super::journal::{JournalError, JournalQueue};
-use super::kafka::{Class, Fallback, Forwarding, KafkaQueue, Rescue, StartError, Unsent};
+use super::kafka::{Class, Fallback, Forwarding, KafkaQueue, Rescue, StartError};
 use crate::config::{Ack, QueueConfig};
 use crate::metrics::Metrics;
 use crate::queue::reader::ReadRecord;
@@ -51,7 +51,7 @@ enum Cause {
     Away,
     /// Kafka was asked, and did not take it.
     Failed,
-    /// Kafka's buffers have no room.
+    /// Kafka's client took no more.
     Full,
     /// Others of its key, or of its topic, are held.
     Behind,
@@ -255,11 +255,10 @@ impl Queue for SpooledQueue {
             held.hold(&records, waits, Cause::Behind, &completion)?;
             let fallback = Fallback::Rescue(rescue);
             let sent = self.kafka.enqueue_for(&records, |record| !waits(record), &completion, fallback);
-            if let Err(Unsent { from }) = sent {
-                let unsent = |record: &RecordRef<'_>| record.index() >= from && !waits(record);
-                if held.hold(&records, unsent, Cause::Full, &completion).is_err() {
-                    completion.failed();
-                }
+            let from = sent.unwrap_or(0);
+            let unsent = |record: &RecordRef<'_>| record.index() >= from && !waits(record);
+            if held.hold(&records, unsent, Cause::Full, &completion).is_err() {
+                completion.failed();
             }
         } else {
             let cause = if self.ack == Ack::Journal { Cause::Ack } else { Cause::Away };
