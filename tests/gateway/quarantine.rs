@@ -78,6 +78,13 @@ fn list_and_show_tell_what_is_in_quarantine_while_weir_runs() {
     let missing = quarantine(weir.data(), &["show", "m3"]);
     assert_eq!(code(&missing), 1);
     assert!(stderr(&missing).starts_with("no event m3 is in quarantine"), "{}", stderr(&missing));
+    let missing = quarantine(weir.data(), &["replay", "--dry-run", "m8", "m9"]);
+    assert_eq!(code(&missing), 1);
+    assert!(
+        stderr(&missing).starts_with("of the 2 events named, 0 are in quarantine"),
+        "{}",
+        stderr(&missing)
+    );
 }
 
 #[test]

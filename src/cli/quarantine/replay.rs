@@ -86,10 +86,17 @@ pub(super) fn run(args: &ReplayArgs, out: &mut dyn Write) -> Result<(), Failure>
 fn verdict(summary: &Summary, ids: &[String]) -> Result<(), Failure> {
     let Summary { queued, ignored, rejected, impossible, already } = *summary;
     let stay = rejected + impossible;
-    if let [id] = ids
-        && queued + ignored + stay + already == 0
-    {
-        return Err(not_found(id));
+    let found = queued + ignored + stay + already;
+    match ids {
+        [id] if found == 0 => return Err(not_found(id)),
+        ids if found < ids.len() as u64 => {
+            let text = format!(
+                "of the {} events named, {found} are in quarantine; `weir quarantine list` names them",
+                ids.len()
+            );
+            return Err(Failure::Named(text));
+        }
+        _ => {}
     }
     if stay > 0 {
         let text =

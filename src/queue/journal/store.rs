@@ -195,7 +195,11 @@ impl Store {
             consumers::sync(&*self.disk, &self.dir)?;
         }
         while self.sealed.front().is_some_and(passed) {
-            self.keep_oldest()?;
+            match self.keep_oldest() {
+                // Every consumer has seen them, and no new event could be taken: the room is wanted more.
+                Err(error) if all => tell_not_kept(&error),
+                kept => kept?,
+            }
             self.remove_oldest()?;
         }
         Ok(())
@@ -213,7 +217,7 @@ impl Store {
         let unread = self.count(base, end, passed).map_or_else(|_| "unknown".to_owned(), |n| n.to_string());
         if let Err(error) = self.keep_oldest() {
             // The room is wanted more, as the configuration says.
-            tracing::error!(%error, "the rejected events of a dropped segment can't be kept");
+            tell_not_kept(&error);
         }
         self.remove_oldest()?;
         tracing::warn!(
@@ -257,4 +261,8 @@ impl Store {
         }
         Ok(())
     }
+}
+
+fn tell_not_kept(error: &io::Error) {
+    tracing::error!(%error, "the rejected events of a segment that goes can't be kept");
 }

@@ -182,6 +182,26 @@ fn a_segment_stays_while_its_quarantine_can_not_be_copied() {
 }
 
 #[test]
+fn a_full_journal_gives_way_nevertheless() {
+    let place = Place::new();
+    std::fs::create_dir_all(place.dir()).unwrap();
+    std::fs::write(keep::dir(&place.dir()), b"").unwrap();
+    let queue = place.open_bounded(WhenFull::Refuse, 1 << 30);
+    let mut records = 0;
+    while queue.is_ready() {
+        let mut one = Records::new(now_ms());
+        large(&mut one, Kind::Rejected, "rejected");
+        if let Ok(receipt) = queue.enqueue(one) {
+            wait(receipt).unwrap();
+            records += 1;
+        }
+    }
+    place.commit("loader", records);
+    eventually("there is room again", || queue.is_ready());
+    close(&queue);
+}
+
+#[test]
 fn a_spool_keeps_none() {
     let place = Place::new();
     let mut topics = Topics::default();
