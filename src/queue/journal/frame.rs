@@ -145,6 +145,23 @@ pub(super) fn number(mut frames: &mut [u8], mut next: u64) -> u64 {
     next
 }
 
+/// Whether one of these whole frames has no key.
+pub(super) fn any_without_key(mut frames: &[u8]) -> bool {
+    while let Some((head, rest)) = frames.split_first_chunk() {
+        let Some((body, after)) = rest.split_at_checked(Header::read(head).len as usize) else { break };
+        if is_without_key(body) {
+            return true;
+        }
+        frames = after;
+    }
+    false
+}
+
+/// Whether a body has no key: told by its hash, so one key in four thousand millions passes for none.
+pub(super) fn is_without_key(body: &[u8]) -> bool {
+    body.get(8..12) == Some(&[0; 4])
+}
+
 /// What stands at a place of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Look {

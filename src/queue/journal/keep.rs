@@ -16,8 +16,6 @@ use super::segment::{self, Cursor, Step};
 use crate::record::Kind;
 use crate::tenants::Bounds;
 
-/// How the `ce_type` of each of them begins.
-const BEGINNING: &[u8] = b"weir.re";
 /// Bytes that are written at once.
 const CHUNK: usize = 1 << 20;
 
@@ -56,7 +54,9 @@ impl Keep {
         loop {
             match cursor.step(sealed.end)? {
                 Step::Frame(seq) => {
-                    let body = Some(cursor.body()).filter(|body| may_hold(body)).and_then(frame::decode);
+                    let body = Some(cursor.body())
+                        .filter(|body| frame::is_without_key(body))
+                        .and_then(frame::decode);
                     let Some(body) = body.filter(is_of_quarantine) else { continue };
                     newest = body.received_ms.max(newest);
                     frame::put_again(&mut frames, cursor.body(), seq);
@@ -156,26 +156,8 @@ impl Keep {
     }
 }
 
-/// Whether any of these frames may be of quarantine. Takes a hundredth of the time that a look at each would.
-pub(super) fn may_hold(frames: &[u8]) -> bool {
-    memchr::memmem::find(frames, BEGINNING).is_some()
-}
-
 fn is_of_quarantine(body: &frame::Body<'_>) -> bool {
     let kind = body.headers.iter().find(|(name, _)| *name == b"ce_type");
     let kind = kind.and_then(|(_, value)| Kind::of_ce_type(value));
     matches!(kind, Some(Kind::Rejected | Kind::Replayed))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_looked_for_is_how_both_types_of_quarantine_begin() {
-        for kind in Kind::ALL {
-            let is_one = matches!(kind, Kind::Rejected | Kind::Replayed);
-            assert_eq!(may_hold(kind.ce_type().as_bytes()), is_one, "{kind:?}");
-        }
-    }
 }

@@ -16,7 +16,7 @@ use super::disk::Disk;
 use super::keep::Keep;
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Cursor, Step};
-use super::{consumers, frame, keep};
+use super::{consumers, frame};
 
 /// Largest segment.
 const SEGMENT_BYTES: u64 = 64 << 20;
@@ -139,7 +139,8 @@ impl Store {
             return Err(io::Error::other("no segment is open"));
         };
         self.next = frame::number(frames, self.next);
-        if self.without_any.contains(&active.base) && keep::may_hold(frames) {
+        // What stands in quarantine has no key, and everything else has one.
+        if frame::any_without_key(frames) {
             self.without_any.remove(&active.base);
         }
         let written = self.disk.write(&active.file, frames).and_then(|()| {

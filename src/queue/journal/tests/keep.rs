@@ -12,6 +12,9 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// A record that leaves a small segment room for few others.
 fn large(records: &mut Records, kind: Kind, id: &str) {
     let mut draft = records.draft(kind, TopicId::new(0));
+    if kind == Kind::Person {
+        draft.key(&[b"acme", id.as_bytes()]);
+    }
     draft.header(Header::Id, &[id.as_bytes()]);
     draft.value(|out| out.extend_from_slice(format!("\"{:>3000}\"", "").as_bytes()));
 }
@@ -132,6 +135,21 @@ fn what_is_too_old_goes_at_the_next_start() {
     }
     close(&place.open_bounded(WhenFull::DropOldest, 1 << 30));
     assert_eq!(place.kept(), []);
+}
+
+#[test]
+fn frames_without_a_key_are_told_from_those_with_one() {
+    let frames = |kinds: &[Kind]| {
+        let mut records = Records::new(7);
+        kinds.iter().for_each(|kind| large(&mut records, *kind, "id"));
+        let topics = topics();
+        let size = frame::size(records.iter(), &topics).unwrap();
+        frame::encode(records.iter(), 7, &topics, size)
+    };
+    assert!(!frame::any_without_key(&frames(&[Kind::Person, Kind::Person])));
+    assert!(frame::any_without_key(&frames(&[Kind::Person, Kind::Rejected])));
+    assert!(frame::any_without_key(&frames(&[Kind::Replayed, Kind::Person])));
+    assert!(!frame::any_without_key(&[]));
 }
 
 #[test]
