@@ -69,6 +69,8 @@ impl Consumer {
                 if state.topics != *topics {
                     return Err(JournalError::ConsumerTopics(name.to_owned(), describe(&state.topics)));
                 }
+                // As far as this process knows, the one before it did not live to.
+                disk.sync_dir(&dir).map_err(io)?;
                 Some(state.next)
             }
         };
@@ -81,12 +83,12 @@ impl Consumer {
     }
 
     /// Makes durable that everything below `next` is read. Costs two syncs, and nothing when `next` has
-    /// not moved.
+    /// not moved on.
     ///
     /// # Errors
     /// When the file can't be written; the old position then holds.
     pub fn commit(&mut self, next: u64) -> Result<(), JournalError> {
-        if self.next == Some(next) {
+        if self.next.is_some_and(|kept| kept >= next) {
             return Ok(());
         }
         self.write(next).map_err(|source| JournalError::Io { path: self.dir.join(&self.name), source })?;

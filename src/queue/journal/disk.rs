@@ -1,6 +1,9 @@
 //! Every call that changes what is on the disk, behind one small trait: tests put failures and losses of power
 //! there, everything else uses [`RealDisk`]. Reading goes past it, and so do locks, which need not survive.
 
+#[cfg(test)]
+pub(in crate::queue) mod simulated;
+
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -93,18 +96,23 @@ pub(super) fn options() -> OpenOptions {
     options
 }
 
-/// Makes `dir`, and what is missing above it, durably: a file in it is worth no more than its own entry.
+/// Makes `dir`, and what is missing above it, durably: a file in it is worth no more than its own entry. One
+/// that is there was made after those above it were durable, but who made it may not have lived to make it so.
 pub(super) fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    if dir.is_dir() {
-        return Ok(());
-    }
     let above = match dir.parent() {
         Some(above) if above != Path::new("") => above,
         _ => Path::new("."),
     };
-    make_dir(disk, above)?;
-    disk.make_dir(dir)?;
-    disk.sync_dir(above)
+    if !dir.is_dir() {
+        make_dir(disk, above)?;
+        disk.make_dir(dir)?;
+        return disk.sync_dir(above);
+    }
+    match disk.sync_dir(above) {
+        // Not ours, then.
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
 }
 
 /// Takes the lock at `path` for as long as the file returned is open; none when another process has it.

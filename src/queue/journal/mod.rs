@@ -7,7 +7,7 @@
 
 mod committer;
 pub mod consumers;
-mod disk;
+pub(in crate::queue) mod disk;
 mod frame;
 pub mod keep;
 pub mod reader;
@@ -138,7 +138,8 @@ impl JournalQueue {
     ///
     /// # Errors
     /// As `open`.
-    pub fn open_spool(
+    pub(in crate::queue) fn open_spool(
+        disk: Arc<dyn Disk>,
         dir: &Path,
         config: &QueueConfig,
         topics: Arc<Topics>,
@@ -149,7 +150,7 @@ impl JournalQueue {
         let meters = Meters { bytes: bytes.clone(), ..Meters::journal(metrics) };
         // Nothing leaves it but for Kafka: it needs no quarantine of its own.
         let topics = Arc::new(topics.unbounded());
-        Self::open_on(Arc::new(RealDisk), dir, &config, topics, meters)
+        Self::open_on(disk, dir, &config, topics, meters)
     }
 
     fn open_on(

@@ -72,7 +72,16 @@ impl JournalReader {
 
     /// The first sequence number not yet read: what a consumer commits.
     pub fn position(&self) -> u64 {
-        self.position
+        match self.back() {
+            Ok(Some(back)) => self.position.min(back.next),
+            _ => self.position,
+        }
+    }
+
+    /// Where the writer took back what it could not make durable, the place before that: after a restart,
+    /// other records may get these numbers.
+    fn back(&self) -> io::Result<Option<Cursor>> {
+        self.cursor.as_ref().map_or(Ok(None), |cursor| cursor.back(self.limit))
     }
 
     /// Passes over everything before `end`.
@@ -111,6 +120,10 @@ impl JournalReader {
                 Step::Damage { at, bytes } => report(cursor.base, at, bytes),
                 Step::End { .. } if self.limit == u64::MAX => {
                     let base = cursor.base;
+                    if let Some(back) = self.back()? {
+                        self.position = self.position.min(back.next);
+                        self.cursor = Some(back);
+                    }
                     match segment::list(&self.dir)?.into_iter().find(|later| *later > base) {
                         // One more look: this segment is whole only from here on.
                         Some(later) => self.limit = later,

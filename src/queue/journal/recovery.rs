@@ -49,13 +49,10 @@ pub(super) fn recover(disk: &dyn Disk, dir: &Path) -> io::Result<Recovered> {
         let len = last.cut(disk, dir, base, len);
         // What was cut had numbers, too.
         let end = last.next + last.left.div_ceil(frame::MIN_FRAME);
-        next = next.max(end).max(base + 1);
-        if last.next == base && len <= segment::HEADER {
-            // Nothing in it, as a crash right after its making leaves it.
-            disk.remove(&segment::path(dir, base))?;
-        } else {
-            sealed.push(Sealed { base, end, len });
-        }
+        // Even of an empty one: once it is gone, nothing but a consumer behind its numbers would know them.
+        let end = end.max(base + 1);
+        next = next.max(end);
+        sealed.push(Sealed { base, end, len });
     }
     Ok(Recovered { sealed, next })
 }

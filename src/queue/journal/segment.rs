@@ -75,8 +75,11 @@ pub(super) enum Step {
 impl Cursor {
     /// The beginning of the segment at `base`.
     pub(super) fn open(dir: &Path, base: u64) -> io::Result<Self> {
-        let file = File::open(path(dir, base))?;
-        Ok(Cursor { file, base, at: 0, next: base, window: Vec::new(), start: 0, body: 0..0, ended: None })
+        Ok(Self::new(File::open(path(dir, base))?, base))
+    }
+
+    fn new(file: File, base: u64) -> Self {
+        Cursor { file, base, at: 0, next: base, window: Vec::new(), start: 0, body: 0..0, ended: None }
     }
 
     /// Goes on to the next frame below the sequence number `limit`.
@@ -109,6 +112,17 @@ impl Cursor {
     /// The body of the frame that the last step came upon.
     pub(super) fn body(&self) -> &[u8] {
         self.window.get(self.body.clone()).unwrap_or_default()
+    }
+
+    /// Where frames that it came upon were taken back, the end of what is left. A segment gets shorter only
+    /// where a write failed.
+    pub(super) fn back(&self, limit: u64) -> io::Result<Option<Self>> {
+        if self.file.metadata()?.len() >= self.at {
+            return Ok(None);
+        }
+        let mut back = Self::new(self.file.try_clone()?, self.base);
+        while !matches!(back.step(limit)?, Step::End { .. }) {}
+        Ok(Some(back))
     }
 
     /// Finds the next frame behind bytes that are none. What stands in a file never changes, it is only
@@ -152,7 +166,10 @@ impl Cursor {
         self.window.drain(..self.start.min(self.window.len()));
         self.start = 0;
         let held = self.window.len();
-        self.window.resize(held + CHUNK, 0);
+        let more = self.file.metadata()?.len().saturating_sub(self.at + held as u64);
+        // One byte more than there is, in case there is more by now.
+        let chunk = usize::try_from(more + 1).map_or(CHUNK, |more| more.min(CHUNK));
+        self.window.resize(held + chunk, 0);
         let read = self.window.get_mut(held..).map(|free| self.file.read_at(free, self.at + held as u64));
         match read.unwrap_or(Ok(0)) {
             Ok(read) => {

@@ -110,19 +110,30 @@ impl Store {
             self.sealed.push_back(Sealed { base, end, len });
         }
         let base = self.next;
-        match self.create(base) {
-            Ok(file) => {
-                self.without_any.insert(base);
-                self.active = Some(Active { base, end: base, len: segment::HEADER, file });
-                Ok(())
-            }
-            Err(error) => {
-                // Whatever was made of it is in the way of this name.
-                self.discard(base);
-                self.next += 1;
-                Err(error)
+        let created = self.create(base).map(|file| {
+            self.without_any.insert(base);
+            self.active = Some(Active { base, end: base, len: segment::HEADER, file });
+        });
+        if created.is_err() {
+            self.next += 1;
+            // Whatever was made of it is in the way of this name.
+            if let Ok(metadata) = std::fs::metadata(segment::path(&self.dir, base)) {
+                self.sealed.push_back(Sealed { base, end: self.next, len: metadata.len() });
             }
         }
+        self.sweep();
+        created
+    }
+
+    /// Removes segments without a record, but not the last one: it tells the next start, and readers that
+    /// came upon it, which numbers do not come again.
+    fn sweep(&mut self) {
+        let (disk, dir) = (&self.disk, &self.dir);
+        let last = self.active.is_none().then(|| self.sealed.back().copied()).flatten();
+        let is_idle = |sealed: &Sealed| sealed.len <= segment::HEADER && Some(*sealed) != last;
+        // One that can't be removed now is tried again with the next.
+        self.sealed
+            .retain(|sealed| !is_idle(sealed) || disk.remove(&segment::path(dir, sealed.base)).is_err());
     }
 
     fn create(&self, base: u64) -> io::Result<File> {
@@ -163,24 +174,12 @@ impl Store {
 
     /// Gives up a segment whose last write failed.
     fn leave(&mut self, active: Active) {
-        if active.is_empty() {
-            self.without_any.remove(&active.base);
-            self.discard(active.base);
-            return;
-        }
         if let Err(error) = self.disk.cut(&active.file, active.len) {
             // Readers may then see records whose request failed: its client sends them again, as ever.
             tracing::warn!(%error, segment = active.base, "a failed write can't be taken back");
         }
         let len = active.file.metadata().map_or(active.len, |metadata| metadata.len());
         self.sealed.push_back(Sealed { base: active.base, end: self.next, len });
-    }
-
-    fn discard(&self, base: u64) {
-        let path = segment::path(&self.dir, base);
-        if let Err(error) = self.disk.remove(&path) {
-            tracing::warn!(%error, path = %path.display(), "an empty segment can't be removed");
-        }
     }
 
     /// Removes every segment that all named consumers have passed; with `all` even the one being written,
@@ -257,7 +256,7 @@ impl Store {
     fn remove_oldest(&mut self) -> io::Result<()> {
         if let Some(oldest) = self.sealed.front() {
             self.disk.remove(&segment::path(&self.dir, oldest.base))?;
-            self.without_any.remove(&oldest.base);
+            self.without_any = self.without_any.split_off(&(oldest.base + 1));
             self.sealed.pop_front();
         }
         Ok(())

@@ -12,6 +12,7 @@ use super::Held;
 use crate::config::QueueConfig;
 use crate::queue::completion::wait_for;
 use crate::queue::journal::consumers::Consumer;
+use crate::queue::journal::disk::Disk;
 use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::journal::{JournalError, JournalQueue};
 use crate::queue::kafka::{Class, Outlet};
@@ -43,8 +44,8 @@ const REST: Duration = Duration::from_secs(10);
 const CLOSE: Duration = Duration::from_secs(1);
 
 /// Whether the spool in `dir` holds a record.
-pub(super) fn holds(dir: &Path) -> Result<bool, JournalError> {
-    let mut reader = JournalReader::open(dir, begin(&place(dir)?), true, BTreeSet::new())?;
+pub(super) fn holds(disk: &Arc<dyn Disk>, dir: &Path) -> Result<bool, JournalError> {
+    let mut reader = JournalReader::open(dir, begin(&place(disk, dir)?), true, BTreeSet::new())?;
     Ok(matches!(reader.next(Duration::ZERO), Ok(Next::Record(_))))
 }
 
@@ -58,6 +59,7 @@ struct Waiting {
 pub(super) struct Forwarder<O> {
     held: Arc<Held>,
     outlet: O,
+    disk: Arc<dyn Disk>,
     /// Reads to the end as it stood when the spool was opened.
     at_start: JournalReader,
     place: Consumer,
@@ -86,13 +88,14 @@ pub(super) struct Forwarder<O> {
 impl<O: Outlet> Forwarder<O> {
     /// Before the first request may be taken.
     pub(super) fn open(
+        disk: Arc<dyn Disk>,
         dir: &Path,
         config: &QueueConfig,
         topics: Arc<Topics>,
         held: Arc<Held>,
         outlet: O,
     ) -> Result<Self, JournalError> {
-        let place = place(dir)?;
+        let place = place(&disk, dir)?;
         let begin = begin(&place);
         let open = |until_end| JournalReader::open(dir, begin, until_end, BTreeSet::new());
         let aside_dir = dir.join(ASIDE);
@@ -103,10 +106,18 @@ impl<O: Outlet> Forwarder<O> {
             reader: open(false)?,
             place,
             aside: {
-                let metrics = &held.metrics;
-                JournalQueue::open_spool(&aside_dir, config, topics, metrics, &metrics.spool_aside_bytes)?
+                let (metrics, disk) = (&held.metrics, Arc::clone(&disk));
+                JournalQueue::open_spool(
+                    disk,
+                    &aside_dir,
+                    config,
+                    topics,
+                    metrics,
+                    &metrics.spool_aside_bytes,
+                )?
             },
             aside_dir,
+            disk,
             held,
             window: VecDeque::new(),
             bytes: 0,
@@ -123,9 +134,7 @@ impl<O: Outlet> Forwarder<O> {
     }
 
     pub(super) fn run(mut self) {
-        self.learn();
-        // Its cause may be gone.
-        self.take_back();
+        self.begin();
         while !self.held.closing.load(Ordering::Acquire) {
             if self.held.records.load(Ordering::Acquire) == 0 {
                 self.rest();
@@ -133,6 +142,16 @@ impl<O: Outlet> Forwarder<O> {
                 self.go_on();
             }
         }
+        self.end();
+    }
+
+    pub(super) fn begin(&mut self) {
+        self.learn();
+        // Its cause may be gone.
+        self.take_back();
+    }
+
+    pub(super) fn end(&mut self) {
         self.commit();
         self.outlet.stop();
         self.aside.close(Instant::now() + CLOSE);
@@ -167,7 +186,7 @@ impl<O: Outlet> Forwarder<O> {
     }
 
     /// One round of reading, sending and hearing.
-    fn go_on(&mut self) {
+    pub(super) fn go_on(&mut self) {
         self.look_again();
         self.fill();
         if self.window.is_empty() {
@@ -335,7 +354,7 @@ impl<O: Outlet> Forwarder<O> {
     }
 
     /// Makes durable how far Kafka has the spool's records.
-    fn commit(&mut self) {
+    pub(super) fn commit(&mut self) {
         self.committed = Instant::now();
         if let Some(next) = self.next
             && let Err(error) = self.place.commit(next)
@@ -391,7 +410,8 @@ impl<O: Outlet> Forwarder<O> {
     fn put_back(&mut self) -> Result<u64, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
         let mut place =
-            Consumer::open(&self.aside_dir, ASIDE_NAME, &BTreeSet::new()).map_err(|error| text(&error))?;
+            Consumer::open_on(Arc::clone(&self.disk), &self.aside_dir, ASIDE_NAME, &BTreeSet::new())
+                .map_err(|error| text(&error))?;
         let mut reader = JournalReader::open(&self.aside_dir, begin(&place), true, BTreeSet::new())
             .map_err(|error| text(&error))?;
         let mut receipts = Vec::new();
@@ -445,13 +465,14 @@ impl<O: Outlet> Forwarder<O> {
 }
 
 /// The place of reading. One that is damaged is put out of the way: all that is left is sent again.
-fn place(dir: &Path) -> Result<Consumer, JournalError> {
-    match Consumer::open(dir, NAME, &BTreeSet::new()) {
+fn place(disk: &Arc<dyn Disk>, dir: &Path) -> Result<Consumer, JournalError> {
+    let open = || Consumer::open_on(Arc::clone(disk), dir, NAME, &BTreeSet::new());
+    match open() {
         Err(JournalError::ConsumerDamaged(path)) => {
             tracing::error!(path = %path.display(), "the spool's place of reading is damaged: all it holds is sent again");
             let aside = path.with_extension("damaged");
-            std::fs::rename(&path, &aside).map_err(|source| JournalError::Io { path, source })?;
-            Consumer::open(dir, NAME, &BTreeSet::new())
+            disk.rename(&path, &aside).map_err(|source| JournalError::Io { path, source })?;
+            open()
         }
         opened => opened,
     }

@@ -21,6 +21,7 @@ use self::forwarder::Forwarder;
 pub use self::forwarder::{ASIDE, ASIDE_NAME, NAME};
 use self::lines::Lines;
 use self::troubled::Troubled;
+use super::journal::disk::{Disk, RealDisk};
 use super::journal::{JournalError, JournalQueue};
 use super::kafka::{Class, Fallback, Forwarding, KafkaQueue, Rescue, StartError};
 use crate::config::{Ack, QueueConfig};
@@ -89,6 +90,26 @@ struct Held {
 }
 
 impl Held {
+    fn open(
+        disk: Arc<dyn Disk>,
+        dir: &Path,
+        config: &QueueConfig,
+        topics: Arc<Topics>,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, JournalError> {
+        Ok(Held {
+            journal: JournalQueue::open_spool(disk, dir, config, topics, &metrics, &metrics.spool_bytes)?,
+            lines: Lines::unknown(),
+            records: AtomicU64::new(0),
+            open: AtomicBool::new(false),
+            closing: AtomicBool::new(false),
+            troubled: Troubled::default(),
+            gate: RwLock::new(()),
+            forwarder: Mutex::new(None),
+            metrics,
+        })
+    }
+
     /// Holds those of `records` that `wanted` names; `completion` hears of each.
     fn hold(
         &self,
@@ -196,28 +217,15 @@ impl SpooledQueue {
         topics: Arc<Topics>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, OpenError> {
-        let held = Arc::new(Held {
-            journal: JournalQueue::open_spool(
-                dir,
-                config,
-                Arc::clone(&topics),
-                &metrics,
-                &metrics.spool_bytes,
-            )?,
-            lines: Lines::unknown(),
-            records: AtomicU64::new(0),
-            open: AtomicBool::new(false),
-            closing: AtomicBool::new(false),
-            troubled: Troubled::default(),
-            gate: RwLock::new(()),
-            forwarder: Mutex::new(None),
-            metrics,
-        });
-        let holds = forwarder::holds(dir)?;
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let held = Held::open(Arc::clone(&disk), dir, config, Arc::clone(&topics), metrics)?;
+        let held = Arc::new(held);
+        let holds = forwarder::holds(&disk, dir)?;
         let kafka =
             KafkaQueue::open_before_spool(config, Arc::clone(&topics), Arc::clone(&held.metrics), holds)?;
         let kafka = Arc::new(kafka);
         let forwarder = Forwarder::open(
+            disk,
             dir,
             config,
             Arc::clone(&topics),

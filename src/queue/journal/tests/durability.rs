@@ -1,6 +1,5 @@
 //! What was acknowledged is there, whatever became of the process and the file.
 
-use futures_util::FutureExt;
 use proptest::prelude::*;
 
 use super::*;

@@ -3,8 +3,10 @@
 mod durability;
 mod frames;
 mod keep;
+mod model;
 mod reading;
 mod space;
+mod stories;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -12,6 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Condvar;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tempfile::TempDir;
 
 use super::consumers::Consumer;
