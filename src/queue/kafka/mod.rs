@@ -38,7 +38,7 @@ use crate::tenants::Topics;
 
 pub(super) use self::forwarding::{Forwarding, Outlet};
 pub(super) use self::health::Class;
-pub(super) use self::producer::{Fallback, Rescue};
+pub(super) use self::producer::Rescue;
 pub use self::reader::{KafkaReader, list_topics};
 pub use self::settings::{buffer_bytes, check_settings, most_in_flight, producer_settings};
 
@@ -89,6 +89,7 @@ enum Signal {
 /// What requests and the replacing thread share.
 struct Shared {
     topics: Arc<Topics>,
+    rescue: Option<Arc<dyn Rescue>>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     room: Arc<Room>,
@@ -117,17 +118,24 @@ impl KafkaQueue {
         topics: Arc<Topics>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, StartError> {
-        let problems = check_settings(config);
-        if !problems.is_empty() {
-            return Err(StartError::Refused(problems.join("\n")));
-        }
+        settings_are_sound(config)?;
+        Self::open_checked(config, topics, metrics, None)
+    }
+
+    /// As `open`, with settings that were checked; with `rescue`, it takes what Kafka does not.
+    fn open_checked(
+        config: &QueueConfig,
+        topics: Arc<Topics>,
+        metrics: Arc<Metrics>,
+        rescue: Option<Arc<dyn Rescue>>,
+    ) -> Result<Self, StartError> {
         let topic_limit = topics::check(config, brokers(config), &topics)?;
-        let queue = Self::start(settings::producer(config, topic_limit), topics, metrics)?;
+        let queue = Self::start(settings::producer(config, topic_limit), topics, metrics, rescue)?;
         queue.shared.connect();
         Ok(queue)
     }
 
-    /// As `open`, in front of a spool: while no broker answers, it starts nevertheless, and takes nothing until
+    /// As `open`, in front of a spool, which takes what Kafka does not (`rescue`): while no broker answers, it starts nevertheless, and takes nothing until
     /// one has answered and the checks have passed. With records that wait for Kafka (`holds`) it does so
     /// whatever the checks say.
     ///
@@ -137,14 +145,15 @@ impl KafkaQueue {
         config: &QueueConfig,
         topics: Arc<Topics>,
         metrics: Arc<Metrics>,
+        rescue: Arc<dyn Rescue>,
         holds: bool,
     ) -> Result<Self, StartError> {
-        match Self::open(config, Arc::clone(&topics), Arc::clone(&metrics)) {
-            Err(error)
-                if check_settings(config).is_empty() && (holds || matches!(error, StartError::Away(_))) =>
-            {
+        settings_are_sound(config)?;
+        let rescue = Some(rescue);
+        match Self::open_checked(config, Arc::clone(&topics), Arc::clone(&metrics), rescue.clone()) {
+            Err(error) if holds || matches!(error, StartError::Away(_)) => {
                 tracing::warn!(%error, "Kafka can't be used yet: the spool takes the records");
-                let queue = Self::start(settings::producer(config, None), topics, metrics)?;
+                let queue = Self::start(settings::producer(config, None), topics, metrics, rescue)?;
                 queue.shared.health.await_checks();
                 let (shared, config) = (Arc::clone(&queue.shared), config.clone());
                 let check_later = move || shared.check_until_passed(&config);
@@ -157,11 +166,17 @@ impl KafkaQueue {
         }
     }
 
-    fn start(settings: ClientConfig, topics: Arc<Topics>, metrics: Arc<Metrics>) -> Result<Self, StartError> {
+    fn start(
+        settings: ClientConfig,
+        topics: Arc<Topics>,
+        metrics: Arc<Metrics>,
+        rescue: Option<Arc<dyn Rescue>>,
+    ) -> Result<Self, StartError> {
         let (signals, inbox) = mpsc::channel();
         let health = Health::new(Arc::clone(&metrics));
-        let producer = producer::start(&settings, &topics, &health, &metrics, signals.clone())
-            .map_err(StartError::unusable)?;
+        let producer =
+            producer::start(&settings, &topics, rescue.as_ref(), &health, &metrics, signals.clone())
+                .map_err(StartError::unusable)?;
         let room = Room::new(
             settings::number(&settings, "queue.buffering.max.messages"),
             settings::number(&settings, "queue.buffering.max.kbytes") * 1_024,
@@ -170,7 +185,7 @@ impl KafkaQueue {
         let message = settings::number(&settings, "message.max.bytes").saturating_sub(RECORD_FRAME);
         let largest_record = message.min(room.largest_record());
         let producer = RwLock::new(Some(producer));
-        let shared = Arc::new(Shared { topics, metrics, health, room, settings, signals, producer });
+        let shared = Arc::new(Shared { topics, rescue, metrics, health, room, settings, signals, producer });
         let replacer = {
             let shared = Arc::clone(&shared);
             thread::Builder::new()
@@ -194,7 +209,6 @@ impl KafkaQueue {
         records: &Records,
         wanted: impl Fn(&RecordRef<'_>) -> bool + Copy,
         completion: &Arc<Completion>,
-        fallback: Fallback,
     ) -> Result<usize, Refused> {
         let chosen = || records.iter().filter(wanted);
         let (count, bytes) = chosen().fold((0, 0), |(n, bytes), record| (n + 1, bytes + record.bytes()));
@@ -205,7 +219,7 @@ impl KafkaQueue {
         let producer = shared.producer.read().unwrap_or_else(PoisonError::into_inner);
         let producer = producer.as_ref().ok_or(Refused::Closed)?;
         let room = shared.room.reserve(count, bytes).ok_or(Refused::Full)?;
-        let request = Request::new(Arc::clone(completion), room, fallback, records.received_ms());
+        let request = Request::new(Arc::clone(completion), room, records.received_ms());
         let (topics, health) = (&shared.topics, &shared.health);
         let unsent = producer::send(producer, topics, chosen(), records.received_ms(), &request, health);
         Ok(unsent.unwrap_or(records.len()))
@@ -215,7 +229,7 @@ impl KafkaQueue {
 impl Queue for KafkaQueue {
     fn enqueue(&self, records: Records) -> Result<Receipt, Refused> {
         let (completion, receipt) = Completion::new(records.len());
-        if self.enqueue_for(&records, |_| true, &completion, Fallback::Fail)? < records.len() {
+        if self.enqueue_for(&records, |_| true, &completion)? < records.len() {
             completion.failed();
         }
         Ok(receipt)
@@ -298,7 +312,14 @@ impl Shared {
     }
 
     fn start_producer(&self) -> KafkaResult<Producer> {
-        producer::start(&self.settings, &self.topics, &self.health, &self.metrics, self.signals.clone())
+        producer::start(
+            &self.settings,
+            &self.topics,
+            self.rescue.as_ref(),
+            &self.health,
+            &self.metrics,
+            self.signals.clone(),
+        )
     }
 
     /// Runs on its own thread until the queue closes. The next producer starts only after the broken one
@@ -328,6 +349,11 @@ impl Shared {
             }
         }
     }
+}
+
+fn settings_are_sound(config: &QueueConfig) -> Result<(), StartError> {
+    let problems = check_settings(config);
+    if problems.is_empty() { Ok(()) } else { Err(StartError::Refused(problems.join("\n"))) }
 }
 
 fn brokers(config: &QueueConfig) -> &str {
