@@ -13,6 +13,12 @@ use crate::tenants::Tenants;
 use crate::unavailable::{Cause, Unavailable};
 use crate::unmapped::UnmappedNames;
 
+/// What a body may hold under `limits`, before a queue that takes records of at most `record_bytes`.
+pub fn rules(limits: &Limits, record_bytes: usize) -> Rules {
+    let Limits { event_bytes, events, depth, .. } = *limits;
+    Rules { event_bytes, events, depth, record_bytes }
+}
+
 /// The running gateway.
 pub struct App {
     /// Who may send.
@@ -36,12 +42,7 @@ pub struct App {
 impl App {
     /// Puts the parts together.
     pub fn new(tenants: Tenants, queue: Arc<dyn Queue>, metrics: Arc<Metrics>, limits: Limits) -> Self {
-        let rules = Rules {
-            event_bytes: limits.event_bytes,
-            events: limits.events,
-            depth: limits.depth,
-            record_bytes: queue.largest_record(),
-        };
+        let rules = rules(&limits, queue.largest_record());
         let budget = Budget::new(limits.inflight_bytes);
         let (unmapped, draining) = (UnmappedNames::new(), AtomicBool::new(false));
         App {
@@ -59,7 +60,12 @@ impl App {
 
     /// Whether events can be taken now.
     pub fn is_ready(&self) -> bool {
-        !self.draining.load(Ordering::Relaxed) && self.queue.is_ready()
+        !self.is_draining() && self.queue.is_ready()
+    }
+
+    /// Whether the way out has begun.
+    pub fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
     }
 
     /// Takes no more events: the way out has begun.

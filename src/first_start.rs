@@ -76,11 +76,16 @@ pub fn prepare(config: &mut Config) -> Result<Option<Demo>, FirstStartError> {
 
 /// The topics that `weir serve` will write to, those of a first start included.
 pub fn expected_topics(config: &Config) -> Result<Topics, Problems> {
+    Ok(Topics::clone(&expected_tenants(config)?.topics))
+}
+
+/// The tenants that `weir serve` will know, that of a first start included, but for its key.
+pub fn expected_tenants(config: &Config) -> Result<Tenants, Problems> {
     let mut config = config.clone();
     if config.sources.is_empty() {
         add(&mut config, None)?;
     }
-    Ok(Topics::clone(&Tenants::from_config(&config).topics))
+    Ok(Tenants::from_config(&config))
 }
 
 /// The demo that is kept in `data`, or a new one that is kept there from now on.

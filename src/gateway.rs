@@ -72,15 +72,7 @@ pub struct Processed {
 pub fn process(request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed {
     // Nearly every body is valid: to check that is faster than to look for what to repair.
     let text = std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
-    let mut work = Work {
-        request,
-        rules,
-        body,
-        batch_sent: None,
-        records: Records::new(request.received_ms),
-        tally: Tally::default(),
-        quarantined: Vec::new(),
-    };
+    let mut work = Work::new(request, rules, body, Records::new(request.received_ms));
     work.records.reserve(body.len() + 512);
     let refusal = match request.call {
         Call::One(call) => work.one(call, trim(&text)),
@@ -95,6 +87,43 @@ pub fn process(request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed {
     Processed { records: work.records, answer, tally: work.tally }
 }
 
+/// What became of an event that was mapped again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MappedAgain {
+    /// It made records.
+    Queued,
+    /// Today's configuration ignores it.
+    Ignored(Ignored),
+    /// It still can't be mapped; no record of it stands.
+    Rejected(Rejection),
+}
+
+/// Maps one event that was rejected at the route of `request` again, under the id and the time of `stamp`,
+/// and adds its records to `records`. Not even those of a publisher that takes it are there while another
+/// refuses it: they were queued when it was rejected.
+pub fn map_again(
+    request: &Request<'_>,
+    rules: &Rules,
+    stamp: &Stamp<'_>,
+    event: &str,
+    records: &mut Records,
+) -> MappedAgain {
+    let mark = records.mark();
+    let so_far = std::mem::replace(records, Records::new(0));
+    let mut work = Work::new(request, rules, &[], so_far);
+    let outcome = work.again(stamp, trim(event));
+    let why_ignored = work.tally.why_ignored();
+    *records = work.records;
+    match (outcome, why_ignored) {
+        (Err(rejection), _) => {
+            records.rewind(mark);
+            MappedAgain::Rejected(rejection)
+        }
+        (Ok(Outcome::Ignored), Some(reason)) => MappedAgain::Ignored(reason),
+        (Ok(_), _) => MappedAgain::Queued,
+    }
+}
+
 /// A request's events on their way to records.
 struct Work<'a> {
     request: &'a Request<'a>,
@@ -107,6 +136,18 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
+    fn new(request: &'a Request<'a>, rules: &'a Rules, body: &'a [u8], records: Records) -> Self {
+        Work {
+            request,
+            rules,
+            body,
+            batch_sent: None,
+            records,
+            tally: Tally::default(),
+            quarantined: Vec::new(),
+        }
+    }
+
     /// A single event: refused only where rudder-server itself refuses one.
     fn one(&mut self, call: CallType, raw: &str) -> Option<Answer> {
         if raw.len() > self.rules.event_bytes {
@@ -161,16 +202,7 @@ impl<'a> Work<'a> {
         let id = message_id(event, label, index);
         let time = event.times.happened(self.batch_sent, self.request.received_ms);
         let stamp = self.stamp(&id, time.as_deref());
-        let mark = self.records.mark();
-        let mapped = self.map(call, event, &stamp);
-        // A rejection may leave records behind: those of the publishers that took the event.
-        let mapped = if self.records.largest_since(mark) > self.rules.record_bytes {
-            self.records.rewind(mark);
-            Err(Rejection::new(Reason::RecordTooLarge))
-        } else {
-            mapped
-        };
-        let rejection = match mapped {
+        let rejection = match self.map_in_bounds(call, event, &stamp) {
             Ok(outcome) => {
                 self.tally.count(label, outcome);
                 return;
@@ -178,6 +210,39 @@ impl<'a> Work<'a> {
             Err(rejection) => rejection,
         };
         self.reject(label, index, &stamp, rejection, Kept::Event(event.raw));
+    }
+
+    /// An event that was rejected before.
+    fn again(&mut self, stamp: &Stamp<'_>, raw: &str) -> Result<Outcome, Rejection> {
+        if raw.len() > self.rules.event_bytes {
+            return Err(Rejection::new(Reason::EventTooLarge));
+        }
+        if levels(raw).is_err() {
+            return Err(Rejection::new(Reason::InvalidJson));
+        }
+        let event = Event::read(&mut Scan::new(raw)).map_err(|_| Rejection::new(Reason::NotAnObject))?;
+        let call = match self.request.call {
+            Call::One(call) => Ok(call),
+            Call::Batch => call_type(&event),
+        };
+        self.map_in_bounds(call, &event, stamp)
+    }
+
+    /// Maps an event to records that the queue can take, or says why not. A rejection may leave records
+    /// behind: those of the publishers that took the event.
+    fn map_in_bounds(
+        &mut self,
+        call: Result<CallType, Reason>,
+        event: &Event<'_>,
+        stamp: &Stamp<'_>,
+    ) -> Result<Outcome, Rejection> {
+        let mark = self.records.mark();
+        let mapped = self.map(call, event, stamp);
+        if self.records.largest_since(mark) > self.rules.record_bytes {
+            self.records.rewind(mark);
+            return Err(Rejection::new(Reason::RecordTooLarge));
+        }
+        mapped
     }
 
     /// Maps an event, or says why not.
@@ -278,7 +343,7 @@ impl<'a> Work<'a> {
         'a: 's,
     {
         let Request { source, traceparent, .. } = *self.request;
-        Stamp { message_id, ce_source: &source.ce_source, time, traceparent }
+        Stamp { message_id, ce_source: &source.ce_source, time, traceparent, replay_of: None }
     }
 }
 

@@ -23,15 +23,18 @@
 //!
 //! # The rest
 //!
+//! What was rejected is mapped again by [`replay`], which a command asks of a running gateway over [`control`].
+//!
 //! [`config`] reads and checks the configuration and resolves it into [`tenants`], all that the request path
 //! looks up. [`app`] is what requests share. [`first_start`] makes a source to try Weir with. [`cli`] holds
-//! the commands, one file each. [`telemetry`] starts the logs, [`unmapped`] tells operators which track
+//! the commands, a file or folder each. [`telemetry`] starts the logs, [`unmapped`] tells operators which track
 //! events nobody maps, [`unavailable`] why clients are told to come again.
 
 pub mod admission;
 pub mod app;
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod event;
 pub mod first_start;
 pub mod gateway;
@@ -41,6 +44,7 @@ pub mod metrics;
 pub mod quarantine;
 pub mod queue;
 pub mod record;
+pub mod replay;
 pub mod tally;
 pub mod telemetry;
 pub mod tenants;

@@ -1,5 +1,7 @@
 //! The rejected events: kept on the queue with their reason, ready for replay.
 
+pub mod read;
+
 use sha2::{Digest, Sha256};
 
 use crate::event::json::{strict, write_string};

@@ -23,11 +23,14 @@ pub enum Kind {
     Event,
     /// An event that was taken but could not be mapped, with its reason.
     Rejected,
+    /// A note in quarantine: the records of a rejected event are on the queue after all.
+    Replayed,
 }
 
 impl Kind {
     /// Every kind, in the order of `index`.
-    pub const ALL: [Kind; 5] = [Kind::Person, Kind::Link, Kind::Company, Kind::Event, Kind::Rejected];
+    pub const ALL: [Kind; 6] =
+        [Kind::Person, Kind::Link, Kind::Company, Kind::Event, Kind::Rejected, Kind::Replayed];
 
     /// The `ce_type` header.
     pub fn ce_type(self) -> &'static str {
@@ -37,6 +40,7 @@ impl Kind {
             Kind::Company => "weir.company.v1",
             Kind::Event => "weir.event.v1",
             Kind::Rejected => "weir.rejected.v1",
+            Kind::Replayed => "weir.replayed.v1",
         }
     }
 
@@ -53,6 +57,7 @@ impl Kind {
             Kind::Company => "company",
             Kind::Event => "event",
             Kind::Rejected => "rejected",
+            Kind::Replayed => "replayed",
         }
     }
 
@@ -84,12 +89,14 @@ pub enum Header {
     CompanyId,
     /// W3C trace context of the request that brought the event.
     TraceParent,
+    /// The `ce_id` of the rejected event that a replay made the record of; on nothing else.
+    ReplayOf,
     /// Why Kafka refuses the record: only on what is set aside for that.
     Refused,
 }
 
 impl Header {
-    const ALL: [Header; 10] = [
+    const ALL: [Header; 11] = [
         Header::Id,
         Header::Source,
         Header::Time,
@@ -99,6 +106,7 @@ impl Header {
         Header::Contract,
         Header::CompanyId,
         Header::TraceParent,
+        Header::ReplayOf,
         Header::Refused,
     ];
 
@@ -119,6 +127,7 @@ impl Header {
             Header::Contract => "ce_contract",
             Header::CompanyId => "ce_companyid",
             Header::TraceParent => "traceparent",
+            Header::ReplayOf => "ce_replayof",
             Header::Refused => "weir_refused",
         }
     }
@@ -339,7 +348,7 @@ impl<'a> RecordRef<'a> {
         self.entry.topic
     }
 
-    /// Its key; none for a rejected event.
+    /// Its key; none for what stands in quarantine.
     pub fn key(&self) -> Option<&'a [u8]> {
         self.entry.key.as_ref().map(|span| self.records.slice(span))
     }

@@ -18,9 +18,11 @@ pub enum Ignored {
 }
 
 impl Ignored {
-    const ALL: [Ignored; 3] = [Ignored::CallType, Ignored::EventNotMapped, Ignored::IntegrationsOff];
+    /// Every reason, in the order of its discriminant.
+    pub const ALL: [Ignored; 3] = [Ignored::CallType, Ignored::EventNotMapped, Ignored::IntegrationsOff];
 
-    fn label(self) -> &'static str {
+    /// Its name in metrics and in what a replay tells.
+    pub fn label(self) -> &'static str {
         match self {
             Ignored::CallType => "call_type",
             Ignored::EventNotMapped => "event_not_mapped",
@@ -83,6 +85,12 @@ impl Tally {
         if let Some(count) = self.ignored.get_mut(reason as usize) {
             *count += 1;
         }
+    }
+
+    /// Why the first of the ignored events was.
+    pub fn why_ignored(&self) -> Option<Ignored> {
+        let counts = Ignored::ALL.into_iter().zip(self.ignored);
+        counts.filter(|(_, events)| *events > 0).map(|(reason, _)| reason).next()
     }
 
     /// `map` left out `traits` traits.

@@ -2,6 +2,7 @@
 //! only looked up. Nothing of one tenant refers to another.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 // What is looked up for each event or trait. Clients choose what is asked for, never what is stored, so a
 // hash that no collision can be found for would only be slower.
@@ -23,34 +24,67 @@ impl TopicId {
     }
 }
 
-/// Every topic that this configuration can write to, by name.
+/// How long, and how much of, rejected events are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Since their receipt.
+    pub age: Duration,
+    /// In bytes: of each partition on Kafka, beside the journal in all.
+    pub bytes: u64,
+}
+
+/// Every topic that this configuration can write to, by name, and which of them are quarantine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Topics(Vec<String>);
+pub struct Topics {
+    names: Vec<String>,
+    rejected: Vec<TopicId>,
+    bounds: Option<Bounds>,
+}
 
 impl Topics {
     /// The id of `name`, which is added if it is new.
     pub fn intern(&mut self, name: &str) -> TopicId {
-        let index = self.0.iter().position(|known| known == name).unwrap_or_else(|| {
-            self.0.push(name.to_owned());
-            self.0.len() - 1
+        let index = self.names.iter().position(|known| known == name).unwrap_or_else(|| {
+            self.names.push(name.to_owned());
+            self.names.len() - 1
         });
         TopicId(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
     /// The id of `name`.
     pub fn find(&self, name: &str) -> Option<TopicId> {
-        let index = self.0.iter().position(|known| known == name)?;
+        let index = self.names.iter().position(|known| known == name)?;
         u32::try_from(index).ok().map(TopicId)
     }
 
     /// The full name; empty for an id of another table.
     pub fn name(&self, id: TopicId) -> &str {
-        self.0.get(id.index()).map_or("", String::as_str)
+        self.names.get(id.index()).map_or("", String::as_str)
     }
 
     /// All names, in the order of their ids.
     pub fn names(&self) -> &[String] {
-        &self.0
+        &self.names
+    }
+
+    /// Says which topics hold rejected events, and within which bounds.
+    pub fn bound(&mut self, rejected: Vec<TopicId>, bounds: Bounds) {
+        (self.rejected, self.bounds) = (rejected, Some(bounds));
+    }
+
+    /// The names of the topics with rejected events.
+    pub fn rejected(&self) -> impl Iterator<Item = &str> {
+        self.rejected.iter().map(|id| self.name(*id))
+    }
+
+    /// The same topics, none of them quarantine.
+    pub fn unbounded(&self) -> Topics {
+        Topics { names: self.names.clone(), ..Topics::default() }
+    }
+
+    /// The bounds of what those hold; none where nobody has said.
+    pub fn bounds(&self) -> Option<Bounds> {
+        self.bounds
     }
 }
 

@@ -8,6 +8,38 @@ use clap::{Args, FromArgMatches};
 use super::{Failure, without_empty_variables};
 use crate::config::{self, Config, Overrides};
 
+/// Which queue is read: the one that `weir serve` would write to, unless these say otherwise.
+#[derive(Args, Clone, Debug, Default)]
+pub struct QueueFlags {
+    /// The configuration file whose queue is read
+    #[arg(long, env = "WEIR_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Data directory whose journal is read [default: what `weir serve` would write to]
+    #[arg(long, value_name = "DIR", conflicts_with = "brokers")]
+    pub data: Option<PathBuf>,
+    /// Kafka's bootstrap list
+    #[arg(long, value_name = "LIST")]
+    pub brokers: Option<String>,
+}
+
+impl QueueFlags {
+    /// The configuration, with the queue that the flags name.
+    pub fn load(&self) -> Result<Config, Failure> {
+        let flags = ConfigFlags::from_environment()?;
+        let mut config = ConfigFlags {
+            config: self.config.clone(),
+            data: self.data.clone().or(flags.data),
+            brokers: self.brokers.clone().or(flags.brokers),
+            ..flags
+        }
+        .load()?;
+        if self.data.is_some() {
+            config.queue.brokers = None;
+        }
+        Ok(config)
+    }
+}
+
 /// Where the configuration comes from. Flags beat environment, environment beats file.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ConfigFlags {

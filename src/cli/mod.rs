@@ -1,9 +1,12 @@
-//! The commands, one file each: arguments in, results on stdout, problems on stderr, and an exit code.
+//! The commands, a file or folder each: arguments in, results on stdout, problems on stderr, and an exit code.
 
 mod check;
 mod flags;
 mod key;
+mod moment;
+pub mod quarantine;
 mod serve;
+pub mod spool;
 pub mod tail;
 
 use std::io::{self, Write};
@@ -13,8 +16,10 @@ use clap::builder::Resettable;
 use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use check::CheckArgs;
-pub use flags::ConfigFlags;
+pub use flags::{ConfigFlags, QueueFlags};
+pub use quarantine::QuarantineArgs;
 pub use serve::ServeArgs;
+pub use spool::SpoolArgs;
 pub use tail::TailArgs;
 
 use crate::config::Problems;
@@ -30,7 +35,7 @@ pub struct Cli {
     serve: ServeArgs,
 }
 
-/// Every command: one variant here, one arm in [`Cli::run`], one file beside this one.
+/// Every command: one variant here, one arm in [`Cli::run`], one file or folder beside this one.
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Run the gateway (also what `weir` alone does)
@@ -39,6 +44,10 @@ enum Command {
     Check(CheckArgs),
     /// Print the records of the journal or of Kafka; with a consumer's name, a loader's way to read the journal
     Tail(TailArgs),
+    /// Look at what is held for Kafka while Kafka is away
+    Spool(SpoolArgs),
+    /// Look at the rejected events, and replay them
+    Quarantine(QuarantineArgs),
     /// Make an access key and the hash that a source lists
     Key,
 }
@@ -65,6 +74,8 @@ impl Cli {
             Command::Serve(args) => serve::run(&args),
             Command::Check(args) => check::run(&args),
             Command::Tail(args) => tail::run(&args),
+            Command::Spool(args) => spool::run(&args),
+            Command::Quarantine(args) => quarantine::run(&args),
             Command::Key => key::run(),
         };
         match outcome {
@@ -104,6 +115,11 @@ pub enum Failure {
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
+}
+
+/// `1 record`, `2 records`.
+fn counted(count: u64, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

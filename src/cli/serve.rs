@@ -14,9 +14,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::{ConfigFlags, Failure, print};
 use crate::app::App;
 use crate::config::{self, Config};
+use crate::control::Control;
 use crate::first_start;
 use crate::http::{admin, server};
 use crate::metrics::Metrics;
+use crate::quarantine::read::Place;
 use crate::queue::Queue;
 use crate::queue::journal::JournalQueue;
 use crate::queue::spool::SpooledQueue;
@@ -149,6 +151,11 @@ async fn serve(
     let gateway = actix_rt::spawn(gateway);
     actix_rt::spawn(admin);
     let (url, admin_url) = (url(address), url(admin_address));
+    let place = Place::of(config, &app.tenants);
+    let control = Control::open(&config.data, Arc::clone(&app), place);
+    if let Err(error) = &control {
+        tracing::warn!(%error, "no control.sock in the data directory: to replay quarantine, stop Weir first");
+    }
     let run_file = RunFile::write(&config.data, &url, &admin_url).map_err(|error| {
         Failure::Named(format!("cannot write run.json in {}: {error}", config.data.display()))
     })?;
@@ -168,7 +175,7 @@ async fn serve(
     let closing = tokio::task::spawn_blocking(move || queue.close(deadline));
     let left = closing.await.unwrap_or_default();
     admin_handle.stop(false).await;
-    drop(run_file);
+    drop((control, run_file));
     if left == 0 {
         tracing::info!(records_left = 0, "stopped: every acknowledged record is durable");
     } else {

@@ -11,7 +11,7 @@ use super::{
     Ack, Config, Limits, Problems, PublisherConfig, QueueConfig, SourceConfig, TenantConfig, WhenFull, check,
 };
 use crate::admission::keys;
-use crate::tenants::{EventName, GroupEmail, UnmappedEvents, UnmappedTraits};
+use crate::tenants::{Bounds, EventName, GroupEmail, UnmappedEvents, UnmappedTraits};
 
 /// Every key with its meaning and its default: the documentation, and the one place of defaults.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -83,6 +83,7 @@ fn read(mut root: Section<'_>) -> Config {
         sources: root.each("sources", source),
         publishers: root.each("publishers", publisher),
         queue: queue(root.section("queue")),
+        quarantine: quarantine(root.section("quarantine")),
         limits: limits(root.section("limits")),
     };
     root.finish(&["unknown_key", "trusted_proxies"]);
@@ -167,6 +168,17 @@ fn queue(mut section: Section<'_>) -> QueueConfig {
     queue
 }
 
+fn quarantine(mut section: Section<'_>) -> Bounds {
+    let bounds = Bounds {
+        age: Duration::from_secs(section.number("days", 1..=LONGEST_DAYS) * 86_400),
+        bytes: section.number("bytes", 1_048_576..=MOST),
+    };
+    section.finish(&[]);
+    bounds
+}
+
+/// A century.
+const LONGEST_DAYS: u64 = 36_500;
 /// Beyond all disks; keeps sums of sizes far from overflow.
 const MOST: u64 = 1 << 50;
 /// A gibibyte: more than any request or event may be, and safely inside the 32 bits of a record's length.

@@ -27,7 +27,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::tenants::{EventName, GroupEmail, UnmappedEvents, UnmappedTraits};
+use crate::tenants::{Bounds, EventName, GroupEmail, UnmappedEvents, UnmappedTraits};
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug)]
@@ -46,6 +46,8 @@ pub struct Config {
     pub publishers: BTreeMap<String, PublisherConfig>,
     /// Where records go.
     pub queue: QueueConfig,
+    /// `[quarantine]`: what is kept of the rejected events.
+    pub quarantine: Bounds,
     /// What a request may cost.
     pub limits: Limits,
 }

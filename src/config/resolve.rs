@@ -35,6 +35,9 @@ impl Tenants {
             resolved.keys.extend(settings.keys.iter().map(|key| (*key, Arc::clone(&source))));
             resolved.sources.push(source);
         }
+        let mut rejected: Vec<_> = tenants.values().map(|tenant| tenant.rejected).collect();
+        rejected.sort_unstable_by_key(|id| id.index());
+        topics.bound(rejected, config.quarantine);
         resolved.topics = Arc::new(topics);
         resolved
     }

@@ -46,6 +46,8 @@ pub struct Stamp<'a> {
     pub time: Option<&'a str>,
     /// W3C trace context of the request.
     pub traceparent: Option<&'a str>,
+    /// In a replay: the `ce_id` under which the event was rejected.
+    pub replay_of: Option<&'a str>,
 }
 
 impl Stamp<'_> {
@@ -69,6 +71,9 @@ impl Stamp<'_> {
         }
         if let Some(traceparent) = self.traceparent {
             draft.header(Header::TraceParent, &[traceparent.as_bytes()]);
+        }
+        if let Some(rejected) = self.replay_of {
+            draft.header(Header::ReplayOf, &[rejected.as_bytes()]);
         }
         draft
     }

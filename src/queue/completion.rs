@@ -61,7 +61,7 @@ impl Wake for Unpark {
 }
 
 /// Waits for a future on a thread that has nothing else to do.
-pub(super) fn wait_for<F: Future>(future: F) -> F::Output {
+pub(crate) fn wait_for<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     loop {

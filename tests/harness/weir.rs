@@ -43,6 +43,17 @@ pub fn config(more: &str) -> String {
     )
 }
 
+/// `weir` with these arguments, and nothing of the caller's environment that it reads.
+pub fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(args);
+    let inherited: Vec<_> = std::env::vars_os().map(|(name, _)| name).collect();
+    for name in inherited.iter().filter(|name| name.to_string_lossy().starts_with("WEIR_")) {
+        command.env_remove(name);
+    }
+    command
+}
+
 /// How a gateway is to be started.
 #[derive(Debug, Default)]
 pub struct Start {

@@ -241,6 +241,7 @@ fn record(source: &Source) -> Records {
         ce_source: &source.ce_source,
         time: Some("2026-11-21T09:00:00.000Z"),
         traceparent: None,
+        replay_of: None,
     };
     let mut records = Records::new(RECEIVED_MS);
     records.reserve(2 * VALUE.len());

@@ -1,18 +1,18 @@
 //! `weir tail`: prints the records of a journal or of Kafka, and, under a consumer's name, remembers what
 //! was printed.
 
-mod print;
+pub(super) mod print;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::{ConfigFlags, Failure};
+use super::{Failure, QueueFlags};
 use crate::config::Config;
 use crate::first_start::expected_topics;
 use crate::queue::journal::JournalError;
@@ -30,15 +30,9 @@ const COMMIT_EVERY: u64 = 1_000;
 /// The arguments of `weir tail`.
 #[derive(Args, Clone, Debug, Default)]
 pub struct TailArgs {
-    /// The configuration file whose queue is read
-    #[arg(long, env = "WEIR_CONFIG", value_name = "FILE")]
-    pub config: Option<PathBuf>,
-    /// Data directory whose journal is read [default: what `weir serve` would write to]
-    #[arg(long, value_name = "DIR", conflicts_with = "brokers")]
-    pub data: Option<PathBuf>,
-    /// Kafka's bootstrap list
-    #[arg(long, value_name = "LIST")]
-    pub brokers: Option<String>,
+    /// Where the records are.
+    #[command(flatten)]
+    pub queue: QueueFlags,
     /// Topic to read; may be given more than once; without it: every topic of Weir's
     #[arg(long, value_name = "T")]
     pub topic: Vec<String>,
@@ -109,12 +103,10 @@ pub(super) fn run(args: &TailArgs) -> Result<(), Failure> {
     // Damage that is passed over must not pass unseen.
     telemetry::init(Some(LogFormat::Human), "warn").map_err(Failure::Named)?;
     let mut out = BufWriter::new(io::stdout().lock());
-    if let Some(data) = &args.data {
+    if let Some(data) = &args.queue.data {
         return Ok(on_journal(&data.join("journal"), args, &mut out)?);
     }
-    let flags = ConfigFlags::from_environment()?;
-    let config = args.config.clone();
-    let config = ConfigFlags { config, brokers: args.brokers.clone().or(flags.brokers), ..flags }.load()?;
+    let config = args.queue.load()?;
     match &config.queue.brokers {
         Some(brokers) => Ok(on_kafka(brokers, &config, args, &mut out)?),
         None => Ok(on_journal(&config.data.join("journal"), args, &mut out)?),

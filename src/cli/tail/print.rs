@@ -9,7 +9,7 @@ use crate::queue::reader::ReadRecord;
 use crate::record::KEY_SEPARATOR;
 
 /// `{"topic","partition","offset","key","headers":{…},"value":…}` and a newline.
-pub(super) fn json(record: &ReadRecord, out: &mut Vec<u8>) {
+pub(in crate::cli) fn json(record: &ReadRecord, out: &mut Vec<u8>) {
     out.extend_from_slice(b"{\"topic\":");
     string(&record.topic, out);
     out.extend_from_slice(
@@ -36,7 +36,6 @@ pub(super) fn json(record: &ReadRecord, out: &mut Vec<u8>) {
 
 /// Time, topic and place; type and id; key; value.
 pub(super) fn plain(record: &ReadRecord, out: &mut Vec<u8>) {
-    let time = jiff::Timestamp::from_millisecond(record.timestamp_ms).unwrap_or_default();
     let header = |wanted: &str| {
         let found = record.headers.iter().find(|(name, _)| name == wanted);
         found.map_or(Cow::Borrowed("-"), |(_, value)| String::from_utf8_lossy(value))
@@ -45,7 +44,8 @@ pub(super) fn plain(record: &ReadRecord, out: &mut Vec<u8>) {
     let mut compacted = Vec::new();
     value(&record.value, &mut compacted);
     let text = format!(
-        "{time:.3}  {}  {}:{}\n  {}  {}\n  key    {}\n  value  {}\n",
+        "{}  {}  {}:{}\n  {}  {}\n  key    {}\n  value  {}\n",
+        time(record.timestamp_ms),
         printable(&record.topic),
         record.partition,
         record.offset,
@@ -57,9 +57,14 @@ pub(super) fn plain(record: &ReadRecord, out: &mut Vec<u8>) {
     out.extend_from_slice(text.as_bytes());
 }
 
+/// A time in milliseconds since the Unix epoch, as RFC 3339.
+pub(in crate::cli) fn time(ms: i64) -> String {
+    format!("{:.3}", jiff::Timestamp::from_millisecond(ms).unwrap_or_default())
+}
+
 /// A value as it came, on one line. Other producers may have written something else than JSON: that comes
 /// as a string, nothing at all as null.
-fn value(value: &[u8], out: &mut Vec<u8>) {
+pub(in crate::cli) fn value(value: &[u8], out: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(value);
     if text.is_empty() {
         out.extend_from_slice(b"null");
@@ -75,7 +80,7 @@ fn string(text: &str, out: &mut Vec<u8>) {
 }
 
 /// Clients choose these texts: nothing of them may steer a terminal.
-fn printable(text: &str) -> String {
+pub(in crate::cli) fn printable(text: &str) -> String {
     let shown = |c: char| match c {
         c if c == char::from(KEY_SEPARATOR) => '␟',
         c if c.is_control() => '\u{fffd}',

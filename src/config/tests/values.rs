@@ -56,6 +56,8 @@ fn a_value_of_the_wrong_type_or_out_of_bounds_is_one_problem() {
         ("[queue]\nwhen_full = 'drop'", "queue.when_full", "\"refuse\" or \"drop_oldest\""),
         ("[queue]\ncreate_topics = 1", "queue.create_topics", "must be true or false"),
         ("[queue]\njournal_bytes = 131_071", "queue.journal_bytes", "a whole number from 131072"),
+        ("[quarantine]\ndays = 0", "quarantine.days", "a whole number from 1 to 36500"),
+        ("[quarantine]\nbytes = 1_000", "quarantine.bytes", "a whole number from 1048576"),
         ("[queue]\nfree_bytes = -1", "queue.free_bytes", "a whole number from 0"),
         ("[queue.kafka]\nacks = 1.5", "queue.kafka.acks", "must be a text, a whole number"),
         ("[limits]\ndepth = 0", "limits.depth", "a whole number from 1 to 1000"),

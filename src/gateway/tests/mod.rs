@@ -1,5 +1,6 @@
 //! What a body becomes: records, an answer and counts. The request path without its network.
 
+mod again;
 mod event;
 mod group;
 mod growth;
@@ -16,6 +17,7 @@ use foldhash::{HashMap, HashMapExt};
 
 use super::*;
 use crate::metrics::Metrics;
+use crate::record::Kind;
 use crate::tally::kinds;
 use crate::tenants::{EventName, GroupEmail, Publisher, Tenant, Topics, UnmappedTraits};
 

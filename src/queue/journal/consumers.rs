@@ -125,6 +125,23 @@ pub fn any(journal: &Path) -> bool {
     entries.flatten().any(|entry| entry.file_name().to_str().is_some_and(is_name))
 }
 
+/// The first sequence number that the consumer `name` of `journal` has not read; none where there is no such
+/// consumer, yet. Takes no lock: a reader may be at work.
+///
+/// # Errors
+/// When its file can't be read, or is damaged.
+pub fn position(journal: &Path, name: &str) -> Result<Option<u64>, JournalError> {
+    let path = dir(journal).join(name);
+    match std::fs::read(&path) {
+        Ok(bytes) => match parse(&bytes) {
+            Some(state) => Ok(Some(state.next)),
+            None => Err(JournalError::ConsumerDamaged(path)),
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(JournalError::Io { path, source }),
+    }
+}
+
 /// How far the consumers have read. One whose file is damaged counts as having read nothing.
 pub(super) fn positions(journal: &Path) -> io::Result<Positions> {
     let mut positions = Positions::default();

@@ -115,6 +115,13 @@ pub(super) fn encode_one<'n, 'h>(
     }
 }
 
+/// Appends the frame of a body as it was read, with its number.
+pub(super) fn put_again(out: &mut Vec<u8>, body: &[u8], seq: u64) {
+    let crc = crc32c::crc32c_append(crc32c::crc32c(body), &seq.to_le_bytes());
+    out.extend_from_slice(&Header { len: length(body.len()), crc, seq }.bytes());
+    out.extend_from_slice(body);
+}
+
 fn put(out: &mut Vec<u8>, part: &[u8]) {
     out.extend_from_slice(&length(part.len()).to_le_bytes());
     out.extend_from_slice(part);
@@ -136,6 +143,23 @@ pub(super) fn number(mut frames: &mut [u8], mut next: u64) -> u64 {
         frames = after;
     }
     next
+}
+
+/// Whether one of these whole frames has no key.
+pub(super) fn any_without_key(mut frames: &[u8]) -> bool {
+    while let Some((head, rest)) = frames.split_first_chunk() {
+        let Some((body, after)) = rest.split_at_checked(Header::read(head).len as usize) else { break };
+        if is_without_key(body) {
+            return true;
+        }
+        frames = after;
+    }
+    false
+}
+
+/// Whether a body has no key: told by its hash, so one key in four thousand millions passes for none.
+pub(super) fn is_without_key(body: &[u8]) -> bool {
+    body.get(8..12) == Some(&[0; 4])
 }
 
 /// What stands at a place of a segment.

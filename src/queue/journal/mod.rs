@@ -9,11 +9,13 @@ mod committer;
 pub mod consumers;
 pub(in crate::queue) mod disk;
 mod frame;
+pub mod keep;
 pub mod reader;
 mod recovery;
 mod room;
 mod segment;
 mod store;
+pub mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +30,7 @@ use prometheus::{Histogram, IntGauge};
 
 use self::committer::{Batch, Committer, Message, Shared, gauge};
 use self::disk::{Disk, RealDisk};
+use self::keep::Keep;
 use self::room::{Condition, Room};
 use self::store::Store;
 use crate::config::{QueueConfig, WhenFull};
@@ -145,6 +148,8 @@ impl JournalQueue {
     ) -> Result<Self, JournalError> {
         let config = QueueConfig { when_full: WhenFull::Refuse, ..config.clone() };
         let meters = Meters { bytes: bytes.clone(), ..Meters::journal(metrics) };
+        // Nothing leaves it but for Kafka: it needs no quarantine of its own.
+        let topics = Arc::new(topics.unbounded());
         Self::open_on(disk, dir, &config, topics, meters)
     }
 
@@ -179,8 +184,12 @@ impl JournalQueue {
         disk::make_dir(&*disk, &consumers::dir(dir)).map_err(io)?;
         let lock = disk::lock(&dir.join("lock")).map_err(io)?;
         let lock = lock.ok_or_else(|| JournalError::InUse(dir.to_owned()))?;
-        let found = recovery::recover(&*disk, dir).map_err(io)?;
-        let store = Store::new(dir, disk, config.journal_bytes, meters.sync.clone(), found);
+        let mut found = recovery::recover(&*disk, dir).map_err(io)?;
+        let keep = topics.bounds().map(|bounds| Keep::new(dir, bounds));
+        if let Some(keep) = &keep {
+            found.next = keep.number_above(found.next);
+        }
+        let store = Store::new(dir, disk, config.journal_bytes, meters.sync.clone(), found, keep);
         let room = Mutex::new(Room::new(config, store.bytes()));
         let shared = Arc::new(Shared { room, meters });
         let committer = Committer::new(store, Arc::clone(&shared), config, lock);

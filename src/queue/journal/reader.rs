@@ -158,17 +158,9 @@ impl JournalReader {
             report(cursor.base, cursor.at, cursor.body().len() as u64);
             return None;
         };
-        let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
-        let topic = text(body.topic);
-        (self.topics.is_empty() || self.topics.contains(&topic)).then(|| ReadRecord {
-            topic,
-            partition: 0,
-            offset: i64::try_from(seq).unwrap_or(i64::MAX),
-            timestamp_ms: body.received_ms,
-            key: body.key.map(<[u8]>::to_vec),
-            headers: body.headers.iter().map(|(name, value)| (text(name), value.to_vec())).collect(),
-            value: body.value.to_vec(),
-        })
+        let topic = String::from_utf8_lossy(body.topic);
+        let is_wanted = self.topics.is_empty() || self.topics.contains(topic.as_ref());
+        is_wanted.then(|| record(seq, &body))
     }
 
     /// Goes to the segment that holds the position, of those from `least` on, or to the oldest of them.
@@ -209,6 +201,20 @@ impl Reader for JournalReader {
             }
             std::thread::sleep(POLL.min(left));
         }
+    }
+}
+
+/// A frame's body as a reader sees it.
+pub(super) fn record(seq: u64, body: &frame::Body<'_>) -> ReadRecord {
+    let text = |bytes| String::from_utf8_lossy(bytes).into_owned();
+    ReadRecord {
+        topic: text(body.topic),
+        partition: 0,
+        offset: i64::try_from(seq).unwrap_or(i64::MAX),
+        timestamp_ms: body.received_ms,
+        key: body.key.map(<[u8]>::to_vec),
+        headers: body.headers.iter().map(|(name, value)| (text(name), value.to_vec())).collect(),
+        value: body.value.to_vec(),
     }
 }
 

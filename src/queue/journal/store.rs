@@ -4,7 +4,7 @@
 //! cut back, left, and never written or trusted again; the next group goes to a new one. Sequence numbers
 //! only grow, with gaps where a group failed.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -13,6 +13,7 @@ use std::sync::Arc;
 use prometheus::Histogram;
 
 use super::disk::Disk;
+use super::keep::Keep;
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Cursor, Step};
 use super::{consumers, frame};
@@ -29,6 +30,10 @@ pub(super) struct Store {
     next: u64,
     active: Option<Active>,
     sealed: VecDeque<Sealed>,
+    /// Where rejected events go before their segment does.
+    keep: Option<Keep>,
+    /// Segments that are known to hold none.
+    without_any: BTreeSet<u64>,
 }
 
 /// The segment that is being written. Everything in it is durable.
@@ -53,7 +58,11 @@ impl Store {
         journal_bytes: u64,
         sync_seconds: Histogram,
         found: Recovered,
+        keep: Option<Keep>,
     ) -> Self {
+        if let Some(keep) = &keep {
+            keep.prune(&*disk);
+        }
         Store {
             dir: dir.to_owned(),
             disk,
@@ -62,6 +71,8 @@ impl Store {
             next: found.next,
             active: None,
             sealed: found.sealed.into(),
+            keep,
+            without_any: BTreeSet::new(),
         }
     }
 
@@ -100,6 +111,7 @@ impl Store {
         }
         let base = self.next;
         let created = self.create(base).map(|file| {
+            self.without_any.insert(base);
             self.active = Some(Active { base, end: base, len: segment::HEADER, file });
         });
         if created.is_err() {
@@ -138,6 +150,10 @@ impl Store {
             return Err(io::Error::other("no segment is open"));
         };
         self.next = frame::number(frames, self.next);
+        // What stands in quarantine has no key, and everything else has one.
+        if frame::any_without_key(frames) {
+            self.without_any.remove(&active.base);
+        }
         let written = self.disk.write(&active.file, frames).and_then(|()| {
             let _timer = self.sync_seconds.start_timer();
             self.disk.sync(&active.file)
@@ -179,6 +195,11 @@ impl Store {
             consumers::sync(&*self.disk, &self.dir)?;
         }
         while self.sealed.front().is_some_and(passed) {
+            match self.keep_oldest() {
+                // Every consumer has seen them, and no new event could be taken: the room is wanted more.
+                Err(error) if all => tell_not_kept(&error),
+                kept => kept?,
+            }
             self.remove_oldest()?;
         }
         Ok(())
@@ -194,6 +215,10 @@ impl Store {
         let passed = consumers::positions(&self.dir)?.lowest.unwrap_or(0);
         // A count is worth less than the room: one that can't be had is told as such.
         let unread = self.count(base, end, passed).map_or_else(|_| "unknown".to_owned(), |n| n.to_string());
+        if let Err(error) = self.keep_oldest() {
+            // The room is wanted more, as the configuration says.
+            tell_not_kept(&error);
+        }
         self.remove_oldest()?;
         tracing::warn!(
             records = %unread,
@@ -218,11 +243,26 @@ impl Store {
         }
     }
 
+    /// Copies what the oldest segment holds of quarantine.
+    fn keep_oldest(&self) -> io::Result<()> {
+        match (&self.keep, self.sealed.front()) {
+            (Some(keep), Some(oldest)) if !self.without_any.contains(&oldest.base) => {
+                keep.copy(&*self.disk, &self.dir, *oldest)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn remove_oldest(&mut self) -> io::Result<()> {
         if let Some(oldest) = self.sealed.front() {
             self.disk.remove(&segment::path(&self.dir, oldest.base))?;
+            self.without_any = self.without_any.split_off(&(oldest.base + 1));
             self.sealed.pop_front();
         }
         Ok(())
     }
+}
+
+fn tell_not_kept(error: &io::Error) {
+    tracing::error!(%error, "the rejected events of a segment that goes can't be kept");
 }

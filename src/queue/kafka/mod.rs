@@ -136,7 +136,7 @@ impl KafkaQueue {
         metrics: Arc<Metrics>,
         rescue: Option<Arc<dyn Rescue>>,
     ) -> Result<Self, StartError> {
-        let topic_limit = topics::check(config, brokers(config), topics.names())?;
+        let topic_limit = topics::check(config, brokers(config), &topics)?;
         let queue = Self::start(settings::producer(config, topic_limit), topics, metrics, rescue)?;
         queue.shared.connect();
         Ok(queue)
@@ -283,7 +283,7 @@ impl Shared {
     fn check_until_passed(&self, config: &QueueConfig) {
         let mut told = None;
         while !self.health.is_closed() {
-            match topics::check(config, brokers(config), self.topics.names()) {
+            match topics::check(config, brokers(config), &self.topics) {
                 Ok(_) => {
                     self.connect();
                     self.health.checks_passed();

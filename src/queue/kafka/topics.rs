@@ -18,6 +18,11 @@ use super::connection::{self, Listener};
 use super::settings;
 use crate::config::QueueConfig;
 use crate::queue::completion::wait_for;
+use crate::tenants::Topics;
+
+/// Kafka's names for the bounds of a topic.
+const RETENTION_MS: &str = "retention.ms";
+const RETENTION_BYTES: &str = "retention.bytes";
 
 /// How long Kafka may take to answer at start.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,15 +36,15 @@ struct Check<'a> {
     deadline: Instant,
 }
 
+/// How many times as much or as little counts as strongly different.
+const STRONGLY: f64 = 2.0;
+
 /// Checks `topics` and tells the smallest `max.message.bytes` among them, if Kafka lets itself be asked.
 ///
 /// # Errors
 /// One sentence that says what to do.
-pub(super) fn check(
-    config: &QueueConfig,
-    brokers: &str,
-    topics: &[String],
-) -> Result<Option<usize>, StartError> {
+pub(super) fn check(config: &QueueConfig, brokers: &str, all: &Topics) -> Result<Option<usize>, StartError> {
+    let topics = all.names();
     let client = settings::observer(brokers, &config.kafka);
     let check = Check {
         brokers,
@@ -53,7 +58,7 @@ pub(super) fn check(
     let metadata = match missing.as_slice() {
         [] => metadata,
         missing if config.create_topics => {
-            check.create(missing)?;
+            check.create(missing, all)?;
             check.metadata(None)?
         }
         missing => {
@@ -72,6 +77,7 @@ pub(super) fn check(
         )));
     }
     warn_of_single_copies(topics, &metadata, &configs);
+    warn_of_retention(all, &configs);
     let limits = configs.iter().filter_map(|config| value(config, "max.message.bytes")?.parse().ok());
     Ok(limits.min())
 }
@@ -83,10 +89,21 @@ impl Check<'_> {
             .map_err(StartError::from)
     }
 
-    /// Creates topics with the brokers' defaults and waits until each partition has a leader.
-    fn create(&self, names: &[&str]) -> Result<(), StartError> {
-        let wanted: Vec<_> =
-            names.iter().map(|name| NewTopic::new(name, -1, TopicReplication::Fixed(-1))).collect();
+    /// Creates topics with the brokers' defaults, those of rejected events within their bounds, and waits until
+    /// each partition has a leader.
+    fn create(&self, names: &[&str], all: &Topics) -> Result<(), StartError> {
+        let bounds =
+            all.bounds().map(|bounds| (bounds.age.as_millis().to_string(), bounds.bytes.to_string()));
+        let new = |name| {
+            let topic = NewTopic::new(name, -1, TopicReplication::Fixed(-1));
+            match &bounds {
+                Some((age, bytes)) if all.rejected().any(|rejected| rejected == name) => {
+                    topic.set(RETENTION_MS, age).set(RETENTION_BYTES, bytes)
+                }
+                _ => topic,
+            }
+        };
+        let wanted: Vec<_> = names.iter().copied().map(new).collect();
         let options = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
         let results = wait_for(self.admin.create_topics(&wanted, &options)).map_err(cannot_create)?;
         let refused: Vec<String> = results
@@ -131,6 +148,26 @@ impl Check<'_> {
             );
         }
         Ok(known.into_iter().flatten().collect())
+    }
+}
+
+/// Rejected events that are kept for ever are personal data that nobody looks after; those that go soon are
+/// gone before they are replayed.
+fn warn_of_retention(topics: &Topics, configs: &[ConfigResource]) {
+    let Some(bounds) = topics.bounds() else { return };
+    let wanted = bounds.age.as_secs_f64() * 1_000.0;
+    let differs = |ms: &str| {
+        ms.parse::<f64>().is_ok_and(|ms| ms < 0.0 || ms > wanted * STRONGLY || ms * STRONGLY < wanted)
+    };
+    let mut names = with_config(configs, RETENTION_MS, differs);
+    names.retain(|name| topics.rejected().any(|rejected| rejected == *name));
+    if !names.is_empty() {
+        tracing::warn!(
+            topics = names.join(","),
+            "quarantine.days: these topics keep rejected events for ever, or for a time much different from the {} \
+             days configured; change their retention.ms, or quarantine.days",
+            bounds.age.as_secs() / 86_400
+        );
     }
 }
 

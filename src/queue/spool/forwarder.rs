@@ -22,7 +22,11 @@ use crate::record::Header;
 use crate::tenants::Topics;
 
 /// The name under which the place of reading is kept.
-const NAME: &str = "kafka";
+pub const NAME: &str = "kafka";
+/// The name under which the place of taking back what was set aside is kept.
+pub const ASIDE_NAME: &str = "spool";
+/// Where in the spool's directory lies what was set aside.
+pub const ASIDE: &str = "aside";
 /// Most records and bytes on their way to Kafka at once.
 const WINDOW: (usize, usize) = (2_000, 8 << 20);
 /// How long an outcome is waited for before the spool is read on: more and more, while there is none.
@@ -94,7 +98,7 @@ impl<O: Outlet> Forwarder<O> {
         let place = place(&disk, dir)?;
         let begin = begin(&place);
         let open = |until_end| JournalReader::open(dir, begin, until_end, BTreeSet::new());
-        let aside_dir = dir.join("aside");
+        let aside_dir = dir.join(ASIDE);
         let now = Instant::now();
         Ok(Forwarder {
             outlet,
@@ -405,8 +409,9 @@ impl<O: Outlet> Forwarder<O> {
 
     fn put_back(&mut self) -> Result<u64, String> {
         let text = |error: &dyn std::fmt::Display| error.to_string();
-        let mut place = Consumer::open_on(Arc::clone(&self.disk), &self.aside_dir, "spool", &BTreeSet::new())
-            .map_err(|error| text(&error))?;
+        let mut place =
+            Consumer::open_on(Arc::clone(&self.disk), &self.aside_dir, ASIDE_NAME, &BTreeSet::new())
+                .map_err(|error| text(&error))?;
         let mut reader = JournalReader::open(&self.aside_dir, begin(&place), true, BTreeSet::new())
             .map_err(|error| text(&error))?;
         let mut receipts = Vec::new();

@@ -18,6 +18,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use self::forwarder::Forwarder;
+pub use self::forwarder::{ASIDE, ASIDE_NAME, NAME};
 use self::lines::Lines;
 use self::troubled::Troubled;
 use super::journal::disk::{Disk, RealDisk};

@@ -2,6 +2,7 @@
 
 mod durability;
 mod frames;
+mod keep;
 mod model;
 mod reading;
 mod space;

@@ -1,0 +1,165 @@
+//! `weir spool`: looks at what is held for Kafka, checks it, and prints it. Reads only, whether Weir runs or not.
+
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use super::tail::{TailArgs, TailError, run_on};
+use super::{ConfigFlags, Failure, counted};
+use crate::queue::journal::JournalError;
+use crate::queue::journal::consumers::position;
+use crate::queue::journal::reader::{Begin, JournalReader};
+use crate::queue::journal::survey::{Damage, survey};
+use crate::queue::spool::{ASIDE, ASIDE_NAME, NAME};
+use crate::telemetry::{self, LogFormat};
+
+/// The arguments of `weir spool`.
+#[derive(Args, Clone, Debug)]
+pub struct SpoolArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Action {
+    /// Tell what is held for Kafka, and what was set aside
+    Status {
+        #[command(flatten)]
+        place: PlaceFlags,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read every byte and tell what is damaged; ends with 1 where something is
+    Verify {
+        #[command(flatten)]
+        place: PlaceFlags,
+    },
+    /// Print the records that are held, one JSON object a line, as `weir tail --json` prints them
+    Export {
+        #[command(flatten)]
+        place: PlaceFlags,
+        /// Those that were set aside instead, with the reason in a header
+        #[arg(long)]
+        aside: bool,
+    },
+}
+
+/// Where the spool is.
+#[derive(Args, Clone, Debug)]
+struct PlaceFlags {
+    /// The configuration file that names the data directory
+    #[arg(long, env = "WEIR_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Data directory whose spool is read [default: that of `weir serve`]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl PlaceFlags {
+    /// The spool's directory, which is there.
+    fn spool(&self) -> Result<PathBuf, Failure> {
+        let data = match &self.data {
+            Some(data) => data.clone(),
+            None => {
+                let flags = ConfigFlags::from_environment()?;
+                ConfigFlags { config: self.config.clone(), ..flags }.load()?.data
+            }
+        };
+        let spool = data.join("spool");
+        if spool.is_dir() {
+            return Ok(spool);
+        }
+        Err(Failure::Named(format!(
+            "there is no spool in {}: `weir serve` with Kafka makes one; name its data directory with --data",
+            spool.display()
+        )))
+    }
+}
+
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        Failure::Named(error.to_string())
+    }
+}
+
+/// Runs what was asked for.
+pub(super) fn run(args: &SpoolArgs) -> Result<(), Failure> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match &args.action {
+        Action::Status { place, json } => {
+            let status = status::of(&place.spool()?)?;
+            let text = if *json { status.json() } else { status.text() };
+            out.write_all(text.as_bytes()).map_err(Failure::Output)?;
+        }
+        Action::Verify { place } => verify(&place.spool()?, &mut out)?,
+        Action::Export { place, aside } => {
+            // Damage that is passed over must not pass unseen.
+            telemetry::init(Some(LogFormat::Human), "warn").map_err(Failure::Named)?;
+            export(&place.spool()?, *aside, &mut out)?;
+        }
+    }
+    out.flush().map_err(Failure::Output)
+}
+
+/// Where what was set aside lies, and the name of the place up to which it was taken back.
+fn piles(spool: &Path) -> [(PathBuf, &'static str); 2] {
+    [(spool.to_owned(), NAME), (spool.join(ASIDE), ASIDE_NAME)]
+}
+
+fn verify(spool: &Path, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut damaged = (0, 0);
+    for (dir, _) in piles(spool) {
+        if !dir.is_dir() {
+            continue;
+        }
+        let survey = survey(&dir, 0, |_, _| ())?;
+        let mut text = format!(
+            "{}: {} intact, in {} of {}\n",
+            dir.display(),
+            counted(survey.records, "record"),
+            counted(survey.bytes, "byte"),
+            counted(survey.segments, "segment")
+        );
+        for Damage { file, at, bytes } in &survey.damage {
+            text.push_str(&format!("  damaged: {}, {bytes} bytes from byte {at} on\n", file.display()));
+        }
+        if let Some(Damage { file, at, bytes }) = &survey.torn {
+            text.push_str(&format!(
+                "  unfinished: {}, the last {bytes} bytes, from byte {at} on: they are being written, or a crash left \
+                 them and the next start cuts them off\n",
+                file.display()
+            ));
+        }
+        out.write_all(text.as_bytes()).map_err(Failure::Output)?;
+        damaged.0 += survey.damage.len();
+        damaged.1 += survey.damage.iter().map(|damage| damage.bytes).sum::<u64>();
+    }
+    out.flush().map_err(Failure::Output)?;
+    match damaged {
+        (0, _) => Ok(()),
+        (places, bytes) => Err(Failure::Named(format!(
+            "the spool is damaged: {bytes} bytes in {} can't be read; Weir passes over them, and what they \
+             held is lost unless Kafka had it already: look after the disk",
+            counted(places as u64, "place")
+        ))),
+    }
+}
+
+fn export(spool: &Path, aside: bool, out: &mut dyn Write) -> Result<(), Failure> {
+    let [held, set_aside] = piles(spool);
+    let (dir, name) = if aside { set_aside } else { held };
+    if !dir.is_dir() {
+        return Ok(());
+    }
+    let begin = Begin::At(position(&dir, name)?.unwrap_or(0));
+    let mut reader = JournalReader::open(&dir, begin, true, BTreeSet::new())?;
+    let args = TailArgs { json: true, until_end: true, ..TailArgs::default() };
+    Ok(run_on(&mut reader, &args, out, |_| Ok::<(), TailError>(()))?)
+}

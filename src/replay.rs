@@ -1,0 +1,314 @@
+//! Replay: rejected events mapped again, with the configuration of today, and queued as if they came now.
+//!
+//! Once the records of an event are durable, a note in quarantine says so (`weir.replayed.v1`, on the topic of
+//! the rejected events), and it is not replayed again. Between the two a crash may come: the records then come
+//! once more, with the same ids. What still can't be mapped stays as it is, and is told.
+
+use std::borrow::Cow;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Serialize};
+
+use crate::event::json::write_string;
+use crate::gateway::{MappedAgain, Request, Rules, map_again};
+use crate::http::routes::{Endpoint, find};
+use crate::mapping::Stamp;
+use crate::metrics::Metrics;
+use crate::quarantine::read::{Entry, Place, Quarantine, Selection, Stored};
+use crate::queue::completion::wait_for;
+use crate::queue::reader::ReadError;
+use crate::queue::{Queue, Refused};
+use crate::record::{Kind, Records};
+use crate::tally::kinds;
+use crate::tenants::Tenants;
+
+/// Most events, and bytes of their records, that are made durable at once.
+const GROUP: (usize, usize) = (500, 1 << 20);
+/// The reason of events whose sender could not show a secret.
+const SECRET_MISSING: &str = "secret_missing";
+
+/// What is to be replayed, and how.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Which events.
+    pub selection: Selection,
+    /// Also those that were replayed before.
+    pub again: bool,
+    /// Only tell what would happen.
+    pub dry_run: bool,
+    /// Also those whose sender could not show the secret of a publisher that requires one.
+    pub without_secret: bool,
+}
+
+/// What became of one event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Told {
+    /// `ce_id` of the rejected event.
+    pub id: String,
+    /// `ce_source` of it.
+    pub source: String,
+    /// The rest of the story.
+    #[serde(flatten)]
+    pub fate: Fate,
+}
+
+/// What became, or in a dry run would become, of an event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "snake_case")]
+pub enum Fate {
+    /// So many records of it are durable.
+    Queued {
+        /// How many.
+        records: usize,
+    },
+    /// Today's configuration ignores it; it stays in quarantine.
+    Ignored {
+        /// Label of why.
+        reason: String,
+    },
+    /// It still can't be mapped; it stays in quarantine.
+    Rejected {
+        /// Label of why.
+        reason: String,
+        /// One sentence.
+        detail: String,
+    },
+    /// It can't be replayed at all, or not with this order; it stays in quarantine.
+    Impossible {
+        /// One sentence.
+        detail: String,
+    },
+    /// It was replayed before.
+    Already {
+        /// When: milliseconds since the Unix epoch.
+        at_ms: i64,
+    },
+}
+
+/// The events by what became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Now durable on the queue.
+    pub queued: u64,
+    /// Ignored.
+    pub ignored: u64,
+    /// Still not to be mapped.
+    pub rejected: u64,
+    /// Not to be replayed.
+    pub impossible: u64,
+    /// Replayed before.
+    pub already: u64,
+}
+
+impl Summary {
+    fn count(&mut self, fate: &Fate) {
+        let count = match fate {
+            Fate::Queued { .. } => &mut self.queued,
+            Fate::Ignored { .. } => &mut self.ignored,
+            Fate::Rejected { .. } => &mut self.rejected,
+            Fate::Impossible { .. } => &mut self.impossible,
+            Fate::Already { .. } => &mut self.already,
+        };
+        *count += 1;
+    }
+}
+
+/// Why a replay ended early: one sentence. What was told as queued is.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReplayError {
+    /// The quarantine can't be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The queue took nothing more.
+    #[error(
+        "the replay ended early: {0}; what was told as queued is queued, give the same command again for the rest"
+    )]
+    Queue(&'static str),
+    /// Nobody listens any more.
+    #[error("nobody listens any more")]
+    Unheard,
+}
+
+/// All that a replay works with.
+pub struct Replay<'a> {
+    /// Today's sources.
+    pub tenants: &'a Tenants,
+    /// Today's limits.
+    pub rules: Rules,
+    /// Where records become durable, and are counted; none for a dry run.
+    pub queue: Option<(&'a dyn Queue, &'a Metrics)>,
+    /// Whether to end early, as the gateway is about to.
+    pub ends: &'a dyn Fn() -> bool,
+    /// What the order was, and what came of it so far.
+    order: Order,
+    group: Group,
+    summary: Summary,
+}
+
+/// Events whose records become durable together.
+struct Group {
+    records: Records,
+    /// One for each event that is queued.
+    notes: Records,
+    told: Vec<Told>,
+}
+
+impl Group {
+    fn new() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        // The time of the replay, not of the first receipt: Kafka deletes by it, and would at once.
+        let now = i64::try_from(now).unwrap_or(i64::MAX);
+        Group { records: Records::new(now), notes: Records::new(now), told: Vec::new() }
+    }
+
+    /// Whether it is large enough for a queue that takes records of at most `record_bytes`: a small one has no
+    /// room for much at once.
+    fn is_full(&self, record_bytes: usize) -> bool {
+        self.told.len() >= GROUP.0 || self.records.bytes() >= GROUP.1.min(record_bytes / 4)
+    }
+}
+
+impl<'a> Replay<'a> {
+    /// A replay as `order` says.
+    pub fn new(
+        tenants: &'a Tenants,
+        rules: Rules,
+        queue: Option<(&'a dyn Queue, &'a Metrics)>,
+        ends: &'a dyn Fn() -> bool,
+        order: Order,
+    ) -> Self {
+        Replay { tenants, rules, queue, ends, order, group: Group::new(), summary: Summary::default() }
+    }
+
+    /// Replays what lies at `place`; calls `tell` for each event once it is certain what became of it. Those
+    /// that were replayed before are told only where they were named. Blocks.
+    ///
+    /// # Errors
+    /// When the quarantine can't be read, the queue takes no more, or `tell` gives false.
+    pub fn run(mut self, place: Place, tell: &mut dyn FnMut(Told) -> bool) -> Result<Summary, ReplayError> {
+        let (quarantine, selection) = (Quarantine::open(place)?, self.order.selection.clone());
+        quarantine.each(&selection, |entry, _, replayed| {
+            if (self.ends)() {
+                return Err(ReplayError::Queue("Weir is shutting down"));
+            }
+            let fate = match replayed {
+                Some(at_ms) if !self.order.again => Fate::Already { at_ms },
+                _ => self.replay(&entry),
+            };
+            self.group.told.push(Told { id: entry.id, source: entry.source, fate });
+            if self.group.is_full(self.rules.record_bytes) {
+                self.settle(tell)?;
+            }
+            Ok(true)
+        })?;
+        self.settle(tell)?;
+        Ok(self.summary)
+    }
+
+    /// Puts the records of one event, and the note about it, into the group.
+    fn replay(&mut self, entry: &Entry) -> Fate {
+        let impossible = |detail: String| Fate::Impossible { detail };
+        if entry.reason == SECRET_MISSING && !self.order.without_secret {
+            let text =
+                "its sender showed no secret of the publisher; --without-secret replays it nevertheless";
+            return impossible(text.to_owned());
+        }
+        let Some(event) = whole(&entry.event) else {
+            let text =
+                "only its first bytes are kept, so it can't be replayed; its sender must send it again";
+            return impossible(text.to_owned());
+        };
+        let Some(source) = self.tenants.sources.iter().find(|source| source.ce_source == entry.source) else {
+            return impossible(format!(
+                "its source {} is not configured; add it under [sources], then replay",
+                entry.source
+            ));
+        };
+        let Some((path, Endpoint::Events(call))) =
+            find(&entry.path).map(|route| (route.path, route.endpoint))
+        else {
+            return impossible("this Weir does not know the route that it came by".to_owned());
+        };
+        let received = jiff::Timestamp::from_millisecond(entry.received_ms).unwrap_or_default();
+        // Where the event brought no time, its records' own timestamp was the time of receipt.
+        let time = entry.time.clone().unwrap_or_else(|| format!("{received:.3}"));
+        let stamp = Stamp {
+            message_id: entry.message_id(),
+            ce_source: &source.ce_source,
+            time: Some(&time),
+            traceparent: entry.traceparent.as_deref(),
+            replay_of: Some(&entry.id),
+        };
+        let traceparent = stamp.traceparent;
+        let request = Request { source, call, path, traceparent, received_ms: entry.received_ms };
+        let before = self.group.records.len();
+        match map_again(&request, &self.rules, &stamp, &event, &mut self.group.records) {
+            MappedAgain::Ignored(why) => Fate::Ignored { reason: why.label().to_owned() },
+            MappedAgain::Rejected(rejection) => Fate::Rejected {
+                reason: rejection.reason.label().to_owned(),
+                detail: rejection.detail.into_owned(),
+            },
+            MappedAgain::Queued => {
+                let note = Stamp { time: None, traceparent: None, ..stamp };
+                let topic = source.tenant.rejected;
+                let draft = note.draft(&mut self.group.notes, Kind::Replayed, topic, None, ["replayed", ""]);
+                draft.value(|out| {
+                    out.extend_from_slice(b"{\"replayed\":");
+                    write_string(out, &entry.id);
+                    out.push(b'}');
+                });
+                Fate::Queued { records: self.group.records.len() - before }
+            }
+        }
+    }
+
+    /// Makes the group durable, then tells of it.
+    fn settle(&mut self, tell: &mut dyn FnMut(Told) -> bool) -> Result<(), ReplayError> {
+        let Group { records, notes, told } = std::mem::replace(&mut self.group, Group::new());
+        if let Some(queue) = self.queue
+            && !records.is_empty()
+        {
+            make_durable(queue, records)?;
+            make_durable(queue, notes)?;
+        }
+        for told in told {
+            self.summary.count(&told.fate);
+            let is_wanted =
+                !matches!(told.fate, Fate::Already { .. }) || !self.order.selection.ids.is_empty();
+            if is_wanted && !tell(told) {
+                return Err(ReplayError::Unheard);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn make_durable((queue, metrics): (&dyn Queue, &Metrics), records: Records) -> Result<(), ReplayError> {
+    let kinds = kinds(&records);
+    let receipt = queue.enqueue(records).map_err(|refused| {
+        ReplayError::Queue(match refused {
+            Refused::Full => "the queue is full",
+            Refused::Closed => "the queue takes no records",
+        })
+    })?;
+    wait_for(receipt).map_err(|_| ReplayError::Queue("the queue did not make its records durable"))?;
+    for (kind, records) in Kind::ALL.into_iter().zip(kinds) {
+        metrics.record(kind, records);
+    }
+    Ok(())
+}
+
+/// The text of an event that is kept whole.
+fn whole(event: &Stored) -> Option<Cow<'_, str>> {
+    match event {
+        Stored::Event(event) => Some(Cow::Borrowed(event)),
+        Stored::Bytes { truncated: true, .. } => None,
+        Stored::Bytes { base64, .. } => {
+            let bytes = data_encoding::BASE64.decode(base64.as_bytes()).ok()?;
+            Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
