@@ -2,31 +2,25 @@
 //! place of reading is durable.
 
 use std::collections::{BTreeSet, VecDeque};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Held;
+use super::aside::{Aside, PassError, are_durable};
 use crate::config::QueueConfig;
-use crate::queue::completion::wait_for;
+use crate::queue::journal::JournalError;
 use crate::queue::journal::consumers::Consumer;
 use crate::queue::journal::disk::Disk;
 use crate::queue::journal::reader::{Begin, JournalReader};
-use crate::queue::journal::{JournalError, JournalQueue};
 use crate::queue::kafka::{Class, Outlet};
 use crate::queue::reader::{From, Next, ReadRecord, Reader};
-use crate::queue::{Completion, Queue};
-use crate::record::Header;
 use crate::tenants::Topics;
 
 /// The name under which the place of reading is kept.
 pub const NAME: &str = "kafka";
-/// The name under which the place of taking back what was set aside is kept.
-pub const ASIDE_NAME: &str = "spool";
-/// Where in the spool's directory lies what was set aside.
-pub const ASIDE: &str = "aside";
 /// Most records and bytes on their way to Kafka at once.
 const WINDOW: (usize, usize) = (2_000, 8 << 20);
 /// How long an outcome is waited for before the spool is read on: more and more, while there is none.
@@ -40,6 +34,8 @@ const COMMIT: Duration = Duration::from_millis(100);
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 /// How long there may be nothing to send before the connections are given up.
 const REST: Duration = Duration::from_secs(10);
+/// For how many ticks Kafka may be silent while what was set aside is tried again.
+const PATIENCE: usize = 50;
 /// How long what is set aside may take to become durable at the end.
 const CLOSE: Duration = Duration::from_secs(1);
 
@@ -59,14 +55,12 @@ struct Waiting {
 pub(super) struct Forwarder<O> {
     held: Arc<Held>,
     outlet: O,
-    disk: Arc<dyn Disk>,
     /// Reads to the end as it stood when the spool was opened.
     at_start: JournalReader,
     place: Consumer,
     reader: JournalReader,
-    /// What Kafka refuses for good, and where it lies.
-    aside: JournalQueue,
-    aside_dir: PathBuf,
+    /// What Kafka refuses for good.
+    aside: Aside,
     /// In order; the first `sent` are on their way or told about.
     window: VecDeque<Waiting>,
     bytes: usize,
@@ -98,26 +92,13 @@ impl<O: Outlet> Forwarder<O> {
         let place = place(&disk, dir)?;
         let begin = begin(&place);
         let open = |until_end| JournalReader::open(dir, begin, until_end, BTreeSet::new());
-        let aside_dir = dir.join(ASIDE);
         let now = Instant::now();
         Ok(Forwarder {
             outlet,
             at_start: open(true)?,
             reader: open(false)?,
             place,
-            aside: {
-                let (metrics, disk) = (&held.metrics, Arc::clone(&disk));
-                JournalQueue::open_spool(
-                    disk,
-                    &aside_dir,
-                    config,
-                    topics,
-                    metrics,
-                    &metrics.spool_aside_bytes,
-                )?
-            },
-            aside_dir,
-            disk,
+            aside: Aside::open(disk, dir, config, topics, &held.metrics)?,
             held,
             window: VecDeque::new(),
             bytes: 0,
@@ -147,8 +128,7 @@ impl<O: Outlet> Forwarder<O> {
 
     pub(super) fn begin(&mut self) {
         self.learn();
-        // Its cause may be gone.
-        self.take_back();
+        self.ask_for_topics(false);
     }
 
     pub(super) fn end(&mut self) {
@@ -225,6 +205,13 @@ impl<O: Outlet> Forwarder<O> {
                     break;
                 }
             }
+        }
+        match self.aside.topics() {
+            // Whatever their reason: nothing newer may get past them before they were tried again.
+            Ok(topics) => topics.iter().for_each(|topic| {
+                self.held.troubled.add(topic);
+            }),
+            Err(error) => tracing::error!(%error, "what was set aside can't be read"),
         }
         self.held.count(|now| now + records);
         self.held.lines.learned();
@@ -378,67 +365,114 @@ impl<O: Outlet> Forwarder<O> {
         }
     }
 
-    /// Now and then, asks for the topics that Kafka lacked. With one that is back, all that was set aside is
-    /// tried again.
+    /// Now and then, asks for the topics that Kafka lacked.
     fn look_again(&mut self) {
-        if !self.held.troubled.any() || self.looked.elapsed() < LOOK_AGAIN {
+        let is_asked = self.held.retry.swap(false, Ordering::AcqRel);
+        if is_asked || self.held.troubled.any() && self.looked.elapsed() >= LOOK_AGAIN {
+            self.ask_for_topics(is_asked);
+        }
+    }
+
+    /// With a topic that Kafka has again, or where that `is_asked`, all that was set aside is tried again.
+    fn ask_for_topics(&mut self, is_asked: bool) {
+        self.looked = Instant::now();
+        let mut back = self.held.troubled.all();
+        back.retain(|topic| self.outlet.has_topic(topic) == Some(true));
+        if back.is_empty() && !is_asked {
             return;
         }
-        self.looked = Instant::now();
-        let mut is_back = false;
-        for topic in self.held.troubled.all() {
-            if self.outlet.has_topic(&topic) == Some(true) {
-                tracing::info!(topic, "Kafka has this topic again");
-                self.held.troubled.remove(&topic);
-                is_back = true;
+        match self.take_back(&back) {
+            Ok(Some(records)) => {
+                tracing::info!(
+                    records,
+                    topics = back.join(", "),
+                    "Kafka has these topics again, and what was set aside for them"
+                );
+                back.iter().for_each(|topic| self.held.troubled.remove(topic));
+            }
+            Ok(None) => tracing::debug!("what was set aside is tried again later"),
+            Err(error) => tracing::error!(%error, "what was set aside can't be read"),
+        }
+    }
+
+    /// Goes through all that was set aside: sends what may get through, and puts the rest aside once more, behind
+    /// it. How many Kafka has now; none: it did not come to an end. The topics in `back` stay in trouble meanwhile,
+    /// so nothing newer of theirs gets past this.
+    fn take_back(&mut self, back: &[String]) -> Result<Option<u64>, PassError> {
+        if !self.outlet.is_open() || !self.finish_what_is_sent() {
+            return Ok(None);
+        }
+        let (mut pass, mut taken) = (self.aside.pass()?, 0);
+        loop {
+            let chunk = pass.chunk()?;
+            if chunk.is_empty() {
+                return Ok(Some(taken));
+            }
+            let Some(outcomes) = self.try_once(&chunk, back) else { return Ok(None) };
+            let refused =
+                chunk.iter().zip(outcomes).filter_map(|(record, outcome)| Some((record, outcome.err()?)));
+            let Some(receipts) =
+                refused.map(|(record, class)| self.aside.put(record, class)).collect::<Option<Vec<_>>>()
+            else {
+                return Ok(None);
+            };
+            taken += (chunk.len() - receipts.len()) as u64;
+            if !are_durable(receipts) {
+                return Ok(None);
+            }
+            pass.commit()?;
+        }
+    }
+
+    /// Waits until nothing of the window is on its way any more; false: Kafka does not answer.
+    fn finish_what_is_sent(&mut self) -> bool {
+        for _ in 0..PATIENCE {
+            if self.sent == 0 {
+                return true;
+            }
+            self.hear();
+            self.settle();
+        }
+        false
+    }
+
+    /// Sends `chunk`, but for topics in trouble that are not `back`, and tells what became of each; none: Kafka
+    /// does not answer, or can't take it now.
+    fn try_once(&mut self, chunk: &[ReadRecord], back: &[String]) -> Option<Vec<Result<(), Class>>> {
+        let mut outcomes = vec![None; chunk.len()];
+        for (number, (record, outcome)) in chunk.iter().zip(&mut outcomes).enumerate() {
+            if self.held.troubled.has(&record.topic) && !back.contains(&record.topic) {
+                *outcome = Some(Err(Class::Topic));
+            } else if self.outlet.send(number, record).is_err() {
+                self.outlet.stop();
+                return None;
             }
         }
-        if is_back {
-            self.take_back();
+        let mut silence = 0;
+        while outcomes.contains(&None) {
+            match self.outlet.next(TICK.1) {
+                Some((_, Err(class))) if !class.is_of_the_record() => silence = PATIENCE,
+                Some((number, outcome)) => {
+                    silence = 0;
+                    if let Some(known) = outcomes.get_mut(number) {
+                        *known = Some(outcome);
+                    }
+                }
+                None => silence += 1,
+            }
+            if silence >= PATIENCE || self.held.closing.load(Ordering::Acquire) {
+                self.outlet.stop();
+                return None;
+            }
         }
-    }
-
-    /// Puts what was set aside back into the spool: it is tried again, behind what waits there.
-    fn take_back(&mut self) {
-        match self.put_back() {
-            Ok(0) => {}
-            Ok(records) => tracing::info!(records, "records that were set aside are tried again"),
-            Err(error) => tracing::error!(error, "what was set aside stays there"),
-        }
-    }
-
-    fn put_back(&mut self) -> Result<u64, String> {
-        let text = |error: &dyn std::fmt::Display| error.to_string();
-        let mut place =
-            Consumer::open_on(Arc::clone(&self.disk), &self.aside_dir, ASIDE_NAME, &BTreeSet::new())
-                .map_err(|error| text(&error))?;
-        let mut reader = JournalReader::open(&self.aside_dir, begin(&place), true, BTreeSet::new())
-            .map_err(|error| text(&error))?;
-        let mut receipts = Vec::new();
-        while let Next::Record(mut record) = reader.next(Duration::ZERO).map_err(|error| text(&error))? {
-            record.headers.retain(|(name, _)| name != Header::Refused.name());
-            let (completion, receipt) = Completion::new(1);
-            self.held.hold_read(&record, &completion).map_err(|refused| text(&refused))?;
-            receipts.push(receipt);
-        }
-        let records = receipts.len() as u64;
-        for receipt in receipts {
-            wait_for(receipt).map_err(|error| text(&error))?;
-        }
-        if records > 0 {
-            place.commit(reader.position()).map_err(|error| text(&error))?;
-        }
-        Ok(records)
+        outcomes.into_iter().collect()
     }
 
     /// Puts the oldest record, which Kafka refuses for good, out of its neighbours' way. False: it stays, for
     /// want of room.
     fn set_aside(&mut self, class: Class) -> bool {
         let Some(Waiting { record, .. }) = self.window.front() else { return false };
-        let (completion, receipt) = Completion::new(1);
-        let why = (Header::Refused.name(), class.label().as_bytes());
-        let taken = self.aside.enqueue_read(record, Some(why), &completion);
-        if taken.is_err() || wait_for(receipt).is_err() {
+        if !self.aside.put(record, class).is_some_and(|receipt| are_durable(vec![receipt])) {
             return false;
         }
         let topic = &record.topic;

@@ -5,6 +5,7 @@
 //! else to the spool. One that Kafka did not take after all comes back and goes to the spool, too, and so
 //! does what follows it in its request under the same key. One thread, the `forwarder`, empties the spool.
 
+mod aside;
 mod forwarder;
 mod lines;
 #[cfg(test)]
@@ -17,8 +18,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+pub use self::aside::{ASIDE, ASIDE_NAME};
 use self::forwarder::Forwarder;
-pub use self::forwarder::{ASIDE, ASIDE_NAME, NAME};
+pub use self::forwarder::NAME;
 use self::lines::Lines;
 use self::troubled::Troubled;
 use super::journal::disk::{Disk, RealDisk};
@@ -26,7 +28,6 @@ use super::journal::{JournalError, JournalQueue};
 use super::kafka::{Class, Forwarding, KafkaQueue, Rescue, StartError};
 use crate::config::{Ack, QueueConfig};
 use crate::metrics::Metrics;
-use crate::queue::reader::ReadRecord;
 use crate::queue::{Completion, Queue, Receipt, Refused};
 use crate::record::{RecordRef, Records};
 use crate::tenants::Topics;
@@ -84,6 +85,8 @@ struct Held {
     /// Whether Kafka is not to be asked: it failed, and nothing has got through since.
     open: AtomicBool,
     closing: AtomicBool,
+    /// Whether what was set aside is to be tried again.
+    retry: AtomicBool,
     troubled: Troubled,
     /// Held for reading by who counts a record and then hands it to the journal; for writing by who must know
     /// that nobody is between the two.
@@ -106,6 +109,7 @@ impl Held {
             records: AtomicU64::new(0),
             open: AtomicBool::new(false),
             closing: AtomicBool::new(false),
+            retry: AtomicBool::new(false),
             troubled: Troubled::default(),
             gate: RwLock::new(()),
             forwarder: Mutex::new(None),
@@ -139,19 +143,6 @@ impl Held {
             if before == 0 {
                 self.wake();
             }
-        }
-        taken
-    }
-
-    /// Holds a record as it was read.
-    fn hold_read(&self, record: &ReadRecord, completion: &Arc<Completion>) -> Result<(), Refused> {
-        let _gate = self.gate.read().unwrap_or_else(PoisonError::into_inner);
-        self.lines.hold(record.key.as_deref());
-        self.count(|held| held + 1);
-        let taken = self.journal.enqueue_read(record, None, completion);
-        if taken.is_err() {
-            self.lines.release(record.key.as_deref());
-            self.count(|held| held.saturating_sub(1));
         }
         taken
     }

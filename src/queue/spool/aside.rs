@@ -1,0 +1,114 @@
+//! What Kafka refuses for good: put out of its neighbours' way, each record with its reason, until the cause may be gone.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::QueueConfig;
+use crate::metrics::Metrics;
+use crate::queue::completion::wait_for;
+use crate::queue::journal::consumers::Consumer;
+use crate::queue::journal::disk::Disk;
+use crate::queue::journal::reader::{Begin, JournalReader};
+use crate::queue::journal::{JournalError, JournalQueue};
+use crate::queue::kafka::Class;
+use crate::queue::reader::{From, Next, ReadError, ReadRecord, Reader};
+use crate::queue::{Completion, Queue, Receipt};
+use crate::record::Header;
+use crate::tenants::Topics;
+
+/// Its directory, in the spool's.
+pub const ASIDE: &str = "aside";
+/// The name under which it is kept how far it was tried again.
+pub const ASIDE_NAME: &str = "spool";
+/// Most records and bytes that are tried again at once.
+const CHUNK: (usize, usize) = (1_000, 4 << 20);
+
+/// A small journal of its own.
+pub(super) struct Aside {
+    journal: JournalQueue,
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+}
+
+/// All that lies aside, to be tried once more.
+pub(super) struct Pass {
+    place: Consumer,
+    reader: JournalReader,
+}
+
+/// Why a pass ended early: one sentence.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum PassError {
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    #[error(transparent)]
+    Read(#[from] ReadError),
+}
+
+impl Aside {
+    pub(super) fn open(
+        disk: Arc<dyn Disk>,
+        spool: &Path,
+        config: &QueueConfig,
+        topics: Arc<Topics>,
+        metrics: &Metrics,
+    ) -> Result<Self, JournalError> {
+        let (dir, bytes) = (spool.join(ASIDE), &metrics.spool_aside_bytes);
+        let journal = JournalQueue::open_spool(Arc::clone(&disk), &dir, config, topics, metrics, bytes)?;
+        Ok(Aside { journal, disk, dir })
+    }
+
+    /// Takes `record`, which is refused for a reason of this class. None: there is no room.
+    pub(super) fn put(&self, record: &ReadRecord, class: Class) -> Option<Receipt> {
+        let (completion, receipt) = Completion::new(1);
+        let why = (Header::Refused.name(), class.label().as_bytes());
+        self.journal.enqueue_read(record, Some(why), &completion).ok().map(|()| receipt)
+    }
+
+    /// The topics of what lies here.
+    pub(super) fn topics(&self) -> Result<BTreeSet<String>, PassError> {
+        let (mut pass, mut topics) = (self.pass()?, BTreeSet::new());
+        while let Next::Record(record) = pass.reader.next(Duration::ZERO)? {
+            topics.insert(record.topic);
+        }
+        Ok(topics)
+    }
+
+    /// Begins to go through what lies here by now.
+    pub(super) fn pass(&self) -> Result<Pass, JournalError> {
+        let place = Consumer::open_on(Arc::clone(&self.disk), &self.dir, ASIDE_NAME, &BTreeSet::new())?;
+        let begin = place.next().map_or(Begin::From(From::Start), Begin::At);
+        let reader = JournalReader::open(&self.dir, begin, true, BTreeSet::new())?;
+        Ok(Pass { place, reader })
+    }
+
+    pub(super) fn close(&self, deadline: Instant) {
+        self.journal.close(deadline);
+    }
+}
+
+impl Pass {
+    /// The next records, without their reasons; none at the end.
+    pub(super) fn chunk(&mut self) -> Result<Vec<ReadRecord>, PassError> {
+        let (mut chunk, mut bytes) = (Vec::new(), 0);
+        while chunk.len() < CHUNK.0 && bytes < CHUNK.1 {
+            let Next::Record(mut record) = self.reader.next(Duration::ZERO)? else { break };
+            record.headers.retain(|(name, _)| name != Header::Refused.name());
+            bytes += record.value.len();
+            chunk.push(record);
+        }
+        Ok(chunk)
+    }
+
+    /// What `chunk` gave so far is elsewhere, durably.
+    pub(super) fn commit(&mut self) -> Result<(), PassError> {
+        Ok(self.place.commit(self.reader.position())?)
+    }
+}
+
+/// Whether each of these is durable.
+pub(super) fn are_durable(receipts: Vec<Receipt>) -> bool {
+    receipts.into_iter().all(|receipt| wait_for(receipt).is_ok())
+}
