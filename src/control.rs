@@ -1,4 +1,4 @@
-//! How a running Weir is told to replay: over the Unix socket `DATA/control.sock`, by whoever may act as its user.
+//! How a running Weir is told to replay quarantine, or to try again what was set aside: over the Unix socket `DATA/control.sock`, by whoever may act as its user.
 //! One order a connection, as a line of JSON; the answer is a line for each event, and one at the end.
 //!
 //! No route of the admin listener, so that nothing on the network can ever reach it. Orders are taken one after
@@ -30,10 +30,15 @@ const BACKLOG: i32 = 16;
 
 /// What is asked of a running Weir.
 #[derive(Debug, Serialize, Deserialize)]
-struct Asked {
-    order: Order,
-    /// Where the asking command believes the quarantine to be: Kafka's bootstrap list; none: on the journal.
-    brokers: Option<String>,
+enum Asked {
+    /// Rejected events, mapped once more.
+    Replay {
+        order: Order,
+        /// Where the asking command believes the quarantine to be: Kafka's bootstrap list; none: on the journal.
+        brokers: Option<String>,
+    },
+    /// Another try for what Kafka refused and the spool set aside.
+    Retry,
 }
 
 /// A line of the answer.
@@ -41,6 +46,7 @@ struct Asked {
 enum Line {
     Told(Told),
     Done(Summary),
+    Retrying,
     Problem(String),
 }
 
@@ -61,6 +67,14 @@ pub enum ControlError {
     /// Nobody listens any more to what it says.
     #[error("nobody listens any more")]
     Unheard,
+}
+
+impl ControlError {
+    fn foreign() -> Self {
+        ControlError::Refused(
+            "the running Weir is of another version; use the command of that version".to_owned(),
+        )
+    }
 }
 
 fn path(data: &Path) -> PathBuf {
@@ -131,9 +145,18 @@ fn answer(stream: &UnixStream, app: &App, place: &Place) -> io::Result<()> {
         let mut stream = stream;
         stream.write_all(&line)
     };
-    let Ok(Asked { order, brokers }) = serde_json::from_str(&asked) else {
-        let text = "the running Weir does not understand this command; use the command of its own version";
-        return say(&Line::Problem(text.to_owned()));
+    let (order, brokers) = match serde_json::from_str(&asked) {
+        Ok(Asked::Replay { order, brokers }) => (order, brokers),
+        Ok(Asked::Retry) if app.queue.retry() => return say(&Line::Retrying),
+        Ok(Asked::Retry) => {
+            let text = "the Weir that runs on this data directory has no spool: its journal is the queue";
+            return say(&Line::Problem(text.to_owned()));
+        }
+        Err(_) => {
+            let text =
+                "the running Weir does not understand this command; use the command of its own version";
+            return say(&Line::Problem(text.to_owned()));
+        }
     };
     if brokers.as_deref() != place.brokers() {
         let its = place.brokers().map_or("its journal".to_owned(), |brokers| format!("Kafka at {brokers}"));
@@ -177,6 +200,39 @@ pub fn order(
     order: Order,
     tell: &mut dyn FnMut(Told) -> bool,
 ) -> Result<Option<Summary>, ControlError> {
+    let asked = Asked::Replay { order, brokers: place.brokers().map(str::to_owned) };
+    let Some(stream) = ask(data, &asked)? else { return Ok(None) };
+    for line in BufReader::new(&stream).lines() {
+        match heard(line)? {
+            Line::Told(told) => {
+                if !tell(told) {
+                    return Err(ControlError::Unheard);
+                }
+            }
+            Line::Done(summary) => return Ok(Some(summary)),
+            Line::Retrying => return Err(ControlError::foreign()),
+            Line::Problem(sentence) => return Err(ControlError::Refused(sentence)),
+        }
+    }
+    Err(ControlError::Away)
+}
+
+/// Lets the Weir that runs on `data` try again what its spool has set aside. False: none runs there.
+///
+/// # Errors
+/// When it can't be reached, refuses, or goes away.
+pub fn retry(data: &Path) -> Result<bool, ControlError> {
+    let Some(stream) = ask(data, &Asked::Retry)? else { return Ok(false) };
+    let line = BufReader::new(&stream).lines().next().ok_or(ControlError::Away)?;
+    match heard(line)? {
+        Line::Retrying => Ok(true),
+        Line::Problem(sentence) => Err(ControlError::Refused(sentence)),
+        Line::Told(_) | Line::Done(_) => Err(ControlError::foreign()),
+    }
+}
+
+/// None: no Weir runs on `data`.
+fn ask(data: &Path, asked: &Asked) -> Result<Option<UnixStream>, ControlError> {
     use io::ErrorKind::{ConnectionRefused, InvalidInput, NotFound};
     let stream = match UnixStream::connect(path(data)) {
         Ok(stream) => stream,
@@ -184,24 +240,12 @@ pub fn order(
         Err(error) if matches!(error.kind(), NotFound | ConnectionRefused | InvalidInput) => return Ok(None),
         Err(error) => return Err(ControlError::Unreachable(data.to_owned(), error)),
     };
-    let brokers = place.brokers().map(str::to_owned);
-    let asked = serde_json::to_string(&Asked { order, brokers }).map_err(|_| ControlError::Away)?;
+    let asked = serde_json::to_string(asked).map_err(|_| ControlError::Away)?;
     writeln!(&stream, "{asked}").map_err(|_| ControlError::Away)?;
-    for line in BufReader::new(&stream).lines() {
-        let line = line.map_err(|_| ControlError::Away)?;
-        match serde_json::from_str(&line) {
-            Ok(Line::Told(told)) => {
-                if !tell(told) {
-                    return Err(ControlError::Unheard);
-                }
-            }
-            Ok(Line::Done(summary)) => return Ok(Some(summary)),
-            Ok(Line::Problem(sentence)) => return Err(ControlError::Refused(sentence)),
-            Err(_) => {
-                let text = "the running Weir is of another version; use the command of that version";
-                return Err(ControlError::Refused(text.to_owned()));
-            }
-        }
-    }
-    Err(ControlError::Away)
+    Ok(Some(stream))
+}
+
+fn heard(line: io::Result<String>) -> Result<Line, ControlError> {
+    let line = line.map_err(|_| ControlError::Away)?;
+    serde_json::from_str(&line).map_err(|_| ControlError::foreign())
 }

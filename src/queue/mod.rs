@@ -39,6 +39,11 @@ pub trait Queue: Send + Sync {
     /// The largest record that can become durable (key, value and header values), in bytes.
     fn largest_record(&self) -> usize;
 
+    /// Tries again, soon, what was refused for good and set aside. False: this queue sets nothing aside.
+    fn retry(&self) -> bool {
+        false
+    }
+
     /// Takes no more, waits until `deadline` for what was taken to become durable, and tells how many
     /// records were left. Blocks.
     fn close(&self, deadline: Instant) -> usize;

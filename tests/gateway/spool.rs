@@ -51,6 +51,8 @@ fn what_is_held_can_be_seen_checked_and_exported_while_weir_runs_and_after() {
             .collect();
         assert_eq!(ids, ["m1/event.tickets", "m2/event.tickets", "m3/person"]);
         assert_eq!(stdout(&spool(weir.data(), &["export", "--aside"])), "");
+        let retried = spool(weir.data(), &["retry"]);
+        assert_eq!(retried.status.code(), Some(if runs { 0 } else { 1 }), "{retried:?}");
     }
 
     // A bit that the disk lost.
@@ -78,6 +80,8 @@ fn without_a_spool_there_is_a_sentence_and_nothing_is_made() {
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(told.starts_with("there is no spool in ") && told.lines().count() == 1, "{told}");
     }
+    let told = String::from_utf8(spool(weir.data(), &["retry"]).stderr).unwrap();
+    assert_eq!(told, "the Weir that runs on this data directory has no spool: its journal is the queue\n");
     assert_eq!(std::fs::read_dir(weir.data()).unwrap().count(), before);
     assert_eq!(command(&["spool"]).output().unwrap().status.code(), Some(2));
 }

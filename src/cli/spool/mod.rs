@@ -1,4 +1,5 @@
-//! `weir spool`: looks at what is held for Kafka, checks it, and prints it. Reads only, whether Weir runs or not.
+//! `weir spool`: looks at what is held for Kafka, checks it, and prints it, whether Weir runs or not. It changes
+//! nothing itself; `retry` asks the Weir that runs.
 
 mod status;
 #[cfg(test)]
@@ -12,6 +13,7 @@ use clap::{Args, Subcommand};
 
 use super::tail::{TailArgs, TailError, run_on};
 use super::{ConfigFlags, Failure, counted};
+use crate::control;
 use crate::queue::journal::JournalError;
 use crate::queue::journal::consumers::position;
 use crate::queue::journal::reader::{Begin, JournalReader};
@@ -49,6 +51,11 @@ enum Action {
         #[arg(long)]
         aside: bool,
     },
+    /// Let the Weir that runs try again what was set aside
+    Retry {
+        #[command(flatten)]
+        place: PlaceFlags,
+    },
 }
 
 /// Where the spool is.
@@ -63,16 +70,19 @@ struct PlaceFlags {
 }
 
 impl PlaceFlags {
-    /// The spool's directory, which is there.
-    fn spool(&self) -> Result<PathBuf, Failure> {
-        let data = match &self.data {
+    fn data(&self) -> Result<PathBuf, Failure> {
+        Ok(match &self.data {
             Some(data) => data.clone(),
             None => {
                 let flags = ConfigFlags::from_environment()?;
                 ConfigFlags { config: self.config.clone(), ..flags }.load()?.data
             }
-        };
-        let spool = data.join("spool");
+        })
+    }
+
+    /// The spool's directory, which is there.
+    fn spool(&self) -> Result<PathBuf, Failure> {
+        let spool = self.data()?.join("spool");
         if spool.is_dir() {
             return Ok(spool);
         }
@@ -103,6 +113,17 @@ pub(super) fn run(args: &SpoolArgs) -> Result<(), Failure> {
             // Damage that is passed over must not pass unseen.
             telemetry::init(Some(LogFormat::Human), "warn").map_err(Failure::Named)?;
             export(&place.spool()?, *aside, &mut out)?;
+        }
+        Action::Retry { place } => {
+            let data = place.data()?;
+            if !control::retry(&data).map_err(|error| Failure::Named(error.to_string()))? {
+                return Err(Failure::Named(format!(
+                    "no Weir runs on {}: the next start tries again what was set aside",
+                    data.display()
+                )));
+            }
+            writeln!(out, "asked for; `weir spool status` tells what is still set aside")
+                .map_err(Failure::Output)?;
         }
     }
     out.flush().map_err(Failure::Output)

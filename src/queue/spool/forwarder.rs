@@ -146,23 +146,26 @@ impl<O: Outlet> Forwarder<O> {
             let seconds = begun.elapsed().as_secs_f64();
             tracing::info!(records, seconds, "the spool is empty again: Kafka has what it held");
         }
+        self.look_again();
         if self.held.troubled.any() {
             thread::park_timeout(LOOK_AGAIN);
-            self.look_again();
             return;
         }
         thread::park_timeout(REST);
         if self.is_idle() {
             self.outlet.stop();
         }
-        // Both are told of by a wake-up that may have ended the first pause.
+        // What ends idleness is told of by a wake-up, which may have ended the first pause.
         if self.is_idle() {
             thread::park();
         }
     }
 
     fn is_idle(&self) -> bool {
-        self.held.records.load(Ordering::Acquire) == 0 && !self.held.closing.load(Ordering::Acquire)
+        let held = &self.held;
+        held.records.load(Ordering::Acquire) == 0
+            && !held.retry.load(Ordering::Acquire)
+            && !held.closing.load(Ordering::Acquire)
     }
 
     /// One round of reading, sending and hearing.

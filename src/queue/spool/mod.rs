@@ -281,6 +281,12 @@ impl Queue for SpooledQueue {
         self.kafka.largest_record().min(self.held.journal.largest_record())
     }
 
+    fn retry(&self) -> bool {
+        self.held.retry.store(true, Ordering::Release);
+        self.held.wake();
+        true
+    }
+
     fn close(&self, deadline: Instant) -> usize {
         self.held.closing.store(true, Ordering::Release);
         self.held.wake();
