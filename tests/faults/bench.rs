@@ -47,8 +47,10 @@ pub struct Outcome {
     pub ready: Duration,
     /// And until all that was acknowledged by then was delivered.
     pub delivered: Duration,
-    /// What was lost, changed, inverted, or came from nowhere.
-    pub broken: Vec<String>,
+    /// What was lost.
+    pub lost: Vec<String>,
+    /// What was changed, inverted, or came from nowhere; or what else went wrong.
+    pub wrong: Vec<String>,
 }
 
 /// All of it.
@@ -103,9 +105,10 @@ impl Bench {
         self.await_ready();
         let ready = over.elapsed();
         self.clients.advance(SERVED);
-        let due = self.await_delivery();
+        let due = self.rest();
+        self.clients.resume();
         let outcome = Outcome::new(&lock(&self.oracle).judge(&due), ready, over.elapsed());
-        if !outcome.broken.is_empty() {
+        if !outcome.is_good() {
             println!("{}", self.weir.log());
         }
         outcome
@@ -128,9 +131,16 @@ impl Bench {
         wait_for("the gateway to be ready", || (self.weir.admin("/readyz").0 == 200).then_some(()));
     }
 
-    /// Waits until everything is delivered that is acknowledged now, and tells what that was.
-    pub fn await_delivery(&self) -> Due {
-        await_delivery(&self.oracle)
+    /// Has the clients pause, waits until everything is delivered that is acknowledged, and tells what that is. What
+    /// does not come in time, the oracle reports as lost.
+    pub fn rest(&self) -> Due {
+        self.clients.pause();
+        let due = lock(&self.oracle).owed();
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until && !lock(&self.oracle).has(&due) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        due
     }
 
     /// The broker that leads the first partition of a topic: its index.
@@ -149,22 +159,17 @@ impl Bench {
 /// What must have been delivered.
 pub type Due = BTreeSet<Arc<str>>;
 
-/// Waits until everything is delivered that is acknowledged now, and tells what that was. What does not come
-/// in time, the oracle reports as lost.
-pub fn await_delivery(oracle: &Mutex<Oracle>) -> Due {
-    let due = lock(oracle).owed();
-    let until = Instant::now() + PATIENCE;
-    while Instant::now() < until && !lock(oracle).has(&due) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    due
-}
-
 impl Outcome {
     /// Of a verdict and the times that it took.
     pub fn new(verdict: &Verdict, ready: Duration, delivered: Duration) -> Self {
         let Verdict { acknowledged, repeats, late, .. } = *verdict;
-        Outcome { acknowledged, repeats, late, ready, delivered, broken: verdict.broken() }
+        let (lost, wrong) = (verdict.lost.clone(), verdict.wrong());
+        Outcome { acknowledged, repeats, late, ready, delivered, lost, wrong }
+    }
+
+    /// Whether every promise was kept.
+    pub fn is_good(&self) -> bool {
+        self.lost.is_empty() && self.wrong.is_empty()
     }
 }
 

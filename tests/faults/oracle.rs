@@ -85,14 +85,9 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Every promise that was not kept.
-    pub fn broken(&self) -> Vec<String> {
-        let kinds = [
-            ("lost", &self.lost),
-            ("changed", &self.changed),
-            ("inverted", &self.inverted),
-            ("foreign", &self.foreign),
-        ];
+    /// What came, and not as it should have.
+    pub fn wrong(&self) -> Vec<String> {
+        let kinds = [("changed", &self.changed), ("inverted", &self.inverted), ("foreign", &self.foreign)];
         kinds.iter().flat_map(|(kind, ids)| ids.iter().map(move |id| format!("{kind}: {id}"))).collect()
     }
 }
@@ -175,10 +170,12 @@ impl Oracle {
         self.owed.intersection(due).all(|id| self.destroyed.contains(id))
     }
 
-    /// A fault destroyed the only copy of this record. It must not come any more: exactly what was hit is
-    /// missing.
+    /// A fault destroyed a record on its way. It must not come any more, unless it had come before: exactly what
+    /// was hit is missing.
     pub fn destroyed(&mut self, id: &str) {
-        if let Some((id, _)) = self.events.get_key_value(id) {
+        if let Some((id, event)) = self.events.get_key_value(id)
+            && event.delivered == 0
+        {
             self.destroyed.insert(Arc::clone(id));
         }
     }

@@ -39,7 +39,7 @@ fn delivered(oracle: &mut Oracle, ids: &[&str]) -> Verdict {
 }
 
 fn is_good(verdict: &Verdict) -> bool {
-    verdict.broken().is_empty()
+    verdict.lost.is_empty() && verdict.wrong().is_empty()
 }
 
 fn judged(oracle: &mut Oracle) -> Verdict {
@@ -148,6 +148,8 @@ fn exactly_what_was_destroyed_is_missing() {
     let mut oracle = acknowledged(&[&["a", "b"]]);
     oracle.destroyed("b");
     assert!(is_good(&delivered(&mut oracle, &["a"])));
+    oracle.destroyed("a");
+    assert!(is_good(&delivered(&mut oracle, &["a"])), "it had come before");
     oracle.destroyed("b");
     assert!(!is_good(&delivered(&mut oracle, &["b"])), "it was not destroyed after all");
 }

@@ -11,7 +11,8 @@ pub struct Row {
     name: &'static str,
     cycles: u64,
     acknowledged: u64,
-    broken: u64,
+    lost: u64,
+    wrong: u64,
     repeats: u64,
     late: u64,
     ready: Duration,
@@ -33,7 +34,8 @@ impl Table {
         let Some(row) = self.0.get_mut(index) else { return };
         row.cycles += 1;
         row.acknowledged += outcome.acknowledged;
-        row.broken += outcome.broken.len() as u64;
+        row.lost += outcome.lost.len() as u64;
+        row.wrong += outcome.wrong.len() as u64;
         row.repeats += outcome.repeats;
         row.late += outcome.late;
         row.ready = row.ready.max(outcome.ready);
@@ -43,7 +45,7 @@ impl Table {
     /// How many cycles there were, and how many promises were broken.
     pub fn totals(&self) -> (u64, u64) {
         let all = self.all();
-        (all.cycles, all.broken)
+        (all.cycles, all.lost + all.wrong)
     }
 
     fn all(&self) -> Row {
@@ -51,7 +53,8 @@ impl Table {
             name: all.name,
             cycles: all.cycles + row.cycles,
             acknowledged: all.acknowledged + row.acknowledged,
-            broken: all.broken + row.broken,
+            lost: all.lost + row.lost,
+            wrong: all.wrong + row.wrong,
             repeats: all.repeats + row.repeats,
             late: all.late + row.late,
             ready: all.ready.max(row.ready),
@@ -64,16 +67,16 @@ impl fmt::Display for Table {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
-            "| fault | cycles | acknowledged | lost | repeats | late | longest to ready | longest to delivered |"
+            "| fault | cycles | acknowledged | lost | wrong | repeats | late | longest to ready | longest to delivered |"
         )?;
-        writeln!(out, "|---|---:|---:|---:|---:|---:|---:|---:|")?;
-        for Row { name, cycles, acknowledged, broken, repeats, late, ready, delivered } in
+        writeln!(out, "|---|---:|---:|---:|---:|---:|---:|---:|---:|")?;
+        for Row { name, cycles, acknowledged, lost, wrong, repeats, late, ready, delivered } in
             self.0.iter().chain([&self.all()])
         {
             let (ready, delivered) = (ready.as_secs_f64(), delivered.as_secs_f64());
             writeln!(
                 out,
-                "| {name} | {cycles} | {acknowledged} | {broken} | {repeats} | {late} | {ready:.2} s | {delivered:.2} s |"
+                "| {name} | {cycles} | {acknowledged} | {lost} | {wrong} | {repeats} | {late} | {ready:.2} s | {delivered:.2} s |"
             )?;
         }
         Ok(())

@@ -11,9 +11,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use weir::queue::kafka::KafkaReader;
 use weir::queue::reader::{From, Next, ReadRecord, Reader};
+
+use super::wait_for;
 
 type Admin = AdminClient<DefaultClientContext>;
 
@@ -100,9 +103,18 @@ impl Kafka {
         self.administer(async |admin, options| admin.create_topics([&topic], options).await);
     }
 
-    /// Deletes a topic.
+    /// Deletes a topic, and waits until no broker takes records for it any more: those would go with it.
     pub fn delete_topic(&self, name: &str) {
         self.administer(async |admin, options| admin.delete_topics(&[name], options).await);
+        for broker in self.brokers.split(',') {
+            wait_for("a broker to forget the topic", || {
+                // A new client asks the one broker that it knows.
+                let client: BaseConsumer =
+                    ClientConfig::new().set("bootstrap.servers", broker).create().expect("a client");
+                let metadata = client.fetch_metadata(None, Duration::from_secs(5)).ok()?;
+                metadata.topics().iter().all(|topic| topic.name() != name).then_some(())
+            });
+        }
     }
 
     /// Gives a topic these settings, and the default for all others.

@@ -8,7 +8,6 @@ use rustix::process::Signal;
 
 use crate::bench::{Bench, Outcome, Way};
 use crate::dice::Dice;
-use crate::harness::wait_for;
 
 /// At any time.
 pub fn killed(bench: &mut Bench, dice: &mut Dice) -> Outcome {
@@ -72,19 +71,6 @@ pub fn killed_before_sending(bench: &mut Bench, dice: &mut Dice) -> Outcome {
 /// A client is about to be answered.
 pub fn killed_before_answering(bench: &mut Bench, dice: &mut Dice) -> Outcome {
     killed_at(bench, "sendto", dice.of(1..100))
-}
-
-/// It loses the file that tells how far Kafka has what it held: all of that is sent again.
-pub fn lost_place(bench: &mut Bench, _: &mut Dice) -> Outcome {
-    bench.cycle(Way::Spooled, |bench| {
-        let place = bench.weir.data().join("spool/consumers/kafka");
-        wait_for("a place", || place.exists().then_some(()));
-        bench.weir.kill();
-        std::fs::remove_file(place).expect("it can be removed");
-        let over = Instant::now();
-        bench.start_weir();
-        over
-    })
 }
 
 fn killed_at(bench: &mut Bench, call: &str, nth: usize) -> Outcome {

@@ -5,6 +5,7 @@ mod gateway;
 mod journal;
 mod network;
 mod rolling;
+mod spool;
 mod topics;
 
 use crate::bench::{Bench, Outcome};
@@ -62,7 +63,10 @@ pub const ALL: &[Fault] = &[
     on_kafka("fatal idempotence error", 8, network::fatal_idempotence_error),
     on_kafka("topic deleted and made again", 3, topics::deleted),
     on_kafka("record too large for its topic", 3, topics::record_too_large),
-    on_kafka("the spool's place lost", 8, gateway::lost_place),
+    on_kafka("spool: place lost", 6, spool::lost_place),
+    on_kafka("spool: torn tail", 6, spool::torn_tail),
+    on_kafka("spool: bit flips", 6, spool::bit_flips),
+    on_kafka("spool: truncated segment", 6, spool::truncated_segment),
     on_journal("journal: SIGKILL before a write", 10, journal::killed_before_write),
     on_journal("journal: SIGKILL before a sync", 10, journal::killed_before_sync),
     on_journal("journal: SIGKILL before an answer", 10, journal::killed_before_answering),

@@ -11,11 +11,14 @@ use crate::proxy::Proxy;
 /// A rolling restart.
 pub fn restart(bench: &mut Bench, _: &mut Dice) -> Outcome {
     bench.cycle(Way::Straight, |bench| {
-        // Between gateways no order is promised: each connection has keys of its own.
-        bench.clients.change_keys(true);
         let mut other = bench.another_weir();
         let balancer = Proxy::balancer(vec![address(&bench.weir), address(&other)]);
+        // Between gateways no order is promised: each connection has keys of its own, and what one holds has to
+        // arrive before another gets the next.
+        bench.rest();
+        bench.clients.change_keys(true);
         bench.clients.redirect(&balancer.address.to_string());
+        bench.clients.resume();
         bench.clients.advance(2);
 
         bench.weir.stop();
@@ -29,10 +32,10 @@ pub fn restart(bench: &mut Bench, _: &mut Dice) -> Outcome {
         bench.clients.advance(1);
 
         // Nothing may wait on the one that goes for good.
+        bench.rest();
         bench.clients.redirect(bench.weir.url());
         bench.clients.change_keys(false);
-        bench.clients.advance(1);
-        bench.await_delivery();
+        bench.clients.resume();
         over
     })
 }

@@ -13,8 +13,7 @@ use crate::traffic::{EVENTS, GOLD};
 pub fn deleted(bench: &mut Bench, dice: &mut Dice) -> Outcome {
     bench.cycle(Way::Straight, |bench| {
         let topic = format!("{}{GOLD}", bench.prefix);
-        bench.clients.pause();
-        let due = bench.await_delivery();
+        let due = bench.rest();
         assert!(lock(&bench.oracle).has(&due), "what is in the topic has been read");
         bench.kafka.delete_topic(&topic);
         lock(&bench.oracle).set_aside(&topic);
@@ -23,9 +22,7 @@ pub fn deleted(bench: &mut Bench, dice: &mut Dice) -> Outcome {
         thread::sleep(dice.millis(0..1_000));
         bench.kafka.create_topic(&topic, 3, &[]);
         bench.reader.start_again(&topic);
-        let over = Instant::now();
-        await_all(bench);
-        over
+        Instant::now()
     })
 }
 
@@ -42,16 +39,8 @@ pub fn record_too_large(bench: &mut Bench, dice: &mut Dice) -> Outcome {
         bench.weir.stop();
         let over = Instant::now();
         bench.start_weir();
-        await_all(bench);
         over
     })
-}
-
-/// Waits until nothing that was set aside is to come any more.
-fn await_all(bench: &Bench) {
-    bench.clients.pause();
-    bench.await_delivery();
-    bench.clients.resume();
 }
 
 /// Waits until the gateway puts a record out of the way of others, for this reason.
