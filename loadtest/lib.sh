@@ -6,9 +6,11 @@ sources=4     # with an access key each
 rows=5        # of each map: more than this traffic has fields, so that the maps are not empty
 topics=()     # --topics N, where events name contracts
 limits=       # TOML, to go behind [limits]
+queue=        # and behind [queue]
 
 server_pid=
 kafka_pid=
+kafka_dir= # for those that mistreat it
 
 die() {
     echo "loadtest/run: $*" >&2
@@ -40,7 +42,10 @@ start_kafka() {
     export TMPDIR
     coproc KAFKA { exec tests/kafka/cluster hold; }
     kafka_pid=${KAFKA_PID:-} kafka_stdin=${KAFKA[1]:-}
-    if [ -n "${KAFKA[0]:-}" ]; then read -r -t 600 brokers <&"${KAFKA[0]}"; fi
+    if [ -n "${KAFKA[0]:-}" ]; then
+        read -r -t 600 brokers <&"${KAFKA[0]}"
+        read -r -t 10 kafka_dir <&"${KAFKA[0]}"
+    fi
     [ -n "$brokers" ] || die "no Kafka came up (tests/kafka/cluster hold)"
 }
 
@@ -112,7 +117,7 @@ start_server() {
     rm -rf "$data"
     mkdir -p "$data"
     "$bin/load" config --prefix "$2" --sources "$sources" --rows "$rows" "${topics[@]}" >"$data/weir.toml"
-    printf '[limits]\n%s\n' "$limits" >>"$data/weir.toml"
+    printf '[limits]\n%s\n[queue]\n%s\n' "$limits" "$queue" >>"$data/weir.toml"
     launch "$1" "$2"
 }
 

@@ -171,3 +171,65 @@ scenario_steady() {
         measure steady-batch50 "$server" --connections 64 --batch 50 --rate 400
     done
 }
+
+# Half of the peak for a while, with Kafka killed for half of it: what clients notice, what it costs in memory, files and
+# disk, and whether all of it arrives in the end.
+scenario_outage() {
+    local server=weir-kafka prefix=outage. rate phase watcher killer='' began memory
+    local queue='journal_bytes = 42_949_672_960'
+    [ -n "$(among $server)" ] || return 0
+    [ -n "$(peak $server)" ] || measure single $server --connections 512
+    rate=$(($(peak $server) / 2))
+    start_server $server "$prefix"
+    memory=$(WEIR_BROKERS=$brokers "$bin/weir" check --config "$data/weir.toml" | sed -n 's/^memory: at most \(.*\) MiB$/\1/p')
+    watch_server >"$data/watched" &
+    watcher=$!
+    for phase in before:4 during:2 after:4; do
+        if [ "${phase%:*}" = during ]; then
+            # Once requests are on their way, so that those which meet it are in the figures.
+            { sleep 1 && tests/kafka/cluster signal "$kafka_dir" 1 KILL; } &
+            killer=$!
+        elif [ "${phase%:*}" = after ]; then
+            wait "$killer"
+            tests/kafka/cluster start "$kafka_dir" 1
+        fi
+        seconds=$((outage_seconds / ${phase#*:})) send --connections 512 --rate "$rate" --warm 0 \
+            --scenario "outage-${phase%:*}" --server $server >"$data/report"
+        mv "$data/acknowledged" "$data/${phase%:*}"
+        cat "$data/report" >>"$reports"
+    done
+    began=$(microseconds)
+    until [ "$(metric weir_spool_records)" = 0 ]; do sleep 0.2; done
+    began=$(($(microseconds) - began))
+    stop_server
+    wait "$watcher" || true
+    for phase in before during after; do
+        mv "$data/$phase" "$data/acknowledged"
+        prove "outage-$phase" $server "$prefix"
+    done
+    awk -v drained="$began" -v bound="$memory" '
+        function most(a, b) { return a > b ? a : b }
+        NR == 1 { least_files = $2 }
+        { files = most(files, $2); rss = most(rss, $1); held = most(held, $3); disk = most(disk, $4) }
+        $2 < least_files { least_files = $2 }
+        END {
+            printf "\"most memory MB\":%f,\"bound of weir check MB\":%f,\"fewest open files\":%d,\"most open files\":%d,", \
+                rss / 1e3, bound * 1.048576, least_files, files
+            printf "\"most records held\":%d,\"most MB held\":%f,\"s to drain after the last request\":%f", \
+                held, disk / 1e6, drained / 1e6
+        }' "$data/watched" >"$data/figures"
+    report_figures outage $server "$(cat "$data/figures")"
+}
+
+# What $1, a metric without labels, says now.
+metric() {
+    curl -fsS "$(sed -n 's:.*"admin_url"[^"]*"\([^"]*\)".*:\1:p' "$data/run.json")/metrics" | sed -n "s/^$1 //p"
+}
+
+# Every second: resident kB, open files, records and bytes in the spool.
+watch_server() {
+    while sleep 1 && [ -e "/proc/$server_pid" ]; do
+        echo "$(sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$server_pid/status")" \
+            "$(find "/proc/$server_pid/fd" -mindepth 1 | wc -l) $(metric weir_spool_records) $(metric weir_spool_bytes)"
+    done
+}

@@ -69,40 +69,31 @@ impl EventCounters {
     fn counter(&self, source: usize, call: CallType, outcome: Outcome) -> Option<&IntCounter> {
         let slot = source.min(self.sources.len() - 1);
         let cell = self.resolved.get(slot)?.get(call as usize)?.get(outcome as usize)?;
-        let source = self.sources.get(slot)?;
-        Some(cell.get_or_init(|| self.counters.with_label_values(&[source, call.label(), outcome.label()])))
+        // What is resolved already needs no name.
+        Some(cell.get_or_init(|| {
+            let source = self.sources.get(slot).map_or("", String::as_str);
+            self.counters.with_label_values(&[source, call.label(), outcome.label()])
+        }))
     }
 }
 
 /// Statuses that Weir answers with, and a connection that was closed without an answer.
 const STATUSES: [&str; 10] = ["200", "204", "400", "401", "404", "405", "413", "415", "503", "closed"];
 
-/// Counters of answers by route and status, resolved on first use and then without a lock.
+/// What is counted of one route's answers; counters are resolved on first use and then without a lock.
 #[derive(Debug)]
-struct AnswerCounters {
-    counters: IntCounterVec,
-    resolved: Vec<[OnceLock<IntCounter>; STATUSES.len()]>,
-    durations: Vec<Histogram>,
+struct RouteMetrics {
+    label: &'static str,
+    answers: IntCounterVec,
+    resolved: [OnceLock<IntCounter>; STATUSES.len()],
+    duration: Histogram,
 }
 
-impl AnswerCounters {
-    fn new(counters: IntCounterVec, durations: &HistogramVec) -> Self {
-        let labels = ROUTES.iter().map(|route| route.path).chain(["other"]);
-        let durations: Vec<_> = labels.map(|label| durations.with_label_values(&[label])).collect();
-        let resolved = durations.iter().map(|_| Default::default()).collect();
-        AnswerCounters { counters, resolved, durations }
-    }
-
-    /// Place of a route's label; the last one is `other`.
-    fn place(label: &str) -> usize {
-        ROUTES.iter().position(|route| route.path == label).unwrap_or(ROUTES.len())
-    }
-
-    fn count(&self, label: &str, status: &str) {
+impl RouteMetrics {
+    fn count(&self, status: &str) {
         let known = STATUSES.iter().position(|known| *known == status);
-        let cell = known.and_then(|status| self.resolved.get(Self::place(label))?.get(status));
-        let resolve = || self.counters.with_label_values(&[label, status]);
-        match cell {
+        let resolve = || self.answers.with_label_values(&[self.label, status]);
+        match known.and_then(|status| self.resolved.get(status)) {
             Some(cell) => cell.get_or_init(resolve).inc(),
             None => resolve().inc(),
         }
@@ -114,7 +105,8 @@ impl AnswerCounters {
 pub struct Metrics {
     registry: Registry,
     events: EventCounters,
-    answers: AnswerCounters,
+    /// In the order of `ROUTES`, and `other` behind them.
+    routes: Vec<RouteMetrics>,
     quarantined: [IntCounter; Reason::ALL.len()],
     /// `weir_ignored_total{reason}`.
     pub ignored: IntCounterVec,
@@ -218,7 +210,17 @@ impl Metrics {
         let records = r.counters("weir_records_total", "Records that became durable.", &["record"])?;
         let metrics = Metrics {
             events: EventCounters::new(events, source_ids),
-            answers: AnswerCounters::new(answers, &durations),
+            routes: ROUTES
+                .iter()
+                .map(|route| route.path)
+                .chain(["other"])
+                .map(|label| RouteMetrics {
+                    label,
+                    answers: answers.clone(),
+                    resolved: Default::default(),
+                    duration: durations.with_label_values(&[label]),
+                })
+                .collect(),
             quarantined: std::array::from_fn(|index| {
                 let label = Reason::ALL.get(index).map_or("", |reason| reason.label());
                 quarantined.with_label_values(&[label])
@@ -311,16 +313,22 @@ impl Metrics {
     }
 
     /// Counts an answer. `route` is a registered pattern or `other`.
-    pub fn answer(&self, route: &'static str, status: StatusCode, seconds: f64) {
-        self.answers.count(route, status.as_str());
-        if let Some(duration) = self.answers.durations.get(AnswerCounters::place(route)) {
-            duration.observe(seconds);
+    pub fn answer(&self, route: &str, status: StatusCode, seconds: f64) {
+        if let Some(route) = self.route(route) {
+            route.count(status.as_str());
+            route.duration.observe(seconds);
         }
     }
 
     /// Counts a connection that was closed without an answer, as `status="closed"`.
-    pub fn closed(&self, route: &'static str) {
-        self.answers.count(route, "closed");
+    pub fn closed(&self, route: &str) {
+        if let Some(route) = self.route(route) {
+            route.count("closed");
+        }
+    }
+
+    fn route(&self, label: &str) -> Option<&RouteMetrics> {
+        self.routes.iter().find(|route| route.label == label)
     }
 
     /// All metrics in Prometheus' text format.

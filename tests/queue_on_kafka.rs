@@ -7,12 +7,12 @@
 mod harness;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use harness::kafka::{Kafka, prefix};
-use weir::config::{Ack, QueueConfig, WhenFull};
+use weir::config::{self, Overrides, QueueConfig};
 use weir::metrics::Metrics;
 use weir::queue::completion::NotDurable;
 use weir::queue::kafka::{KafkaQueue, KafkaReader, list_topics};
@@ -21,18 +21,17 @@ use weir::queue::{Queue, Receipt};
 use weir::record::{Header, Kind, Records};
 use weir::tenants::{TopicId, Topics};
 
-const RECEIVED_MS: i64 = 1_700_000_000_123;
+/// When this test began: Kafka deletes what is older than a topic's retention, sooner or later.
+static RECEIVED_MS: LazyLock<i64> = LazyLock::new(|| {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    i64::try_from(now).unwrap()
+});
 
 fn config(brokers: &str) -> QueueConfig {
-    QueueConfig {
-        brokers: Some(brokers.to_owned()),
-        create_topics: false,
-        ack: Ack::Kafka,
-        journal_bytes: 0,
-        free_bytes: 0,
-        when_full: WhenFull::Refuse,
-        kafka: BTreeMap::from([("statistics.interval.ms".to_owned(), "1000".to_owned())]),
-    }
+    let overrides = Overrides { brokers: Some(brokers.to_owned()), ..Overrides::default() };
+    let defaults = config::load(None, &overrides).unwrap().queue;
+    let kafka = BTreeMap::from([("statistics.interval.ms".to_owned(), "1000".to_owned())]);
+    QueueConfig { kafka, ..defaults }
 }
 
 fn open_with(config: &QueueConfig, names: &[&str]) -> Result<(KafkaQueue, Arc<Metrics>), String> {
@@ -59,7 +58,7 @@ fn add(records: &mut Records, key: &[u8], value: &[u8]) {
 }
 
 fn one(key: &str, value: &str) -> Records {
-    let mut records = Records::new(RECEIVED_MS);
+    let mut records = Records::new(*RECEIVED_MS);
     add(&mut records, key.as_bytes(), value.as_bytes());
     records
 }
@@ -93,7 +92,7 @@ fn records_arrive_as_written_in_order_of_their_key_and_stock_tools_read_them() {
 
     let receipts: Vec<Receipt> = (0..25)
         .map(|round| {
-            let mut records = Records::new(RECEIVED_MS + round);
+            let mut records = Records::new(*RECEIVED_MS + round);
             for person in 0..4 {
                 let mut draft = records.draft(Kind::Person, TopicId::new(0));
                 draft.key(&[b"acme", format!("p{person}@acme.com").as_bytes()]);
@@ -107,7 +106,7 @@ fn records_arrive_as_written_in_order_of_their_key_and_stock_tools_read_them() {
     for receipt in receipts {
         assert_eq!(settled(receipt), Ok(()));
     }
-    let mut lone = Records::new(RECEIVED_MS);
+    let mut lone = Records::new(*RECEIVED_MS);
     lone.draft(Kind::Rejected, TopicId::new(1)).value(|out| out.extend_from_slice(b"{\"reason\":\"x\"}"));
     assert_eq!(settled(queue.enqueue(lone).unwrap()), Ok(()));
 
@@ -127,14 +126,14 @@ fn records_arrive_as_written_in_order_of_their_key_and_stock_tools_read_them() {
         let headers: Vec<_> =
             headers.iter().map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect();
         assert_eq!(own[7].headers, headers);
-        assert_eq!(own[7].timestamp_ms, RECEIVED_MS + 7);
+        assert_eq!(own[7].timestamp_ms, *RECEIVED_MS + 7);
     }
 
     let stock = kafka.stock_consumer(&people, 100);
     assert_eq!(stock.len(), 100);
     let seen = stock.iter().find(|record| record.key == "acme\x1fp2@acme.com").unwrap();
     assert_eq!(seen.value, "{\"Round\":0}");
-    assert_eq!(seen.timestamp_ms, RECEIVED_MS);
+    assert_eq!(seen.timestamp_ms, *RECEIVED_MS);
     assert_eq!(
         seen.headers,
         "ce_specversion:1.0,ce_type:weir.person.v1,content-type:application/json,ce_id:m0/person,ce_source:/acme/web"
@@ -151,7 +150,7 @@ fn a_key_goes_to_the_partition_that_javas_producer_chooses() {
     let keys: Vec<String> = (0..40).map(|number| format!("acme-p{number}@acme.com")).collect();
 
     let (queue, _) = open(kafka, &[&ours]);
-    let mut records = Records::new(RECEIVED_MS);
+    let mut records = Records::new(*RECEIVED_MS);
     for key in &keys {
         add(&mut records, key.as_bytes(), b"{}");
     }
@@ -269,7 +268,7 @@ fn the_largest_record_passes_the_smallest_topic_limit_alone_and_in_a_crowd() {
     })
     .take(queue.largest_record())
     .collect();
-    let mut records = Records::new(RECEIVED_MS);
+    let mut records = Records::new(*RECEIVED_MS);
     for _ in 0..10 {
         let mut draft = records.draft(Kind::Company, TopicId::new(0));
         for header in [

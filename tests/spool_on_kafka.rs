@@ -193,6 +193,25 @@ fn clients_are_served_while_kafka_hangs_and_dies_and_all_arrives_in_order() {
 }
 
 #[test]
+fn what_is_on_its_way_when_all_brokers_die_is_held_without_waiting_for_its_deadline() {
+    let (_one, kafka) = broker();
+    let topic = format!("{}people", prefix());
+    kafka.create_topic(&topic, 1, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&topic]);
+    // It answers no more, and then it is gone.
+    kafka.signal(1, "STOP");
+    let receipt = queue.enqueue(one(0, "k", "0")).unwrap();
+    kafka.signal(1, "KILL");
+    assert_eq!(settled(receipt), Ok(()));
+    let errors = |class| metrics.kafka_errors.with_label_values(&[class]).get();
+    assert_eq!((errors("purged"), errors("timed_out")), (1, 0));
+    kafka.restart(1);
+    becomes_true(|| metrics.spool_records.get() == 0, "the spool drains");
+    assert_eq!(by_key(&kafka, &topic)["k"], [0]);
+}
+
+#[test]
 fn what_is_held_when_weir_stops_arrives_after_the_next_start() {
     let (_one, kafka) = broker();
     let topic = format!("{}people", prefix());

@@ -16,7 +16,8 @@ const EVENTS: u64 = 2_000;
 /// What a count may grow by. It moves by 1 or 2 % from run to run (seeds of hash maps, who of two threads comes
 /// first), and with what is inlined when code elsewhere changes.
 const TOLERANCE_PERCENT: f64 = 5.0;
-const ACCEPT: &str = "tests/counts/run accept";
+/// What stores a baseline.
+pub const ACCEPT: &str = "tests/counts/run accept";
 
 /// Instructions per event of `case`, which `program run CASE EVENTS` runs. It runs twice: what a long run costs more
 /// than a short one has no start-up in it. The long one's profile stays beside `program`, as `CASE.callgrind`.

@@ -117,15 +117,6 @@ fn wakeups(report: &Report) -> Option<f64> {
     report.figures.get("own wake-ups/s").copied()
 }
 
-impl Bound {
-    fn met(self, value: f64) -> bool {
-        match self {
-            AtMost(most) => value <= most,
-            AtLeast(least) => value >= least,
-        }
-    }
-}
-
 impl Target {
     fn values(&self, reports: &[Report], server: &str) -> Vec<f64> {
         let rounds = of(reports, self.scenario, server);
@@ -151,8 +142,8 @@ pub fn markdown(reports: &[Report]) -> String {
             let values = target.values(reports, server);
             let Some(median) = median(&values) else { continue };
             let (wanted, met) = match target.bound {
-                AtMost(most) => (format!("≤ {most}"), target.bound.met(median)),
-                AtLeast(least) => (format!("≥ {least}"), target.bound.met(median)),
+                AtMost(most) => (format!("≤ {most}"), median <= most),
+                AtLeast(least) => (format!("≥ {least}"), median >= least),
             };
             let met = if met { "yes" } else { "**no**" };
             let (scenario, what, rounds) = (target.scenario, target.what, values.len());

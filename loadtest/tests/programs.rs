@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use weir::config::{Ack, QueueConfig, WhenFull};
+use weir::config::{self, Overrides, QueueConfig};
 use weir::metrics::Metrics;
 use weir::queue::Queue;
 use weir::queue::journal::JournalQueue;
@@ -29,15 +29,8 @@ impl Drop for Server {
 
 /// Writes a journal with a record of `ce_id` and value for each.
 fn write_journal(data: &Path, written: &[(String, String)]) {
-    let config = QueueConfig {
-        brokers: None,
-        create_topics: false,
-        ack: Ack::Kafka,
-        journal_bytes: 1 << 30,
-        free_bytes: 0,
-        when_full: WhenFull::Refuse,
-        kafka: Default::default(),
-    };
+    let defaults = config::load(None, &Overrides::default()).unwrap().queue;
+    let config = QueueConfig { free_bytes: 0, ..defaults };
     let mut topics = Topics::default();
     let topic = topics.intern("weir.events.ticket-actions");
     let metrics = Arc::new(Metrics::new(&[]).unwrap());

@@ -3,7 +3,7 @@
 use super::problems::join;
 use super::{Ack, Config, WhenFull, capacity};
 use crate::http::server;
-use crate::queue::{journal, kafka};
+use crate::queue::{journal, kafka, spool};
 
 /// An open connection with the head of its request: about 10.5 kB were measured.
 const CONNECTION_BYTES: u64 = 20 << 10;
@@ -15,7 +15,7 @@ const PROCESS_BYTES: u64 = 64 << 20;
 pub fn memory_bound(config: &Config) -> u64 {
     let bodies = u64::try_from(config.limits.inflight_bytes).unwrap_or(u64::MAX);
     let queue = match config.queue.brokers {
-        Some(_) => kafka::buffer_bytes(&config.queue) + journal::BUFFER_BYTES,
+        Some(_) => kafka::buffer_bytes(&config.queue) + journal::BUFFER_BYTES + spool::BUFFER_BYTES,
         None => journal::BUFFER_BYTES,
     };
     // What a worker maps: the body's repaired text, and the records on their way to the queue.

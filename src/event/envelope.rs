@@ -52,7 +52,7 @@ impl<'a> Event<'a> {
     /// When it is not JSON, or not an object.
     pub fn read(scan: &mut Scan<'a>) -> Result<Self, Invalid> {
         let mut event = Event::default();
-        let mut context = None;
+        let mut has_context = false;
         let read = |scan: &mut Scan<'a>| {
             scan.members(|scan, name| {
                 let slot = match name.as_ref() {
@@ -63,12 +63,15 @@ impl<'a> Event<'a> {
                     "event" => &mut event.name,
                     "properties" => &mut event.properties,
                     "traits" => &mut event.traits,
-                    "context" if context.is_none() && scan.next_byte() == Some(b'{') => {
-                        let (traits, external_id) = (&mut event.context_traits, &mut event.external_id);
-                        context = Some(read_context(scan, traits, external_id)?);
-                        return Ok(());
+                    "context" if !has_context => {
+                        has_context = true;
+                        if scan.next_byte() == Some(b'{') {
+                            [event.context_traits, event.external_id] =
+                                scan.members_named(["traits", "externalId"])?;
+                            return Ok(());
+                        }
+                        return scan.value().map(|_| ());
                     }
-                    "context" => &mut context,
                     "integrations" => &mut event.integrations,
                     "timestamp" => &mut event.times.timestamp,
                     "originalTimestamp" => &mut event.times.original,
@@ -91,39 +94,13 @@ impl<'a> Event<'a> {
             if found.is_some() || scan.next_byte() != Some(b'{') {
                 return scan.value().map(|_| ());
             }
-            let (mut kind, mut id) = (None, None);
-            scan.members(|scan, name| {
-                let value = scan.value()?;
-                match name.as_ref() {
-                    "type" => kind.get_or_insert(value),
-                    "id" => id.get_or_insert(value),
-                    _ => return Ok(()),
-                };
-                Ok(())
-            })?;
+            let [kind, id] = scan.members_named(["type", "id"])?;
             let wanted = kind.is_some_and(|kind| shape(kind) == Shape::String && text(kind) == of_type);
             found = wanted.then(|| id.unwrap_or("null"));
             Ok(())
         });
         read.ok().and(found)
     }
-}
-
-/// Reads the context at which `scan` is, an object.
-fn read_context<'a>(
-    scan: &mut Scan<'a>,
-    traits: &mut Option<&'a str>,
-    external_id: &mut Option<&'a str>,
-) -> Result<&'a str, Invalid> {
-    scan.members(|scan, name| {
-        let value = scan.value()?;
-        match name.as_ref() {
-            "traits" => traits.get_or_insert(value),
-            "externalId" => external_id.get_or_insert(value),
-            _ => return Ok(()),
-        };
-        Ok(())
-    })
 }
 
 /// The members of `raw`, a valid JSON value: none unless it is an object.
@@ -234,7 +211,10 @@ impl<'a> Batch<'a> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::scan::levels;
+    use super::super::scan::tests::nearly_json;
     use super::*;
+    use proptest::prelude::*;
 
     fn read(raw: &str) -> Event<'_> {
         Event::read(&mut Scan::new(raw)).unwrap()
@@ -312,6 +292,25 @@ mod tests {
         assert_eq!(sent, Some("\"s\""));
         for body in ["", "{", "{\"batch\":[}", "nul", "{\"batch\":[]}x", "[1", "{\"batch\":[1,2,3,4,}"] {
             assert!(Batch::read(body, 3).is_err(), "{body}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(500))]
+        #[test]
+        fn a_batch_is_read_exactly_where_it_is_json_whatever_of_it_is_kept(
+            name in "(context|traits|batch|type|x)",
+            value in nearly_json(),
+            most in 1..4_usize,
+        ) {
+            for body in [
+                format!(r#"{{"sentAt":0,"batch":[{{"{name}":{value}}},1,{value}]}}"#),
+                format!(r#"{{"batch":[{{"context":{{"{name}":{value},"traits":{value}}}}}],"{name}":{value}}}"#),
+            ] {
+                let read = Batch::read(&body, most);
+                prop_assert_eq!(read.is_ok(), levels(&body).is_ok(), "{}", body);
+                prop_assert!(read.is_err() || read.unwrap().elements.len() <= most);
+            }
         }
     }
 }

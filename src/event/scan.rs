@@ -79,6 +79,22 @@ impl<'a> Scan<'a> {
         self.since(start)
     }
 
+    /// Walks the next value, an object, for the members called `names`: of each name the first one's value.
+    pub fn members_named<const N: usize>(
+        &mut self,
+        names: [&str; N],
+    ) -> Result<[Option<&'a str>; N], Invalid> {
+        let mut found = [None; N];
+        self.members(|scan, name| {
+            let value = scan.value()?;
+            if let Some((_, first)) = names.iter().zip(&mut found).find(|(wanted, _)| **wanted == name) {
+                first.get_or_insert(value);
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
     /// Walks the next value, an array: `element` is called at each of its elements and must take it.
     pub fn elements(
         &mut self,
@@ -340,7 +356,7 @@ fn special_bytes(word: u64) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
     use serde::de::IgnoredAny;
@@ -370,6 +386,15 @@ mod tests {
     }
 
     #[test]
+    fn of_members_asked_for_by_name_the_first_of_each_is_given() {
+        let text = r#"{"b":1,"x":{"a":0},"\u0061":[2],"b":3}"#;
+        assert_eq!(Scan::new(text).members_named(["a", "b", "c"]), Ok([Some("[2]"), Some("1"), None]));
+        for wrong in ["[]", "1", r#"{"a":1"#, r#"{"a" 1}"#] {
+            assert_eq!(Scan::new(wrong).members_named(["a"]), Err(Invalid), "{wrong}");
+        }
+    }
+
+    #[test]
     fn depth_is_that_of_what_was_measured() {
         let depth = |text: &str| {
             let mut depths = Vec::new();
@@ -392,7 +417,7 @@ mod tests {
     }
 
     /// Text that is JSON, or nearly.
-    fn nearly_json() -> impl Strategy<Value = String> {
+    pub(in crate::event) fn nearly_json() -> impl Strategy<Value = String> {
         let scalar = prop_oneof![
             "-?[0-9.eE+-]{1,6}",
             "(true|false|null|nul|True|NaN)",

@@ -52,7 +52,7 @@ pub async fn answer(
     match body::read(payload, encoding, &app.limits, lease).await {
         Ok(body) => {
             let answer = match hand_over(app, source, headers, path, call, body) {
-                Ok(mut handed_over) => handed_over.answer().await,
+                Ok(handed_over) => handed_over.answer().await,
                 Err(answer) => answer,
             };
             Answered { answer, body_ended: true }
@@ -145,7 +145,7 @@ struct HandedOver<'a> {
 
 impl HandedOver<'_> {
     /// Waits until the records are durable, and only then counts and answers.
-    async fn answer(&mut self) -> Answer {
+    async fn answer(mut self: Box<Self>) -> Answer {
         let app = self.counting.app;
         if let Some((receipt, since)) = &mut self.receipt {
             let durable = timeout(DURABLE_WITHIN, receipt).await;
@@ -155,7 +155,7 @@ impl HandedOver<'_> {
             }
         }
         self.counting.settle(&self.kinds);
-        std::mem::replace(&mut self.answer, Answer::Ok)
+        self.answer
     }
 }
 

@@ -11,30 +11,17 @@ const GAINSIGHT: &str = "Gainsight";
 /// nowhere.
 pub fn wanted(integrations: Option<&str>) -> bool {
     let Some(raw) = integrations else { return true };
-    if shape(raw) != Shape::Object {
-        return false;
-    }
-    let (mut all, mut gainsight) = (None, None);
-    let read = Scan::new(raw).members(|scan, name| {
-        let value = scan.value()?;
-        match name.as_ref() {
-            "All" => all.get_or_insert(value),
-            GAINSIGHT => gainsight.get_or_insert(value),
-            _ => return Ok(()),
-        };
-        Ok(())
-    });
+    let Ok([all, gainsight]) = Scan::new(raw).members_named(["All", GAINSIGHT]) else { return false };
     let all = match all {
         None | Some("true") => true,
         Some("false") => false,
         Some(_) => return false,
     };
-    read.is_ok()
-        && match gainsight.map(|raw| (shape(raw), raw)) {
-            Some((Shape::Boolean, raw)) => raw == "true",
-            Some((Shape::Object, _)) => true,
-            _ => all,
-        }
+    match gainsight.map(|raw| (shape(raw), raw)) {
+        Some((Shape::Boolean, raw)) => raw == "true",
+        Some((Shape::Object, _)) => true,
+        _ => all,
+    }
 }
 
 #[cfg(test)]

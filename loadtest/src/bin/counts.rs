@@ -1,6 +1,7 @@
 //! `counts`: counts the instructions that an event costs in each part of the request path, and holds them against
 //! the stored ones. Started by tests/counts/run.
 
+use std::env::consts::ARCH;
 use std::error::Error;
 use std::fs;
 use std::future::Future;
@@ -31,7 +32,7 @@ use weir::queue::journal::JournalQueue;
 use weir::queue::{Queue, Receipt};
 use weir::record::{Header, Kind, Records};
 use weir::tenants::{Source, Tenants};
-use weir_loadtest::counts::{Counts, compare, count, format, parse};
+use weir_loadtest::counts::{ACCEPT, Counts, compare, count, format, parse};
 use weir_loadtest::traffic::{self, Mix, Request, Shape, Tenant};
 
 /// Events of a batch.
@@ -99,7 +100,9 @@ fn main() -> ExitCode {
 
 fn check(baseline: &Path) -> Result<(), Box<dyn Error>> {
     let stored = match fs::read_to_string(baseline) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(writeln!(io::stdout(), "note: no baseline for {ARCH} here: make one with {ACCEPT}")?);
+        }
         stored => stored?,
     };
     let stored = parse(&stored).ok_or_else(|| format!("{} can't be read", baseline.display()))?;
@@ -117,7 +120,7 @@ fn accept(baseline: &Path) -> Result<(), Box<dyn Error>> {
 
 /// The baseline of this processor's architecture: others have other instructions.
 fn baseline(baselines: &Path) -> PathBuf {
-    baselines.join(std::env::consts::ARCH)
+    baselines.join(ARCH)
 }
 
 fn counted() -> Result<Counts, Box<dyn Error>> {
@@ -279,5 +282,14 @@ mod tests {
         for case in Case::value_variants() {
             run(*case, BATCH).unwrap();
         }
+    }
+
+    #[test]
+    fn a_processor_without_a_baseline_fails_nothing_and_a_damaged_baseline_does() {
+        let baselines = tempfile::tempdir().unwrap();
+        let baseline = baseline(baselines.path());
+        check(&baseline).unwrap();
+        fs::write(&baseline, "scan").unwrap();
+        assert!(check(&baseline).unwrap_err().to_string().ends_with("can't be read"));
     }
 }

@@ -3,7 +3,6 @@
 //! event's properties or traits as value; it answers once all of them are acknowledged. No access key is
 //! looked up, nothing is validated beyond JSON's shape, nothing is mapped, counted, limited or quarantined.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
@@ -18,7 +17,7 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedPro
 use rdkafka::types::RDKafkaErrorCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use weir::config::{Ack, QueueConfig, WhenFull};
+use weir::config::{self, Overrides};
 use weir::queue::Completion;
 use weir::queue::kafka::producer_settings;
 use weir_loadtest::server::{BODY_BYTES, KEEP_ALIVE, Place, workers};
@@ -140,16 +139,10 @@ impl Gateway {
 }
 
 /// The producer settings that Weir has without any of the operator's.
-fn settings(brokers: &str) -> ClientConfig {
-    producer_settings(&QueueConfig {
-        brokers: Some(brokers.to_owned()),
-        create_topics: false,
-        ack: Ack::Kafka,
-        journal_bytes: 0,
-        free_bytes: 0,
-        when_full: WhenFull::Refuse,
-        kafka: BTreeMap::new(),
-    })
+fn settings(brokers: &str) -> io::Result<ClientConfig> {
+    let overrides = Overrides { brokers: Some(brokers.to_owned()), ..Overrides::default() };
+    let config = config::load(None, &overrides).map_err(io::Error::other)?;
+    Ok(producer_settings(&config.queue))
 }
 
 async fn create(brokers: &str, topics: &[String]) -> io::Result<()> {
@@ -176,7 +169,7 @@ async fn serve() -> io::Result<()> {
     let flags = Flags::parse();
     let topics = flags.names();
     create(&flags.brokers, &topics).await?;
-    let producer = settings(&flags.brokers).create_with_context(Link).map_err(io::Error::other)?;
+    let producer = settings(&flags.brokers)?.create_with_context(Link).map_err(io::Error::other)?;
     let gateway = Data::new(Gateway { producer, topics });
     let listener = flags.place.listen()?;
     HttpServer::new(move || {

@@ -190,11 +190,12 @@ impl<'a> Generator<'a> {
 
     /// Whether all requests that there may be were answered.
     fn is_done(&self) -> bool {
-        self.in_flight == 0 && !self.may_send()
+        self.in_flight == 0 && !self.may_send(self.next)
     }
 
-    fn may_send(&self) -> bool {
-        self.plan.requests.is_none_or(|most| self.next < most)
+    /// Whether there may be a request `number`.
+    fn may_send(&self, number: u64) -> bool {
+        self.plan.requests.is_none_or(|most| number < most)
     }
 
     /// Looks at the server's memory, once a second of the measured span.
@@ -237,7 +238,7 @@ impl<'a> Generator<'a> {
 
     /// Sends what is due on idle connections, and tells how long nothing more will be.
     fn send_due(&mut self, now: Instant) -> io::Result<Duration> {
-        while !self.idle.is_empty() && self.may_send() {
+        while !self.idle.is_empty() && self.may_send(self.next) {
             let intended = match self.due(self.next) {
                 Some(due) if due > now => return Ok((due - now).min(LOOK)),
                 Some(due) => due,
@@ -348,7 +349,8 @@ impl<'a> Generator<'a> {
     /// Counts the requests that were due by the end and found no connection.
     fn give_up_unsent(&mut self) -> u64 {
         let mut unsent = 0;
-        while let Some(due) = self.due(self.next + unsent).filter(|due| *due < self.span.end) {
+        while self.may_send(self.next + unsent) {
+            let Some(due) = self.due(self.next + unsent).filter(|due| *due < self.span.end) else { break };
             unsent += 1;
             self.took(due, self.span.end);
         }

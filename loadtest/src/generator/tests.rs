@@ -151,12 +151,14 @@ fn an_open_loop_keeps_its_rate_and_counts_from_the_intended_time() {
 fn a_run_of_so_many_requests_ends_with_their_answers() {
     let (address, _requests) = serve(|_| Some(OK));
     let shape = shape(Mix::Track, 1);
-    let plan = Plan { requests: Some(7), measure: Duration::from_secs(60), ..plan(address, 3, None) };
-    let begun = Instant::now();
-    let (report, acknowledged) = run(&plan, &shape).unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(30));
-    assert_eq!(ranges(&acknowledged, &shape), [(0, 6)]);
-    assert_eq!(report.statuses, BTreeMap::from([(200, 7)]));
+    for rate in [None, Some(1_000.0)] {
+        let plan = Plan { requests: Some(7), measure: Duration::from_secs(60), ..plan(address, 3, rate) };
+        let begun = Instant::now();
+        let (report, acknowledged) = run(&plan, &shape).unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        assert_eq!(ranges(&acknowledged, &shape), [(0, 6)]);
+        assert_eq!((report.statuses, report.unsent), (BTreeMap::from([(200, 7)]), 0));
+    }
 }
 
 #[test]

@@ -62,7 +62,7 @@ async fn take_three(app: &App) -> Answer {
     let body = Body { bytes: body, _lease: lease };
     let source = &app.tenants.sources[0];
     match hand_over(app, source, &HeaderMap::new(), "/v1/batch", Call::Batch, body) {
-        Ok(mut handed_over) => handed_over.answer().await,
+        Ok(handed_over) => handed_over.answer().await,
         Err(answer) => answer,
     }
 }

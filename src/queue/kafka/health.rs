@@ -177,11 +177,18 @@ impl Health {
         }
     }
 
-    /// No broker is connected any more.
-    pub(super) fn all_brokers_down(&self) {
-        if self.lost_reach("no broker answers") {
+    /// No broker is connected any more; whether that is news.
+    pub(super) fn all_brokers_down(&self) -> bool {
+        let is_new = self.lost_reach("no broker answers");
+        if is_new {
             self.count(Class::Unreachable);
         }
+        is_new
+    }
+
+    /// Whether Kafka was last heard of as out of reach.
+    pub(super) fn is_unreachable(&self) -> bool {
+        self.unreachable.load(Ordering::Acquire)
     }
 
     /// A statistics tick; `broker_up`: at least one broker is connected.

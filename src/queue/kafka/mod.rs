@@ -38,7 +38,7 @@ use crate::tenants::Topics;
 
 pub(super) use self::forwarding::{Forwarding, Outlet};
 pub(super) use self::health::Class;
-pub(super) use self::producer::{Fallback, Rescue};
+pub(super) use self::producer::Rescue;
 pub use self::reader::{KafkaReader, list_topics};
 pub use self::settings::{buffer_bytes, check_settings, most_in_flight, producer_settings};
 
@@ -49,6 +49,10 @@ const RECORD_FRAME: usize = 1_024;
 /// How long a broken producer may take to hand back what it holds, the pause before the next one, and how
 /// far closing may go beyond its deadline.
 const HAND_BACK: Duration = Duration::from_secs(1);
+
+/// How long no broker may be within reach before what is on its way is taken back for the spool: a connection that
+/// is made anew takes less.
+const GRACE: Duration = Duration::from_millis(500);
 
 /// Why the queue could not be opened: one sentence for the operator.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,15 +84,19 @@ impl StartError {
 }
 
 /// To the thread that replaces producers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Signal {
     /// The producer reported an error that may be its end.
     Doubt,
+    /// No broker can be reached, and another would take what is on its way.
+    Away,
     Close,
 }
 
 /// What requests and the replacing thread share.
 struct Shared {
     topics: Arc<Topics>,
+    rescue: Option<Arc<dyn Rescue>>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     room: Arc<Room>,
@@ -117,17 +125,24 @@ impl KafkaQueue {
         topics: Arc<Topics>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, StartError> {
-        let problems = check_settings(config);
-        if !problems.is_empty() {
-            return Err(StartError::Refused(problems.join("\n")));
-        }
+        settings_are_sound(config)?;
+        Self::open_checked(config, topics, metrics, None)
+    }
+
+    /// As `open`, with settings that were checked; with `rescue`, it takes what Kafka does not.
+    fn open_checked(
+        config: &QueueConfig,
+        topics: Arc<Topics>,
+        metrics: Arc<Metrics>,
+        rescue: Option<Arc<dyn Rescue>>,
+    ) -> Result<Self, StartError> {
         let topic_limit = topics::check(config, brokers(config), topics.names())?;
-        let queue = Self::start(settings::producer(config, topic_limit), topics, metrics)?;
+        let queue = Self::start(settings::producer(config, topic_limit), topics, metrics, rescue)?;
         queue.shared.connect();
         Ok(queue)
     }
 
-    /// As `open`, in front of a spool: while no broker answers, it starts nevertheless, and takes nothing until
+    /// As `open`, in front of a spool, which takes what Kafka does not (`rescue`): while no broker answers, it starts nevertheless, and takes nothing until
     /// one has answered and the checks have passed. With records that wait for Kafka (`holds`) it does so
     /// whatever the checks say.
     ///
@@ -137,14 +152,15 @@ impl KafkaQueue {
         config: &QueueConfig,
         topics: Arc<Topics>,
         metrics: Arc<Metrics>,
+        rescue: Arc<dyn Rescue>,
         holds: bool,
     ) -> Result<Self, StartError> {
-        match Self::open(config, Arc::clone(&topics), Arc::clone(&metrics)) {
-            Err(error)
-                if check_settings(config).is_empty() && (holds || matches!(error, StartError::Away(_))) =>
-            {
+        settings_are_sound(config)?;
+        let rescue = Some(rescue);
+        match Self::open_checked(config, Arc::clone(&topics), Arc::clone(&metrics), rescue.clone()) {
+            Err(error) if holds || matches!(error, StartError::Away(_)) => {
                 tracing::warn!(%error, "Kafka can't be used yet: the spool takes the records");
-                let queue = Self::start(settings::producer(config, None), topics, metrics)?;
+                let queue = Self::start(settings::producer(config, None), topics, metrics, rescue)?;
                 queue.shared.health.await_checks();
                 let (shared, config) = (Arc::clone(&queue.shared), config.clone());
                 let check_later = move || shared.check_until_passed(&config);
@@ -157,11 +173,17 @@ impl KafkaQueue {
         }
     }
 
-    fn start(settings: ClientConfig, topics: Arc<Topics>, metrics: Arc<Metrics>) -> Result<Self, StartError> {
+    fn start(
+        settings: ClientConfig,
+        topics: Arc<Topics>,
+        metrics: Arc<Metrics>,
+        rescue: Option<Arc<dyn Rescue>>,
+    ) -> Result<Self, StartError> {
         let (signals, inbox) = mpsc::channel();
         let health = Health::new(Arc::clone(&metrics));
-        let producer = producer::start(&settings, &topics, &health, &metrics, signals.clone())
-            .map_err(StartError::unusable)?;
+        let producer =
+            producer::start(&settings, &topics, rescue.as_ref(), &health, &metrics, signals.clone())
+                .map_err(StartError::unusable)?;
         let room = Room::new(
             settings::number(&settings, "queue.buffering.max.messages"),
             settings::number(&settings, "queue.buffering.max.kbytes") * 1_024,
@@ -170,7 +192,7 @@ impl KafkaQueue {
         let message = settings::number(&settings, "message.max.bytes").saturating_sub(RECORD_FRAME);
         let largest_record = message.min(room.largest_record());
         let producer = RwLock::new(Some(producer));
-        let shared = Arc::new(Shared { topics, metrics, health, room, settings, signals, producer });
+        let shared = Arc::new(Shared { topics, rescue, metrics, health, room, settings, signals, producer });
         let replacer = {
             let shared = Arc::clone(&shared);
             thread::Builder::new()
@@ -194,7 +216,6 @@ impl KafkaQueue {
         records: &Records,
         wanted: impl Fn(&RecordRef<'_>) -> bool + Copy,
         completion: &Arc<Completion>,
-        fallback: Fallback,
     ) -> Result<usize, Refused> {
         let chosen = || records.iter().filter(wanted);
         let (count, bytes) = chosen().fold((0, 0), |(n, bytes), record| (n + 1, bytes + record.bytes()));
@@ -205,7 +226,7 @@ impl KafkaQueue {
         let producer = shared.producer.read().unwrap_or_else(PoisonError::into_inner);
         let producer = producer.as_ref().ok_or(Refused::Closed)?;
         let room = shared.room.reserve(count, bytes).ok_or(Refused::Full)?;
-        let request = Request::new(Arc::clone(completion), room, fallback, records.received_ms());
+        let request = Request::new(Arc::clone(completion), room, records.received_ms());
         let (topics, health) = (&shared.topics, &shared.health);
         let unsent = producer::send(producer, topics, chosen(), records.received_ms(), &request, health);
         Ok(unsent.unwrap_or(records.len()))
@@ -215,7 +236,7 @@ impl KafkaQueue {
 impl Queue for KafkaQueue {
     fn enqueue(&self, records: Records) -> Result<Receipt, Refused> {
         let (completion, receipt) = Completion::new(records.len());
-        if self.enqueue_for(&records, |_| true, &completion, Fallback::Fail)? < records.len() {
+        if self.enqueue_for(&records, |_| true, &completion)? < records.len() {
             completion.failed();
         }
         Ok(receipt)
@@ -298,18 +319,37 @@ impl Shared {
     }
 
     fn start_producer(&self) -> KafkaResult<Producer> {
-        producer::start(&self.settings, &self.topics, &self.health, &self.metrics, self.signals.clone())
+        producer::start(
+            &self.settings,
+            &self.topics,
+            self.rescue.as_ref(),
+            &self.health,
+            &self.metrics,
+            self.signals.clone(),
+        )
     }
 
     /// Runs on its own thread until the queue closes. The next producer starts only after the broken one
     /// has given everything back, and after a pause, so that an error which comes again at once (a refused
     /// permission, say) does not spin.
     fn replace_broken(&self, inbox: &Receiver<Signal>) {
-        while let Ok(Signal::Doubt) = inbox.recv() {
-            let Some(reason) = self.fatal_error() else { continue };
-            self.health.broke(&reason);
-            if let Some(broken) = self.take_producer() {
-                retire(broken, HAND_BACK);
+        while let Ok(signal) = inbox.recv() {
+            match signal {
+                Signal::Close => return,
+                Signal::Doubt => {}
+                Signal::Away if closes_within(inbox, GRACE) => return,
+                Signal::Away => {}
+            }
+            let patience = if let Some(reason) = self.fatal_error() {
+                self.health.broke(&reason);
+                HAND_BACK
+            } else if signal == Signal::Away && self.health.is_unreachable() {
+                Duration::ZERO
+            } else {
+                continue;
+            };
+            if let Some(producer) = self.take_producer() {
+                retire(producer, patience);
             }
             loop {
                 if closes_within(inbox, HAND_BACK) {
@@ -330,6 +370,11 @@ impl Shared {
     }
 }
 
+fn settings_are_sound(config: &QueueConfig) -> Result<(), StartError> {
+    let problems = check_settings(config);
+    if problems.is_empty() { Ok(()) } else { Err(StartError::Refused(problems.join("\n"))) }
+}
+
 fn brokers(config: &QueueConfig) -> &str {
     config.brokers.as_deref().unwrap_or_default()
 }
@@ -339,7 +384,7 @@ fn closes_within(inbox: &Receiver<Signal>, pause: Duration) -> bool {
     let end = Instant::now() + pause;
     loop {
         match inbox.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            Ok(Signal::Doubt) => {}
+            Ok(Signal::Doubt | Signal::Away) => {}
             Ok(Signal::Close) | Err(RecvTimeoutError::Disconnected) => return true,
             Err(RecvTimeoutError::Timeout) => return false,
         }

@@ -28,22 +28,12 @@ pub(in crate::queue) trait Rescue: Send + Sync {
     fn rescue(&self, record: &Records, class: Class, completion: &Arc<Completion>);
 }
 
-/// What becomes of a record that Kafka did not take.
-#[derive(Clone)]
-pub(in crate::queue) enum Fallback {
-    /// Its request fails.
-    Fail,
-    /// Another takes it.
-    Rescue(Arc<dyn Rescue>),
-}
-
 /// What the records of one request share while they are on their way: who waits for them, and their room.
 /// The last one to come back gives the room back.
 pub(super) struct Request {
     completion: Arc<Completion>,
     /// Held, never looked at.
     _room: Reservation,
-    fallback: Fallback,
     /// Of its records: librdkafka forgets it of one that failed.
     received_ms: i64,
     /// The keys of records that were rescued: what follows them under the same key must not overtake them.
@@ -53,14 +43,9 @@ pub(super) struct Request {
 
 impl Request {
     /// A request about to be sent.
-    pub(super) fn new(
-        completion: Arc<Completion>,
-        room: Reservation,
-        fallback: Fallback,
-        received_ms: i64,
-    ) -> Arc<Self> {
+    pub(super) fn new(completion: Arc<Completion>, room: Reservation, received_ms: i64) -> Arc<Self> {
         let (rescued, any_rescued) = (Mutex::default(), AtomicBool::new(false));
-        Arc::new(Request { completion, _room: room, fallback, received_ms, rescued, any_rescued })
+        Arc::new(Request { completion, _room: room, received_ms, rescued, any_rescued })
     }
 
     /// Whether a record of this key, which Kafka took, has to come after one that was rescued.
@@ -68,21 +53,6 @@ impl Request {
         let Some(key) = key.filter(|_| self.any_rescued.load(Ordering::Acquire)) else { return false };
         let keys = self.rescued.lock().unwrap_or_else(PoisonError::into_inner);
         keys.iter().any(|rescued| rescued == key)
-    }
-
-    /// Hands `message` to whoever rescues, or gives the request up.
-    fn hand_back(&self, message: &BorrowedMessage<'_>, class: Class, topics: &Topics) {
-        if let Fallback::Rescue(rescue) = &self.fallback
-            && let Some(record) = record_of(message, self.received_ms, topics)
-        {
-            if let Some(key) = message.key() {
-                self.rescued.lock().unwrap_or_else(PoisonError::into_inner).push(key.to_vec());
-                self.any_rescued.store(true, Ordering::Release);
-            }
-            rescue.rescue(&record, class, &self.completion);
-            return;
-        }
-        self.completion.failed();
     }
 }
 
@@ -98,6 +68,7 @@ fn record_of(message: &BorrowedMessage<'_>, received_ms: i64, topics: &Topics) -
 /// librdkafka's way back to us.
 pub(super) struct Link {
     topics: Arc<Topics>,
+    rescue: Option<Arc<dyn Rescue>>,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
     brokers: Brokers,
@@ -112,12 +83,14 @@ pub(super) type Producer = ThreadedProducer<Link>;
 pub(super) fn start(
     settings: &ClientConfig,
     topics: &Arc<Topics>,
+    rescue: Option<&Arc<dyn Rescue>>,
     health: &Arc<Health>,
     metrics: &Arc<Metrics>,
     on_doubt: Sender<Signal>,
 ) -> KafkaResult<Producer> {
     settings.create_with_context(Link {
         topics: Arc::clone(topics),
+        rescue: rescue.cloned(),
         health: Arc::clone(health),
         metrics: Arc::clone(metrics),
         brokers: Brokers::default(),
@@ -159,6 +132,22 @@ fn headers(record: &RecordRef<'_>) -> OwnedHeaders {
     headers.fold(room, |all, (key, value)| all.insert(Header { key, value: Some(value) }))
 }
 
+impl Link {
+    /// Hands `message` to whoever rescues, or gives its request up.
+    fn hand_back(&self, message: &BorrowedMessage<'_>, class: Class, request: &Request) {
+        let rescue = self.rescue.as_ref();
+        let Some((rescue, record)) = rescue.zip(record_of(message, request.received_ms, &self.topics)) else {
+            request.completion.failed();
+            return;
+        };
+        if let Some(key) = message.key() {
+            request.rescued.lock().unwrap_or_else(PoisonError::into_inner).push(key.to_vec());
+            request.any_rescued.store(true, Ordering::Release);
+        }
+        rescue.rescue(&record, class, &request.completion);
+    }
+}
+
 impl ProducerContext for Link {
     type DeliveryOpaque = Arc<Request>;
 
@@ -167,7 +156,7 @@ impl ProducerContext for Link {
             Ok(message) => {
                 self.health.delivered();
                 if request.follows_a_rescued(message.key()) {
-                    request.hand_back(message, Class::Other, &self.topics);
+                    self.hand_back(message, Class::Other, &request);
                 } else {
                     request.completion.durable(1);
                 }
@@ -175,7 +164,7 @@ impl ProducerContext for Link {
             Err((error, message)) => {
                 let class = Class::of(error);
                 self.health.failed(class);
-                request.hand_back(message, class, &self.topics);
+                self.hand_back(message, class, &request);
             }
         }
     }
@@ -194,7 +183,9 @@ impl ClientContext for Link {
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "the Kafka client reports an error");
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
-            self.health.all_brokers_down();
+            if self.health.all_brokers_down() && self.rescue.is_some() {
+                self.on_doubt.send(Signal::Away).unwrap_or_default();
+            }
         } else if !matches!(Class::of(&error), Class::Unreachable | Class::TimedOut) {
             // It may be fatal: only the producer itself can tell. Nobody listens once the queue is closed.
             self.on_doubt.send(Signal::Doubt).unwrap_or_default();

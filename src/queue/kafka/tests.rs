@@ -49,7 +49,7 @@ fn queue(mock: &Mock, raw: &[(&str, &str)]) -> (KafkaQueue, Arc<Metrics>) {
     topics.intern(OTHER_TOPIC);
     let metrics = Arc::new(Metrics::new(&[]).unwrap());
     let client = settings::producer(&queue_config(&mock.bootstrap_servers(), raw), None);
-    (KafkaQueue::start(client, Arc::new(topics), Arc::clone(&metrics)).unwrap(), metrics)
+    (KafkaQueue::start(client, Arc::new(topics), Arc::clone(&metrics), None).unwrap(), metrics)
 }
 
 fn records(count: usize, value_bytes: usize) -> Records {

@@ -21,13 +21,16 @@ use self::forwarder::Forwarder;
 use self::lines::Lines;
 use self::troubled::Troubled;
 use super::journal::{JournalError, JournalQueue};
-use super::kafka::{Class, Fallback, Forwarding, KafkaQueue, Rescue, StartError};
+use super::kafka::{Class, Forwarding, KafkaQueue, Rescue, StartError};
 use crate::config::{Ack, QueueConfig};
 use crate::metrics::Metrics;
 use crate::queue::reader::ReadRecord;
 use crate::queue::{Completion, Queue, Receipt, Refused};
 use crate::record::{RecordRef, Records};
 use crate::tenants::Topics;
+
+/// Most memory that what is on its way from the spool to Kafka takes, here and in Kafka's client.
+pub const BUFFER_BYTES: u64 = 32 << 20;
 
 /// How much of the time that closing may take is left for what Kafka hands back to become durable here.
 const SETTLE: Duration = Duration::from_secs(1);
@@ -213,8 +216,14 @@ impl SpooledQueue {
             metrics,
         });
         let holds = forwarder::holds(dir)?;
-        let kafka =
-            KafkaQueue::open_before_spool(config, Arc::clone(&topics), Arc::clone(&held.metrics), holds)?;
+        let rescue: Arc<dyn Rescue> = Arc::<Held>::clone(&held);
+        let kafka = KafkaQueue::open_before_spool(
+            config,
+            Arc::clone(&topics),
+            Arc::clone(&held.metrics),
+            rescue,
+            holds,
+        )?;
         let kafka = Arc::new(kafka);
         let forwarder = Forwarder::open(
             dir,
@@ -249,11 +258,9 @@ impl Queue for SpooledQueue {
                 records.iter().map(waits).collect()
             };
             let waits = |record: &RecordRef<'_>| waiting.get(record.index()).copied().unwrap_or(false);
-            let rescue: Arc<dyn Rescue> = Arc::<Held>::clone(held);
             // What waits first: refused here, nothing has happened yet.
             held.hold(&records, waits, Cause::Behind, &completion)?;
-            let fallback = Fallback::Rescue(rescue);
-            let sent = self.kafka.enqueue_for(&records, |record| !waits(record), &completion, fallback);
+            let sent = self.kafka.enqueue_for(&records, |record| !waits(record), &completion);
             let from = sent.unwrap_or(0);
             let unsent = |record: &RecordRef<'_>| record.index() >= from && !waits(record);
             if held.hold(&records, unsent, Cause::Full, &completion).is_err() {
