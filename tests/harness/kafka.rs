@@ -9,10 +9,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::KafkaResult;
 use weir::queue::kafka::KafkaReader;
 use weir::queue::reader::{From, Next, ReadRecord, Reader};
+
+use super::wait_for;
+
+type Admin = AdminClient<DefaultClientContext>;
 
 /// A running Kafka.
 pub struct Kafka {
@@ -92,15 +98,44 @@ impl Kafka {
 
     /// Creates a topic with as many copies as the brokers make by default.
     pub fn create_topic(&self, name: &str, partitions: i32, configs: &[(&str, &str)]) {
-        let admin: AdminClient<DefaultClientContext> =
-            ClientConfig::new().set("bootstrap.servers", &self.brokers).create().expect("an admin client");
         let mut topic = NewTopic::new(name, partitions, TopicReplication::Fixed(-1));
         topic.config = configs.to_vec();
+        self.administer(async |admin, options| admin.create_topics([&topic], options).await);
+    }
+
+    /// Deletes a topic, and waits until no broker takes records for it any more: those would go with it.
+    pub fn delete_topic(&self, name: &str) {
+        self.administer(async |admin, options| admin.delete_topics(&[name], options).await);
+        for broker in self.brokers.split(',') {
+            wait_for("a broker to forget the topic", || {
+                // A new client asks the one broker that it knows.
+                let client: BaseConsumer =
+                    ClientConfig::new().set("bootstrap.servers", broker).create().expect("a client");
+                let metadata = client.fetch_metadata(None, Duration::from_secs(5)).ok()?;
+                metadata.topics().iter().all(|topic| topic.name() != name).then_some(())
+            });
+        }
+    }
+
+    /// Gives a topic these settings, and the default for all others.
+    pub fn configure_topic(&self, name: &str, configs: &[(&str, &str)]) {
+        let mut topic = AlterConfig::new(ResourceSpecifier::Topic(name));
+        topic.entries = configs.iter().copied().collect();
+        self.administer(async |admin, options| admin.alter_configs([&topic], options).await);
+    }
+
+    /// Has Kafka change something, and panics where it refuses.
+    fn administer<T, E: std::fmt::Debug>(
+        &self,
+        change: impl AsyncFnOnce(&Admin, &AdminOptions) -> KafkaResult<Vec<Result<T, E>>>,
+    ) {
+        let admin: Admin =
+            ClientConfig::new().set("bootstrap.servers", &self.brokers).create().expect("an admin client");
         let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-        let results = runtime.block_on(admin.create_topics([&topic], &options)).expect("Kafka answers");
+        let results = runtime.block_on(change(&admin, &options)).expect("Kafka answers");
         results.into_iter().for_each(|result| {
-            result.expect("the topic is created");
+            result.expect("Kafka does as it is told");
         });
     }
 
@@ -133,6 +168,18 @@ impl Kafka {
         }
         let output = self.tool("consumer.ConsoleConsumer", "", &arguments);
         output.lines().map(StockRecord::parse).collect()
+    }
+
+    /// For each broker, the port to put a proxy at and the one that it passes on to.
+    pub fn proxied(&self) -> Vec<(u16, u16)> {
+        let ports =
+            std::fs::read_to_string(Path::new(self.folder()).join("proxied")).expect("a file of ports");
+        let port = |text: &str| text.parse().expect("a port");
+        ports
+            .lines()
+            .map(|line| line.split_once(' ').expect("two ports"))
+            .map(|(at, to)| (port(at), port(to)))
+            .collect()
     }
 
     fn folder(&self) -> &str {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::journal::{self, Record};
+use super::reaper::{self, Reaped};
 use super::wait_for;
 use super::wire::{Answer, Headers, Wire, basic, request};
 
@@ -76,6 +77,12 @@ impl Start {
         self
     }
 
+    /// With its data below `folder`.
+    pub fn home_in(mut self, folder: &Path) -> Self {
+        self.home = Some(Arc::new(tempfile::tempdir_in(folder).unwrap()));
+        self
+    }
+
     /// With a variable of the environment, over what the harness sets.
     pub fn env(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.environment.push((name, value.into()));
@@ -90,8 +97,9 @@ impl Start {
 
     /// Starts the process, and does not wait for it.
     pub fn spawn(self) -> Started {
-        let folder = tempfile::tempdir().unwrap();
-        let home = self.home.unwrap_or_else(|| Arc::new(tempfile::tempdir().unwrap()));
+        let new_folder = || tempfile::tempdir_in(reaper::folder()).unwrap();
+        let folder = new_folder();
+        let home = self.home.unwrap_or_else(|| Arc::new(new_folder()));
         let data = home.path().join("data");
         let output = |name: &str| File::create(folder.path().join(name)).unwrap();
         let mut command = match self.open_files {
@@ -117,7 +125,7 @@ impl Start {
             command.env("WEIR_CONFIG", path);
         }
         command.envs(self.environment);
-        Started { child: command.spawn().unwrap(), folder, home, data }
+        Started { child: Reaped::new(command.spawn().unwrap()), folder, home, data }
     }
 
     /// Starts the gateway and waits until it takes requests.
@@ -125,7 +133,7 @@ impl Start {
         let key = self.config.is_some().then(|| KEY.to_owned());
         let mut process = self.spawn();
         let run = wait_for("DATA/run.json", || {
-            if let Some(status) = process.child.try_wait().unwrap() {
+            if let Some(status) = process.child.child().try_wait().unwrap() {
                 panic!("weir ended with {status}: {}", process.log());
             }
             process.run_file().filter(|run| run["pid"] == process.child.id())
@@ -143,7 +151,7 @@ impl Start {
 /// A process that was started; killed when dropped.
 #[derive(Debug)]
 pub struct Started {
-    child: Child,
+    child: Reaped,
     /// Where its configuration and output lie.
     folder: TempDir,
     /// Where its data lies, which later starts may share.
@@ -177,21 +185,13 @@ impl Started {
 
     /// Waits for its end.
     pub fn wait_exit(&mut self) -> ExitStatus {
-        wait_for("the process to end", || self.child.try_wait().unwrap())
+        wait_for("the process to end", || self.child.child().try_wait().unwrap())
     }
 
     /// Its exit code, once it ended by itself.
     pub fn exit_code(&mut self) -> i32 {
         let status = self.wait_exit();
         status.code().unwrap_or_else(|| panic!("ended by signal {:?}", status.signal()))
-    }
-}
-
-impl Drop for Started {
-    fn drop(&mut self) {
-        // It may have ended already.
-        self.child.kill().ok();
-        self.child.wait().ok();
     }
 }
 

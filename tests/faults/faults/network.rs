@@ -1,0 +1,65 @@
+//! What happens between Weir and the brokers.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::bench::{Bench, Outcome, Way};
+use crate::dice::Dice;
+use crate::harness::wait_for;
+
+/// A broker, or all of them, answer late.
+pub fn slow(bench: &mut Bench, dice: &mut Dice) -> Outcome {
+    bench.cycle(Way::Proxied, |bench| {
+        let (by, all, one) = (dice.millis(20..1_500), dice.once_in(2), dice.of(0..bench.proxies.len()));
+        let slow = || bench.proxies.iter().enumerate().filter(|(index, _)| all || *index == one);
+        slow().for_each(|(_, proxy)| proxy.delay(by));
+        thread::sleep(dice.millis(200..2_500));
+        slow().for_each(|(_, proxy)| proxy.delay(Duration::ZERO));
+        Instant::now()
+    })
+}
+
+/// Connections are reset, several times.
+pub fn resets(bench: &mut Bench, dice: &mut Dice) -> Outcome {
+    let way = *dice.pick(&[Way::Proxied, Way::Spooled]);
+    bench.cycle(way, |bench| {
+        for _ in 0..dice.of(1..6) {
+            let one = dice.of(0..bench.proxies.len());
+            if dice.once_in(2) {
+                bench.proxies.iter().for_each(|proxy| proxy.reset());
+            } else {
+                bench.proxies[one].reset();
+            }
+            thread::sleep(dice.millis(10..300));
+        }
+        Instant::now()
+    })
+}
+
+/// No broker can be reached for a while.
+pub fn cut_off(bench: &mut Bench, dice: &mut Dice) -> Outcome {
+    let way = *dice.pick(&[Way::Proxied, Way::Spooled]);
+    bench.cycle(way, |bench| {
+        bench.proxies.iter().for_each(|proxy| proxy.cut(true));
+        thread::sleep(dice.millis(100..2_000));
+        bench.proxies.iter().for_each(|proxy| proxy.cut(false));
+        Instant::now()
+    })
+}
+
+/// A broker tells the idempotent producer that records are missing before those it sent: it can't go on, and
+/// nobody knows which of the records under way the brokers have.
+pub fn fatal_idempotence_error(bench: &mut Bench, dice: &mut Dice) -> Outcome {
+    let way = *dice.pick(&[Way::Proxied, Way::Spooled]);
+    bench.cycle(way, |bench| {
+        let fatal = || bench.weir.metric("weir_kafka_errors_total{class=\"fatal\"}");
+        let before = fatal();
+        bench.proxies.iter().for_each(|proxy| proxy.lie(true));
+        wait_for("a lie to be told", || bench.proxies.iter().any(|proxy| !proxy.lies()).then_some(()));
+        bench.proxies.iter().for_each(|proxy| proxy.lie(false));
+        if way == Way::Proxied {
+            wait_for("a fatal error", || (fatal() > before).then_some(()));
+        }
+        Instant::now()
+    })
+}

@@ -1,0 +1,62 @@
+//! A small file system of its own, to be filled to the last byte.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+/// Mounts one at the path given, and takes it away once its standard input ends: so also when this process dies.
+const HOLD: &str = r#"mount -t tmpfs -o "size=$1" weir-faults "$0" || exit
+trap '' INT TERM
+echo mounted
+cat >/dev/null
+umount -l "$0""#;
+
+/// A mounted file system, there until it is dropped.
+pub struct Tmpfs {
+    holder: Child,
+    folder: TempDir,
+}
+
+impl Tmpfs {
+    /// One of `bytes` bytes.
+    pub fn mount(bytes: usize) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut holder = Command::new("bash")
+            .arg("-c")
+            .arg(HOLD)
+            .args([folder.path().as_os_str(), bytes.to_string().as_ref()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a shell");
+        let mut said = String::new();
+        let mut lines = BufReader::new(holder.stdout.take().expect("its output is piped"));
+        lines.read_line(&mut said).expect("it says something");
+        assert_eq!(
+            said, "mounted\n",
+            "no small file system can be mounted: run this as root, with CAP_SYS_ADMIN"
+        );
+        Tmpfs { holder, folder }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Takes `bytes` bytes of it, until the file is removed.
+    pub fn take(&self, bytes: usize) -> PathBuf {
+        let path = self.path().join("taken");
+        std::fs::write(&path, vec![1; bytes]).expect("there is room");
+        path
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        drop(self.holder.stdin.take());
+        self.holder.wait().expect("the holder ends");
+    }
+}
