@@ -2,8 +2,8 @@
 //!
 //! The gateway's producer lets a record go after `message.timeout.ms`, and the next one of its key may then
 //! arrive before it is sent again. That is no matter there: both were on their way at once. The spool's records were
-//! acknowledged one after the other, so theirs stay in line: this producer tries until Kafka answers, and
-//! what its idempotence sends arrives in order or not at all.
+//! acknowledged one after the other, so theirs stay in line: this producer tries until Kafka answers, and has one
+//! request at a time on its way to a broker, for the second one may be taken where the first was refused.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -17,6 +17,7 @@ use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 
 use super::health::{Class, Health};
+use super::producer::is_seen;
 use super::{KafkaQueue, Shared};
 use crate::queue::Refused;
 use crate::queue::reader::ReadRecord;
@@ -142,7 +143,7 @@ fn start(shared: &Shared) -> Result<Running, KafkaError> {
     let (sender, outcomes) = mpsc::channel();
     // Zero: a record is never too late.
     let mut settings = shared.settings.clone();
-    settings.set("message.timeout.ms", "0");
+    settings.set("message.timeout.ms", "0").set("max.in.flight.requests.per.connection", "1");
     let health = Arc::clone(&shared.health);
     let producer = settings.create_with_context(Reports { health, outcomes: sender })?;
     Ok(Running { producer, outcomes })
@@ -153,10 +154,11 @@ impl ProducerContext for Reports {
 
     fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
         let outcome = match result {
-            Ok(_) => {
+            Ok(message) if is_seen(message) => {
                 self.health.delivered();
                 Ok(())
             }
+            Ok(_) => Err(Class::Other),
             Err((error, _)) => Err(Class::of(error)),
         };
         // Nobody listens once it is stopped.

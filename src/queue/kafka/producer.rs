@@ -126,6 +126,13 @@ pub(super) fn send<'r>(
     None
 }
 
+/// Whether a broker told the place of a record that is reported as delivered. Without one librdkafka infers it:
+/// a later request got through, so this one must have, too. But the first request of a producer, or of a topic that
+/// was made anew, may be refused, and the next one taken: a broker that knows no sequence takes any.
+pub(super) fn is_seen(message: &BorrowedMessage<'_>) -> bool {
+    message.offset() >= 0
+}
+
 fn headers(record: &RecordRef<'_>) -> OwnedHeaders {
     let headers = record.headers();
     let room = OwnedHeaders::new_with_capacity(headers.size_hint().0);
@@ -153,6 +160,10 @@ impl ProducerContext for Link {
 
     fn delivery(&self, result: &DeliveryResult<'_>, request: Arc<Request>) {
         match result {
+            Ok(message) if !is_seen(message) => {
+                self.health.failed(Class::Other);
+                self.hand_back(message, Class::Other, &request);
+            }
             Ok(message) => {
                 self.health.delivered();
                 if request.follows_a_rescued(message.key()) {

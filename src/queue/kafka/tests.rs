@@ -10,10 +10,11 @@ use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
-use super::{KafkaQueue, check_settings, list_topics, settings};
+use super::{KafkaQueue, KafkaReader, check_settings, list_topics, settings};
 use crate::config::{Ack, QueueConfig, WhenFull};
 use crate::metrics::Metrics;
 use crate::queue::completion::NotDurable;
+use crate::queue::reader::{From, Next, Reader};
 use crate::queue::{Queue, Receipt, Refused};
 use crate::record::{Kind, Records};
 use crate::tenants::{TopicId, Topics};
@@ -220,6 +221,29 @@ fn a_producer_that_can_not_go_on_is_replaced_by_a_new_one() {
     becomes_true(|| nothing_in_flight(&metrics), "the room is given back");
     assert_eq!(settled(queue.enqueue(records(4, 10)).unwrap()), Ok(()));
     assert_eq!(queue.close(Instant::now() + Duration::from_secs(5)), 0);
+}
+
+#[test]
+fn a_record_that_is_only_inferred_to_be_delivered_is_not_durable() {
+    let mock = mock();
+    let (queue, _) = queue(&mock, &[("linger.ms", "0")]);
+    assert_eq!(settled(queue.enqueue(records(1, 10)).unwrap()), Ok(()));
+    // A request is refused while the next is on its way, and that one is taken.
+    mock.broker_round_trip_time(-1, Duration::from_millis(200)).unwrap();
+    mock.request_errors(RDKafkaApiKey::Produce, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS]);
+    let refused = queue.enqueue(records(1, 10)).unwrap();
+    thread::sleep(Duration::from_millis(50));
+    let taken = queue.enqueue(records(1, 10)).unwrap();
+    let durable = 1 + [settled(refused), settled(taken)].iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!(queue.close(Instant::now() + Duration::from_secs(5)), 0);
+    let topics = [TOPIC.to_owned()];
+    let mut reader =
+        KafkaReader::open(&mock.bootstrap_servers(), &BTreeMap::new(), &topics, From::Start, true).unwrap();
+    let mut found = 0;
+    while let Next::Record(_) = reader.next(Duration::from_secs(20)).unwrap() {
+        found += 1;
+    }
+    assert!(found >= durable, "{durable} are durable, and {found} are there");
 }
 
 #[test]
