@@ -91,6 +91,7 @@ faults! {
     connections_are_reset: "connections reset",
     no_broker_is_within_reach: "all brokers out of reach",
     the_producer_can_not_go_on: "fatal idempotence error",
+    first_records_are_corrupted: "first records of a producer corrupted",
     a_topic_is_deleted: "topic deleted and made again",
     a_record_is_too_large: "record too large for its topic",
     the_spools_place_is_lost: "spool: place lost",

@@ -33,6 +33,7 @@ struct Shared {
     delay_ms: AtomicU64,
     is_cut: AtomicBool,
     lies: AtomicBool,
+    corrupts: AtomicBool,
     ended: AtomicBool,
     open: Mutex<Vec<Weak<Connection>>>,
 }
@@ -103,6 +104,16 @@ impl Proxy {
         self.shared.lies.load(Ordering::Acquire)
     }
 
+    /// Breaks the next records on their way to the broker.
+    pub fn corrupt(&self, corrupts: bool) {
+        self.shared.corrupts.store(corrupts, Ordering::Release);
+    }
+
+    /// Whether that is still to come.
+    pub fn corrupts(&self) -> bool {
+        self.shared.corrupts.load(Ordering::Acquire)
+    }
+
     /// Passes new connections on to these from now on.
     pub fn aim(&self, targets: Vec<SocketAddr>) {
         *lock(&self.shared.targets) = targets;
@@ -150,7 +161,8 @@ fn pass_on(connection: &Connection, from_client: bool, shared: &Shared) {
             let mut frames = whole_frames(&mut held);
             for frame in &mut frames {
                 if from_client {
-                    connection.conversation.asked(frame);
+                    let corrupts = || shared.corrupts.swap(false, Ordering::AcqRel);
+                    connection.conversation.asked(frame, corrupts);
                 } else {
                     let lies = || shared.lies.swap(false, Ordering::AcqRel);
                     connection.conversation.answered(frame, OUT_OF_ORDER, lies);

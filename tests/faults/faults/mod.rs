@@ -61,6 +61,7 @@ pub const ALL: &[Fault] = &[
     on_kafka("connections reset", 8, network::resets),
     on_kafka("all brokers out of reach", 8, network::cut_off),
     on_kafka("fatal idempotence error", 8, network::fatal_idempotence_error),
+    on_kafka("first records of a producer corrupted", 8, network::first_records_corrupted),
     on_kafka("topic deleted and made again", 3, topics::deleted),
     on_kafka("record too large for its topic", 3, topics::record_too_large),
     on_kafka("spool: place lost", 6, spool::lost_place),

@@ -63,3 +63,25 @@ pub fn fatal_idempotence_error(bench: &mut Bench, dice: &mut Dice) -> Outcome {
         Instant::now()
     })
 }
+
+/// The first records of a new producer are broken on their way, while more are under way behind them.
+pub fn first_records_corrupted(bench: &mut Bench, dice: &mut Dice) -> Outcome {
+    let way = *dice.pick(&[Way::Proxied, Way::Spooled]);
+    bench.cycle(way, |bench| {
+        bench.weir.kill();
+        for proxy in &bench.proxies {
+            // So that the broker's answer comes after more was sent.
+            proxy.delay(dice.millis(30..150));
+            proxy.corrupt(true);
+        }
+        bench.start_weir();
+        wait_for("records to be corrupted", || {
+            bench.proxies.iter().any(|proxy| !proxy.corrupts()).then_some(())
+        });
+        for proxy in &bench.proxies {
+            proxy.corrupt(false);
+            proxy.delay(Duration::ZERO);
+        }
+        Instant::now()
+    })
+}
