@@ -277,6 +277,36 @@ fn a_topic_that_is_gone_costs_the_others_nothing() {
 }
 
 #[test]
+fn a_record_that_its_topic_does_not_take_lies_aside_until_it_is_tried_again_by_command() {
+    let (_one, kafka) = broker();
+    let topic = format!("{}people", prefix());
+    kafka.create_topic(&topic, 1, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&topic]);
+    // Noise: what can be compressed would fit.
+    let large = |seed: u32| {
+        let mut state = seed;
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            format!("{state:010}")
+        };
+        std::iter::repeat_with(next).take(3_000).collect::<String>()
+    };
+    kafka.configure_topic(&topic, &[("max.message.bytes", "10000")]);
+    for value in [large(1), "1".to_owned()] {
+        assert_eq!(settled(queue.enqueue(one(0, "k", &value)).unwrap()), Ok(()));
+    }
+    becomes_true(|| metrics.spool_records.get() == 0, "nothing is held in vain");
+    assert_eq!(metrics.spool_set_aside.with_label_values(&["too_large"]).get(), 1);
+    let values =
+        || kafka.read_all(&[&topic]).into_iter().map(|record| record.value.len()).collect::<Vec<_>>();
+    assert_eq!(values(), [1]);
+    kafka.configure_topic(&topic, &[("max.message.bytes", "100000")]);
+    assert!(queue.retry());
+    becomes_true(|| values() == [1, 30_000], "it arrives");
+}
+
+#[test]
 fn a_full_spool_refuses_until_kafka_is_back_and_loses_nothing() {
     let (_one, kafka) = broker();
     let topic = format!("{}people", prefix());
