@@ -3,7 +3,8 @@
 //! The gateway's producer lets a record go after `message.timeout.ms`, and the next one of its key may then
 //! arrive before it is sent again. That is no matter there: both were on their way at once. The spool's records were
 //! acknowledged one after the other, so theirs stay in line: this producer tries until Kafka answers, and where
-//! Kafka refuses a record, nothing that was sent behind it gets through before it is started anew.
+//! Kafka refuses a batch, what was not sent by then stays behind until it is started anew. (What was: a broker that has
+//! not met this producer yet takes a batch from the middle. One in flight would not do for many topics.)
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -32,8 +33,8 @@ pub(in crate::queue) trait Outlet: Send {
     /// Whether anything may be sent yet.
     fn is_open(&self) -> bool;
 
-    /// Sends `record` behind those that were sent before; `next` tells what became of it. Once one was refused, all
-    /// behind it fail until `stop`. Never waits.
+    /// Sends `record` behind those that were sent before; `next` tells what became of it. Once one was refused, those
+    /// behind it may fail until `stop`. Never waits.
     ///
     /// # Errors
     /// When it can't be sent now: nothing has happened.
