@@ -388,18 +388,24 @@ impl<O: Outlet> Forwarder<O> {
         }
     }
 
-    /// A record whose topic is gone is tried for ever, so one that takes long is a reason to ask.
+    /// A record whose topic is gone is tried for ever, so one that takes long is a reason to ask. If the topic is
+    /// there, a new beginning can do no harm: its connections are new, too.
     fn ask_for_topic(&mut self, now: Instant) {
         if now.duration_since(self.heard) < LOOK_AGAIN {
             return;
         }
         self.heard = now;
-        if let Some(waiting) = self.window.front_mut().filter(|waiting| waiting.outcome.is_none())
-            && self.outlet.has_topic(&waiting.record.topic) == Some(false)
-        {
-            waiting.outcome = Some(Err(Class::Topic));
-            // Others of the topic are on their way, too.
-            self.sent = self.sent.max(1);
+        let Some(waiting) = self.window.front_mut().filter(|waiting| waiting.outcome.is_none()) else {
+            return;
+        };
+        match self.outlet.has_topic(&waiting.record.topic) {
+            Some(false) => {
+                waiting.outcome = Some(Err(Class::Topic));
+                // Others of the topic are on their way, too.
+                self.sent = self.sent.max(1);
+            }
+            Some(true) => self.begin_anew(),
+            None => {}
         }
     }
 
@@ -437,9 +443,10 @@ impl<O: Outlet> Forwarder<O> {
     /// it. How many Kafka has now; none: it did not come to an end. The topics in `back` stay in trouble meanwhile,
     /// so nothing newer of theirs gets past this.
     fn take_back(&mut self, back: &[String]) -> Result<Option<u64>, PassError> {
-        if !self.outlet.is_open() || !self.finish_what_is_sent() {
+        if !self.outlet.is_open() {
             return Ok(None);
         }
+        self.finish_what_is_sent();
         self.outlet.stop(true);
         let done = self.go_through_aside(back);
         self.outlet.stop(self.singly_to.is_some());
@@ -471,16 +478,16 @@ impl<O: Outlet> Forwarder<O> {
         }
     }
 
-    /// Waits until nothing of the window is on its way any more; false: Kafka does not answer.
-    fn finish_what_is_sent(&mut self) -> bool {
+    /// Waits until nothing of the window is on its way any more; what Kafka does not tell about is sent again.
+    fn finish_what_is_sent(&mut self) {
         for _ in 0..PATIENCE {
             if self.sent == 0 {
-                return true;
+                return;
             }
             self.hear();
             self.settle();
         }
-        false
+        self.begin_anew();
     }
 
     /// Sends `records`, but for topics in trouble that are not `back`, and tells what became of them, up to the first
