@@ -6,7 +6,7 @@
 
 mod harness;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -274,6 +274,37 @@ fn a_topic_that_is_gone_costs_the_others_nothing() {
     assert_eq!(settled(queue.enqueue(one(0, "k", "3")).unwrap()), Ok(()));
     let arrived = || by_key(&kafka, &gone).remove("k").unwrap_or_default();
     becomes_true(|| arrived().len() == 4 && metrics.spool_records.get() == 0, "what was set aside arrives");
+}
+
+#[test]
+fn a_record_that_its_topic_does_not_take_lies_aside_until_it_is_tried_again_by_command() {
+    let (_one, kafka) = broker();
+    let topic = format!("{}people", prefix());
+    kafka.create_topic(&topic, 1, &[]);
+    let folder = tempfile::tempdir().unwrap();
+    let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&topic]);
+    // Noise: what can be compressed would fit.
+    let large = |seed: u32| {
+        let mut state = seed;
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            format!("{state:010}")
+        };
+        std::iter::repeat_with(next).take(3_000).collect::<String>()
+    };
+    kafka.configure_topic(&topic, &[("max.message.bytes", "10000")]);
+    for value in [large(1), "1".to_owned()] {
+        assert_eq!(settled(queue.enqueue(one(0, "k", &value)).unwrap()), Ok(()));
+    }
+    becomes_true(|| metrics.spool_records.get() == 0, "nothing is held in vain");
+    assert_eq!(metrics.spool_set_aside.with_label_values(&["too_large"]).get(), 1);
+    // Readers drop repeats.
+    let values =
+        || kafka.read_all(&[&topic]).into_iter().map(|record| record.value.len()).collect::<BTreeSet<_>>();
+    assert_eq!(values(), BTreeSet::from([1]));
+    kafka.configure_topic(&topic, &[("max.message.bytes", "100000")]);
+    assert!(queue.retry());
+    becomes_true(|| values() == BTreeSet::from([1, 30_000]), "it arrives");
 }
 
 #[test]

@@ -2,8 +2,9 @@
 //!
 //! The gateway's producer lets a record go after `message.timeout.ms`, and the next one of its key may then
 //! arrive before it is sent again. That is no matter there: both were on their way at once. The spool's records were
-//! acknowledged one after the other, so theirs stay in line: this producer tries until Kafka answers, and has one
-//! request at a time on its way to a broker, for the second one may be taken where the first was refused.
+//! acknowledged one after the other, so theirs stay in line: this producer tries until Kafka answers, and where
+//! Kafka refuses a batch, what was not sent by then stays behind until it is started anew. (What was: a broker that has
+//! not met this producer yet takes a batch from the middle. One in flight would not do for many topics.)
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -33,7 +34,8 @@ pub(in crate::queue) trait Outlet: Send {
     /// Whether anything may be sent yet.
     fn is_open(&self) -> bool;
 
-    /// Sends `record` behind those that were sent before; `next` tells what became of it. Never waits.
+    /// Sends `record` behind those that were sent before; `next` tells what became of it. Once one was refused, those
+    /// behind it may fail until `stop`. Never waits.
     ///
     /// # Errors
     /// When it can't be sent now: nothing has happened.
@@ -45,14 +47,16 @@ pub(in crate::queue) trait Outlet: Send {
     /// Whether Kafka has a topic of this name; none when it can't be asked. Blocks for a moment.
     fn has_topic(&mut self, name: &str) -> Option<bool>;
 
-    /// Forgets all that was sent. What is on its way may still arrive, in its order.
-    fn stop(&mut self);
+    /// Forgets all that was sent. What is on its way may still arrive, in its order. What is sent from then on goes
+    /// `singly`, each record in a batch of its own, so that none is refused for its company; or not.
+    fn stop(&mut self, singly: bool);
 }
 
 /// The way from the spool to Kafka. Its producer lives from the first record to `stop`.
 pub(in crate::queue) struct Forwarding {
     kafka: Arc<KafkaQueue>,
     running: Option<Running>,
+    singly: bool,
 }
 
 struct Running {
@@ -69,12 +73,12 @@ struct Reports {
 impl Forwarding {
     /// No record has been sent yet.
     pub(in crate::queue) fn new(kafka: Arc<KafkaQueue>) -> Self {
-        Forwarding { kafka, running: None }
+        Forwarding { kafka, running: None, singly: false }
     }
 
     fn running(&mut self) -> Result<&Running, KafkaError> {
         if self.running.is_none() {
-            self.running = Some(start(&self.kafka.shared)?);
+            self.running = Some(start(&self.kafka.shared, self.singly)?);
         }
         self.running.as_ref().ok_or(KafkaError::Canceled)
     }
@@ -134,16 +138,19 @@ impl Outlet for Forwarding {
         }
     }
 
-    fn stop(&mut self) {
-        self.running = None;
+    fn stop(&mut self, singly: bool) {
+        (self.running, self.singly) = (None, singly);
     }
 }
 
-fn start(shared: &Shared) -> Result<Running, KafkaError> {
+fn start(shared: &Shared, singly: bool) -> Result<Running, KafkaError> {
     let (sender, outcomes) = mpsc::channel();
     // Zero: a record is never too late.
     let mut settings = shared.settings.clone();
-    settings.set("message.timeout.ms", "0").set("max.in.flight.requests.per.connection", "1");
+    settings.set("message.timeout.ms", "0").set("enable.gapless.guarantee", "true");
+    if singly {
+        settings.set("batch.num.messages", "1");
+    }
     let health = Arc::clone(&shared.health);
     let producer = settings.create_with_context(Reports { health, outcomes: sender })?;
     Ok(Running { producer, outcomes })

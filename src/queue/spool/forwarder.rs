@@ -67,6 +67,8 @@ pub(super) struct Forwarder<O> {
     sent: usize,
     /// The number under which the first of them was, or will be, sent.
     first: usize,
+    /// Up to which number they are sent singly: in one batch they were too large, and one of them may be to blame.
+    singly_to: Option<usize>,
     /// The first place in the spool of which Kafka does not have the record.
     next: Option<u64>,
     committed: Instant,
@@ -104,6 +106,7 @@ impl<O: Outlet> Forwarder<O> {
             bytes: 0,
             sent: 0,
             first: 0,
+            singly_to: None,
             next: None,
             committed: now,
             tick: TICK.0,
@@ -133,7 +136,7 @@ impl<O: Outlet> Forwarder<O> {
 
     pub(super) fn end(&mut self) {
         self.commit();
-        self.outlet.stop();
+        self.outlet.stop(false);
         self.aside.close(Instant::now() + CLOSE);
     }
 
@@ -153,7 +156,7 @@ impl<O: Outlet> Forwarder<O> {
         }
         thread::park_timeout(REST);
         if self.is_idle() {
-            self.outlet.stop();
+            self.outlet.stop(false);
         }
         // What ends idleness is told of by a wake-up, which may have ended the first pause.
         if self.is_idle() {
@@ -259,7 +262,14 @@ impl<O: Outlet> Forwarder<O> {
         if !self.outlet.is_open() {
             return;
         }
+        if self.sent == 0 && self.singly_to.is_some_and(|last| self.first > last) {
+            self.singly_to = None;
+            self.outlet.stop(false);
+        }
         while let Some(waiting) = self.window.get_mut(self.sent) {
+            if self.singly_to.is_some_and(|last| self.first + self.sent > last) {
+                return;
+            }
             if self.held.troubled.has(&waiting.record.topic) {
                 waiting.outcome = Some(Err(Class::Topic));
             } else if self.outlet.send(self.first + self.sent, &waiting.record).is_err() {
@@ -292,16 +302,31 @@ impl<O: Outlet> Forwarder<O> {
                     self.let_go();
                     taken += 1;
                 }
+                Err(Class::TooLarge) if self.singly_to.is_none() => {
+                    self.send_singly();
+                    break;
+                }
                 Err(class) if class.is_of_the_record() => {
+                    let is_skipped = self.window.front().is_some_and(|waiting| self.is_in_trouble(waiting));
                     if !self.set_aside(class) {
                         // The journal of those tells why.
                         thread::park_timeout(PAUSE.1);
                         break;
                     }
                     moved = true;
+                    if !is_skipped {
+                        self.begin_anew();
+                        break;
+                    }
                 }
                 Err(class) => {
-                    self.start_over(class);
+                    tracing::debug!(
+                        reason = class.label(),
+                        "what is on its way from the spool is sent again"
+                    );
+                    self.begin_anew();
+                    thread::park_timeout(self.pause);
+                    self.pause = (self.pause * 2).min(PAUSE.1);
                     break;
                 }
             }
@@ -331,16 +356,26 @@ impl<O: Outlet> Forwarder<O> {
         self.held.count(|held| held.saturating_sub(1));
     }
 
-    /// Kafka will not have what is on its way: all of it is sent again, in order, after a pause.
-    fn start_over(&mut self, class: Class) {
-        tracing::debug!(reason = class.label(), "what is on its way from the spool is sent again");
-        self.outlet.stop();
+    /// What is on its way gets no further: all of it will be sent again, in order.
+    fn begin_anew(&mut self) {
         // Nothing that is still heard of them counts.
-        self.first += self.window.len();
+        let most = self.window.len();
+        self.first += most;
+        self.singly_to = self.singly_to.map(|last| last + most);
         self.sent = 0;
         self.window.iter_mut().for_each(|waiting| waiting.outcome = None);
-        thread::park_timeout(self.pause);
-        self.pause = (self.pause * 2).min(PAUSE.1);
+        self.outlet.stop(self.singly_to.is_some());
+    }
+
+    /// Some were too large in one batch; each is sent by itself to see which are.
+    fn send_singly(&mut self) {
+        let too_large = |waiting: &Waiting| waiting.outcome == Some(Err(Class::TooLarge));
+        self.singly_to = self.window.iter().rposition(too_large).map(|last| self.first + last);
+        self.begin_anew();
+    }
+
+    fn is_in_trouble(&self, waiting: &Waiting) -> bool {
+        self.held.troubled.has(&waiting.record.topic)
     }
 
     /// Makes durable how far Kafka has the spool's records.
@@ -353,18 +388,24 @@ impl<O: Outlet> Forwarder<O> {
         }
     }
 
-    /// A record whose topic is gone is tried for ever, so one that takes long is a reason to ask.
+    /// A record whose topic is gone is tried for ever, so one that takes long is a reason to ask. If the topic is
+    /// there, a new beginning can do no harm: its connections are new, too.
     fn ask_for_topic(&mut self, now: Instant) {
         if now.duration_since(self.heard) < LOOK_AGAIN {
             return;
         }
         self.heard = now;
-        if let Some(waiting) = self.window.front_mut().filter(|waiting| waiting.outcome.is_none())
-            && self.outlet.has_topic(&waiting.record.topic) == Some(false)
-        {
-            waiting.outcome = Some(Err(Class::Topic));
-            // Others of the topic are on their way, too.
-            self.sent = self.sent.max(1);
+        let Some(waiting) = self.window.front_mut().filter(|waiting| waiting.outcome.is_none()) else {
+            return;
+        };
+        match self.outlet.has_topic(&waiting.record.topic) {
+            Some(false) => {
+                waiting.outcome = Some(Err(Class::Topic));
+                // Others of the topic are on their way, too.
+                self.sent = self.sent.max(1);
+            }
+            Some(true) => self.begin_anew(),
+            None => {}
         }
     }
 
@@ -402,59 +443,81 @@ impl<O: Outlet> Forwarder<O> {
     /// it. How many Kafka has now; none: it did not come to an end. The topics in `back` stay in trouble meanwhile,
     /// so nothing newer of theirs gets past this.
     fn take_back(&mut self, back: &[String]) -> Result<Option<u64>, PassError> {
-        if !self.outlet.is_open() || !self.finish_what_is_sent() {
+        if !self.outlet.is_open() {
             return Ok(None);
         }
+        self.finish_what_is_sent();
+        self.outlet.stop(true);
+        let done = self.go_through_aside(back);
+        self.outlet.stop(self.singly_to.is_some());
+        done
+    }
+
+    fn go_through_aside(&mut self, back: &[String]) -> Result<Option<u64>, PassError> {
         let (mut pass, mut taken) = (self.aside.pass()?, 0);
         loop {
             let chunk = pass.chunk()?;
             if chunk.is_empty() {
                 return Ok(Some(taken));
             }
-            let Some(outcomes) = self.try_once(&chunk, back) else { return Ok(None) };
-            let refused =
-                chunk.iter().zip(outcomes).filter_map(|(record, outcome)| Some((record, outcome.err()?)));
-            let Some(receipts) =
-                refused.map(|(record, class)| self.aside.put(record, class)).collect::<Option<Vec<_>>>()
-            else {
-                return Ok(None);
-            };
-            taken += (chunk.len() - receipts.len()) as u64;
-            if !are_durable(receipts) {
-                return Ok(None);
+            let mut rest = chunk.as_slice();
+            while !rest.is_empty() {
+                let Some(outcomes) = self.try_once(rest, back) else { return Ok(None) };
+                let (tried, later) = rest.split_at(outcomes.len());
+                let refused =
+                    tried.iter().zip(outcomes).filter_map(|(record, outcome)| Some((record, outcome.err()?)));
+                let receipts = refused.map(|(record, class)| self.aside.put(record, class));
+                let Some(receipts) = receipts.collect::<Option<Vec<_>>>() else { return Ok(None) };
+                taken += (tried.len() - receipts.len()) as u64;
+                if !are_durable(receipts) {
+                    return Ok(None);
+                }
+                rest = later;
             }
             pass.commit()?;
         }
     }
 
-    /// Waits until nothing of the window is on its way any more; false: Kafka does not answer.
-    fn finish_what_is_sent(&mut self) -> bool {
+    /// Waits until nothing of the window is on its way any more; what Kafka does not tell about is sent again.
+    fn finish_what_is_sent(&mut self) {
         for _ in 0..PATIENCE {
             if self.sent == 0 {
-                return true;
+                return;
             }
             self.hear();
             self.settle();
         }
-        false
+        self.begin_anew();
     }
 
-    /// Sends `chunk`, but for topics in trouble that are not `back`, and tells what became of each; none: Kafka
-    /// does not answer, or can't take it now.
-    fn try_once(&mut self, chunk: &[ReadRecord], back: &[String]) -> Option<Vec<Result<(), Class>>> {
-        let mut outcomes = vec![None; chunk.len()];
-        for (number, (record, outcome)) in chunk.iter().zip(&mut outcomes).enumerate() {
-            if self.held.troubled.has(&record.topic) && !back.contains(&record.topic) {
-                *outcome = Some(Err(Class::Topic));
-            } else if self.outlet.send(number, record).is_err() {
-                self.outlet.stop();
-                return None;
-            }
+    /// Sends `records`, but for topics in trouble that are not `back`, and tells what became of them, up to the first
+    /// that Kafka refuses; none: Kafka does not answer, or can't take them now.
+    fn try_once(&mut self, records: &[ReadRecord], back: &[String]) -> Option<Vec<Result<(), Class>>> {
+        let troubled = &self.held.troubled;
+        let is_skipped = |record: &ReadRecord| troubled.has(&record.topic) && !back.contains(&record.topic);
+        let mut outcomes: Vec<_> =
+            records.iter().map(|record| is_skipped(record).then_some(Err(Class::Topic))).collect();
+        for (number, record) in records.iter().enumerate().filter(|(_, record)| !is_skipped(record)) {
+            self.outlet.send(number, record).ok()?;
         }
         let mut silence = 0;
-        while outcomes.contains(&None) {
+        while silence < PATIENCE && !self.held.closing.load(Ordering::Acquire) {
+            let ends = |(outcome, record): (&Option<Result<(), Class>>, _)| match outcome {
+                Some(Ok(())) => false,
+                Some(Err(_)) => !is_skipped(record),
+                None => true,
+            };
+            let end = outcomes.iter().zip(records).position(ends);
+            match end.and_then(|end| Some((end, *outcomes.get(end)?))) {
+                None => return outcomes.into_iter().collect(),
+                Some((end, Some(Err(class)))) if class.is_of_the_record() => {
+                    self.outlet.stop(true);
+                    return outcomes.into_iter().take(end + 1).collect();
+                }
+                Some((_, Some(_))) => return None,
+                Some((_, None)) => {}
+            }
             match self.outlet.next(TICK.1) {
-                Some((_, Err(class))) if !class.is_of_the_record() => silence = PATIENCE,
                 Some((number, outcome)) => {
                     silence = 0;
                     if let Some(known) = outcomes.get_mut(number) {
@@ -463,12 +526,8 @@ impl<O: Outlet> Forwarder<O> {
                 }
                 None => silence += 1,
             }
-            if silence >= PATIENCE || self.held.closing.load(Ordering::Acquire) {
-                self.outlet.stop();
-                return None;
-            }
         }
-        outcomes.into_iter().collect()
+        None
     }
 
     /// Puts the oldest record, which Kafka refuses for good, out of its neighbours' way. False: it stays, for

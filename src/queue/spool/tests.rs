@@ -82,7 +82,8 @@ fn story() -> Vec<Action> {
         Commit,
         SendLarge("c"),
         Send("c", 0),
-        Rounds(3),
+        Rounds(8),
+        Send("c", 0),
         Lacks(true),
         Send("d", 1),
         Rounds(2),
@@ -142,6 +143,9 @@ struct Way {
     process: Arc<Process>,
     /// Whether it tells an outcome when asked next: one a round, so that some are told and others not.
     tells: bool,
+    singly: bool,
+    /// Whether the next record is in one batch with one that is too large.
+    spoiled: bool,
 }
 
 impl Outlet for Way {
@@ -157,8 +161,16 @@ impl Outlet for Way {
         let lacks = broker.lacks && record.topic == TOPICS[1];
         match broker.mood {
             _ if broker.is_broken => broker.told.push_back((number, Err(Class::TimedOut))),
-            _ if is_large(record) => broker.told.push_back((number, Err(Class::TooLarge))),
-            _ if lacks => broker.told.push_back((number, Err(Class::Topic))),
+            _ if is_large(record) || std::mem::take(&mut self.spoiled) => {
+                self.spoiled = !self.singly && is_large(record);
+                // The next is in its batch, or nothing behind it gets through.
+                broker.is_broken = !self.spoiled;
+                broker.told.push_back((number, Err(Class::TooLarge)));
+            }
+            _ if lacks => {
+                broker.is_broken = true;
+                broker.told.push_back((number, Err(Class::Topic)));
+            }
             Mood::Hangs => broker.on_their_way.push_back((number, record.clone())),
             Mood::Takes => {
                 broker.log.push(record.clone());
@@ -188,7 +200,9 @@ impl Outlet for Way {
         self.process.step().then(|| !self.broker.lock().unwrap().lacks || name != TOPICS[1])
     }
 
-    fn stop(&mut self) {
+    fn stop(&mut self, singly: bool) {
+        self.singly = singly;
+        self.spoiled = false;
         self.broker.lock().unwrap().hang_up();
     }
 }
@@ -278,8 +292,13 @@ impl World {
                 Arc::clone(&topics),
                 Arc::clone(&self.metrics),
             )?);
-            let way =
-                Way { broker: Arc::clone(&self.broker), process: Arc::clone(&self.process), tells: false };
+            let way = Way {
+                broker: Arc::clone(&self.broker),
+                process: Arc::clone(&self.process),
+                tells: false,
+                singly: false,
+                spoiled: false,
+            };
             let forwarder =
                 Forwarder::open(disk, &self.dir(), &config, Arc::clone(&topics), Arc::clone(&held), way);
             match forwarder {

@@ -16,7 +16,6 @@ pub fn deleted(bench: &mut Bench, dice: &mut Dice) -> Outcome {
         let due = bench.rest();
         assert!(lock(&bench.oracle).has(&due), "what is in the topic has been read");
         bench.kafka.delete_topic(&topic);
-        lock(&bench.oracle).set_aside(&topic);
         bench.clients.resume();
         await_set_aside(bench, "topic");
         thread::sleep(dice.millis(0..1_000));
