@@ -2,9 +2,9 @@
 //!
 //! The gateway's producer lets a record go after `message.timeout.ms`, and the next one of its key may then
 //! arrive before it is sent again. That is no matter there: both were on their way at once. The spool's records were
-//! acknowledged one after the other, so theirs stay in line: this producer tries until Kafka answers, and where
-//! Kafka refuses a batch, what was not sent by then stays behind until it is started anew. (What was: a broker that has
-//! not met this producer yet takes a batch from the middle. One in flight would not do for many topics.)
+//! acknowledged one after the other, so theirs stay in line: this producer tries until Kafka answers, has one request
+//! at a time on its way to a broker (the second one may be taken where the first was refused), and where Kafka refuses a
+//! batch for good, goes no further until it is started anew.
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -147,7 +147,10 @@ fn start(shared: &Shared, singly: bool) -> Result<Running, KafkaError> {
     let (sender, outcomes) = mpsc::channel();
     // Zero: a record is never too late.
     let mut settings = shared.settings.clone();
-    settings.set("message.timeout.ms", "0").set("enable.gapless.guarantee", "true");
+    settings
+        .set("message.timeout.ms", "0")
+        .set("max.in.flight.requests.per.connection", "1")
+        .set("enable.gapless.guarantee", "true");
     if singly {
         settings.set("batch.num.messages", "1");
     }

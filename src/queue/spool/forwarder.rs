@@ -22,7 +22,7 @@ use crate::tenants::Topics;
 /// The name under which the place of reading is kept.
 pub const NAME: &str = "kafka";
 /// Most records and bytes on their way to Kafka at once.
-const WINDOW: (usize, usize) = (2_000, 8 << 20);
+const WINDOW: (usize, usize) = (5_000, 8 << 20);
 /// How long an outcome is waited for before the spool is read on: more and more, while there is none.
 const TICK: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 /// The pause before what failed is sent again: more and more, while nothing gets through.
