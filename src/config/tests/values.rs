@@ -54,6 +54,7 @@ fn a_value_of_the_wrong_type_or_out_of_bounds_is_one_problem() {
         ("[tenants.a]\nperson_fields = 'x'", "tenants.a.person_fields", "must be a table"),
         ("[tenants.a.person_fields]\nplan = ''", "tenants.a.person_fields.plan", "the name of a field"),
         ("[queue]\nwhen_full = 'drop'", "queue.when_full", "\"refuse\" or \"drop_oldest\""),
+        ("[queue]\nack = 'both'", "queue.ack", "\"kafka\" or \"journal\""),
         ("[queue]\ncreate_topics = 1", "queue.create_topics", "must be true or false"),
         ("[queue]\njournal_bytes = 131_071", "queue.journal_bytes", "a whole number from 131072"),
         ("[quarantine]\ndays = 0", "quarantine.days", "a whole number from 1 to 36500"),
