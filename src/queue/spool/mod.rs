@@ -263,7 +263,7 @@ impl Queue for SpooledQueue {
             let sent = self.kafka.enqueue_for(&records, |record| !waits(record), &completion);
             let from = sent.unwrap_or(0);
             let unsent = |record: &RecordRef<'_>| record.index() >= from && !waits(record);
-            if held.hold(&records, unsent, Cause::Full, &completion).is_err() {
+            if from < records.len() && held.hold(&records, unsent, Cause::Full, &completion).is_err() {
                 completion.failed();
             }
         } else {
