@@ -258,8 +258,10 @@ impl Queue for SpooledQueue {
                 records.iter().map(waits).collect()
             };
             let waits = |record: &RecordRef<'_>| waiting.get(record.index()).copied().unwrap_or(false);
-            // What waits first: refused here, nothing has happened yet.
-            held.hold(&records, waits, Cause::Behind, &completion)?;
+            if !waiting.is_empty() {
+                // What waits first: refused here, nothing has happened yet.
+                held.hold(&records, waits, Cause::Behind, &completion)?;
+            }
             let sent = self.kafka.enqueue_for(&records, |record| !waits(record), &completion);
             let from = sent.unwrap_or(0);
             let unsent = |record: &RecordRef<'_>| record.index() >= from && !waits(record);
