@@ -197,7 +197,8 @@ impl<O: Outlet> Forwarder<O> {
     /// Counts what is held, so that only its keys wait.
     fn learn(&mut self) {
         let mut records = 0;
-        loop {
+        // Long reading must not hold up the way out.
+        while !self.held.closing.load(Ordering::Acquire) {
             match self.at_start.next(Duration::ZERO) {
                 Ok(Next::Record(record)) => {
                     self.held.lines.hold(record.key.as_deref());
@@ -237,6 +238,7 @@ impl<O: Outlet> Forwarder<O> {
                 Ok(Next::Idle | Next::End) => return,
                 Err(error) => {
                     tracing::error!(%error, "the spool can't be read");
+                    thread::park_timeout(PAUSE.1);
                     return;
                 }
             }
