@@ -174,8 +174,9 @@ impl<O: Outlet> Forwarder<O> {
     /// One round of reading, sending and hearing.
     pub(super) fn go_on(&mut self) {
         self.look_again();
-        self.fill();
-        if self.window.is_empty() {
+        if !self.fill() {
+            thread::park_timeout(PAUSE.1);
+        } else if self.window.is_empty() {
             self.reconcile();
         }
         self.send();
@@ -227,22 +228,22 @@ impl<O: Outlet> Forwarder<O> {
         }
     }
 
-    /// Reads on until the window is full, or there is no more.
-    fn fill(&mut self) {
+    /// Reads on until the window is full, or there is no more. False: the spool can't be read.
+    fn fill(&mut self) -> bool {
         while self.window.len() < WINDOW.0 && self.bytes < WINDOW.1 {
             match self.reader.next(Duration::ZERO) {
                 Ok(Next::Record(record)) => {
                     self.bytes += record.value.len();
                     self.window.push_back(Waiting { record, outcome: None });
                 }
-                Ok(Next::Idle | Next::End) => return,
+                Ok(Next::Idle | Next::End) => return true,
                 Err(error) => {
                     tracing::error!(%error, "the spool can't be read");
-                    thread::park_timeout(PAUSE.1);
-                    return;
+                    return false;
                 }
             }
         }
+        true
     }
 
     /// Nothing is there to be read, though something is counted. Either it is being written, or writing it
@@ -250,11 +251,7 @@ impl<O: Outlet> Forwarder<O> {
     fn reconcile(&mut self) {
         let held = Arc::clone(&self.held);
         let _gate = held.gate.write().unwrap_or_else(PoisonError::into_inner);
-        if held.journal.in_flight() > 0 {
-            return;
-        }
-        self.fill();
-        if self.window.is_empty() {
+        if held.journal.in_flight() == 0 && self.fill() && self.window.is_empty() {
             held.clear();
         }
     }
