@@ -95,6 +95,7 @@ faults! {
     a_topic_is_deleted: "topic deleted and made again",
     a_record_is_too_large: "record too large for its topic",
     the_spools_place_is_lost: "spool: place lost",
+    the_spools_place_is_damaged: "spool: place damaged",
     the_spools_tail_is_torn: "spool: torn tail",
     bits_of_the_spool_flip: "spool: bit flips",
     a_segment_of_the_spool_is_truncated: "spool: truncated segment",

@@ -65,6 +65,7 @@ pub const ALL: &[Fault] = &[
     on_kafka("topic deleted and made again", 3, topics::deleted),
     on_kafka("record too large for its topic", 3, topics::record_too_large),
     on_kafka("spool: place lost", 6, spool::lost_place),
+    on_kafka("spool: place damaged", 6, spool::damaged_place),
     on_kafka("spool: torn tail", 6, spool::torn_tail),
     on_kafka("spool: bit flips", 6, spool::bit_flips),
     on_kafka("spool: truncated segment", 6, spool::truncated_segment),

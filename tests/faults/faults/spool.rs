@@ -16,11 +16,30 @@ const CUT: Duration = Duration::from_millis(400);
 
 /// The file is lost that tells how far Kafka has what was held: all of that is sent again.
 pub fn lost_place(bench: &mut Bench, _: &mut Dice) -> Outcome {
+    without_place(bench, |place| fs::remove_file(place).expect("it can be removed"))
+}
+
+/// That file is damaged.
+pub fn damaged_place(bench: &mut Bench, dice: &mut Dice) -> Outcome {
+    without_place(bench, |place| {
+        let mut bytes = fs::read(place).expect("it can be read");
+        let at = dice.of(0..bytes.len());
+        if dice.once_in(2) {
+            bytes.truncate(at);
+        } else {
+            // No JSON has this byte.
+            bytes[at] = 0xff;
+        }
+        fs::write(place, bytes).expect("it can be written");
+    })
+}
+
+fn without_place(bench: &mut Bench, lose: impl FnOnce(&Path)) -> Outcome {
     bench.cycle(Way::Spooled, |bench| {
         let place = bench.weir.data().join("spool/consumers/kafka");
         wait_for("a place", || place.exists().then_some(()));
         bench.weir.kill();
-        fs::remove_file(place).expect("it can be removed");
+        lose(&place);
         let over = Instant::now();
         bench.start_weir();
         over
