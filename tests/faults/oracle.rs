@@ -205,7 +205,7 @@ impl Oracle {
             let request = &self.requests[self.events[id].claim];
             request.acknowledged && request.attempts == 1
         });
-        let misplaced: Vec<_> = misplaced.map(|id| id.to_string()).collect();
+        let misplaced: Vec<_> = misplaced.map(|id| format!("{id}, in its request")).collect();
         let mut verdict = std::mem::take(&mut self.verdict);
         verdict.lost = lost.iter().filter(|id| !self.destroyed.contains(*id)).map(text).collect();
         verdict.foreign.extend(spared);
