@@ -12,7 +12,8 @@ use super::answer::Answer;
 use super::body::{self, Body, BodyError, Encoding};
 use super::budget::Lease;
 use super::connection::{ConnectionState, next_turn};
-use crate::admission::credentials::presented_key;
+use super::routes::source_named;
+use crate::admission::credentials::{presented_key, webhook_key};
 use crate::admission::keys::digest;
 use crate::app::App;
 use crate::gateway::{Call, Processed, Request, process};
@@ -45,7 +46,7 @@ pub async fn answer(
     connection: Option<&ConnectionState>,
 ) -> Answered {
     let headers = request.headers();
-    let Admitted { source, encoding, lease } = match admit(app, headers, request.query_string()) {
+    let Admitted { source, encoding, lease } = match admit(app, request, call) {
         Ok(admitted) => admitted,
         Err(answer) => return Answered { answer, body_ended: !announces_body(headers) },
     };
@@ -74,9 +75,16 @@ struct Admitted<'a> {
 
 /// All that can be refused before the body. Readiness comes after the key: a client with a wrong one shall
 /// learn that, and only that.
-fn admit<'a>(app: &'a App, headers: &HeaderMap, query: &str) -> Result<Admitted<'a>, Answer> {
-    let key = presented_key(headers, query).ok_or(Answer::NoKey)?;
-    let source = app.tenants.keys.get(&digest(&key)).ok_or(Answer::UnknownKey)?;
+fn admit<'a>(app: &'a App, request: &HttpRequest, call: Call) -> Result<Admitted<'a>, Answer> {
+    let (headers, query) = (request.headers(), request.query_string());
+    let key = match call {
+        Call::Webhook => webhook_key(headers, query),
+        Call::One(_) | Call::Batch => presented_key(headers, query),
+    };
+    let source = app.tenants.keys.get(&digest(&key.ok_or(Answer::NoKey)?)).ok_or(Answer::UnknownKey)?;
+    if call == Call::Webhook && source_named(request.path()).is_some_and(|named| named != source.id) {
+        return Err(Answer::UnknownKey);
+    }
     if !source.enabled {
         return Err(Answer::SourceDisabled);
     }

@@ -100,7 +100,8 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
         let mut response = match route {
             None => Answer::NoRoute.response(),
             Some(route) if !route.endpoint.knows(method.as_str()) => {
-                Answer::WrongMethod(route.endpoint.allow()).response()
+                let (allow, advice) = (route.endpoint.allow(), route.endpoint.advice());
+                Answer::WrongMethod { allow, advice }.response()
             }
             Some(route) => match route.endpoint {
                 Endpoint::Health => pages::health(app.is_ready()),

@@ -9,6 +9,7 @@ mod ids;
 mod properties;
 mod rejected;
 mod traps;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -119,6 +120,7 @@ impl Setup {
         let path = match call {
             Call::One(_) => "/v1/{call}",
             Call::Batch => "/v1/batch",
+            Call::Webhook => "/v1/webhook",
         };
         let request = Request { source: &source, call, path, traceparent: None, received_ms: RECEIVED };
         let Processed { records, answer, tally } = process(&request, &rules, body);
