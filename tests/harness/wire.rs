@@ -1,6 +1,6 @@
 //! A client that sends exact bytes and sees exact bytes: pipelining, slow bodies, broken chunks.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
 
 use super::PATIENCE;
@@ -46,8 +46,8 @@ impl Answer {
 
 /// A connection.
 #[derive(Debug)]
-pub struct Wire {
-    stream: TcpStream,
+pub struct Wire<S = TcpStream> {
+    stream: S,
     read: Vec<u8>,
 }
 
@@ -61,6 +61,39 @@ impl Wire {
         Wire { stream, read: Vec::new() }
     }
 
+    /// Says that nothing more will be sent.
+    pub fn end(&self) {
+        self.stream.shutdown(Shutdown::Write).unwrap();
+    }
+
+    /// A second handle on the same connection, to send while another reads.
+    pub fn sender(&self) -> TcpStream {
+        self.stream.try_clone().unwrap()
+    }
+
+    /// Whether bytes of an answer have come within a moment. For what must not come at all.
+    pub fn has_answer_within(&mut self, moment: std::time::Duration) -> bool {
+        if self.read.is_empty() {
+            self.stream.set_read_timeout(Some(moment)).unwrap();
+            let mut byte = [0; 1];
+            let got = self.stream.read(&mut byte);
+            self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            match got {
+                Ok(read) => self.read.extend_from_slice(&byte[..read]),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        !self.read.is_empty()
+    }
+}
+
+impl<S: Read + Write> Wire<S> {
+    /// What is said over `stream`.
+    pub fn over(stream: S) -> Self {
+        Wire { stream, read: Vec::new() }
+    }
+
     /// Sends `bytes`, all of them.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).unwrap();
@@ -71,14 +104,14 @@ impl Wire {
         self.stream.write_all(bytes.as_ref()).is_ok()
     }
 
-    /// Says that nothing more will be sent.
-    pub fn end(&self) {
-        self.stream.shutdown(Shutdown::Write).unwrap();
-    }
-
-    /// A second handle on the same connection, to send while another reads.
-    pub fn sender(&self) -> TcpStream {
-        self.stream.try_clone().unwrap()
+    /// Sends a request and gives its answer.
+    ///
+    /// # Errors
+    /// When the connection is lost, or its stream's patience is at an end.
+    pub fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
+        self.stream.write_all(request)?;
+        self.stream.flush()?;
+        self.read_answer(false)?.ok_or_else(|| ErrorKind::UnexpectedEof.into())
     }
 
     /// The next answer.
@@ -98,34 +131,22 @@ impl Wire {
 
     /// Waits for the end of the connection, and gives what came until then.
     pub fn rest(&mut self) -> Vec<u8> {
-        while self.more() {}
+        while self.more().expect("an end") {}
         std::mem::take(&mut self.read)
     }
 
-    /// Whether bytes of an answer have come within a moment. For what must not come at all.
-    pub fn has_answer_within(&mut self, moment: std::time::Duration) -> bool {
-        if self.read.is_empty() {
-            self.stream.set_read_timeout(Some(moment)).unwrap();
-            let mut byte = [0; 1];
-            let got = self.stream.read(&mut byte);
-            self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
-            match got {
-                Ok(read) => self.read.extend_from_slice(&byte[..read]),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                Err(error) => panic!("{error}"),
-            }
-        }
-        !self.read.is_empty()
+    fn next_answer(&mut self, bodiless: bool) -> Option<Answer> {
+        self.read_answer(bodiless).unwrap_or_else(|error| panic!("no answer and no end: {error}"))
     }
 
-    fn next_answer(&mut self, bodiless: bool) -> Option<Answer> {
+    fn read_answer(&mut self, bodiless: bool) -> io::Result<Option<Answer>> {
         let head_end = loop {
             if let Some(at) = find(&self.read, b"\r\n\r\n") {
                 break at;
             }
-            if !self.more() {
+            if !self.more()? {
                 assert!(self.read.is_empty(), "half an answer: {:?}", String::from_utf8_lossy(&self.read));
-                return None;
+                return Ok(None);
             }
         };
         let head: Vec<u8> = self.read.drain(..head_end + 4).collect();
@@ -141,24 +162,24 @@ impl Wire {
         let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
         if !bodiless && status >= 200 && status != 204 {
             while self.read.len() < length {
-                assert!(self.more(), "the body ended early: {answer:?}");
+                assert!(self.more()?, "the body ended early: {answer:?}");
             }
             answer.body = self.read.drain(..length).collect();
         }
-        Some(answer)
+        Ok(Some(answer))
     }
 
     /// Reads on; false at the end.
-    fn more(&mut self) -> bool {
+    fn more(&mut self) -> io::Result<bool> {
         let mut chunk = [0; 4096];
         match self.stream.read(&mut chunk) {
-            Ok(0) => false,
+            Ok(0) => Ok(false),
             Ok(read) => {
                 self.read.extend_from_slice(&chunk[..read]);
-                true
+                Ok(true)
             }
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
-            Err(error) => panic!("no answer and no end: {error}"),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }
