@@ -33,3 +33,4 @@ mod sdks;
 mod slow;
 mod smuggling;
 mod spool;
+mod tls;

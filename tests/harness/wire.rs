@@ -1,9 +1,13 @@
 //! A client that sends exact bytes and sees exact bytes: pipelining, slow bodies, broken chunks.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 
-use super::PATIENCE;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, StreamOwned};
+
+use super::{PATIENCE, tls};
 
 /// Headers of a request, in order.
 pub type Headers<'h> = &'h [(&'h str, &'h str)];
@@ -44,31 +48,65 @@ impl Answer {
     }
 }
 
+/// What a connection speaks.
+trait Speech: Read + Write + std::fmt::Debug + Send {}
+
+impl Speech for TcpStream {}
+impl Speech for StreamOwned<ClientConnection, TcpStream> {}
+
+/// What came of a handshake.
+#[derive(Debug)]
+pub struct Met {
+    pub version: ProtocolVersion,
+    pub certificate: Vec<u8>,
+    pub alpn: Option<Vec<u8>>,
+    pub resumed: bool,
+}
+
 /// A connection.
 #[derive(Debug)]
 pub struct Wire {
+    speech: Box<dyn Speech>,
     stream: TcpStream,
     read: Vec<u8>,
 }
 
 impl Wire {
-    /// Connects to the gateway at `url`.
+    /// Connects to the gateway at `url`; what is spoken is plain, whatever `url` says.
     pub fn connect(url: &str) -> Self {
-        let stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+        let address = url.split("://").last().unwrap();
+        let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Wire { stream, read: Vec::new() }
+        Wire { speech: Box::new(stream.try_clone().unwrap()), stream, read: Vec::new() }
+    }
+
+    /// The same over TLS, once the handshake is done; and what came of it.
+    pub fn over_tls(mut self, client: &Arc<ClientConfig>) -> io::Result<(Self, Met)> {
+        let name = ServerName::try_from(tls::NAME).unwrap();
+        let mut session = ClientConnection::new(Arc::clone(client), name).unwrap();
+        while session.is_handshaking() {
+            session.complete_io(&mut self.stream)?;
+        }
+        let met = Met {
+            version: session.protocol_version().unwrap(),
+            certificate: session.peer_certificates().unwrap()[0].to_vec(),
+            alpn: session.alpn_protocol().map(<[u8]>::to_vec),
+            resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+        };
+        self.speech = Box::new(StreamOwned::new(session, self.stream.try_clone().unwrap()));
+        Ok((self, met))
     }
 
     /// Sends `bytes`, all of them.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).unwrap();
+        self.speech.write_all(bytes.as_ref()).unwrap();
     }
 
     /// Sends `bytes`; false if the other side takes no more.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.stream.write_all(bytes.as_ref()).is_ok()
+        self.speech.write_all(bytes.as_ref()).is_ok()
     }
 
     /// Says that nothing more will be sent.
@@ -76,7 +114,7 @@ impl Wire {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
-    /// A second handle on the same connection, to send while another reads.
+    /// A second handle on the same plain connection, to send while another reads.
     pub fn sender(&self) -> TcpStream {
         self.stream.try_clone().unwrap()
     }
@@ -107,7 +145,7 @@ impl Wire {
         if self.read.is_empty() {
             self.stream.set_read_timeout(Some(moment)).unwrap();
             let mut byte = [0; 1];
-            let got = self.stream.read(&mut byte);
+            let got = self.speech.read(&mut byte);
             self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
             match got {
                 Ok(read) => self.read.extend_from_slice(&byte[..read]),
@@ -151,7 +189,7 @@ impl Wire {
     /// Reads on; false at the end.
     fn more(&mut self) -> bool {
         let mut chunk = [0; 4096];
-        match self.stream.read(&mut chunk) {
+        match self.speech.read(&mut chunk) {
             Ok(0) => false,
             Ok(read) => {
                 self.read.extend_from_slice(&chunk[..read]);
