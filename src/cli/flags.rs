@@ -74,19 +74,34 @@ impl ConfigFlags {
 
     /// Reads the file and puts the flags above it.
     pub fn load(&self) -> Result<Config, Failure> {
-        let overrides = Overrides {
+        let text = self.text()?;
+        let file = self.config.as_deref().zip(text.as_deref());
+        Ok(config::load(file, &self.overrides())?)
+    }
+
+    /// The same for who serves with it: the files of `[tls]` are looked at, too.
+    pub fn load_to_serve(&self) -> Result<Config, Failure> {
+        let text = self.text()?;
+        let file = self.config.as_deref().zip(text.as_deref());
+        Ok(config::load_to_serve(file, &self.overrides())?)
+    }
+
+    fn overrides(&self) -> Overrides {
+        Overrides {
             data: self.data.clone(),
             listen: self.listen,
             admin: self.admin,
             brokers: self.brokers.clone(),
             create_topics: self.create_topics,
+        }
+    }
+
+    fn text(&self) -> Result<Option<String>, Failure> {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).map_err(|error| {
+                Failure::Named(format!("cannot read the configuration file {}: {error}", path.display()))
+            })
         };
-        let Some(path) = &self.config else {
-            return Ok(config::load(None, &overrides)?);
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            Failure::Named(format!("cannot read the configuration file {}: {error}", path.display()))
-        })?;
-        Ok(config::load(Some((path, &text)), &overrides)?)
+        self.config.as_ref().map(read).transpose()
     }
 }

@@ -3,8 +3,10 @@
 mod check;
 mod flags;
 mod key;
+mod listeners;
 mod moment;
 pub mod quarantine;
+mod run_file;
 mod serve;
 pub mod spool;
 pub mod tail;

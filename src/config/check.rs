@@ -12,7 +12,7 @@ use crate::queue::kafka;
 
 /// Adds everything that does not fit. Once nothing is added, the rest of Weir relies on what is checked here.
 pub fn check(config: &Config, problems: &mut Problems) {
-    addresses(config.listen, config.admin, problems);
+    addresses(config, problems);
     ids(config, problems);
     for (id, tenant) in &config.tenants {
         let path = join("tenants", id);
@@ -39,10 +39,18 @@ pub fn check(config: &Config, problems: &mut Problems) {
     topics::check(config, problems);
 }
 
-fn addresses(listen: SocketAddr, admin: SocketAddr, problems: &mut Problems) {
-    let everywhere = listen.ip().is_unspecified() || admin.ip().is_unspecified();
-    if listen.port() != 0 && listen.port() == admin.port() && (everywhere || listen.ip() == admin.ip()) {
-        problems.add("admin", "is the same address as listen; give it another port");
+fn addresses(config: &Config, problems: &mut Problems) {
+    let tls = config.tls.as_ref().and_then(|tls| tls.listen).map(|address| ("tls.listen", address));
+    let mut taken: Vec<(&str, SocketAddr)> = vec![("listen", config.listen)];
+    for (key, address) in tls.into_iter().chain([("admin", config.admin)]) {
+        let same = |other: &SocketAddr| {
+            let everywhere = other.ip().is_unspecified() || address.ip().is_unspecified();
+            other.port() != 0 && other.port() == address.port() && (everywhere || other.ip() == address.ip())
+        };
+        if let Some((other, _)) = taken.iter().find(|(_, other)| same(other)) {
+            problems.add(key, format_args!("is the same address as {other}; give it another port"));
+        }
+        taken.push((key, address));
     }
 }
 

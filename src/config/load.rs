@@ -8,9 +8,11 @@ use toml::{Table, Value};
 
 use super::section::{NON_BLANK, Section, non_blank};
 use super::{
-    Ack, Config, Limits, Problems, PublisherConfig, QueueConfig, SourceConfig, TenantConfig, WhenFull, check,
+    Ack, Config, Limits, Problems, PublisherConfig, QueueConfig, SourceConfig, TenantConfig, TlsConfig,
+    WhenFull, check,
 };
 use crate::admission::keys;
+use crate::http::tls::pair;
 use crate::tenants::{Bounds, EventName, GroupEmail, UnmappedEvents, UnmappedTraits};
 
 /// Every key with its meaning and its default: the documentation, and the one place of defaults.
@@ -33,12 +35,30 @@ pub struct Overrides {
 
 /// The configuration of `file` (its path, for messages, and its text), or everything that is wrong with it.
 pub fn load(file: Option<(&Path, &str)>, overrides: &Overrides) -> Result<Config, Problems> {
+    load_and(file, overrides, |_, _| ())
+}
+
+/// The same, and what is wrong with the files of `[tls]`: only who serves needs to read them.
+pub fn load_to_serve(file: Option<(&Path, &str)>, overrides: &Overrides) -> Result<Config, Problems> {
+    load_and(file, overrides, |config, problems| {
+        if let Some(Err(found)) = config.tls.as_ref().map(pair::read) {
+            found.lines().iter().cloned().for_each(|line| problems.add_line(line));
+        }
+    })
+}
+
+fn load_and(
+    file: Option<(&Path, &str)>,
+    overrides: &Overrides,
+    further: impl FnOnce(&Config, &mut Problems),
+) -> Result<Config, Problems> {
     let mut problems = Problems::default();
     let defaults = parse(Path::new("default.toml"), DEFAULTS)?;
     let given = file.map(|(path, text)| parse(path, text)).transpose()?;
     let mut config = read(Section::root(given.as_ref(), &defaults, &mut problems));
     overrides.apply(&mut config);
     check(&config, &mut problems);
+    further(&config, &mut problems);
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
@@ -79,6 +99,7 @@ fn read(mut root: Section<'_>) -> Config {
         data: PathBuf::from(root.text("data")),
         listen: address(&mut root, "listen"),
         admin: address(&mut root, "admin"),
+        tls: root.given_section("tls").and_then(tls),
         tenants: root.each("tenants", tenant),
         sources: root.each("sources", source),
         publishers: root.each("publishers", publisher),
@@ -90,11 +111,23 @@ fn read(mut root: Section<'_>) -> Config {
     config
 }
 
+const ADDRESS: &str = "an IP address and port, such as \"127.0.0.1:8080\"";
+
 fn address(section: &mut Section<'_>, key: &'static str) -> SocketAddr {
-    let want = "an IP address and port, such as \"127.0.0.1:8080\"";
-    section
-        .required(key, want, |value| value.as_str()?.parse().ok())
-        .unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
+    section.required(key, ADDRESS, parse_address).unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+fn parse_address(value: &Value) -> Option<SocketAddr> {
+    value.as_str()?.parse().ok()
+}
+
+fn tls(mut section: Section<'_>) -> Option<TlsConfig> {
+    let path = |value: &Value| value.as_str().and_then(non_blank).map(PathBuf::from);
+    let certificate = section.required("certificate", "the path of a PEM file", path);
+    let key = section.required("key", "the path of a PEM file", path);
+    let listen = section.optional("listen", ADDRESS, parse_address);
+    section.finish(&[]);
+    Some(TlsConfig { certificate: certificate?, key: key?, listen })
 }
 
 fn tenant(mut section: Section<'_>) -> TenantConfig {

@@ -10,3 +10,4 @@ pub mod events;
 pub mod pages;
 pub mod routes;
 pub mod server;
+pub mod tls;

@@ -33,4 +33,4 @@ mod sdks;
 mod slow;
 mod smuggling;
 mod spool;
-mod webhook;
+mod tls;

@@ -2,8 +2,12 @@
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 
-use super::PATIENCE;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, StreamOwned};
+
+use super::{PATIENCE, tls};
 
 /// Headers of a request, in order.
 pub type Headers<'h> = &'h [(&'h str, &'h str)];
@@ -44,21 +48,72 @@ impl Answer {
     }
 }
 
+/// What a connection speaks.
+trait Speech: Read + Write + std::fmt::Debug + Send {}
+
+impl Speech for TcpStream {}
+impl Speech for StreamOwned<ClientConnection, TcpStream> {}
+
+/// What came of a handshake.
+#[derive(Debug)]
+pub struct Met {
+    pub version: ProtocolVersion,
+    pub certificate: Vec<u8>,
+    pub alpn: Option<Vec<u8>>,
+    pub resumed: bool,
+}
+
 /// A connection.
 #[derive(Debug)]
-pub struct Wire<S = TcpStream> {
-    stream: S,
+pub struct Wire {
+    speech: Box<dyn Speech>,
+    stream: TcpStream,
     read: Vec<u8>,
 }
 
 impl Wire {
-    /// Connects to the gateway at `url`.
+    /// Connects to the gateway at `url`; what is spoken is plain, whatever `url` says.
     pub fn connect(url: &str) -> Self {
-        let stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+        let address = url.split("://").last().unwrap();
+        let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Wire { stream, read: Vec::new() }
+        Wire { speech: Box::new(stream.try_clone().unwrap()), stream, read: Vec::new() }
+    }
+
+    /// The same, but an answer or its reader may take no more than `patience`.
+    pub fn within(self, patience: std::time::Duration) -> Self {
+        self.stream.set_read_timeout(Some(patience)).unwrap();
+        self.stream.set_write_timeout(Some(patience)).unwrap();
+        self
+    }
+
+    /// The same over TLS, once the handshake is done; and what came of it.
+    pub fn over_tls(mut self, client: &Arc<ClientConfig>) -> io::Result<(Self, Met)> {
+        let name = ServerName::try_from(tls::NAME).unwrap();
+        let mut session = ClientConnection::new(Arc::clone(client), name).unwrap();
+        while session.is_handshaking() {
+            session.complete_io(&mut self.stream)?;
+        }
+        let met = Met {
+            version: session.protocol_version().unwrap(),
+            certificate: session.peer_certificates().unwrap()[0].to_vec(),
+            alpn: session.alpn_protocol().map(<[u8]>::to_vec),
+            resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+        };
+        self.speech = Box::new(StreamOwned::new(session, self.stream.try_clone().unwrap()));
+        Ok((self, met))
+    }
+
+    /// Sends `bytes`, all of them.
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
+        self.speech.write_all(bytes.as_ref()).unwrap();
+    }
+
+    /// Sends `bytes`; false if the other side takes no more.
+    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.speech.write_all(bytes.as_ref()).is_ok()
     }
 
     /// Says that nothing more will be sent.
@@ -66,51 +121,17 @@ impl Wire {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
-    /// A second handle on the same connection, to send while another reads.
+    /// A second handle on the same plain connection, to send while another reads.
     pub fn sender(&self) -> TcpStream {
         self.stream.try_clone().unwrap()
-    }
-
-    /// Whether bytes of an answer have come within a moment. For what must not come at all.
-    pub fn has_answer_within(&mut self, moment: std::time::Duration) -> bool {
-        if self.read.is_empty() {
-            self.stream.set_read_timeout(Some(moment)).unwrap();
-            let mut byte = [0; 1];
-            let got = self.stream.read(&mut byte);
-            self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
-            match got {
-                Ok(read) => self.read.extend_from_slice(&byte[..read]),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
-                Err(error) => panic!("{error}"),
-            }
-        }
-        !self.read.is_empty()
-    }
-}
-
-impl<S: Read + Write> Wire<S> {
-    /// What is said over `stream`.
-    pub fn over(stream: S) -> Self {
-        Wire { stream, read: Vec::new() }
-    }
-
-    /// Sends `bytes`, all of them.
-    pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).unwrap();
-    }
-
-    /// Sends `bytes`; false if the other side takes no more.
-    pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.stream.write_all(bytes.as_ref()).is_ok()
     }
 
     /// Sends a request and gives its answer.
     ///
     /// # Errors
-    /// When the connection is lost, or its stream's patience is at an end.
+    /// When the connection is lost, or patience is at an end.
     pub fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
-        self.stream.write_all(request)?;
-        self.stream.flush()?;
+        self.speech.write_all(request)?;
         self.read_answer(false)?.ok_or_else(|| ErrorKind::UnexpectedEof.into())
     }
 
@@ -133,6 +154,22 @@ impl<S: Read + Write> Wire<S> {
     pub fn rest(&mut self) -> Vec<u8> {
         while self.more().expect("an end") {}
         std::mem::take(&mut self.read)
+    }
+
+    /// Whether bytes of an answer have come within a moment. For what must not come at all.
+    pub fn has_answer_within(&mut self, moment: std::time::Duration) -> bool {
+        if self.read.is_empty() {
+            self.stream.set_read_timeout(Some(moment)).unwrap();
+            let mut byte = [0; 1];
+            let got = self.speech.read(&mut byte);
+            self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            match got {
+                Ok(read) => self.read.extend_from_slice(&byte[..read]),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        !self.read.is_empty()
     }
 
     fn next_answer(&mut self, bodiless: bool) -> Option<Answer> {
@@ -172,7 +209,7 @@ impl<S: Read + Write> Wire<S> {
     /// Reads on; false at the end.
     fn more(&mut self) -> io::Result<bool> {
         let mut chunk = [0; 4096];
-        match self.stream.read(&mut chunk) {
+        match self.speech.read(&mut chunk) {
             Ok(0) => Ok(false),
             Ok(read) => {
                 self.read.extend_from_slice(&chunk[..read]);
