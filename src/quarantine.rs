@@ -56,6 +56,8 @@ reasons! {
     EmailMissing "email_missing" "email is required for identify"
     /// A group call without the company's name.
     CompanyNameMissing "company_name_missing" "company name is required for group"
+    /// A person's company without an id, on Gainsight's route.
+    CompanyIdMissing "company_id_missing" "companies must be a list of objects, each with a Company_ID"
     /// A group call without the user's email.
     UserEmailMissing "user_email_missing" "user email is required for group"
     /// A track call without a name.

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::event::json::write_string;
-use crate::gateway::{MappedAgain, Request, Rules, map_again};
+use crate::gateway::{MappedAgain, Request, Rules, gainsight, map_again};
 use crate::http::routes::{Endpoint, find};
 use crate::mapping::Stamp;
 use crate::metrics::Metrics;
@@ -224,10 +224,11 @@ impl<'a> Replay<'a> {
                 entry.source
             ));
         };
-        let Some((path, Endpoint::Events(call))) =
-            find(&entry.path).map(|route| (route.path, route.endpoint))
-        else {
-            return impossible("this Weir does not know the route that it came by".to_owned());
+        let route = find(&entry.path).map(|route| (route.path, route.endpoint));
+        let (path, call, operation) = match route {
+            Some((path, Endpoint::Events(call))) => (path, call, None),
+            Some((path, Endpoint::Gainsight(operation))) => (path, operation.call(), Some(operation)),
+            _ => return impossible("this Weir does not know the route that it came by".to_owned()),
         };
         let received = jiff::Timestamp::from_millisecond(entry.received_ms).unwrap_or_default();
         // Where the event brought no time, its records' own timestamp was the time of receipt.
@@ -242,7 +243,12 @@ impl<'a> Replay<'a> {
         let traceparent = stamp.traceparent;
         let request = Request { source, call, path, traceparent, received_ms: entry.received_ms };
         let before = self.group.records.len();
-        match map_again(&request, &self.rules, &stamp, &event, &mut self.group.records) {
+        let (rules, records) = (&self.rules, &mut self.group.records);
+        let mapped = match operation {
+            None => map_again(&request, rules, &stamp, &event, records),
+            Some(operation) => gainsight::map_again(operation, &request, rules, &stamp, &event, records),
+        };
+        match mapped {
             MappedAgain::Ignored(why) => Fate::Ignored { reason: why.label().to_owned() },
             MappedAgain::Rejected(rejection) => Fate::Rejected {
                 reason: rejection.reason.label().to_owned(),

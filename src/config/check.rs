@@ -75,7 +75,7 @@ fn field_map(
         let custom = field.strip_suffix(CUSTOM_SUFFIX).is_some_and(|stem| !stem.trim().is_empty());
         if non_blank(name).is_none() {
             problems.add(row, "a blank name matches no trait; remove it");
-        } else if !table.is_mappable(table.meaning(name)) {
+        } else if !table.is_mappable(name, table.meaning(name)) {
             let why = "has a field of its own or is Gainsight's to set, so this row can never apply";
             problems.add(row, format_args!("{why}; remove it"));
         } else if !custom && table.index_of(field).is_none() {

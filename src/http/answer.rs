@@ -61,7 +61,7 @@ pub enum Answer {
 }
 
 /// Seconds after which a refused client may come again.
-const RETRY_AFTER: &str = "1";
+pub(super) const RETRY_AFTER: &str = "1";
 
 impl Answer {
     /// The refusal of a single event that rudder-server refuses too; other rejections are a 200.
@@ -92,7 +92,7 @@ impl Answer {
     }
 
     /// The body of an error, newline included; none where the answer isn't one or has no body.
-    fn error_text(&self) -> Option<&'static str> {
+    pub(super) fn error_text(&self) -> Option<&'static str> {
         Some(match self {
             Answer::Ok | Answer::Quarantined(_) | Answer::WrongMethod(_) => return None,
             Answer::InvalidEvent => "event is not a valid rudder event\n",

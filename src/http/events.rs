@@ -15,7 +15,7 @@ use super::connection::{ConnectionState, next_turn};
 use crate::admission::credentials::presented_key;
 use crate::admission::keys::digest;
 use crate::app::App;
-use crate::gateway::{Call, Processed, Request, process};
+use crate::gateway::{Call, Processed, Request, Rules, process};
 use crate::queue::Refused;
 use crate::queue::completion::Receipt;
 use crate::record::Kind;
@@ -28,45 +28,67 @@ use crate::unavailable::Cause;
 const DURABLE_WITHIN: Duration = Duration::from_millis(6_500);
 
 /// An answer, and whether the request's body was read to its end.
-pub struct Answered {
+pub struct Answered<A = Answer> {
     /// What to say.
-    pub answer: Answer,
+    pub answer: A,
     /// Whether nothing of the body is left.
     pub body_ended: bool,
 }
 
+/// A route, and what it makes of a body.
+pub(super) struct Way<P> {
+    /// The route's path.
+    pub path: &'static str,
+    /// What it takes a body for.
+    pub call: Call,
+    /// From the body to records and an answer.
+    pub process: P,
+}
+
 /// Answers one request with events at the route `path`.
-pub async fn answer(
-    app: &App,
-    request: &HttpRequest,
+pub fn answer<'a>(
+    app: &'a App,
+    request: &'a HttpRequest,
     payload: Payload,
     path: &'static str,
     call: Call,
+    connection: Option<&'a ConnectionState>,
+) -> impl Future<Output = Answered> + 'a {
+    let admitted = admit(app, request.headers(), request.query_string());
+    take(app, request.headers(), payload, admitted, Way { path, call, process }, connection)
+}
+
+/// Takes what an admitted sender sends, and answers; or answers why it was not admitted.
+pub(super) async fn take<'a, A: From<Answer>>(
+    app: &'a App,
+    headers: &HeaderMap,
+    payload: Payload,
+    admitted: Result<Admitted<'a>, Answer>,
+    way: Way<impl FnOnce(&Request<'_>, &Rules, &[u8]) -> Processed<A>>,
     connection: Option<&ConnectionState>,
-) -> Answered {
-    let headers = request.headers();
-    let Admitted { source, encoding, lease } = match admit(app, headers, request.query_string()) {
+) -> Answered<A> {
+    let Admitted { source, encoding, lease } = match admitted {
         Ok(admitted) => admitted,
-        Err(answer) => return Answered { answer, body_ended: !announces_body(headers) },
+        Err(answer) => return Answered { answer: answer.into(), body_ended: !announces_body(headers) },
     };
     match body::read(payload, encoding, &app.limits, lease).await {
         Ok(body) => {
-            let answer = match hand_over(app, source, headers, path, call, body) {
+            let answer = match hand_over(app, source, headers, way, body) {
                 Ok(handed_over) => handed_over.answer().await,
-                Err(answer) => answer,
+                Err(answer) => answer.into(),
             };
             Answered { answer, body_ended: true }
         }
         Err(BodyError::TooSlow) => {
-            app.metrics.closed(path);
+            app.metrics.closed(way.path);
             close(connection).await
         }
-        Err(error) => Answered { answer: refusal(app, error), body_ended: false },
+        Err(error) => Answered { answer: refusal(app, error).into(), body_ended: false },
     }
 }
 
 /// Who sends, and room for what they send.
-struct Admitted<'a> {
+pub(super) struct Admitted<'a> {
     source: &'a Source,
     encoding: Encoding,
     lease: Lease,
@@ -74,7 +96,7 @@ struct Admitted<'a> {
 
 /// All that can be refused before the body. Readiness comes after the key: a client with a wrong one shall
 /// learn that, and only that.
-fn admit<'a>(app: &'a App, headers: &HeaderMap, query: &str) -> Result<Admitted<'a>, Answer> {
+pub(super) fn admit<'a>(app: &'a App, headers: &HeaderMap, query: &str) -> Result<Admitted<'a>, Answer> {
     let key = presented_key(headers, query).ok_or(Answer::NoKey)?;
     let source = app.tenants.keys.get(&digest(&key)).ok_or(Answer::UnknownKey)?;
     if !source.enabled {
@@ -98,14 +120,14 @@ fn refusal(app: &App, error: BodyError) -> Answer {
 
 /// Maps a body and hands its records to the queue. Not async, and its result boxed: a request's future has
 /// room for all that it ever holds, and a small one is cheaper to allocate and to move.
-fn hand_over<'a>(
+fn hand_over<'a, A>(
     app: &'a App,
     source: &'a Source,
     headers: &HeaderMap,
-    path: &'static str,
-    call: Call,
+    way: Way<impl FnOnce(&Request<'_>, &Rules, &[u8]) -> Processed<A>>,
     body: Body,
-) -> Result<Box<HandedOver<'a>>, Answer> {
+) -> Result<Box<HandedOver<'a, A>>, Answer> {
+    let Way { path, call, process } = way;
     let received_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let request = Request {
         source,
@@ -135,23 +157,23 @@ fn hand_over<'a>(
 }
 
 /// A request whose records are on their way.
-struct HandedOver<'a> {
+struct HandedOver<'a, A> {
     counting: Counting<'a>,
     kinds: [u64; Kind::ALL.len()],
     /// And since when; none where there are no records.
     receipt: Option<(Receipt, Instant)>,
-    answer: Answer,
+    answer: A,
 }
 
-impl HandedOver<'_> {
+impl<A: From<Answer>> HandedOver<'_, A> {
     /// Waits until the records are durable, and only then counts and answers.
-    async fn answer(mut self: Box<Self>) -> Answer {
+    async fn answer(mut self: Box<Self>) -> A {
         let app = self.counting.app;
         if let Some((receipt, since)) = &mut self.receipt {
             let durable = timeout(DURABLE_WITHIN, receipt).await;
             app.metrics.queue_wait.observe(since.elapsed().as_secs_f64());
             if !matches!(durable, Ok(Ok(()))) {
-                return app.unavailable(Cause::NotDurable);
+                return app.unavailable(Cause::NotDurable).into();
             }
         }
         self.counting.settle(&self.kinds);
@@ -198,9 +220,9 @@ fn traceparent(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Closes the connection without an answer, by never answering: the stream ends at its next turn.
-async fn close(connection: Option<&ConnectionState>) -> Answered {
+async fn close<A: From<Answer>>(connection: Option<&ConnectionState>) -> Answered<A> {
     let Some(connection) = connection else {
-        return Answered { answer: Answer::Unavailable, body_ended: false };
+        return Answered { answer: Answer::Unavailable.into(), body_ended: false };
     };
     connection.abort();
     next_turn().await;

@@ -7,6 +7,7 @@ pub mod budget;
 pub mod connection;
 pub mod cors;
 pub mod events;
+pub mod gainsight;
 pub mod pages;
 pub mod routes;
 pub mod server;

@@ -4,12 +4,15 @@ use std::borrow::Cow;
 
 use crate::event::kind::CallType;
 use crate::gateway::Call;
+use crate::gateway::gainsight::Operation;
 
 /// What answers a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// Takes events.
     Events(Call),
+    /// Stands in for Gainsight.
+    Gainsight(Operation),
     /// Says whether Weir takes events.
     Health,
     /// Says which Weir this is.
@@ -31,6 +34,10 @@ const fn one(path: &'static str, call: CallType) -> Route {
     Route { path, endpoint: Endpoint::Events(Call::One(call)) }
 }
 
+const fn gainsight(path: &'static str, operation: Operation) -> Route {
+    Route { path, endpoint: Endpoint::Gainsight(operation) }
+}
+
 /// Every route.
 pub const ROUTES: &[Route] = &[
     Route { path: "/v1/batch", endpoint: Endpoint::Events(Call::Batch) },
@@ -45,13 +52,18 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/health", endpoint: Endpoint::Health },
     Route { path: "/version", endpoint: Endpoint::Version },
     Route { path: "/robots.txt", endpoint: Endpoint::Robots },
+    gainsight("/v1.0/api/people", Operation::People),
+    gainsight("/v1/data/objects/query/Company", Operation::CompanyQuery),
+    gainsight("/v1/data/objects/Company", Operation::Company),
 ];
 
 impl Endpoint {
     /// The methods it knows, as an `Allow` header.
     pub fn allow(self) -> &'static str {
         match self {
-            Endpoint::Events(_) => "POST",
+            Endpoint::Events(_) | Endpoint::Gainsight(Operation::CompanyQuery) => "POST",
+            Endpoint::Gainsight(Operation::People) => "PUT",
+            Endpoint::Gainsight(Operation::Company) => "POST, PUT",
             Endpoint::Health | Endpoint::Version | Endpoint::Robots => "GET, HEAD",
         }
     }
@@ -101,5 +113,8 @@ mod tests {
         let endpoint = |path| find(path).unwrap().endpoint;
         assert!(endpoint("/v1/batch").knows("POST") && !endpoint("/v1/batch").knows("GET"));
         assert!(endpoint("/health").knows("HEAD") && !endpoint("/health").knows("POST"));
+        let company = endpoint("/v1/data/objects/Company");
+        assert!(company.knows("POST") && company.knows("PUT") && !company.knows("GET"));
+        assert!(endpoint("/v1.0/api/people").knows("PUT") && !endpoint("/v1.0/api/people").knows("POST"));
     }
 }

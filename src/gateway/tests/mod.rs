@@ -2,6 +2,7 @@
 
 mod again;
 mod event;
+mod gainsight;
 mod group;
 mod growth;
 mod identify;
@@ -43,9 +44,9 @@ struct Seen {
 
 /// What became of a body.
 #[derive(Debug)]
-struct Fate {
+struct Fate<A = Answer> {
     records: Vec<Seen>,
-    answer: Answer,
+    answer: A,
     /// Every count but those of records: `type/outcome`, `quarantined/<reason>`, `ignored/<reason>`,
     /// `dropped/<map>`.
     counts: BTreeMap<String, u64>,
@@ -124,21 +125,23 @@ impl Setup {
         let Processed { records, answer, tally } = process(&request, &rules, body);
         let metrics = Metrics::new(&["web".to_owned()]).unwrap();
         tally.settle(&metrics, &source, &kinds(&records));
-        let seen = records.iter().map(|record| {
-            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-            Seen {
-                topic: topics.name(record.topic()).to_owned(),
-                key: record.key().map(text),
-                headers: record.headers().map(|(name, value)| (name.to_owned(), text(value))).collect(),
-                value: text(record.value()),
-            }
-        });
         let unmapped = tally.unmapped_names().to_vec();
-        Fate { records: seen.collect(), answer, counts: counts(&metrics), unmapped }
+        Fate { records: seen(&records, &topics), answer, counts: counts(&metrics), unmapped }
     }
 }
 
-impl Fate {
+fn seen(records: &Records, topics: &Topics) -> Vec<Seen> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let seen = records.iter().map(|record| Seen {
+        topic: topics.name(record.topic()).to_owned(),
+        key: record.key().map(text),
+        headers: record.headers().map(|(name, value)| (name.to_owned(), text(value))).collect(),
+        value: text(record.value()),
+    });
+    seen.collect()
+}
+
+impl<A: std::fmt::Debug> Fate<A> {
     /// The values, each behind the `which` of its `ce_id`.
     fn values(&self) -> Vec<(&str, &str)> {
         self.records.iter().map(|record| (record.which(), record.value.as_str())).collect()
@@ -150,17 +153,19 @@ impl Fate {
         &self.records[0]
     }
 
+    /// The counts as `name=n`, in order.
+    fn counted(&self) -> String {
+        self.counts.iter().map(|(name, n)| format!("{name}={n}")).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Fate {
     /// The reasons of the answer, in order.
     fn reasons(&self) -> Vec<&str> {
         match &self.answer {
             Answer::Quarantined(events) => events.iter().map(|event| event.reason.label()).collect(),
             _ => Vec::new(),
         }
-    }
-
-    /// The counts as `name=n`, in order.
-    fn counted(&self) -> String {
-        self.counts.iter().map(|(name, n)| format!("{name}={n}")).collect::<Vec<_>>().join(" ")
     }
 }
 
