@@ -8,6 +8,8 @@ use std::time::Duration;
 // hash that no collision can be found for would only be slower.
 use foldhash::HashMap;
 
+use crate::admission::secrets::{Proof, Secret};
+
 /// A queue topic, by its place in [`Topics`]. Client data never makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TopicId(u32);
@@ -120,6 +122,8 @@ pub enum GroupEmail {
 pub struct Tenant {
     /// Its id, also the first part of every key.
     pub id: String,
+    /// The `tenantId` that Gainsight's clients send.
+    pub gainsight_id: String,
     /// Where its person and link records go.
     pub people: TopicId,
     /// Where its company records go.
@@ -162,6 +166,17 @@ pub struct Publisher {
     pub contracts: HashMap<String, TopicId>,
     /// Queue topic of events without a contract.
     pub queue_topic: TopicId,
+    /// Its shared secrets, each once; several while one is changed.
+    pub secrets: Vec<Arc<Secret>>,
+    /// Whether it takes only events whose sender has shown one of them.
+    pub require_secret: bool,
+}
+
+impl Publisher {
+    /// Whether it takes the events of a sender who has shown `proof`.
+    pub fn opens_to(&self, proof: Proof<'_>) -> bool {
+        !self.require_secret || proof.holds(&self.secrets)
+    }
 }
 
 /// A sender with access keys.
@@ -179,6 +194,8 @@ pub struct Source {
     pub tenant: Arc<Tenant>,
     /// Where its track calls may go.
     pub publishers: Vec<Arc<Publisher>>,
+    /// The secrets of those, each once: what its requests may show.
+    pub secrets: Vec<Arc<Secret>>,
 }
 
 /// All sources by key, and the topics they write to.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::topics::{contract_topic, publisher_topic, tenant_topics};
 use super::{Config, PublisherConfig, TenantConfig};
+use crate::admission::secrets::Secret;
 use crate::tenants::{Publisher, Source, Tenant, Tenants, Topics};
 
 impl Tenants {
@@ -17,20 +18,25 @@ impl Tenants {
         for (id, settings) in &config.tenants {
             tenants.insert(id, Arc::new(tenant(id, settings, &mut topics)));
             for (name, one) in config.publishers.iter().filter(|(_, one)| one.tenant == *id) {
-                publishers.insert(name, Arc::new(publisher(name, one, &settings.topic_prefix, &mut topics)));
+                let mut publisher = publisher(name, one, &settings.topic_prefix, &mut topics);
+                publisher.secrets = config.secrets.of(name).to_vec();
+                publishers.insert(name, Arc::new(publisher));
             }
         }
         let mut resolved = Tenants::default();
         for (id, settings) in &config.sources {
             // Always there in a checked configuration.
             let Some(tenant) = tenants.get(&settings.tenant) else { continue };
+            let publishers = settings.publishers.iter().filter_map(|id| publishers.get(id)).cloned();
+            let publishers: Vec<Arc<Publisher>> = publishers.collect();
             let source = Arc::new(Source {
                 id: id.clone(),
                 index: resolved.sources.len(),
                 ce_source: format!("/{}/{id}", settings.tenant),
                 enabled: settings.enabled,
                 tenant: Arc::clone(tenant),
-                publishers: settings.publishers.iter().filter_map(|id| publishers.get(id)).cloned().collect(),
+                secrets: all_secrets(&publishers),
+                publishers,
             });
             resolved.keys.extend(settings.keys.iter().map(|key| (*key, Arc::clone(&source))));
             resolved.sources.push(source);
@@ -48,6 +54,7 @@ fn tenant(id: &str, settings: &TenantConfig, topics: &mut Topics) -> Tenant {
         tenant_topics(&settings.topic_prefix).map(|name| topics.intern(&name));
     Tenant {
         id: id.to_owned(),
+        gainsight_id: settings.gainsight_tenant_id.clone().unwrap_or_else(|| id.to_owned()),
         people,
         companies,
         rejected,
@@ -72,5 +79,18 @@ fn publisher(id: &str, settings: &PublisherConfig, prefix: &str, topics: &mut To
             .map(|contract| (contract.to_owned(), topics.intern(&contract_topic(&name, contract))))
             .collect(),
         queue_topic,
+        secrets: Vec::new(),
+        require_secret: settings.require_secret,
     }
+}
+
+/// The secrets of `publishers`, each once.
+fn all_secrets(publishers: &[Arc<Publisher>]) -> Vec<Arc<Secret>> {
+    let mut all: Vec<Arc<Secret>> = Vec::new();
+    for secret in publishers.iter().flat_map(|publisher| &publisher.secrets) {
+        if all.iter().all(|other| other.id() != secret.id()) {
+            all.push(Arc::clone(secret));
+        }
+    }
+    all
 }

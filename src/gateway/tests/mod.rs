@@ -57,6 +57,7 @@ impl Setup {
         let mut topics = Topics::default();
         let tenant = Tenant {
             id: "acme".to_owned(),
+            gainsight_id: "acme".to_owned(),
             people: topics.intern("weir.people"),
             companies: topics.intern("weir.companies"),
             rejected: topics.intern("weir.rejected"),
@@ -89,6 +90,8 @@ impl Setup {
             contract: contract.map(str::to_owned),
             contracts,
             queue_topic: self.topics.intern(&name),
+            secrets: Vec::new(),
+            require_secret: false,
         });
     }
 
@@ -110,6 +113,7 @@ impl Setup {
             enabled: true,
             tenant: Arc::new(self.tenant),
             publishers: self.publishers.into_iter().map(Arc::new).collect(),
+            secrets: Vec::new(),
         }
     }
 
