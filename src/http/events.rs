@@ -12,8 +12,10 @@ use super::answer::Answer;
 use super::body::{self, Body, BodyError, Encoding};
 use super::budget::Lease;
 use super::connection::{ConnectionState, next_turn};
+use super::proof::{self, Shown};
 use crate::admission::credentials::presented_key;
 use crate::admission::keys::digest;
+use crate::admission::secrets::Proof;
 use crate::app::App;
 use crate::gateway::{Call, Processed, Request, process};
 use crate::queue::Refused;
@@ -45,13 +47,16 @@ pub async fn answer(
     connection: Option<&ConnectionState>,
 ) -> Answered {
     let headers = request.headers();
-    let Admitted { source, encoding, lease } = match admit(app, headers, request.query_string()) {
+    let Admitted { source, mut shown, encoding, lease } = match admit(app, headers, request.query_string()) {
         Ok(admitted) => admitted,
         Err(answer) => return Answered { answer, body_ended: !announces_body(headers) },
     };
-    match body::read(payload, encoding, &app.limits, lease).await {
+    match body::read(payload, encoding, &app.limits, lease, shown.signature()).await {
         Ok(body) => {
-            let answer = match hand_over(app, source, headers, path, call, body) {
+            let handed_over = shown.proven(&app.metrics).and_then(|proven| {
+                hand_over(app, source, Proof::Secrets(&proven), headers, path, call, body)
+            });
+            let answer = match handed_over {
                 Ok(handed_over) => handed_over.answer().await,
                 Err(answer) => answer,
             };
@@ -68,6 +73,7 @@ pub async fn answer(
 /// Who sends, and room for what they send.
 struct Admitted<'a> {
     source: &'a Source,
+    shown: Shown,
     encoding: Encoding,
     lease: Lease,
 }
@@ -77,6 +83,7 @@ struct Admitted<'a> {
 fn admit<'a>(app: &'a App, headers: &HeaderMap, query: &str) -> Result<Admitted<'a>, Answer> {
     let key = presented_key(headers, query).ok_or(Answer::NoKey)?;
     let source = app.tenants.keys.get(&digest(&key)).ok_or(Answer::UnknownKey)?;
+    let shown = proof::shown(&app.metrics, headers, &source.tenant.gainsight_id, &source.secrets)?;
     if !source.enabled {
         return Err(Answer::SourceDisabled);
     }
@@ -85,7 +92,7 @@ fn admit<'a>(app: &'a App, headers: &HeaderMap, query: &str) -> Result<Admitted<
     }
     let encoding = Encoding::of(headers).ok_or(Answer::UnknownEncoding)?;
     let lease = body::reserve(headers, &app.limits, &app.budget).map_err(|error| refusal(app, error))?;
-    Ok(Admitted { source, encoding, lease })
+    Ok(Admitted { source, shown, encoding, lease })
 }
 
 fn refusal(app: &App, error: BodyError) -> Answer {
@@ -101,6 +108,7 @@ fn refusal(app: &App, error: BodyError) -> Answer {
 fn hand_over<'a>(
     app: &'a App,
     source: &'a Source,
+    proof: Proof<'_>,
     headers: &HeaderMap,
     path: &'static str,
     call: Call,
@@ -109,6 +117,7 @@ fn hand_over<'a>(
     let received_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let request = Request {
         source,
+        proof,
         call,
         path,
         traceparent: traceparent(headers),

@@ -8,5 +8,6 @@ pub mod connection;
 pub mod cors;
 pub mod events;
 pub mod pages;
+pub mod proof;
 pub mod routes;
 pub mod server;
