@@ -5,6 +5,7 @@ pub mod gainsight;
 
 use std::borrow::Cow;
 
+use crate::admission::secrets::Proof;
 use crate::event::envelope::{Batch, Element, Event};
 use crate::event::identity::{identity, message_id, random_id};
 use crate::event::json::{Shape, shape, text, trim};
@@ -49,6 +50,8 @@ pub struct Rules {
 pub struct Request<'a> {
     /// The admitted sender.
     pub source: &'a Source,
+    /// The shared secrets that it has shown.
+    pub proof: Proof<'a>,
     /// What the route makes of the body.
     pub call: Call,
     /// The route's path.
@@ -281,7 +284,7 @@ impl<'a> Work<'a> {
         if !wanted(event.integrations) {
             return Ok(self.ignore(Ignored::IntegrationsOff));
         }
-        let source = self.request.source;
+        let Request { source, proof, .. } = *self.request;
         match call {
             CallType::Identify => {
                 let dropped = person(event, &source.tenant, stamp, &mut self.records)?;
@@ -292,7 +295,7 @@ impl<'a> Work<'a> {
                 self.tally.traits_dropped(Map::Company, dropped);
             }
             _ => {
-                if track(event, source, &who, stamp, &mut self.records)? == 0 {
+                if track(event, source, proof, &who, stamp, &mut self.records)? == 0 {
                     return self.unmapped(event);
                 }
             }

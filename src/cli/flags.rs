@@ -1,12 +1,12 @@
 //! The flags that every command with a configuration shares, and the way from them to a configuration.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, FromArgMatches};
 
 use super::{Failure, without_empty_variables};
-use crate::config::{self, Config, Overrides};
+use crate::config::{self, Config, Overrides, Problems};
 
 /// Which queue is read: the one that `weir serve` would write to, unless these say otherwise.
 #[derive(Args, Clone, Debug, Default)]
@@ -23,7 +23,7 @@ pub struct QueueFlags {
 }
 
 impl QueueFlags {
-    /// The configuration, with the queue that the flags name.
+    /// The configuration without its secrets, with the queue that the flags name.
     pub fn load(&self) -> Result<Config, Failure> {
         let flags = ConfigFlags::from_environment()?;
         let mut config = ConfigFlags {
@@ -32,7 +32,7 @@ impl QueueFlags {
             brokers: self.brokers.clone().or(flags.brokers),
             ..flags
         }
-        .load()?;
+        .read(config::load)?;
         if self.data.is_some() {
             config.queue.brokers = None;
         }
@@ -72,8 +72,17 @@ impl ConfigFlags {
         flags.map_err(|error| Failure::Usage(error.to_string()))
     }
 
-    /// Reads the file and puts the flags above it.
+    /// Reads the file, puts the flags above it, and reads the shared secrets.
     pub fn load(&self) -> Result<Config, Failure> {
+        self.read(|file, overrides| {
+            config::load_with_secrets(file, overrides, &|name| std::env::var_os(name))
+        })
+    }
+
+    fn read(
+        &self,
+        load: impl Fn(Option<(&Path, &str)>, &Overrides) -> Result<Config, Problems>,
+    ) -> Result<Config, Failure> {
         let overrides = Overrides {
             data: self.data.clone(),
             listen: self.listen,
@@ -82,11 +91,11 @@ impl ConfigFlags {
             create_topics: self.create_topics,
         };
         let Some(path) = &self.config else {
-            return Ok(config::load(None, &overrides)?);
+            return Ok(load(None, &overrides)?);
         };
         let text = std::fs::read_to_string(path).map_err(|error| {
             Failure::Named(format!("cannot read the configuration file {}: {error}", path.display()))
         })?;
-        Ok(config::load(Some((path, &text)), &overrides)?)
+        Ok(load(Some((path, &text)), &overrides)?)
     }
 }

@@ -56,8 +56,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     // The addresses first: a port in use should not cost a look at the queue.
     let (listener, admin_listener) = (bind(config.listen, "listen")?, bind(config.admin, "admin")?);
     let tenants = Tenants::from_config(&config);
-    let sources: Vec<String> = tenants.sources.iter().map(|source| source.id.clone()).collect();
-    let metrics = Metrics::new(&sources).map_err(|error| Failure::Named(format!("metrics: {error}")))?;
+    let metrics =
+        Metrics::new(&tenants.sender_ids()).map_err(|error| Failure::Named(format!("metrics: {error}")))?;
     let queue = open_queue(&config, &tenants, Arc::new(metrics))?;
     RunFile::clear(&config.data);
     let app = Arc::new(App::new(tenants, queue.0, queue.1, config.limits.clone()));

@@ -7,7 +7,7 @@ use crate::event::json::{Shape, shape, trim};
 use crate::event::kind::CallType;
 use crate::event::scan::{Scan, levels};
 use crate::http::answer::Answer;
-use crate::mapping::gainsight::{MOST_COMPANIES, Saved, company, people};
+use crate::mapping::gainsight::{EventHead, MOST_COMPANIES, Saved, company, event, people};
 use crate::mapping::{Rejection, Stamp};
 use crate::metrics::Outcome;
 use crate::quarantine::{Kept, Reason};
@@ -23,6 +23,8 @@ pub enum Operation {
     CompanyQuery,
     /// Puts companies.
     Company,
+    /// Publishes an event.
+    Event,
 }
 
 impl Operation {
@@ -35,6 +37,7 @@ impl Operation {
         match self {
             Operation::People => CallType::Identify,
             Operation::CompanyQuery | Operation::Company => CallType::Group,
+            Operation::Event => CallType::Track,
         }
     }
 }
@@ -66,16 +69,29 @@ impl From<Answer> for Told {
     }
 }
 
-/// Turns the `body` of a call into records and what to tell.
-pub fn process(operation: Operation, request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed<Told> {
+/// Turns the `body` of a call into records and what to tell. Of an event, `head` says what it is, and the source
+/// of `request` is its publisher.
+pub fn process(
+    operation: Operation,
+    head: &EventHead,
+    request: &Request<'_>,
+    rules: &Rules,
+    body: &[u8],
+) -> Processed<Told> {
     let text = String::from_utf8_lossy(body);
     let mut work = Work::new(request, rules, body, Records::new(request.received_ms));
     let raw = trim(&text);
     let answer = match operation {
-        Operation::People => work.people(raw),
+        Operation::People => work.single(CallType::Identify, raw, Work::person),
         Operation::CompanyQuery if levels(raw).is_err() => Told::Failed(Rejection::new(Reason::InvalidJson)),
         Operation::CompanyQuery => Told::NoRecords,
         Operation::Company => work.companies(raw),
+        // RudderStack sends no body for an event without properties.
+        Operation::Event => {
+            work.single(CallType::Track, if raw.is_empty() { "{}" } else { raw }, |work, raw, stamp| {
+                work.published(head, raw, stamp)
+            })
+        }
     };
     work.records.shrink();
     Processed { records: work.records, answer, tally: work.tally }
@@ -93,26 +109,30 @@ pub fn map_again(
     super::again_with(request, rules, records, |work| {
         let raw = trim(event);
         match operation {
-            Operation::People => work.person(raw, stamp).map(|_| ()),
+            Operation::People => work.person(raw, stamp),
             Operation::CompanyQuery | Operation::Company => work.company(raw, stamp).map(|_| ()),
+            Operation::Event => Err(Rejection::new(Reason::TopicUnknown)),
         }?;
         Ok(Outcome::Queued)
     })
 }
 
 impl Work<'_> {
-    /// A person and its companies.
-    fn people(&mut self, raw: &str) -> Told {
-        let call = CallType::Identify;
+    /// A call of one object, which `map` makes records of.
+    fn single(
+        &mut self,
+        call: CallType,
+        raw: &str,
+        map: impl FnOnce(&mut Self, &str, &Stamp<'_>) -> Result<(), Rejection>,
+    ) -> Told {
         if raw.len() > self.rules.event_bytes {
             self.tally.count(call, Outcome::Refused);
             return Told::Refused(Answer::TooLarge);
         }
         let id = random_id();
         let stamp = self.stamp(&id, None);
-        match self.person(raw, &stamp) {
-            Ok(dropped) => {
-                self.tally.traits_dropped(Map::Person, dropped);
+        match map(self, raw, &stamp) {
+            Ok(()) => {
                 self.tally.count(call, Outcome::Queued);
                 Told::Taken
             }
@@ -188,10 +208,19 @@ impl Work<'_> {
         Told::FailedRecords(rejections)
     }
 
-    fn person(&mut self, raw: &str, stamp: &Stamp<'_>) -> Result<u64, Rejection> {
+    fn person(&mut self, raw: &str, stamp: &Stamp<'_>) -> Result<(), Rejection> {
         self.object(raw)?;
         let (tenant, most) = (&self.request.source.tenant, self.rules.event_bytes);
-        self.in_bounds(|work| people(raw, tenant, stamp, most, &mut work.records))
+        let dropped = self.in_bounds(|work| people(raw, tenant, stamp, most, &mut work.records))?;
+        self.tally.traits_dropped(Map::Person, dropped);
+        Ok(())
+    }
+
+    fn published(&mut self, head: &EventHead, raw: &str, stamp: &Stamp<'_>) -> Result<(), Rejection> {
+        self.object(raw)?;
+        let publisher = self.request.source.publishers.first();
+        let publisher = publisher.ok_or(Rejection::new(Reason::TopicUnknown))?;
+        self.in_bounds(|work| event(head, raw, publisher, stamp, &mut work.records))
     }
 
     fn company(&mut self, raw: &str, stamp: &Stamp<'_>) -> Result<(Saved, u64), Rejection> {

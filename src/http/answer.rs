@@ -44,6 +44,10 @@ pub enum Answer {
     NoKey,
     /// No source has this key.
     UnknownKey,
+    /// A shared secret or signature that is wrong, incomplete, or another tenant's.
+    InvalidSecret,
+    /// A signature whose time is outside the window.
+    SignatureExpired,
     /// The key's source is switched off.
     SourceDisabled,
     /// No such route.
@@ -82,7 +86,9 @@ impl Answer {
             | Answer::InvalidJson
             | Answer::EmptyBatch
             | Answer::UnreadableBody => StatusCode::BAD_REQUEST,
-            Answer::NoKey | Answer::UnknownKey => StatusCode::UNAUTHORIZED,
+            Answer::NoKey | Answer::UnknownKey | Answer::InvalidSecret | Answer::SignatureExpired => {
+                StatusCode::UNAUTHORIZED
+            }
             Answer::SourceDisabled | Answer::NoRoute => StatusCode::NOT_FOUND,
             Answer::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Answer::TooLarge | Answer::TooManyEvents => StatusCode::PAYLOAD_TOO_LARGE,
@@ -102,6 +108,8 @@ impl Answer {
             Answer::UnreadableBody => "failed to read body from request\n",
             Answer::NoKey => "failed to read writekey from header\n",
             Answer::UnknownKey => "invalid write key\n",
+            Answer::InvalidSecret => "invalid shared secret\n",
+            Answer::SignatureExpired => "signature expired\n",
             Answer::SourceDisabled => "source is disabled\n",
             Answer::NoRoute => "404 page not found\n",
             Answer::TooLarge => "request size exceeds max limit\n",

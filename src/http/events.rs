@@ -12,8 +12,10 @@ use super::answer::Answer;
 use super::body::{self, Body, BodyError, Encoding};
 use super::budget::Lease;
 use super::connection::{ConnectionState, next_turn};
+use super::proof::{self, Shown};
 use crate::admission::credentials::presented_key;
 use crate::admission::keys::digest;
+use crate::admission::secrets::Proof;
 use crate::app::App;
 use crate::gateway::{Call, Processed, Request, Rules, process};
 use crate::queue::Refused;
@@ -35,16 +37,6 @@ pub struct Answered<A = Answer> {
     pub body_ended: bool,
 }
 
-/// A route, and what it makes of a body.
-pub(super) struct Way<P> {
-    /// The route's path.
-    pub path: &'static str,
-    /// What it takes a body for.
-    pub call: Call,
-    /// From the body to records and an answer.
-    pub process: P,
-}
-
 /// Answers one request with events at the route `path`.
 pub fn answer<'a>(
     app: &'a App,
@@ -54,60 +46,82 @@ pub fn answer<'a>(
     call: Call,
     connection: Option<&'a ConnectionState>,
 ) -> impl Future<Output = Answered> + 'a {
-    let admitted = admit(app, request.headers(), request.query_string());
-    take(app, request.headers(), payload, admitted, Way { path, call, process }, connection)
+    let headers = request.headers();
+    let admitted = admit(app, headers, request.query_string());
+    take(app, headers, payload, path, admitted, connection, move |source, proof, body| {
+        hand_over(app, source, proof, headers, Way { path, call, process }, body)
+    })
 }
 
-/// Takes what an admitted sender sends, and answers; or answers why it was not admitted.
-pub(super) async fn take<'a, A: From<Answer>>(
-    app: &'a App,
+/// Reads what an admitted sender sends, has it handed over, and answers once it is durable; or answers at once why
+/// the sender was not admitted.
+pub(super) async fn take<'a, S, A: From<Answer>>(
+    app: &App,
     headers: &HeaderMap,
     payload: Payload,
-    admitted: Result<Admitted<'a>, Answer>,
-    way: Way<impl FnOnce(&Request<'_>, &Rules, &[u8]) -> Processed<A>>,
+    path: &'static str,
+    admitted: Result<Admitted<S>, Answer>,
     connection: Option<&ConnectionState>,
+    hand_over: impl FnOnce(S, Proof<'_>, Body) -> Result<Box<HandedOver<'a, A>>, Answer>,
 ) -> Answered<A> {
-    let Admitted { source, encoding, lease } = match admitted {
+    let Admitted { sender, mut shown, encoding, lease } = match admitted {
         Ok(admitted) => admitted,
         Err(answer) => return Answered { answer: answer.into(), body_ended: !announces_body(headers) },
     };
-    match body::read(payload, encoding, &app.limits, lease).await {
+    match body::read(payload, encoding, &app.limits, lease, shown.signature()).await {
         Ok(body) => {
-            let answer = match hand_over(app, source, headers, way, body) {
+            let proven = shown.proven(&app.metrics);
+            let answer = match proven.and_then(|proven| hand_over(sender, Proof::Secrets(&proven), body)) {
                 Ok(handed_over) => handed_over.answer().await,
                 Err(answer) => answer.into(),
             };
             Answered { answer, body_ended: true }
         }
         Err(BodyError::TooSlow) => {
-            app.metrics.closed(way.path);
+            app.metrics.closed(path);
             close(connection).await
         }
         Err(error) => Answered { answer: refusal(app, error).into(), body_ended: false },
     }
 }
 
-/// Who sends, and room for what they send.
-pub(super) struct Admitted<'a> {
-    source: &'a Source,
+/// Who sends, what they have shown, and room for what they send.
+pub(super) struct Admitted<S> {
+    sender: S,
+    shown: Shown,
     encoding: Encoding,
     lease: Lease,
 }
 
-/// All that can be refused before the body. Readiness comes after the key: a client with a wrong one shall
-/// learn that, and only that.
-pub(super) fn admit<'a>(app: &'a App, headers: &HeaderMap, query: &str) -> Result<Admitted<'a>, Answer> {
+/// All that can be refused before the body of one who has an access key.
+pub(super) fn admit<'a>(
+    app: &'a App,
+    headers: &HeaderMap,
+    query: &str,
+) -> Result<Admitted<&'a Source>, Answer> {
     let key = presented_key(headers, query).ok_or(Answer::NoKey)?;
-    let source = app.tenants.keys.get(&digest(&key)).ok_or(Answer::UnknownKey)?;
+    let source: &Source = app.tenants.keys.get(&digest(&key)).ok_or(Answer::UnknownKey)?;
+    let shown = proof::shown(&app.metrics, headers, &source.tenant.gainsight_id, &source.secrets)?;
     if !source.enabled {
         return Err(Answer::SourceDisabled);
     }
+    make_room(app, headers, source, shown)
+}
+
+/// Admits `sender` if there is room for what it sends. Comes after the key: a client with a wrong one shall learn
+/// that, and only that.
+pub(super) fn make_room<S>(
+    app: &App,
+    headers: &HeaderMap,
+    sender: S,
+    shown: Shown,
+) -> Result<Admitted<S>, Answer> {
     if !app.is_ready() {
         return Err(app.unavailable(Cause::NotReady));
     }
     let encoding = Encoding::of(headers).ok_or(Answer::UnknownEncoding)?;
     let lease = body::reserve(headers, &app.limits, &app.budget).map_err(|error| refusal(app, error))?;
-    Ok(Admitted { source, encoding, lease })
+    Ok(Admitted { sender, shown, encoding, lease })
 }
 
 fn refusal(app: &App, error: BodyError) -> Answer {
@@ -118,11 +132,22 @@ fn refusal(app: &App, error: BodyError) -> Answer {
     }
 }
 
+/// A route, and what it makes of a body.
+pub(super) struct Way<P> {
+    /// The route's path.
+    pub path: &'static str,
+    /// What it takes a body for.
+    pub call: Call,
+    /// From the body to records and an answer.
+    pub process: P,
+}
+
 /// Maps a body and hands its records to the queue. Not async, and its result boxed: a request's future has
 /// room for all that it ever holds, and a small one is cheaper to allocate and to move.
-fn hand_over<'a, A>(
+pub(super) fn hand_over<'a, A>(
     app: &'a App,
     source: &'a Source,
+    proof: Proof<'_>,
     headers: &HeaderMap,
     way: Way<impl FnOnce(&Request<'_>, &Rules, &[u8]) -> Processed<A>>,
     body: Body,
@@ -131,6 +156,7 @@ fn hand_over<'a, A>(
     let received_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let request = Request {
         source,
+        proof,
         call,
         path,
         traceparent: traceparent(headers),
@@ -157,7 +183,7 @@ fn hand_over<'a, A>(
 }
 
 /// A request whose records are on their way.
-struct HandedOver<'a, A> {
+pub(super) struct HandedOver<'a, A> {
     counting: Counting<'a>,
     kinds: [u64; Kind::ALL.len()],
     /// And since when; none where there are no records.

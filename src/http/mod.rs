@@ -9,5 +9,6 @@ pub mod cors;
 pub mod events;
 pub mod gainsight;
 pub mod pages;
+pub mod proof;
 pub mod routes;
 pub mod server;

@@ -55,13 +55,14 @@ pub const ROUTES: &[Route] = &[
     gainsight("/v1.0/api/people", Operation::People),
     gainsight("/v1/data/objects/query/Company", Operation::CompanyQuery),
     gainsight("/v1/data/objects/Company", Operation::Company),
+    gainsight("/v1.0/api/eventManager/event", Operation::Event),
 ];
 
 impl Endpoint {
     /// The methods it knows, as an `Allow` header.
     pub fn allow(self) -> &'static str {
         match self {
-            Endpoint::Events(_) | Endpoint::Gainsight(Operation::CompanyQuery) => "POST",
+            Endpoint::Events(_) | Endpoint::Gainsight(Operation::CompanyQuery | Operation::Event) => "POST",
             Endpoint::Gainsight(Operation::People) => "PUT",
             Endpoint::Gainsight(Operation::Company) => "POST, PUT",
             Endpoint::Health | Endpoint::Version | Endpoint::Robots => "GET, HEAD",

@@ -7,6 +7,7 @@ use super::company::{required_name, write_company, write_link};
 use super::fields::{COMPANY_BY_FIELD, PERSON_BY_FIELD};
 use super::object::Object;
 use super::person::{email_key, required_email, write_person};
+use super::track;
 use super::{Rejection, Stamp, convert};
 use crate::event::compact::plain;
 use crate::event::envelope::{Traits, read_traits};
@@ -14,7 +15,7 @@ use crate::event::json::{Shape, shape, strict};
 use crate::event::scan::Scan;
 use crate::quarantine::Reason;
 use crate::record::{Kind, Records};
-use crate::tenants::Tenant;
+use crate::tenants::{Publisher, Tenant};
 
 /// Most companies that one call may bring or name: what Gainsight takes.
 pub const MOST_COMPANIES: usize = 50;
@@ -119,4 +120,48 @@ pub fn company(
     let name = required_name(&company).ok_or(Rejection::new(Reason::CompanyNameMissing))?;
     let id = write_company(&company, name, tenant, stamp, records);
     Ok((Saved { name: strict(name).into_owned(), id }, company.dropped))
+}
+
+/// What an event's headers say of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventHead {
+    /// `topicName`
+    pub topic: Option<String>,
+    /// `eventName`
+    pub name: Option<String>,
+    /// `eventVersion`
+    pub version: Option<String>,
+    /// `contractId`
+    pub contract: Option<String>,
+}
+
+/// Writes the event of `publisher` that `head` describes, with the object `raw` as it came. Nobody says whose it
+/// is, so it has no key.
+///
+/// # Errors
+/// `topic_unknown` unless its topic is the publisher's, `event_name_missing` without a name or a version,
+/// `contract_unknown`.
+pub fn event(
+    head: &EventHead,
+    raw: &str,
+    publisher: &Publisher,
+    stamp: &Stamp<'_>,
+    records: &mut Records,
+) -> Result<(), Rejection> {
+    let missing =
+        |reason, header| Rejection { reason, detail: format!("the header {header} is missing").into() };
+    let topic = head.topic.as_deref().ok_or_else(|| missing(Reason::TopicUnknown, "topicName"))?;
+    if topic != publisher.topic {
+        return Err(Rejection::new(Reason::TopicUnknown));
+    }
+    let name = head.name.as_deref().ok_or_else(|| missing(Reason::EventNameMissing, "eventName"))?;
+    let version = head.version.as_deref();
+    let version = version.ok_or_else(|| missing(Reason::EventNameMissing, "eventVersion"))?;
+    let draft = track::begin(publisher, (name, version), head.contract.as_deref(), None, stamp, records);
+    let draft = draft.ok_or_else(|| {
+        let detail = format!("{}: {}", Reason::ContractUnknown.sentence(), publisher.id);
+        Rejection { reason: Reason::ContractUnknown, detail: detail.into() }
+    })?;
+    draft.value(|out| convert::write_as_is(out, raw));
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::super::gainsight::{Operation, Told, map_again, process};
 use super::*;
-use crate::mapping::gainsight::Saved;
+use crate::mapping::gainsight::{EventHead, Saved};
 
 use Operation::{Company, CompanyQuery, People};
 
@@ -12,12 +12,14 @@ impl Setup {
         let source = self.source();
         let request = Request {
             source: &source,
+            proof: Proof::NONE,
             call: operation.call(),
             path: "/v1.0/api/people",
             traceparent: None,
             received_ms: RECEIVED,
         };
-        let Processed { records, answer, tally } = process(operation, &request, &rules, body.as_ref());
+        let Processed { records, answer, tally } =
+            process(operation, &EventHead::default(), &request, &rules, body.as_ref());
         let metrics = Metrics::new(&["web".to_owned()]).unwrap();
         tally.settle(&metrics, &source, &kinds(&records));
         let unmapped = tally.unmapped_names().to_vec();
@@ -234,8 +236,14 @@ fn a_record_that_is_larger_than_the_queue_takes_fails() {
 fn what_was_kept_is_mapped_again_by_the_rules_of_its_route() {
     let again = |operation: Operation, event: &str| {
         let (rules, source) = (Setup::new().rules, Setup::new().source());
-        let request =
-            Request { source: &source, call: operation.call(), path: "/", traceparent: None, received_ms: 0 };
+        let request = Request {
+            source: &source,
+            proof: Proof::NONE,
+            call: operation.call(),
+            path: "/",
+            traceparent: None,
+            received_ms: 0,
+        };
         let stamp = Stamp {
             message_id: "m",
             ce_source: &source.ce_source,

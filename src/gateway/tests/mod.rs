@@ -17,6 +17,7 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashMapExt};
 
 use super::*;
+use crate::admission::secrets::{Secret, SecretId};
 use crate::metrics::Metrics;
 use crate::record::Kind;
 use crate::tally::kinds;
@@ -30,6 +31,8 @@ struct Setup {
     topics: Topics,
     tenant: Tenant,
     publishers: Vec<Publisher>,
+    /// What the sender has shown.
+    shown: Vec<SecretId>,
     rules: Rules,
 }
 
@@ -58,6 +61,7 @@ impl Setup {
         let mut topics = Topics::default();
         let tenant = Tenant {
             id: "acme".to_owned(),
+            gainsight_id: "acme".to_owned(),
             people: topics.intern("weir.people"),
             companies: topics.intern("weir.companies"),
             rejected: topics.intern("weir.rejected"),
@@ -68,7 +72,7 @@ impl Setup {
             company_fields: map(&[("tier", "Tier__gc")]),
         };
         let rules = Rules { event_bytes: 524_288, events: 5_000, depth: 200, record_bytes: 1_000_000 };
-        let mut setup = Setup { topics, tenant, publishers: Vec::new(), rules };
+        let mut setup = Setup { topics, tenant, publishers: Vec::new(), shown: Vec::new(), rules };
         setup.publish("tickets", "Ticket Actions", None, &["standard", "gold"]);
         setup.publish("alerts", "Alerts", Some("default"), &["gold"]);
         setup.publishers[0].events =
@@ -90,7 +94,23 @@ impl Setup {
             contract: contract.map(str::to_owned),
             contracts,
             queue_topic: self.topics.intern(&name),
+            secrets: Vec::new(),
+            require_secret: false,
         });
+    }
+
+    /// Has the publisher at `index` require the secret of this number.
+    fn require(mut self, index: usize, secret: usize) -> Setup {
+        let secret = Secret::new(SecretId::new(secret), "a shared secret");
+        (self.publishers[index].secrets, self.publishers[index].require_secret) =
+            (vec![Arc::new(secret)], true);
+        self
+    }
+
+    /// Has the sender show the secret of this number.
+    fn showing(mut self, secret: usize) -> Setup {
+        self.shown.push(SecretId::new(secret));
+        self
     }
 
     /// Processes one event at the route of `call`.
@@ -111,17 +131,26 @@ impl Setup {
             enabled: true,
             tenant: Arc::new(self.tenant),
             publishers: self.publishers.into_iter().map(Arc::new).collect(),
+            secrets: Vec::new(),
         }
     }
 
     fn process(mut self, call: Call, body: &[u8]) -> Fate {
         let (topics, rules) = (std::mem::take(&mut self.topics), self.rules);
+        let proof = std::mem::take(&mut self.shown);
         let source = self.source();
         let path = match call {
             Call::One(_) => "/v1/{call}",
             Call::Batch => "/v1/batch",
         };
-        let request = Request { source: &source, call, path, traceparent: None, received_ms: RECEIVED };
+        let request = Request {
+            source: &source,
+            proof: Proof::Secrets(&proof),
+            call,
+            path,
+            traceparent: None,
+            received_ms: RECEIVED,
+        };
         let Processed { records, answer, tally } = process(&request, &rules, body);
         let metrics = Metrics::new(&["web".to_owned()]).unwrap();
         tally.settle(&metrics, &source, &kinds(&records));

@@ -62,7 +62,7 @@ async fn take_three(app: &App) -> Answer {
     let body = Body { bytes: body, _lease: lease };
     let source = &app.tenants.sources[0];
     let way = Way { path: "/v1/batch", call: Call::Batch, process };
-    match hand_over(app, source, &HeaderMap::new(), way, body) {
+    match hand_over(app, source, Proof::NONE, &HeaderMap::new(), way, body) {
         Ok(handed_over) => handed_over.answer().await,
         Err(answer) => answer,
     }

@@ -164,7 +164,7 @@ fn refusal(answer: &Answer) -> (&'static str, &'static str) {
     let text = answer.error_text().unwrap_or_default().trim_end();
     match answer {
         Answer::NoKey | Answer::UnknownKey => (UNAUTHORIZED, "Unauthorized"),
-        Answer::SourceDisabled => (UNAUTHORIZED, text),
+        Answer::InvalidSecret | Answer::SignatureExpired | Answer::SourceDisabled => (UNAUTHORIZED, text),
         Answer::NoRoute => (INVALID_PATH, text),
         Answer::WrongMethod(_) => (INVALID_PATH, "method not allowed"),
         Answer::TooLarge | Answer::TooManyEvents => (TOO_LONG, text),
