@@ -1,8 +1,11 @@
 //! What happens to the events of one request, as a table of contents: split → validate → map → records.
 //! Pure: a body in, records and an answer out.
 
+pub mod gainsight;
+
 use std::borrow::Cow;
 
+use crate::admission::secrets::Proof;
 use crate::event::envelope::{Batch, Element, Event};
 use crate::event::identity::{identity, message_id, random_id};
 use crate::event::json::{Shape, shape, text, trim};
@@ -49,6 +52,8 @@ pub struct Rules {
 pub struct Request<'a> {
     /// The admitted sender.
     pub source: &'a Source,
+    /// The shared secrets that it has shown.
+    pub proof: Proof<'a>,
     /// What the route makes of the body.
     pub call: Call,
     /// The route's path.
@@ -61,11 +66,11 @@ pub struct Request<'a> {
 
 /// What became of a request's events, once its records are durable.
 #[derive(Debug)]
-pub struct Processed {
+pub struct Processed<A = Answer> {
     /// What to enqueue.
     pub records: Records,
     /// What to answer then.
-    pub answer: Answer,
+    pub answer: A,
     /// What to count then.
     pub tally: Tally,
 }
@@ -114,10 +119,20 @@ pub fn map_again(
     event: &str,
     records: &mut Records,
 ) -> MappedAgain {
+    again_with(request, rules, records, |work| work.again(stamp, trim(event)))
+}
+
+/// Maps an event again by `again`.
+fn again_with<'a>(
+    request: &'a Request<'a>,
+    rules: &'a Rules,
+    records: &mut Records,
+    again: impl FnOnce(&mut Work<'a>) -> Result<Outcome, Rejection>,
+) -> MappedAgain {
     let mark = records.mark();
     let so_far = std::mem::replace(records, Records::new(0));
     let mut work = Work::new(request, rules, &[], so_far);
-    let outcome = work.again(stamp, trim(event));
+    let outcome = again(&mut work);
     let why_ignored = work.tally.why_ignored();
     *records = work.records;
     match (outcome, why_ignored) {
@@ -246,8 +261,13 @@ impl<'a> Work<'a> {
         event: &Event<'_>,
         stamp: &Stamp<'_>,
     ) -> Result<Outcome, Rejection> {
+        self.in_bounds(|work| work.map(call, event, stamp))
+    }
+
+    /// What `map` gives, unless a record that it made is larger than the queue can take.
+    fn in_bounds<T>(&mut self, map: impl FnOnce(&mut Self) -> Result<T, Rejection>) -> Result<T, Rejection> {
         let mark = self.records.mark();
-        let mapped = self.map(call, event, stamp);
+        let mapped = map(self);
         if self.records.largest_since(mark) > self.rules.record_bytes {
             self.records.rewind(mark);
             return Err(Rejection::new(Reason::RecordTooLarge));
@@ -275,7 +295,7 @@ impl<'a> Work<'a> {
         if self.request.call != Call::Webhook && !wanted(event.integrations) {
             return Ok(self.ignore(Ignored::IntegrationsOff));
         }
-        let source = self.request.source;
+        let Request { source, proof, .. } = *self.request;
         match call {
             CallType::Identify => {
                 let dropped = person(event, &source.tenant, stamp, &mut self.records)?;
@@ -286,7 +306,7 @@ impl<'a> Work<'a> {
                 self.tally.traits_dropped(Map::Company, dropped);
             }
             _ => {
-                if track(event, source, &who, stamp, &mut self.records)? == 0 {
+                if track(event, source, proof, &who, stamp, &mut self.records)? == 0 {
                     return self.unmapped(event);
                 }
             }

@@ -46,6 +46,10 @@ pub enum Answer {
     NoKey,
     /// No source has this key.
     UnknownKey,
+    /// A shared secret or signature that is wrong, incomplete, or another tenant's.
+    InvalidSecret,
+    /// A signature whose time is outside the window.
+    SignatureExpired,
     /// The key's source is switched off.
     SourceDisabled,
     /// No such route.
@@ -68,7 +72,7 @@ pub enum Answer {
 }
 
 /// Seconds after which a refused client may come again.
-const RETRY_AFTER: &str = "1";
+pub(super) const RETRY_AFTER: &str = "1";
 
 impl Answer {
     /// The refusal of a single event that rudder-server refuses too; other rejections are a 200.
@@ -90,7 +94,9 @@ impl Answer {
             | Answer::InvalidJson
             | Answer::EmptyBatch
             | Answer::UnreadableBody => StatusCode::BAD_REQUEST,
-            Answer::NoKey | Answer::UnknownKey => StatusCode::UNAUTHORIZED,
+            Answer::NoKey | Answer::UnknownKey | Answer::InvalidSecret | Answer::SignatureExpired => {
+                StatusCode::UNAUTHORIZED
+            }
             Answer::SourceDisabled | Answer::NoRoute => StatusCode::NOT_FOUND,
             Answer::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Answer::TooLarge | Answer::TooManyEvents => StatusCode::PAYLOAD_TOO_LARGE,
@@ -100,7 +106,7 @@ impl Answer {
     }
 
     /// The body of an error, newline included; none where the answer isn't one or has no body.
-    fn error_text(&self) -> Option<Cow<'static, str>> {
+    pub(super) fn error_text(&self) -> Option<Cow<'static, str>> {
         let text = match self {
             Answer::Ok | Answer::Quarantined(_) => return None,
             Answer::WrongMethod { advice: "", .. } => return None,
@@ -113,6 +119,8 @@ impl Answer {
             Answer::UnreadableBody => "failed to read body from request\n",
             Answer::NoKey => "failed to read writekey from header\n",
             Answer::UnknownKey => "invalid write key\n",
+            Answer::InvalidSecret => "invalid shared secret\n",
+            Answer::SignatureExpired => "signature expired\n",
             Answer::SourceDisabled => "source is disabled\n",
             Answer::NoRoute => "404 page not found\n",
             Answer::TooLarge => "request size exceeds max limit\n",

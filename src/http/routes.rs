@@ -4,12 +4,15 @@ use std::borrow::Cow;
 
 use crate::event::kind::CallType;
 use crate::gateway::Call;
+use crate::gateway::gainsight::Operation;
 
 /// What answers a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
     /// Takes events.
     Events(Call),
+    /// Stands in for Gainsight.
+    Gainsight(Operation),
     /// Says whether Weir takes events.
     Health,
     /// Says which Weir this is.
@@ -34,6 +37,10 @@ const fn one(path: &'static str, call: CallType) -> Route {
 /// The webhook of one source, which its path names.
 const WEBHOOK_OF_SOURCE: &str = "/webhook/{source}";
 
+const fn gainsight(path: &'static str, operation: Operation) -> Route {
+    Route { path, endpoint: Endpoint::Gainsight(operation) }
+}
+
 /// Every route.
 pub const ROUTES: &[Route] = &[
     Route { path: "/v1/batch", endpoint: Endpoint::Events(Call::Batch) },
@@ -50,6 +57,10 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/health", endpoint: Endpoint::Health },
     Route { path: "/version", endpoint: Endpoint::Version },
     Route { path: "/robots.txt", endpoint: Endpoint::Robots },
+    gainsight("/v1.0/api/people", Operation::People),
+    gainsight("/v1/data/objects/query/Company", Operation::CompanyQuery),
+    gainsight("/v1/data/objects/Company", Operation::Company),
+    gainsight("/v1.0/api/eventManager/event", Operation::Event),
 ];
 
 impl Endpoint {
@@ -58,6 +69,9 @@ impl Endpoint {
         match self {
             Endpoint::Events(Call::Webhook) => "POST, PUT, PATCH",
             Endpoint::Events(Call::One(_) | Call::Batch) => "POST",
+            Endpoint::Gainsight(Operation::CompanyQuery | Operation::Event) => "POST",
+            Endpoint::Gainsight(Operation::People) => "PUT",
+            Endpoint::Gainsight(Operation::Company) => "POST, PUT",
             Endpoint::Health | Endpoint::Version | Endpoint::Robots => "GET, HEAD",
         }
     }
@@ -144,5 +158,8 @@ mod tests {
         assert!(["POST", "PUT", "PATCH"].into_iter().all(|method| endpoint("/v1/webhook").knows(method)));
         assert!(!endpoint("/v1/webhook").knows("GET") && !endpoint("/v1/track").knows("PUT"));
         assert!(endpoint("/health").knows("HEAD") && !endpoint("/health").knows("POST"));
+        let company = endpoint("/v1/data/objects/Company");
+        assert!(company.knows("POST") && company.knows("PUT") && !company.knows("GET"));
+        assert!(endpoint("/v1.0/api/people").knows("PUT") && !endpoint("/v1.0/api/people").knows("POST"));
     }
 }
