@@ -56,7 +56,7 @@ fn secret_prints_a_secret_that_a_publisher_can_list() {
     assert_ne!(stdout(&output), stdout(&weir(&["secret"]).output().unwrap()));
 
     let folder = tempfile::tempdir().unwrap();
-    let text = "[tenants.a]\n[publishers.p]\ntenant = 'a'\ntopic = 'T'\nsecrets = [{ env = 'OF_P' }]\nrequire_secret = true\n";
+    let text = "[tenants.a]\ntopic_prefix = 'a.'\n[publishers.p]\ntenant = 'a'\ntopic = 'T'\nsecrets = [{ env = 'OF_P' }]\nrequire_secret = true\n";
     let path = written(folder.path(), text);
     let check = |secret: &str| weir(&["check", "--config", &path]).env("OF_P", secret).output().unwrap();
     let report = stdout(&check(secret));
