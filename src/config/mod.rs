@@ -19,10 +19,11 @@ mod topics;
 
 pub use advice::{memory_bound, warnings};
 pub use capacity::largest_request;
-pub use check::check;
+pub use check::{RowFault, check, row_fault};
 pub use load::{DEFAULTS, Overrides, load, load_with_secrets};
 pub use problems::Problems;
 pub use secrets::{SecretPlace, Secrets};
+pub use topics::slug;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
