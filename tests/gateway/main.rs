@@ -22,6 +22,7 @@ mod hostile;
 mod lifecycle;
 mod limits;
 mod metrics;
+mod moving_over;
 mod on_kafka;
 mod pages;
 mod quarantine;
