@@ -46,6 +46,42 @@ fn key_prints_a_key_and_its_hash_that_a_source_can_list() {
 }
 
 #[test]
+fn secret_prints_a_secret_that_a_publisher_can_list() {
+    let output = weir(&["secret"]).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+    let lines: toml::Table = stdout(&output).parse().unwrap();
+    let secret = lines["secret"].as_str().unwrap();
+    let key = data_encoding::BASE64.decode(secret.strip_prefix("whsec_").unwrap().as_bytes());
+    assert_eq!((key.unwrap().len(), lines.len()), (32, 1));
+    assert_ne!(stdout(&output), stdout(&weir(&["secret"]).output().unwrap()));
+
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[tenants.a]\ntopic_prefix = 'a.'\n[publishers.p]\ntenant = 'a'\ntopic = 'T'\nsecrets = [{ env = 'OF_P' }]\nrequire_secret = true\n";
+    let path = written(folder.path(), text);
+    let check = |secret: &str| weir(&["check", "--config", &path]).env("OF_P", secret).output().unwrap();
+    let report = stdout(&check(secret));
+    assert!(
+        report.starts_with("configuration is valid\n") && !report.contains("publishers.p.secrets"),
+        "{report}"
+    );
+    let weak = stdout(&check("canary"));
+    assert!(
+        weak.contains("warning: publishers.p.secrets[0]: has fewer than 16 bytes")
+            && !weak.contains("canary"),
+        "{weak}"
+    );
+    let empty = check("");
+    assert_eq!(empty.status.code(), Some(1));
+    assert_eq!(
+        stderr(&empty),
+        "publishers.p.secrets[0]: its environment variable is empty; put the secret there\n"
+    );
+    // What checks no secret needs none.
+    let tail = weir(&["tail", "--config", &path]).env("WEIR_DATA", folder.path()).output().unwrap();
+    assert!(stderr(&tail).contains("there is no journal in"), "{}", stderr(&tail));
+}
+
+#[test]
 fn check_tells_every_problem_on_stderr_and_ends_with_1() {
     let folder = tempfile::tempdir().unwrap();
     let path = written(folder.path(), "listn = 1\n[limits]\ndepth = 0\n");
@@ -97,8 +133,14 @@ fn a_file_that_cannot_be_read_is_one_sentence() {
 
 #[test]
 fn wrong_usage_ends_with_2() {
-    for args in [["check", "--fly"], ["key", "extra"], ["--listen", "nowhere"]] {
-        assert_eq!(weir(&args).output().unwrap().status.code(), Some(2), "{args:?}");
+    for args in [
+        &["check", "--fly"][..],
+        &["key", "extra"],
+        &["secret", "extra"],
+        &["import-destination"],
+        &["--listen", "nowhere"],
+    ] {
+        assert_eq!(weir(args).output().unwrap().status.code(), Some(2), "{args:?}");
     }
 }
 
@@ -107,6 +149,68 @@ fn check_prints_the_defaults_and_they_pass_its_own_check() {
     let output = weir(&["check", "--defaults"]).output().unwrap();
     assert!(output.status.success());
     assert_eq!(stdout(&output), weir::config::DEFAULTS);
+}
+
+#[test]
+fn an_export_that_says_nothing_of_gainsight_is_one_sentence_and_exit_code_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let large = folder.path().join("large.json");
+    fs::File::create(&large).unwrap().set_len((64 << 20) + 1).unwrap();
+    for (path, told) in [
+        (file("none.json", r#"{"sources":[]}"#), "there is no Gainsight destination in it"),
+        (file("not.json", "sources:"), "is not JSON"),
+        (large.to_str().unwrap().to_owned(), "is larger than 64 MiB"),
+        (folder.path().join("away.json").to_str().unwrap().to_owned(), "cannot read "),
+        (folder.path().to_str().unwrap().to_owned(), "cannot read "),
+    ] {
+        let output = weir(&["import-destination", &path]).output().unwrap();
+        assert_eq!((output.status.code(), stdout(&output)), (Some(1), String::new()), "{path}");
+        let line = stderr(&output);
+        assert!(line.contains(told) && line.contains(&path) && line.lines().count() == 1, "{line}");
+    }
+}
+
+#[test]
+fn a_secret_is_not_written_over_another_and_may_go_to_another_folder() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let export = folder.path().join("destination.json");
+    let settings = r#"{"accessKey":"key","sharedSecret":"canary-2","tenantId":"t","topicName":"Tickets"}"#;
+    fs::write(&export, settings).unwrap();
+    let kept = folder.path().join("tickets.secret");
+    fs::write(&kept, "canary-1").unwrap();
+    let import = ["import-destination", export.to_str().unwrap()];
+    let output = weir(&import).output().unwrap();
+    assert_eq!((output.status.code(), stdout(&output)), (Some(1), String::new()));
+    let told = stderr(&output);
+    assert!(told.contains(kept.to_str().unwrap()) && !told.contains("canary"), "{told}");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "canary-1");
+
+    let mut elsewhere = weir(&import);
+    elsewhere.args(["--secrets", other.path().to_str().unwrap()]);
+    for _ in 0..2 {
+        let output = elsewhere.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(fs::read_to_string(other.path().join("tickets.secret")).unwrap(), "canary-2\n");
+    }
+}
+
+#[test]
+fn an_export_on_stdin_leaves_its_secrets_in_the_current_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let export = folder.path().join("export");
+    fs::write(&export, r#"{"sharedSecret":"of-the-export","tenantId":"t","topicName":"Tickets"}"#).unwrap();
+    let mut command = weir(&["import-destination", "-"]);
+    let stdin = fs::File::open(&export).unwrap();
+    let output = command.stdin(stdin).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let kept = folder.path().canonicalize().unwrap().join("tickets.secret");
+    assert!(stdout(&output).contains(&format!("secrets = [{{ file = {kept:?} }}]")), "{output:?}");
+    assert!(kept.exists());
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //! problems are reported at once, each as `key: what to do`.
 //!
 //! `load` reads it (`section` holds one table under reading, `problems` what is wrong, `secrets` what stands
-//! elsewhere), `check` compares its parts, `topics` makes the names on the queue; `advice` says what a valid one means for its operator.
+//! elsewhere), `check` compares its parts, `topics` makes the names on the queue; `advice` says what a valid
+//! one means for its operator.
 
 mod advice;
 mod capacity;
@@ -18,10 +19,11 @@ mod topics;
 
 pub use advice::{memory_bound, warnings};
 pub use capacity::largest_request;
-pub use check::check;
+pub use check::{RowFault, check, row_fault};
 pub use load::{DEFAULTS, Overrides, load, load_to_serve};
 pub use problems::Problems;
 pub use secrets::{SecretPlace, Secrets};
+pub use topics::slug;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
