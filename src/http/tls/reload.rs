@@ -97,21 +97,17 @@ impl Reloader {
                 self.in_use = digest;
                 self.refused = None;
                 self.current.set(Arc::clone(&pair.settings));
-                self.loaded.inc();
                 self.show(&pair);
                 tracing::info!(valid_until = %readable(pair.not_after), "TLS: a new certificate is in use");
+                self.loaded.inc();
             }
             Err(problems) => {
-                let refused = Some((digest, problems));
-                if self.refused != refused {
+                let refused = (digest, problems);
+                if self.refused.as_ref() != Some(&refused) {
+                    let why = refused.1.lines().join("; ");
+                    tracing::error!("TLS: the changed files cannot be used, the old pair stays: {why}");
                     self.failed.inc();
-                    if let Some((_, problems)) = &refused {
-                        let problems = problems.lines().join("; ");
-                        tracing::error!(
-                            "TLS: the changed files cannot be used, the old pair stays: {problems}"
-                        );
-                    }
-                    self.refused = refused;
+                    self.refused = Some(refused);
                 }
             }
         }
