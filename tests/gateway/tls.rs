@@ -78,6 +78,18 @@ fn events_are_taken_over_tls_1_2_and_1_3_with_http_1_1_alone() {
 }
 
 #[test]
+fn a_client_that_wants_another_protocol_than_http_1_1_is_refused() {
+    let secured = Secured::new();
+    for version in [&TLS12, &TLS13] {
+        let mut client = secured.authority.client(version).as_ref().clone();
+        client.alpn_protocols = vec![b"h2".to_vec()];
+        let refused = secured.weir.connect().over_tls(&Arc::new(client)).unwrap_err();
+        assert!(refused.to_string().contains("NoApplicationProtocol"), "{refused}");
+    }
+    assert_eq!((secured.weir.metric(OK), secured.weir.metric(FAILED)), (0.0, 2.0));
+}
+
+#[test]
 fn tls_1_1_is_refused_as_too_old() {
     let secured = Secured::new();
     // A ClientHello of TLS 1.1 that lacks nothing else: one suite, no compression, one signature scheme.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use prometheus::IntCounter;
 
 use super::Current;
-use super::pair::{Files, Pair, readable};
+use super::pair::{Files, Pair};
 use crate::config::{Problems, TlsConfig};
 use crate::metrics::Metrics;
 
@@ -76,7 +76,7 @@ impl Reloader {
             metrics,
         };
         reloader.show(&pair);
-        tracing::info!(valid_until = %readable(pair.not_after), "TLS: the certificate is in use");
+        tracing::info!(valid_until = %pair.expires(), "TLS: the certificate is in use");
         Ok(reloader)
     }
 
@@ -98,7 +98,7 @@ impl Reloader {
                 self.refused = None;
                 self.current.set(Arc::clone(&pair.settings));
                 self.show(&pair);
-                tracing::info!(valid_until = %readable(pair.not_after), "TLS: a new certificate is in use");
+                tracing::info!(valid_until = %pair.expires(), "TLS: a new certificate is in use");
                 self.loaded.inc();
             }
             Err(problems) => {
