@@ -1,13 +1,16 @@
 //! What happens to the events of one request, as a table of contents: split → validate → map → records.
 //! Pure: a body in, records and an answer out.
 
+pub mod gainsight;
+
 use std::borrow::Cow;
 
+use crate::admission::secrets::Proof;
 use crate::event::envelope::{Batch, Element, Event};
 use crate::event::identity::{identity, message_id, random_id};
 use crate::event::json::{Shape, shape, text, trim};
 use crate::event::kind::CallType;
-use crate::event::scan::{Scan, levels};
+use crate::event::scan::{Invalid, Scan, levels};
 use crate::http::answer::{Answer, Quarantined};
 use crate::mapping::company::company;
 use crate::mapping::integrations::wanted;
@@ -27,6 +30,8 @@ pub enum Call {
     One(CallType),
     /// A batch, each event with its own `type`.
     Batch,
+    /// What RudderStack posts to a webhook: one event with its own `type`, or a bare array of them.
+    Webhook,
 }
 
 /// What a body may hold.
@@ -47,6 +52,8 @@ pub struct Rules {
 pub struct Request<'a> {
     /// The admitted sender.
     pub source: &'a Source,
+    /// The shared secrets that it has shown.
+    pub proof: Proof<'a>,
     /// What the route makes of the body.
     pub call: Call,
     /// The route's path.
@@ -59,11 +66,11 @@ pub struct Request<'a> {
 
 /// What became of a request's events, once its records are durable.
 #[derive(Debug)]
-pub struct Processed {
+pub struct Processed<A = Answer> {
     /// What to enqueue.
     pub records: Records,
     /// What to answer then.
-    pub answer: Answer,
+    pub answer: A,
     /// What to count then.
     pub tally: Tally,
 }
@@ -75,8 +82,12 @@ pub fn process(request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed {
     let mut work = Work::new(request, rules, body, Records::new(request.received_ms));
     work.records.reserve(body.len() + 512);
     let refusal = match request.call {
-        Call::One(call) => work.one(call, trim(&text)),
-        Call::Batch => work.batch(&text),
+        Call::One(call) => work.one(Some(call), trim(&text)),
+        Call::Batch => work.batch(Batch::read(&text, rules.events)),
+        Call::Webhook if shape(trim(&text)) == Shape::Array => {
+            work.batch(Batch::read_array(trim(&text), rules.events))
+        }
+        Call::Webhook => work.one(None, trim(&text)),
     };
     let answer = match refusal {
         Some(refusal) => refusal,
@@ -108,10 +119,20 @@ pub fn map_again(
     event: &str,
     records: &mut Records,
 ) -> MappedAgain {
+    again_with(request, rules, records, |work| work.again(stamp, trim(event)))
+}
+
+/// Maps an event again by `again`.
+fn again_with<'a>(
+    request: &'a Request<'a>,
+    rules: &'a Rules,
+    records: &mut Records,
+    again: impl FnOnce(&mut Work<'a>) -> Result<Outcome, Rejection>,
+) -> MappedAgain {
     let mark = records.mark();
     let so_far = std::mem::replace(records, Records::new(0));
     let mut work = Work::new(request, rules, &[], so_far);
-    let outcome = work.again(stamp, trim(event));
+    let outcome = again(&mut work);
     let why_ignored = work.tally.why_ignored();
     *records = work.records;
     match (outcome, why_ignored) {
@@ -148,8 +169,10 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// A single event: refused only where rudder-server itself refuses one.
-    fn one(&mut self, call: CallType, raw: &str) -> Option<Answer> {
+    /// A single event, of the type that the route gives or its own. SDKs are refused only where rudder-server itself
+    /// refuses them; a webhook is told of every rejection, for RudderStack to show it.
+    fn one(&mut self, given: Option<CallType>, raw: &str) -> Option<Answer> {
+        let call = given.unwrap_or(CallType::Unknown);
         if raw.len() > self.rules.event_bytes {
             self.tally.count(call, Outcome::Refused);
             return Some(Answer::TooLarge);
@@ -158,7 +181,7 @@ impl<'a> Work<'a> {
             Shape::Object => {
                 let mut scan = Scan::new(raw);
                 match Event::read(&mut scan).and_then(|event| scan.end().map(|()| event)) {
-                    Ok(event) => self.event(Some(call), 0, &event),
+                    Ok(event) => self.event(given, 0, &event),
                     Err(_) => return Some(self.invalid_json(call)),
                 }
             }
@@ -167,11 +190,13 @@ impl<'a> Work<'a> {
             // rudder-server makes an object of a scalar, which then has no identity.
             _ => self.reject_unread(call, 0, Reason::IdentityMissing, Kept::Event(raw)),
         }
-        self.quarantined.first().and_then(|event| Answer::refusing_single(event.reason))
+        let rejected = self.quarantined.first()?;
+        let as_rudder = Answer::refusing_single(rejected.reason);
+        as_rudder.or_else(|| given.is_none().then(|| Answer::Rejected(rejected.detail.clone())))
     }
 
-    fn batch(&mut self, body: &'a str) -> Option<Answer> {
-        let batch = match Batch::read(body, self.rules.events) {
+    fn batch(&mut self, batch: Result<Batch<'a>, Invalid>) -> Option<Answer> {
+        let batch = match batch {
             Err(_) => return Some(self.invalid_json(CallType::Unknown)),
             Ok(batch) if batch.too_many => return Some(Answer::TooManyEvents),
             Ok(batch) if batch.elements.is_empty() => return Some(Answer::EmptyBatch),
@@ -223,7 +248,7 @@ impl<'a> Work<'a> {
         let event = Event::read(&mut Scan::new(raw)).map_err(|_| Rejection::new(Reason::NotAnObject))?;
         let call = match self.request.call {
             Call::One(call) => Ok(call),
-            Call::Batch => call_type(&event),
+            Call::Batch | Call::Webhook => call_type(&event),
         };
         self.map_in_bounds(call, &event, stamp)
     }
@@ -236,8 +261,13 @@ impl<'a> Work<'a> {
         event: &Event<'_>,
         stamp: &Stamp<'_>,
     ) -> Result<Outcome, Rejection> {
+        self.in_bounds(|work| work.map(call, event, stamp))
+    }
+
+    /// What `map` gives, unless a record that it made is larger than the queue can take.
+    fn in_bounds<T>(&mut self, map: impl FnOnce(&mut Self) -> Result<T, Rejection>) -> Result<T, Rejection> {
         let mark = self.records.mark();
-        let mapped = self.map(call, event, stamp);
+        let mapped = map(self);
         if self.records.largest_since(mark) > self.rules.record_bytes {
             self.records.rewind(mark);
             return Err(Rejection::new(Reason::RecordTooLarge));
@@ -261,10 +291,11 @@ impl<'a> Work<'a> {
         if !matches!(call, CallType::Identify | CallType::Group | CallType::Track) {
             return Ok(self.ignore(Ignored::CallType));
         }
-        if !wanted(event.integrations) {
+        // RudderStack has routed what it posts to a webhook.
+        if self.request.call != Call::Webhook && !wanted(event.integrations) {
             return Ok(self.ignore(Ignored::IntegrationsOff));
         }
-        let source = self.request.source;
+        let Request { source, proof, .. } = *self.request;
         match call {
             CallType::Identify => {
                 let dropped = person(event, &source.tenant, stamp, &mut self.records)?;
@@ -275,7 +306,7 @@ impl<'a> Work<'a> {
                 self.tally.traits_dropped(Map::Company, dropped);
             }
             _ => {
-                if track(event, source, &who, stamp, &mut self.records)? == 0 {
+                if track(event, source, proof, &who, stamp, &mut self.records)? == 0 {
                     return self.unmapped(event);
                 }
             }
@@ -347,7 +378,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// The type of a batched event.
+/// The type that an event says it is of.
 fn call_type(event: &Event<'_>) -> Result<CallType, Reason> {
     let name = match event.kind.map(|raw| (shape(raw), text(raw))) {
         None | Some((Shape::Null, _)) => Cow::Borrowed(""),

@@ -10,6 +10,7 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
+use crate::admission::secrets::Verdict;
 use crate::event::kind::CallType;
 use crate::http::routes::ROUTES;
 use crate::quarantine::Reason;
@@ -113,6 +114,7 @@ pub struct Metrics {
     /// `weir_traits_dropped_total{tenant,map}`: custom traits outside the tenant's `person` or `company` map.
     pub traits_dropped: IntCounterVec,
     records: [IntCounter; Kind::ALL.len()],
+    secrets: [IntCounter; Verdict::ALL.len()],
     unavailable: [IntCounter; Cause::ALL.len()],
     /// `weir_queue_wait_seconds`: from handing over to durable.
     pub queue_wait: Histogram,
@@ -212,6 +214,11 @@ impl Metrics {
         ))?;
         let quarantined =
             r.counters("weir_quarantined_total", "Events put into quarantine, by reason.", &["reason"])?;
+        let secrets = r.counters(
+            "weir_secrets_total",
+            "Shared secrets and signatures that requests presented, by what their check came to.",
+            &["method", "verdict"],
+        )?;
         let unavailable = r.counters("weir_unavailable_total", "Answers of 503 by cause.", &["cause"])?;
         let records = r.counters("weir_records_total", "Records that became durable.", &["record"])?;
         let metrics = Metrics {
@@ -237,6 +244,7 @@ impl Metrics {
                 "Custom traits that the tenant's field map does not name.",
                 &["tenant", "map"],
             )?,
+            secrets: Verdict::ALL.map(|verdict| secrets.with_label_values(&verdict.labels())),
             unavailable: Cause::ALL.map(|cause| unavailable.with_label_values(&[cause.label()])),
             records: Kind::ALL.map(|kind| records.with_label_values(&[kind.label()])),
             queue_wait: r.seconds("weir_queue_wait_seconds", "From handing records over to durable.")?,
@@ -315,6 +323,13 @@ impl Metrics {
     /// Counts an event that stands in quarantine.
     pub fn quarantined(&self, reason: Reason) {
         if let Some(counter) = self.quarantined.get(reason as usize) {
+            counter.inc();
+        }
+    }
+
+    /// Counts a shared secret or signature that was checked.
+    pub fn secret(&self, verdict: Verdict) {
+        if let Some(counter) = self.secrets.get(verdict as usize) {
             counter.inc();
         }
     }

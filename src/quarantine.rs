@@ -56,6 +56,8 @@ reasons! {
     EmailMissing "email_missing" "email is required for identify"
     /// A group call without the company's name.
     CompanyNameMissing "company_name_missing" "company name is required for group"
+    /// A person's company without an id, on Gainsight's route.
+    CompanyIdMissing "company_id_missing" "companies must be a list of objects, each with a Company_ID"
     /// A group call without the user's email.
     UserEmailMissing "user_email_missing" "user email is required for group"
     /// A track call without a name.
@@ -64,6 +66,10 @@ reasons! {
     EventNotMapped "event_not_mapped" "no publisher of this source maps the event name"
     /// The event names a contract that its publisher doesn't list.
     ContractUnknown "contract_unknown" "the contract is not listed for its publisher"
+    /// The tenant has no publisher with the topic that the event names, on Gainsight's route.
+    TopicUnknown "topic_unknown" "no publisher of this tenant has the event's topic"
+    /// A publisher requires a shared secret, and the event's sender showed none of its.
+    SecretMissing "secret_missing" "the publisher requires a shared secret, which the sender did not show"
     /// A record of the event is larger than the queue takes.
     RecordTooLarge "record_too_large" "a record of the event exceeds the queue's size limit"
 }

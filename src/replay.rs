@@ -9,11 +9,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::admission::secrets::Proof;
 use crate::event::json::write_string;
+use crate::gateway::gainsight::{self, Operation};
 use crate::gateway::{MappedAgain, Request, Rules, map_again};
 use crate::http::routes::{Endpoint, find};
-use crate::mapping::Stamp;
+use crate::mapping::{Rejection, Stamp};
 use crate::metrics::Metrics;
+use crate::quarantine::Reason;
 use crate::quarantine::read::{Entry, Place, Quarantine, Selection, Stored};
 use crate::queue::completion::wait_for;
 use crate::queue::reader::ReadError;
@@ -24,8 +27,6 @@ use crate::tenants::Tenants;
 
 /// Most events, and bytes of their records, that are made durable at once.
 const GROUP: (usize, usize) = (500, 1 << 20);
-/// The reason of events whose sender could not show a secret.
-const SECRET_MISSING: &str = "secret_missing";
 
 /// What is to be replayed, and how.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +37,7 @@ pub struct Order {
     pub again: bool,
     /// Only tell what would happen.
     pub dry_run: bool,
-    /// Also those whose sender could not show the secret of a publisher that requires one.
+    /// Also to publishers that require a secret: the operator's word stands for it.
     pub without_secret: bool,
 }
 
@@ -208,11 +209,12 @@ impl<'a> Replay<'a> {
     /// Puts the records of one event, and the note about it, into the group.
     fn replay(&mut self, entry: &Entry) -> Fate {
         let impossible = |detail: String| Fate::Impossible { detail };
-        if entry.reason == SECRET_MISSING && !self.order.without_secret {
+        if entry.reason == Reason::SecretMissing.label() && !self.order.without_secret {
             let text =
                 "its sender showed no secret of the publisher; --without-secret replays it nevertheless";
             return impossible(text.to_owned());
         }
+        let proof = if self.order.without_secret { Proof::Operator } else { Proof::NONE };
         let Some(event) = whole(&entry.event) else {
             let text =
                 "only its first bytes are kept, so it can't be replayed; its sender must send it again";
@@ -224,10 +226,16 @@ impl<'a> Replay<'a> {
                 entry.source
             ));
         };
-        let Some((path, Endpoint::Events(call))) =
-            find(&entry.path).map(|route| (route.path, route.endpoint))
-        else {
-            return impossible("this Weir does not know the route that it came by".to_owned());
+        let route = find(&entry.path).map(|route| (route.path, route.endpoint));
+        let (path, call, operation) = match route {
+            Some((path, Endpoint::Events(call))) => (path, call, None),
+            Some((_, Endpoint::Gainsight(Operation::Event))) => {
+                let text =
+                    "its headers said what it was, and they are not kept; its sender must send it again";
+                return impossible(text.to_owned());
+            }
+            Some((path, Endpoint::Gainsight(operation))) => (path, operation.call(), Some(operation)),
+            _ => return impossible("this Weir does not know the route that it came by".to_owned()),
         };
         let received = jiff::Timestamp::from_millisecond(entry.received_ms).unwrap_or_default();
         // Where the event brought no time, its records' own timestamp was the time of receipt.
@@ -240,10 +248,21 @@ impl<'a> Replay<'a> {
             replay_of: Some(&entry.id),
         };
         let traceparent = stamp.traceparent;
-        let request = Request { source, call, path, traceparent, received_ms: entry.received_ms };
+        let request = Request { source, proof, call, path, traceparent, received_ms: entry.received_ms };
         let before = self.group.records.len();
-        match map_again(&request, &self.rules, &stamp, &event, &mut self.group.records) {
+        let (rules, records) = (&self.rules, &mut self.group.records);
+        let mapped = match operation {
+            None => map_again(&request, rules, &stamp, &event, records),
+            Some(operation) => gainsight::map_again(operation, &request, rules, &stamp, &event, records),
+        };
+        match mapped {
             MappedAgain::Ignored(why) => Fate::Ignored { reason: why.label().to_owned() },
+            // What its sender showed when it was rejected for another reason is not known any more.
+            MappedAgain::Rejected(Rejection { reason: Reason::SecretMissing, .. }) => impossible(
+                "a publisher of it requires a secret, which a replay can't show; --without-secret replays it \
+                 nevertheless"
+                    .to_owned(),
+            ),
             MappedAgain::Rejected(rejection) => Fate::Rejected {
                 reason: rejection.reason.label().to_owned(),
                 detail: rejection.detail.into_owned(),

@@ -8,6 +8,8 @@ use std::time::Duration;
 // hash that no collision can be found for would only be slower.
 use foldhash::HashMap;
 
+use crate::admission::secrets::{Proof, Secret};
+
 /// A queue topic, by its place in [`Topics`]. Client data never makes one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TopicId(u32);
@@ -120,6 +122,8 @@ pub enum GroupEmail {
 pub struct Tenant {
     /// Its id, also the first part of every key.
     pub id: String,
+    /// The `tenantId` that Gainsight's clients send.
+    pub gainsight_id: String,
     /// Where its person and link records go.
     pub people: TopicId,
     /// Where its company records go.
@@ -162,9 +166,20 @@ pub struct Publisher {
     pub contracts: HashMap<String, TopicId>,
     /// Queue topic of events without a contract.
     pub queue_topic: TopicId,
+    /// Its shared secrets, each once; several while one is changed.
+    pub secrets: Vec<Arc<Secret>>,
+    /// Whether it takes only events whose sender has shown one of them.
+    pub require_secret: bool,
 }
 
-/// A sender with access keys.
+impl Publisher {
+    /// Whether it takes the events of a sender who has shown `proof`.
+    pub fn opens_to(&self, proof: Proof<'_>) -> bool {
+        !self.require_secret || proof.holds(&self.secrets)
+    }
+}
+
+/// A sender with access keys, or a publisher that sends for itself.
 #[derive(Debug)]
 pub struct Source {
     /// Its id.
@@ -179,15 +194,38 @@ pub struct Source {
     pub tenant: Arc<Tenant>,
     /// Where its track calls may go.
     pub publishers: Vec<Arc<Publisher>>,
+    /// The secrets of those, each once: what its requests may show.
+    pub secrets: Vec<Arc<Secret>>,
 }
 
-/// All sources by key, and the topics they write to.
+/// A tenant as the clients of Gainsight's Events Framework know it: each of its publishers is a sender by itself.
+#[derive(Debug)]
+pub struct Senders {
+    /// The `tenantId` that they send.
+    pub gainsight_id: String,
+    /// The secrets of all publishers, each once.
+    pub secrets: Vec<Arc<Secret>>,
+    /// Each publisher as the source of its events: with its id, and none but itself to send to.
+    pub publishers: Vec<Arc<Source>>,
+}
+
+/// All sources by key, all publishers by tenant, and the topics they write to.
 #[derive(Debug, Default)]
 pub struct Tenants {
     /// Sources in the order of their index.
     pub sources: Vec<Arc<Source>>,
     /// SHA-256 of an access key → its source.
     pub keys: HashMap<[u8; 32], Arc<Source>>,
+    /// Who sends without an access key, by tenant. Their indices go on behind those of the sources.
+    pub senders: Vec<Senders>,
     /// Every topic that can be written to.
     pub topics: Arc<Topics>,
+}
+
+impl Tenants {
+    /// The ids of all that send, in the order of their index.
+    pub fn sender_ids(&self) -> Vec<String> {
+        let publishers = self.senders.iter().flat_map(|senders| &senders.publishers);
+        self.sources.iter().chain(publishers).map(|source| source.id.clone()).collect()
+    }
 }

@@ -1,4 +1,6 @@
-//! Who is it, and may it send: access keys.
+//! Who is it, and may it send: access keys and shared secrets.
 
 pub mod credentials;
 pub mod keys;
+pub mod secrets;
+pub mod signature;

@@ -23,7 +23,7 @@ pub struct QueueFlags {
 }
 
 impl QueueFlags {
-    /// The configuration, with the queue that the flags name.
+    /// The configuration without its secrets, with the queue that the flags name.
     pub fn load(&self) -> Result<Config, Failure> {
         let flags = ConfigFlags::from_environment()?;
         let mut config = ConfigFlags {
@@ -79,11 +79,11 @@ impl ConfigFlags {
         Ok(config::load(file, &self.overrides())?)
     }
 
-    /// The same for who serves with it: the files of `[tls]` are looked at, too.
+    /// The same for who serves with it: shared secrets and the files of `[tls]` are read, too.
     pub fn load_to_serve(&self) -> Result<Config, Failure> {
         let text = self.text()?;
         let file = self.config.as_deref().zip(text.as_deref());
-        Ok(config::load_to_serve(file, &self.overrides())?)
+        Ok(config::load_to_serve(file, &self.overrides(), &|name| std::env::var_os(name))?)
     }
 
     fn overrides(&self) -> Overrides {

@@ -51,8 +51,8 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     }
     config.limits.connections = open_files(config.limits.connections);
     let tenants = Tenants::from_config(&config);
-    let sources: Vec<String> = tenants.sources.iter().map(|source| source.id.clone()).collect();
-    let metrics = Metrics::new(&sources).map_err(|error| Failure::Named(format!("metrics: {error}")))?;
+    let metrics =
+        Metrics::new(&tenants.sender_ids()).map_err(|error| Failure::Named(format!("metrics: {error}")))?;
     let metrics = Arc::new(metrics);
     // The addresses first: a port in use should not cost a look at the queue.
     let clients = Clients::bind(&config, &metrics)?;

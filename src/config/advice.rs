@@ -98,5 +98,6 @@ pub fn warnings(config: &Config) -> Vec<String> {
             "has no effect with queue.brokers: the spool never drops what was acknowledged",
         );
     }
+    found.extend_from_slice(config.secrets.warnings());
     found
 }

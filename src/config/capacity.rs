@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 
 use super::{Config, Problems, SourceConfig};
+use crate::mapping::gainsight::MOST_COMPANIES;
 use crate::queue::{journal, kafka};
 
 /// What a record costs beside its text: headers, and what the queue adds in memory.
@@ -18,8 +19,8 @@ const COPIES: usize = 3;
 /// The most records and bytes that one request may become.
 pub fn largest_request(config: &Config) -> (usize, usize) {
     let fan_out = config.sources.values().map(|source| fan_out(config, source)).max().unwrap_or(1);
-    // A group call makes two records, a company and a link.
-    let records = config.limits.events.saturating_mul(fan_out.max(2));
+    // A group call makes two records, a company and a link; a call to Gainsight's API a person and its links.
+    let records = config.limits.events.saturating_mul(fan_out.max(2)).max(MOST_COMPANIES + 1);
     let text = config.limits.body_bytes.saturating_mul(GROWTH).saturating_mul(fan_out.max(COPIES));
     (records, text.saturating_add(records.saturating_mul(RECORD_BYTES)))
 }

@@ -26,11 +26,16 @@ pub fn check(config: &Config, problems: &mut Problems) {
         check_source(config, &join("sources", id), source, problems);
     }
     keys(config, problems);
+    gainsight_ids(config, problems);
     for (id, publisher) in &config.publishers {
         let path = join("publishers", id);
         known_tenant(config, &path, &publisher.tenant, problems);
         if publisher.events.keys().any(|name| non_blank(name).is_none()) {
             problems.add(join(&path, "events"), "a blank name matches no event; remove it");
+        }
+        if publisher.require_secret && publisher.secrets.is_empty() {
+            let advice = "needs secrets, or no event is ever taken; list one (`weir secret` makes it), or leave this out";
+            problems.add(join(&path, "require_secret"), advice);
         }
     }
     queue(&config.queue, problems);
@@ -83,7 +88,7 @@ fn field_map(
         let custom = field.strip_suffix(CUSTOM_SUFFIX).is_some_and(|stem| !stem.trim().is_empty());
         if non_blank(name).is_none() {
             problems.add(row, "a blank name matches no trait; remove it");
-        } else if !table.is_mappable(table.meaning(name)) {
+        } else if !table.is_mappable(name, table.meaning(name)) {
             let why = "has a field of its own or is Gainsight's to set, so this row can never apply";
             problems.add(row, format_args!("{why}; remove it"));
         } else if !custom && table.index_of(field).is_none() {
@@ -138,6 +143,23 @@ fn keys(config: &Config, problems: &mut Problems) {
                 let advice = format!("a key may stand only once, and one of these stands in {other} too");
                 problems.add(join(&join("sources", id), "keys"), advice);
             }
+        }
+    }
+}
+
+/// What Gainsight's clients send as `tenantId` must lead to one tenant.
+fn gainsight_ids(config: &Config, problems: &mut Problems) {
+    let mut owners = HashMap::new();
+    for (id, tenant) in &config.tenants {
+        let key = || join(&join("tenants", id), "gainsight_tenant_id");
+        let known_as = tenant.gainsight_tenant_id.as_deref().unwrap_or(id);
+        if tenant.gainsight_tenant_id.is_some() && !known_as.bytes().all(|byte| byte.is_ascii_graphic()) {
+            problems
+                .add(key(), "comes in a header: it may hold only visible ASCII characters without blanks");
+        }
+        if let Some(owner) = owners.insert(known_as, id) {
+            let other = join("tenants", owner);
+            problems.add(key(), format_args!("{other} is known by the same; give each tenant its own"));
         }
     }
 }

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
+use super::secrets::Environment;
 use super::section::{NON_BLANK, Section, non_blank};
 use super::{
-    Ack, Config, Limits, Problems, PublisherConfig, QueueConfig, SourceConfig, TenantConfig, TlsConfig,
-    WhenFull, check,
+    Ack, Config, Limits, Problems, PublisherConfig, QueueConfig, SecretPlace, Secrets, SourceConfig,
+    TenantConfig, TlsConfig, WhenFull, check,
 };
 use crate::admission::keys;
 use crate::http::tls::pair;
@@ -33,14 +34,21 @@ pub struct Overrides {
     pub create_topics: bool,
 }
 
-/// The configuration of `file` (its path, for messages, and its text), or everything that is wrong with it.
+/// The configuration of `file` (its path, for messages, and its text), or everything that is wrong with it. The
+/// shared secrets are not read.
 pub fn load(file: Option<(&Path, &str)>, overrides: &Overrides) -> Result<Config, Problems> {
     load_and(file, overrides, |_, _| ())
 }
 
-/// The same, and what is wrong with the files of `[tls]`: only who serves needs to read them.
-pub fn load_to_serve(file: Option<(&Path, &str)>, overrides: &Overrides) -> Result<Config, Problems> {
+/// The same with what else is needed to serve with it, the shared secrets and the files of `[tls]`, and everything that
+/// is wrong with those.
+pub fn load_to_serve(
+    file: Option<(&Path, &str)>,
+    overrides: &Overrides,
+    environment: Environment<'_>,
+) -> Result<Config, Problems> {
     load_and(file, overrides, |config, problems| {
+        config.secrets = Secrets::read(config, environment, problems);
         if let Some(Err(found)) = config.tls.as_ref().map(pair::read) {
             found.lines().iter().cloned().for_each(|line| problems.add_line(line));
         }
@@ -50,7 +58,7 @@ pub fn load_to_serve(file: Option<(&Path, &str)>, overrides: &Overrides) -> Resu
 fn load_and(
     file: Option<(&Path, &str)>,
     overrides: &Overrides,
-    further: impl FnOnce(&Config, &mut Problems),
+    further: impl FnOnce(&mut Config, &mut Problems),
 ) -> Result<Config, Problems> {
     let mut problems = Problems::default();
     let defaults = parse(Path::new("default.toml"), DEFAULTS)?;
@@ -58,7 +66,7 @@ fn load_and(
     let mut config = read(Section::root(given.as_ref(), &defaults, &mut problems));
     overrides.apply(&mut config);
     check(&config, &mut problems);
-    further(&config, &mut problems);
+    further(&mut config, &mut problems);
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
@@ -103,6 +111,7 @@ fn read(mut root: Section<'_>) -> Config {
         tenants: root.each("tenants", tenant),
         sources: root.each("sources", source),
         publishers: root.each("publishers", publisher),
+        secrets: Secrets::default(),
         queue: queue(root.section("queue")),
         quarantine: quarantine(root.section("quarantine")),
         limits: limits(root.section("limits")),
@@ -134,6 +143,7 @@ fn tenant(mut section: Section<'_>) -> TenantConfig {
     let field = |value: &Value| value.as_str().and_then(non_blank);
     let tenant = TenantConfig {
         topic_prefix: section.text("topic_prefix"),
+        gainsight_tenant_id: section.optional_text("gainsight_tenant_id"),
         unmapped_traits: section
             .choice("unmapped_traits", [("drop", UnmappedTraits::Drop), ("suffix", UnmappedTraits::Suffix)]),
         unmapped_events: section.choice(
@@ -145,7 +155,7 @@ fn tenant(mut section: Section<'_>) -> TenantConfig {
         person_fields: section.texts("person_fields", "the name of a field", field),
         company_fields: section.texts("company_fields", "the name of a field", field),
     };
-    section.finish(&["gainsight_tenant_id", "contract_routing"]);
+    section.finish(&["contract_routing"]);
     tenant
 }
 
@@ -167,11 +177,27 @@ fn publisher(mut section: Section<'_>) -> PublisherConfig {
         topic: section.text("topic"),
         contract: section.optional_text("contract"),
         contracts: section.list("contracts", NON_BLANK, non_blank),
+        secrets: section.items("secrets", SECRET, secret_place),
+        require_secret: section.flag("require_secret"),
         kafka_topic: section.optional_text("kafka_topic"),
         events: section.each("events", event_name),
     };
-    section.finish(&["secrets", "require_secret"]);
+    section.finish(&[]);
     publisher
+}
+
+const SECRET: &str =
+    "{ file = \"…\" } or { env = \"NAME\" }: a secret never stands in the configuration itself";
+
+fn secret_place(value: &Value) -> Option<SecretPlace> {
+    let table = value.as_table().filter(|table| table.len() == 1)?;
+    let (kind, place) = table.iter().next()?;
+    let place = place.as_str().and_then(non_blank)?;
+    match kind.as_str() {
+        "file" => Some(SecretPlace::File(PathBuf::from(place))),
+        "env" => Some(SecretPlace::Env(place)),
+        _ => None,
+    }
 }
 
 fn event_name(mut section: Section<'_>) -> EventName {

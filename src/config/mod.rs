@@ -1,8 +1,8 @@
 //! The configuration: TOML over an embedded, commented `default.toml`, under environment and flags. All
 //! problems are reported at once, each as `key: what to do`.
 //!
-//! `load` reads it (`section` holds one table under reading, `problems` what is wrong), `check` compares
-//! its parts, `topics` makes the names on the queue; `advice` says what a valid one means for its operator.
+//! `load` reads it (`section` holds one table under reading, `problems` what is wrong, `secrets` what stands
+//! elsewhere), `check` compares its parts, `topics` makes the names on the queue; `advice` says what a valid one means for its operator.
 
 mod advice;
 mod capacity;
@@ -10,6 +10,7 @@ mod check;
 mod load;
 mod problems;
 mod resolve;
+mod secrets;
 mod section;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ pub use capacity::largest_request;
 pub use check::check;
 pub use load::{DEFAULTS, Overrides, load, load_to_serve};
 pub use problems::Problems;
+pub use secrets::{SecretPlace, Secrets};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -46,6 +48,8 @@ pub struct Config {
     pub sources: BTreeMap<String, SourceConfig>,
     /// Publishers by id.
     pub publishers: BTreeMap<String, PublisherConfig>,
+    /// Their shared secrets, where they were read.
+    pub secrets: Secrets,
     /// Where records go.
     pub queue: QueueConfig,
     /// `[quarantine]`: what is kept of the rejected events.
@@ -70,6 +74,8 @@ pub struct TlsConfig {
 pub struct TenantConfig {
     /// First part of its topics' names.
     pub topic_prefix: String,
+    /// The id that Gainsight's clients know it by, where it is another.
+    pub gainsight_tenant_id: Option<String>,
     /// Custom traits outside the maps.
     pub unmapped_traits: UnmappedTraits,
     /// Track calls outside the maps.
@@ -106,6 +112,10 @@ pub struct PublisherConfig {
     pub contract: Option<String>,
     /// Contracts an event may name.
     pub contracts: Vec<String>,
+    /// Where its shared secrets are kept.
+    pub secrets: Vec<SecretPlace>,
+    /// Whether it takes only events whose sender has shown one of them.
+    pub require_secret: bool,
     /// The whole queue topic name, where the made-up one won't do.
     pub kafka_topic: Option<String>,
     /// RudderStack event name → Gainsight's name and version.

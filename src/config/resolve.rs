@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::topics::{contract_topic, publisher_topic, tenant_topics};
 use super::{Config, PublisherConfig, TenantConfig};
-use crate::tenants::{Publisher, Source, Tenant, Tenants, Topics};
+use crate::admission::secrets::Secret;
+use crate::tenants::{Publisher, Senders, Source, Tenant, Tenants, Topics};
 
 impl Tenants {
     /// Resolves `config`. Its topics are those of every tenant and publisher, whether or not a source uses
@@ -17,23 +18,50 @@ impl Tenants {
         for (id, settings) in &config.tenants {
             tenants.insert(id, Arc::new(tenant(id, settings, &mut topics)));
             for (name, one) in config.publishers.iter().filter(|(_, one)| one.tenant == *id) {
-                publishers.insert(name, Arc::new(publisher(name, one, &settings.topic_prefix, &mut topics)));
+                let mut publisher = publisher(name, one, &settings.topic_prefix, &mut topics);
+                publisher.secrets = config.secrets.of(name).to_vec();
+                publishers.insert(name, Arc::new(publisher));
             }
         }
         let mut resolved = Tenants::default();
         for (id, settings) in &config.sources {
             // Always there in a checked configuration.
             let Some(tenant) = tenants.get(&settings.tenant) else { continue };
+            let publishers = settings.publishers.iter().filter_map(|id| publishers.get(id)).cloned();
+            let publishers: Vec<Arc<Publisher>> = publishers.collect();
             let source = Arc::new(Source {
                 id: id.clone(),
                 index: resolved.sources.len(),
                 ce_source: format!("/{}/{id}", settings.tenant),
                 enabled: settings.enabled,
                 tenant: Arc::clone(tenant),
-                publishers: settings.publishers.iter().filter_map(|id| publishers.get(id)).cloned().collect(),
+                secrets: all_secrets(&publishers),
+                publishers,
             });
             resolved.keys.extend(settings.keys.iter().map(|key| (*key, Arc::clone(&source))));
             resolved.sources.push(source);
+        }
+        let mut index = resolved.sources.len()..;
+        for (id, tenant) in &config.tenants {
+            let of_tenant = config.publishers.iter().filter(|(_, one)| one.tenant == *id);
+            let of_tenant = of_tenant.filter_map(|(id, _)| publishers.get(id));
+            let sender = |publisher: &Arc<Publisher>| {
+                Some(Arc::new(Source {
+                    id: publisher.id.clone(),
+                    index: index.next()?,
+                    ce_source: format!("/{id}/{}", publisher.id),
+                    enabled: true,
+                    tenant: Arc::clone(tenants.get(id)?),
+                    publishers: vec![Arc::clone(publisher)],
+                    secrets: publisher.secrets.clone(),
+                }))
+            };
+            let all: Vec<_> = of_tenant.clone().cloned().collect();
+            resolved.senders.push(Senders {
+                gainsight_id: tenant.gainsight_tenant_id.clone().unwrap_or_else(|| id.clone()),
+                secrets: all_secrets(&all),
+                publishers: of_tenant.filter_map(sender).collect(),
+            });
         }
         let mut rejected: Vec<_> = tenants.values().map(|tenant| tenant.rejected).collect();
         rejected.sort_unstable_by_key(|id| id.index());
@@ -48,6 +76,7 @@ fn tenant(id: &str, settings: &TenantConfig, topics: &mut Topics) -> Tenant {
         tenant_topics(&settings.topic_prefix).map(|name| topics.intern(&name));
     Tenant {
         id: id.to_owned(),
+        gainsight_id: settings.gainsight_tenant_id.clone().unwrap_or_else(|| id.to_owned()),
         people,
         companies,
         rejected,
@@ -72,5 +101,18 @@ fn publisher(id: &str, settings: &PublisherConfig, prefix: &str, topics: &mut To
             .map(|contract| (contract.to_owned(), topics.intern(&contract_topic(&name, contract))))
             .collect(),
         queue_topic,
+        secrets: Vec::new(),
+        require_secret: settings.require_secret,
     }
+}
+
+/// The secrets of `publishers`, each once.
+fn all_secrets(publishers: &[Arc<Publisher>]) -> Vec<Arc<Secret>> {
+    let mut all: Vec<Arc<Secret>> = Vec::new();
+    for secret in publishers.iter().flat_map(|publisher| &publisher.secrets) {
+        if all.iter().all(|other| other.id() != secret.id()) {
+            all.push(Arc::clone(secret));
+        }
+    }
+    all
 }

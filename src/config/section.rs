@@ -96,10 +96,20 @@ impl<'a> Section<'a> {
 
     /// A list of texts; each item that `convert` refuses is a problem of its own.
     pub fn list<T>(&mut self, key: &'static str, want: &str, convert: impl Fn(&str) -> Option<T>) -> Vec<T> {
+        self.items(key, want, |item| item.as_str().and_then(&convert))
+    }
+
+    /// A list of anything; each item that `convert` refuses is a problem of its own.
+    pub fn items<T>(
+        &mut self,
+        key: &'static str,
+        want: &str,
+        convert: impl Fn(&Value) -> Option<T>,
+    ) -> Vec<T> {
         let mut found = Vec::new();
         let items = self.required(key, "a list", |value| value.as_array().cloned()).unwrap_or_default();
         for (index, item) in items.iter().enumerate() {
-            match item.as_str().and_then(&convert) {
+            match convert(item) {
                 Some(converted) => found.push(converted),
                 None => self
                     .problems

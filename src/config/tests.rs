@@ -2,6 +2,7 @@
 
 mod documents;
 mod references;
+mod secrets;
 mod topics;
 mod values;
 

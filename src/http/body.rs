@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use tokio::time::{Instant, timeout_at};
 
 use super::budget::{Budget, Lease};
+use crate::admission::signature::Signature;
 use crate::config::Limits;
 
 /// How a body is encoded.
@@ -65,12 +66,14 @@ pub fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// Reads `payload` to its end; `lease` holds the announced length already.
+/// Reads `payload` to its end; `lease` holds the announced length already. A `signature` takes the bytes as they
+/// are transferred.
 pub async fn read(
     mut payload: Payload,
     encoding: Encoding,
     limits: &Limits,
     lease: Lease,
+    mut signature: Option<&mut Signature>,
 ) -> Result<Body, BodyError> {
     let last = Instant::now() + limits.body;
     let mut sink = Sink::new(encoding, limits.body_bytes, lease);
@@ -78,7 +81,12 @@ pub async fn read(
         let deadline = last.min(Instant::now() + limits.chunk);
         match timeout_at(deadline, payload.next()).await {
             Err(_) => return Err(BodyError::TooSlow),
-            Ok(Some(Ok(chunk))) => sink.take(chunk)?,
+            Ok(Some(Ok(chunk))) => {
+                if let Some(signature) = &mut signature {
+                    signature.update(&chunk);
+                }
+                sink.take(chunk)?;
+            }
             Ok(Some(Err(_))) => return Err(BodyError::Unreadable),
             Ok(None) => return sink.finish(),
         }

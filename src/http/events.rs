@@ -1,6 +1,7 @@
 //! The event routes: admit → read → process → enqueue → wait → answer. What can be refused before the body
 //! is read is refused then.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use actix_web::HttpRequest;
@@ -12,10 +13,13 @@ use super::answer::Answer;
 use super::body::{self, Body, BodyError, Encoding};
 use super::budget::Lease;
 use super::connection::{ConnectionState, next_turn};
-use crate::admission::credentials::presented_key;
+use super::proof::{self, Shown};
+use super::routes::source_named;
+use crate::admission::credentials::{presented_key, webhook_key};
 use crate::admission::keys::digest;
+use crate::admission::secrets::Proof;
 use crate::app::App;
-use crate::gateway::{Call, Processed, Request, process};
+use crate::gateway::{Call, Processed, Request, Rules, process};
 use crate::queue::Refused;
 use crate::queue::completion::Receipt;
 use crate::record::Kind;
@@ -28,32 +32,53 @@ use crate::unavailable::Cause;
 const DURABLE_WITHIN: Duration = Duration::from_millis(6_500);
 
 /// An answer, and whether the request's body was read to its end.
-pub struct Answered {
+pub struct Answered<A = Answer> {
     /// What to say.
-    pub answer: Answer,
+    pub answer: A,
     /// Whether nothing of the body is left.
     pub body_ended: bool,
 }
 
 /// Answers one request with events at the route `path`.
-pub async fn answer(
-    app: &App,
-    request: &HttpRequest,
+pub fn answer<'a>(
+    app: &'a App,
+    request: &'a HttpRequest,
     payload: Payload,
     path: &'static str,
     call: Call,
-    connection: Option<&ConnectionState>,
-) -> Answered {
+    connection: Option<&'a ConnectionState>,
+) -> impl Future<Output = Answered> + 'a {
     let headers = request.headers();
-    let Admitted { source, encoding, lease } = match admit(app, headers, request.query_string()) {
-        Ok(admitted) => admitted,
-        Err(answer) => return Answered { answer, body_ended: !announces_body(headers) },
+    let admitted = match call {
+        Call::Webhook => admit_webhook(app, request),
+        _ => admit(app, headers, presented_key(headers, request.query_string())),
     };
-    match body::read(payload, encoding, &app.limits, lease).await {
+    take(app, headers, payload, path, admitted, connection, move |source, proof, body| {
+        hand_over(app, source, proof, headers, Way { path, call, process }, body)
+    })
+}
+
+/// Reads what an admitted sender sends, has it handed over, and answers once it is durable; or answers at once why
+/// the sender was not admitted.
+pub(super) async fn take<'a, S, A: From<Answer>>(
+    app: &App,
+    headers: &HeaderMap,
+    payload: Payload,
+    path: &'static str,
+    admitted: Result<Admitted<S>, Answer>,
+    connection: Option<&ConnectionState>,
+    hand_over: impl FnOnce(S, Proof<'_>, Body) -> Result<Box<HandedOver<'a, A>>, Answer>,
+) -> Answered<A> {
+    let Admitted { sender, mut shown, encoding, lease } = match admitted {
+        Ok(admitted) => admitted,
+        Err(answer) => return Answered { answer: answer.into(), body_ended: !announces_body(headers) },
+    };
+    match body::read(payload, encoding, &app.limits, lease, shown.signature()).await {
         Ok(body) => {
-            let answer = match hand_over(app, source, headers, path, call, body) {
+            let proven = shown.proven(&app.metrics);
+            let answer = match proven.and_then(|proven| hand_over(sender, Proof::Secrets(&proven), body)) {
                 Ok(handed_over) => handed_over.answer().await,
-                Err(answer) => answer,
+                Err(answer) => answer.into(),
             };
             Answered { answer, body_ended: true }
         }
@@ -61,31 +86,55 @@ pub async fn answer(
             app.metrics.closed(path);
             close(connection).await
         }
-        Err(error) => Answered { answer: refusal(app, error), body_ended: false },
+        Err(error) => Answered { answer: refusal(app, error).into(), body_ended: false },
     }
 }
 
-/// Who sends, and room for what they send.
-struct Admitted<'a> {
-    source: &'a Source,
+/// Who sends, what they have shown, and room for what they send.
+pub(super) struct Admitted<S> {
+    sender: S,
+    shown: Shown,
     encoding: Encoding,
     lease: Lease,
 }
 
-/// All that can be refused before the body. Readiness comes after the key: a client with a wrong one shall
-/// learn that, and only that.
-fn admit<'a>(app: &'a App, headers: &HeaderMap, query: &str) -> Result<Admitted<'a>, Answer> {
-    let key = presented_key(headers, query).ok_or(Answer::NoKey)?;
-    let source = app.tenants.keys.get(&digest(&key)).ok_or(Answer::UnknownKey)?;
+/// A webhook whose path names a source takes no other's key.
+fn admit_webhook<'a>(app: &'a App, request: &HttpRequest) -> Result<Admitted<&'a Source>, Answer> {
+    let headers = request.headers();
+    let admitted = admit(app, headers, webhook_key(headers, request.query_string()))?;
+    let is_named = source_named(request.path()).is_none_or(|named| named == admitted.sender.id);
+    is_named.then_some(admitted).ok_or(Answer::UnknownKey)
+}
+
+/// All that can be refused before the body of one who presents this access key.
+pub(super) fn admit<'a>(
+    app: &'a App,
+    headers: &HeaderMap,
+    key: Option<Cow<'_, [u8]>>,
+) -> Result<Admitted<&'a Source>, Answer> {
+    let key = key.ok_or(Answer::NoKey)?;
+    let source: &Source = app.tenants.keys.get(&digest(&key)).ok_or(Answer::UnknownKey)?;
+    let shown = proof::shown(&app.metrics, headers, &source.tenant.gainsight_id, &source.secrets)?;
     if !source.enabled {
         return Err(Answer::SourceDisabled);
     }
+    make_room(app, headers, source, shown)
+}
+
+/// Admits `sender` if there is room for what it sends. Comes after the key: a client with a wrong one shall learn
+/// that, and only that.
+pub(super) fn make_room<S>(
+    app: &App,
+    headers: &HeaderMap,
+    sender: S,
+    shown: Shown,
+) -> Result<Admitted<S>, Answer> {
     if !app.is_ready() {
         return Err(app.unavailable(Cause::NotReady));
     }
     let encoding = Encoding::of(headers).ok_or(Answer::UnknownEncoding)?;
     let lease = body::reserve(headers, &app.limits, &app.budget).map_err(|error| refusal(app, error))?;
-    Ok(Admitted { source, encoding, lease })
+    Ok(Admitted { sender, shown, encoding, lease })
 }
 
 fn refusal(app: &App, error: BodyError) -> Answer {
@@ -96,19 +145,31 @@ fn refusal(app: &App, error: BodyError) -> Answer {
     }
 }
 
+/// A route, and what it makes of a body.
+pub(super) struct Way<P> {
+    /// The route's path.
+    pub path: &'static str,
+    /// What it takes a body for.
+    pub call: Call,
+    /// From the body to records and an answer.
+    pub process: P,
+}
+
 /// Maps a body and hands its records to the queue. Not async, and its result boxed: a request's future has
 /// room for all that it ever holds, and a small one is cheaper to allocate and to move.
-fn hand_over<'a>(
+pub(super) fn hand_over<'a, A>(
     app: &'a App,
     source: &'a Source,
+    proof: Proof<'_>,
     headers: &HeaderMap,
-    path: &'static str,
-    call: Call,
+    way: Way<impl FnOnce(&Request<'_>, &Rules, &[u8]) -> Processed<A>>,
     body: Body,
-) -> Result<Box<HandedOver<'a>>, Answer> {
+) -> Result<Box<HandedOver<'a, A>>, Answer> {
+    let Way { path, call, process } = way;
     let received_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let request = Request {
         source,
+        proof,
         call,
         path,
         traceparent: traceparent(headers),
@@ -135,23 +196,23 @@ fn hand_over<'a>(
 }
 
 /// A request whose records are on their way.
-struct HandedOver<'a> {
+pub(super) struct HandedOver<'a, A> {
     counting: Counting<'a>,
     kinds: [u64; Kind::ALL.len()],
     /// And since when; none where there are no records.
     receipt: Option<(Receipt, Instant)>,
-    answer: Answer,
+    answer: A,
 }
 
-impl HandedOver<'_> {
+impl<A: From<Answer>> HandedOver<'_, A> {
     /// Waits until the records are durable, and only then counts and answers.
-    async fn answer(mut self: Box<Self>) -> Answer {
+    async fn answer(mut self: Box<Self>) -> A {
         let app = self.counting.app;
         if let Some((receipt, since)) = &mut self.receipt {
             let durable = timeout(DURABLE_WITHIN, receipt).await;
             app.metrics.queue_wait.observe(since.elapsed().as_secs_f64());
             if !matches!(durable, Ok(Ok(()))) {
-                return app.unavailable(Cause::NotDurable);
+                return app.unavailable(Cause::NotDurable).into();
             }
         }
         self.counting.settle(&self.kinds);
@@ -198,9 +259,9 @@ fn traceparent(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Closes the connection without an answer, by never answering: the stream ends at its next turn.
-async fn close(connection: Option<&ConnectionState>) -> Answered {
+async fn close<A: From<Answer>>(connection: Option<&ConnectionState>) -> Answered<A> {
     let Some(connection) = connection else {
-        return Answered { answer: Answer::Unavailable, body_ended: false };
+        return Answered { answer: Answer::Unavailable.into(), body_ended: false };
     };
     connection.abort();
     next_turn().await;

@@ -21,7 +21,7 @@ use super::answer::Answer;
 use super::connection::{Connection, ConnectionState, KEEP_ALIVE, LINGER, next_turn};
 use super::routes::{Endpoint, find};
 use super::tls::Acceptor;
-use super::{cors, events, pages};
+use super::{cors, events, gainsight, pages};
 use crate::app::App;
 
 /// How late actix-http's clock may be: it looks at the time twice a second. A head must not lose that.
@@ -142,7 +142,13 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
         let mut response = match route {
             None => Answer::NoRoute.response(),
             Some(route) if !route.endpoint.knows(method.as_str()) => {
-                Answer::WrongMethod(route.endpoint.allow()).response()
+                let (allow, advice) = (route.endpoint.allow(), route.endpoint.advice());
+                let wrong = Answer::WrongMethod { allow, advice };
+                if matches!(route.endpoint, Endpoint::Gainsight(_)) {
+                    gainsight::refuse(label, wrong)
+                } else {
+                    wrong.response()
+                }
             }
             Some(route) => match route.endpoint {
                 Endpoint::Health => pages::health(app.is_ready()),
@@ -153,6 +159,13 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
                     let answered = events::answer(&app, &request, payload, label, call, state).await;
                     body_ended = answered.body_ended;
                     answered.answer.response()
+                }
+                Endpoint::Gainsight(operation) => {
+                    let state = connection.as_deref();
+                    let (response, ended) =
+                        gainsight::answer(&app, &request, payload, label, operation, state).await;
+                    body_ended = ended;
+                    response
                 }
             },
         };

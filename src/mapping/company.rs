@@ -26,36 +26,55 @@ pub fn company(
 ) -> Result<u64, Rejection> {
     let traits = [read_traits(event.traits)];
     let company = Object::fill(&COMPANY, &traits, &tenant.company_fields, tenant.unmapped_traits);
-    let name = company.get("Name").filter(|raw| !convert::is_falsy(raw) && !convert::is_blank(raw));
-    let name = name.ok_or(Rejection::new(Reason::CompanyNameMissing))?;
+    let name = required_name(&company).ok_or(Rejection::new(Reason::CompanyNameMissing))?;
     let user = read_traits(event.context_traits);
     let email = context_email(&user);
     if email.is_none() && tenant.group_email == GroupEmail::Required {
         return Err(Rejection::new(Reason::UserEmailMissing));
     }
-    let name_text = plain(name);
-    let key = name_text.trim();
-    let company_id = company_id(&tenant.id, key);
-
-    let key = Some([tenant.id.as_str(), key]);
-    let mut draft = stamp.draft(records, Kind::Company, tenant.companies, key, ["company", ""]);
-    draft.header(Header::CompanyId, &[company_id.as_bytes()]);
-    draft.value(|out| company.write(out, None));
-
+    let company_id = write_company(&company, name, tenant, stamp, records);
     if let Some(email) = email {
         let key = email_key(email);
         let key = Some([tenant.id.as_str(), key.as_str()]);
         stamp.draft(records, Kind::Link, tenant.people, key, ["link.", "0"]).value(|out| {
-            out.extend_from_slice(b"{\"Email\":");
-            convert::write_as_is(out, email);
-            out.extend_from_slice(b",\"CompanyId\":");
-            write_string(out, &company_id);
+            write_link(out, email, &company_id);
             out.extend_from_slice(b",\"CompanyName\":");
             convert::write_as_is(out, name);
             out.push(b'}');
         });
     }
     Ok(company.dropped)
+}
+
+/// A company's name, raw, unless it is falsy or blank.
+pub(super) fn required_name<'a>(company: &Object<'a>) -> Option<&'a str> {
+    company.get("Name").filter(|raw| !convert::is_falsy(raw) && !convert::is_blank(raw))
+}
+
+/// Writes `company`, whose name this is, and returns its id.
+pub(super) fn write_company(
+    company: &Object<'_>,
+    name: &str,
+    tenant: &Tenant,
+    stamp: &Stamp<'_>,
+    records: &mut Records,
+) -> String {
+    let name = plain(name);
+    let key = name.trim();
+    let company_id = company_id(&tenant.id, key);
+    let key = Some([tenant.id.as_str(), key]);
+    let mut draft = stamp.draft(records, Kind::Company, tenant.companies, key, ["company", ""]);
+    draft.header(Header::CompanyId, &[company_id.as_bytes()]);
+    draft.value(|out| company.write(out, None));
+    company_id
+}
+
+/// Begins the value of a link with what every link has.
+pub(super) fn write_link(out: &mut Vec<u8>, email: &str, company_id: &str) {
+    out.extend_from_slice(b"{\"Email\":");
+    convert::write_as_is(out, email);
+    out.extend_from_slice(b",\"CompanyId\":");
+    write_string(out, company_id);
 }
 
 /// The id of a company, derived from its key so that company and link agree without a lookup: a Gsid's

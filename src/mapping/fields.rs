@@ -125,6 +125,8 @@ pub struct Table {
     /// The fields in the order in which they are written.
     pub fields: &'static [Field],
     meanings: HashMap<&'static str, Meaning>,
+    /// Whether its senders name fields, not traits.
+    by_field: bool,
 }
 
 impl Table {
@@ -136,7 +138,16 @@ impl Table {
                 meanings.insert(*name, Meaning::Field { index, rank });
             }
         }
-        Table { fields, meanings }
+        Table { fields, meanings, by_field: false }
+    }
+
+    /// For senders that speak Gainsight's language: a field is named as it is, and what is a field already,
+    /// a custom one too, no map sends elsewhere.
+    fn by_field(fields: &'static [Field], reserved: &'static [&'static str]) -> Self {
+        let named = fields.iter().enumerate();
+        let named = named.map(|(index, field)| (field.name, Meaning::Field { index, rank: 0 }));
+        let reserved = reserved.iter().map(|name| (*name, Meaning::Reserved));
+        Table { fields, meanings: named.chain(reserved).collect(), by_field: true }
     }
 
     /// What the trait `name` means.
@@ -144,12 +155,15 @@ impl Table {
         self.meanings.get(name).copied().unwrap_or(Meaning::Custom)
     }
 
-    /// Whether a tenant's map may send a trait of this meaning to another field.
-    pub fn is_mappable(&self, meaning: Meaning) -> bool {
+    /// Whether a tenant's map may send the trait `name` of this meaning to another field.
+    pub fn is_mappable(&self, name: &str, meaning: Meaning) -> bool {
         match meaning {
-            Meaning::Field { index, .. } => self.fields.get(index).is_some_and(|field| field.shared),
+            Meaning::Field { index, .. } => {
+                !self.by_field && self.fields.get(index).is_some_and(|field| field.shared)
+            }
             Meaning::Reserved => false,
-            Meaning::Literal { .. } | Meaning::Custom => true,
+            Meaning::Literal { .. } => true,
+            Meaning::Custom => !(self.by_field && name.ends_with(CUSTOM_SUFFIX)),
         }
     }
 
@@ -157,6 +171,7 @@ impl Table {
     pub fn index_of(&self, name: &str) -> Option<usize> {
         match self.meanings.get(name) {
             Some(Meaning::Literal { index }) => Some(*index),
+            Some(Meaning::Field { index, .. }) if self.by_field => Some(*index),
             _ => None,
         }
     }
@@ -170,6 +185,14 @@ pub static PERSON: LazyLock<Table> = LazyLock::new(|| Table::new(PERSON_FIELDS, 
 
 /// The Company object.
 pub static COMPANY: LazyLock<Table> = LazyLock::new(|| Table::new(COMPANY_FIELDS, COMPANY_RESERVED));
+
+/// The Person object, for senders that name fields.
+pub static PERSON_BY_FIELD: LazyLock<Table> =
+    LazyLock::new(|| Table::by_field(PERSON_FIELDS, PERSON_RESERVED));
+
+/// The Company object, for senders that name fields.
+pub static COMPANY_BY_FIELD: LazyLock<Table> =
+    LazyLock::new(|| Table::by_field(COMPANY_FIELDS, COMPANY_RESERVED));
 
 #[cfg(test)]
 mod tests {
@@ -206,10 +229,31 @@ mod tests {
     }
 
     #[test]
+    fn who_names_fields_names_every_one_and_no_trait() {
+        for (table, by_trait) in [(&*PERSON_BY_FIELD, &*PERSON), (&*COMPANY_BY_FIELD, &*COMPANY)] {
+            for (index, field) in by_trait.fields.iter().enumerate() {
+                assert_eq!(table.meaning(field.name), Meaning::Field { index, rank: 0 });
+                assert_eq!(table.index_of(field.name), Some(index));
+                assert!(!table.is_mappable(field.name, table.meaning(field.name)), "{}", field.name);
+                for name in field.traits {
+                    assert_eq!(
+                        (table.meaning(name), table.index_of(name)),
+                        (Meaning::Custom, None),
+                        "{name}"
+                    );
+                }
+            }
+            assert!(!table.is_mappable("Plan__gc", table.meaning("Plan__gc")));
+            assert!(table.is_mappable("plan", table.meaning("plan")));
+        }
+    }
+
+    #[test]
     fn system_fields_are_reserved() {
         for name in ["Gsid", "CreatedDate", "CreatedBy", "ModifiedBy", "ModifiedDate"] {
-            assert_eq!(PERSON.meaning(name), Meaning::Reserved);
-            assert_eq!(COMPANY.meaning(name), Meaning::Reserved);
+            for table in [&*PERSON, &*PERSON_BY_FIELD, &*COMPANY, &*COMPANY_BY_FIELD] {
+                assert_eq!(table.meaning(name), Meaning::Reserved);
+            }
         }
         assert_eq!(PERSON.meaning("companies"), Meaning::Reserved);
         assert_eq!(PERSON.meaning("plan"), Meaning::Custom);

@@ -7,6 +7,7 @@
 pub mod company;
 pub mod convert;
 pub mod fields;
+pub mod gainsight;
 pub mod integrations;
 pub mod object;
 pub mod person;

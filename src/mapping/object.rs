@@ -61,7 +61,7 @@ impl<'a> Object<'a> {
                 better.flatten().filter(|(_, raw)| *raw != "null").map(|(name, _)| name.as_ref()).collect();
             for (name, raw) in traits {
                 let meaning = table.meaning(name);
-                let mapped = map.get(name.as_ref()).filter(|_| table.is_mappable(meaning));
+                let mapped = map.get(name.as_ref()).filter(|_| table.is_mappable(name, meaning));
                 match meaning {
                     Meaning::Field { index, rank } => {
                         object.offer(index, (place + 1, rank), None, raw);

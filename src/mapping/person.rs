@@ -20,8 +20,19 @@ pub fn person(
     records: &mut Records,
 ) -> Result<u64, Rejection> {
     let sources = [read_traits(event.traits), read_traits(event.context_traits)];
-    let mut person = Object::fill(&PERSON, &sources, &tenant.person_fields, tenant.unmapped_traits);
+    let person = Object::fill(&PERSON, &sources, &tenant.person_fields, tenant.unmapped_traits);
     let email = required_email(person.get("Email")).ok_or(Rejection::new(Reason::EmailMissing))?;
+    Ok(write_person(person, email, tenant, stamp, records))
+}
+
+/// Writes `person`, whose email this is. Returns how many traits the tenant's map left out.
+pub(super) fn write_person(
+    mut person: Object<'_>,
+    email: &str,
+    tenant: &Tenant,
+    stamp: &Stamp<'_>,
+    records: &mut Records,
+) -> u64 {
     let mut full_name = None;
     if person.get("Name").is_none_or(convert::is_falsy) {
         // RudderStack would send an empty name, and blank the one that Gainsight has.
@@ -32,7 +43,7 @@ pub fn person(
     stamp
         .draft(records, Kind::Person, tenant.people, Some([&tenant.id, &key]), ["person", ""])
         .value(|out| person.write(out, full_name.as_deref().map(|name| ("Name", name))));
-    Ok(person.dropped)
+    person.dropped
 }
 
 /// The user's email in the traits that travel with every call, raw.
@@ -44,7 +55,8 @@ pub fn context_email<'a>(traits: &'a Traits<'a>) -> Option<&'a str> {
     required_email(find("email").or_else(|| find("Email")))
 }
 
-fn required_email(raw: Option<&str>) -> Option<&str> {
+/// An email, unless it is falsy or blank.
+pub(super) fn required_email(raw: Option<&str>) -> Option<&str> {
     raw.filter(|raw| !convert::is_falsy(raw) && !convert::is_blank(raw))
 }
 

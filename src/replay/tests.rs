@@ -62,6 +62,7 @@ impl Held {
         let (tenants, queue) = self.open(config);
         let request = Request {
             source: &tenants.sources[0],
+            proof: Proof::NONE,
             call,
             path,
             traceparent: Some("00-a-b-01"),
@@ -281,6 +282,42 @@ fn one_without_a_secret_is_replayed_only_on_purpose() {
     assert_eq!(held.replay(MAPPED, &order).1.queued, 1);
 }
 
+#[test]
+fn an_event_of_another_reason_reaches_no_publisher_that_requires_a_secret_unless_told_to() {
+    let held = Held::new();
+    // Nobody mapped it, so nobody asked for a secret.
+    held.track(CLOSED);
+    let requiring = format!(
+        "{MAPPED}\n[publishers.strict]\ntenant = 'acme'\ntopic = 'S'\nrequire_secret = true\n\
+         secrets = [{{ env = 'NOT_READ_BY_A_REPLAY' }}]\nevents.'Closed' = {{ name = 'C', version = '1' }}"
+    );
+    let mut config = config(&requiring);
+    config.sources.get_mut("web").unwrap().publishers.push("strict".to_owned());
+    let run = |order: &Order| {
+        let (tenants, queue) = held.open(&config);
+        let mut told = Vec::new();
+        let with = Some((&queue as &dyn Queue, &*held.metrics));
+        let replay = Replay::new(&tenants, rules(), with, &|| false, order.clone());
+        replay
+            .run(held.place(), &mut |one| {
+                told.push(one.fate);
+                true
+            })
+            .unwrap();
+        queue.close(Instant::now() + Duration::from_secs(60));
+        told
+    };
+    let told = run(&Order::default());
+    assert!(
+        matches!(&told[..], [Fate::Impossible { detail }] if detail.contains("--without-secret")),
+        "{told:?}"
+    );
+    assert_eq!(held.ids(), ["m/rejected"], "not even the publisher that requires none has it");
+    let order = Order { without_secret: true, ..Order::default() };
+    assert_eq!(run(&order), [Fate::Queued { records: 2 }]);
+    assert_eq!(held.ids()[1..], ["m/event.tickets", "m/event.strict", "m/replayed"]);
+}
+
 /// A queue that takes so many sets of records, and then makes none durable.
 struct Failing<'a>(&'a JournalQueue, std::sync::atomic::AtomicUsize);
 
@@ -335,7 +372,14 @@ fn thousands_are_replayed_in_groups_and_an_end_keeps_what_was_told() {
         let body = format!(r#"{{"userId":"u","messageId":"m{number}","event":"Closed"}}"#);
         let call = Call::One(crate::event::kind::CallType::Track);
         let source = &tenants.sources[0];
-        let request = Request { source, call, path: "/v1/track", traceparent: None, received_ms: RECEIVED };
+        let request = Request {
+            source,
+            proof: Proof::NONE,
+            call,
+            path: "/v1/track",
+            traceparent: None,
+            received_ms: RECEIVED,
+        };
         wait_for(queue.enqueue(process(&request, &rules(), body.as_bytes()).records).unwrap()).unwrap();
     }
     queue.close(Instant::now() + Duration::from_secs(60));

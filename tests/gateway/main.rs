@@ -34,3 +34,4 @@ mod slow;
 mod smuggling;
 mod spool;
 mod tls;
+mod webhook;

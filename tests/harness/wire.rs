@@ -82,6 +82,13 @@ impl Wire {
         Wire { speech: Box::new(stream.try_clone().unwrap()), stream, read: Vec::new() }
     }
 
+    /// The same, but an answer or its reader may take no more than `patience`.
+    pub fn within(self, patience: std::time::Duration) -> Self {
+        self.stream.set_read_timeout(Some(patience)).unwrap();
+        self.stream.set_write_timeout(Some(patience)).unwrap();
+        self
+    }
+
     /// The same over TLS, once the handshake is done; and what came of it.
     pub fn over_tls(mut self, client: &Arc<ClientConfig>) -> io::Result<(Self, Met)> {
         let name = ServerName::try_from(tls::NAME).unwrap();
@@ -119,6 +126,15 @@ impl Wire {
         self.stream.try_clone().unwrap()
     }
 
+    /// Sends a request and gives its answer.
+    ///
+    /// # Errors
+    /// When the connection is lost, or patience is at an end.
+    pub fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
+        self.speech.write_all(request)?;
+        self.read_answer(false)?.ok_or_else(|| ErrorKind::UnexpectedEof.into())
+    }
+
     /// The next answer.
     pub fn answer(&mut self) -> Answer {
         self.next_answer(false).expect("the connection was closed without an answer")
@@ -136,7 +152,7 @@ impl Wire {
 
     /// Waits for the end of the connection, and gives what came until then.
     pub fn rest(&mut self) -> Vec<u8> {
-        while self.more() {}
+        while self.more().expect("an end") {}
         std::mem::take(&mut self.read)
     }
 
@@ -157,13 +173,17 @@ impl Wire {
     }
 
     fn next_answer(&mut self, bodiless: bool) -> Option<Answer> {
+        self.read_answer(bodiless).unwrap_or_else(|error| panic!("no answer and no end: {error}"))
+    }
+
+    fn read_answer(&mut self, bodiless: bool) -> io::Result<Option<Answer>> {
         let head_end = loop {
             if let Some(at) = find(&self.read, b"\r\n\r\n") {
                 break at;
             }
-            if !self.more() {
+            if !self.more()? {
                 assert!(self.read.is_empty(), "half an answer: {:?}", String::from_utf8_lossy(&self.read));
-                return None;
+                return Ok(None);
             }
         };
         let head: Vec<u8> = self.read.drain(..head_end + 4).collect();
@@ -179,24 +199,24 @@ impl Wire {
         let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
         if !bodiless && status >= 200 && status != 204 {
             while self.read.len() < length {
-                assert!(self.more(), "the body ended early: {answer:?}");
+                assert!(self.more()?, "the body ended early: {answer:?}");
             }
             answer.body = self.read.drain(..length).collect();
         }
-        Some(answer)
+        Ok(Some(answer))
     }
 
     /// Reads on; false at the end.
-    fn more(&mut self) -> bool {
+    fn more(&mut self) -> io::Result<bool> {
         let mut chunk = [0; 4096];
         match self.speech.read(&mut chunk) {
-            Ok(0) => false,
+            Ok(0) => Ok(false),
             Ok(read) => {
                 self.read.extend_from_slice(&chunk[..read]);
-                true
+                Ok(true)
             }
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
-            Err(error) => panic!("no answer and no end: {error}"),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }

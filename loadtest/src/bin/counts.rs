@@ -20,6 +20,7 @@ use base64::engine::general_purpose::STANDARD;
 use clap::{Parser, ValueEnum};
 use weir::admission::credentials::presented_key;
 use weir::admission::keys::digest;
+use weir::admission::secrets::Proof;
 use weir::config::{self, Config, Overrides};
 use weir::event::envelope::{Batch, Event};
 use weir::event::kind::CallType;
@@ -222,8 +223,14 @@ fn process(
     let (event_bytes, events, depth) = (limits.event_bytes, limits.events, limits.depth);
     let rules = Rules { event_bytes, events, depth, record_bytes: event_bytes };
     for _ in 0..requests {
-        let request =
-            gateway::Request { source, call, path: "/v1", traceparent: None, received_ms: RECEIVED_MS };
+        let request = gateway::Request {
+            source,
+            proof: Proof::NONE,
+            call,
+            path: "/v1",
+            traceparent: None,
+            received_ms: RECEIVED_MS,
+        };
         let processed = gateway::process(&request, &rules, black_box(body));
         if processed.answer != Answer::Ok || processed.records.is_empty() {
             return Err("an event became no record".into());

@@ -215,10 +215,11 @@ fn who_serves_is_told_of_bad_tls_files_with_all_other_problems_and_others_need_n
     let text = "[tls]\ncertificate = '/no/such.pem'\nkey = '/no/such.pem'\n";
     loaded(text);
     let more = format!("{text}[limits]\ndepth = 0");
-    let found = load_to_serve(Some((Path::new("weir.toml"), &more)), &Overrides::default()).unwrap_err();
+    let found =
+        load_to_serve(Some((Path::new("weir.toml"), &more)), &Overrides::default(), &|_| None).unwrap_err();
     let keys: Vec<_> = found.lines().iter().map(|line| line.split(": ").next().unwrap()).collect();
     assert_eq!(keys, ["limits.depth", "tls.certificate", "tls.key"]);
-    assert!(load_to_serve(None, &Overrides::default()).is_ok());
+    assert!(load_to_serve(None, &Overrides::default(), &|_| None).is_ok());
 }
 
 #[test]

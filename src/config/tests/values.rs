@@ -28,16 +28,12 @@ fn an_unknown_key_is_refused_at_every_level_with_the_nearest_known_one() {
 #[test]
 fn a_key_of_a_later_weir_is_told_apart_from_a_misspelling() {
     let source = |line: &str| sample("tenant = \"acme\"\nkeys", &format!("{line}\ntenant = \"acme\"\nkeys"));
-    let publisher = |line: &str| sample("topic = \"Ti", &format!("{line}\ntopic = \"Ti"));
     for (text, key) in [
         ("unknown_key = 'retry'".to_owned(), "unknown_key"),
         ("trusted_proxies = []".to_owned(), "trusted_proxies"),
-        ("[tenants.a]\ngainsight_tenant_id = 'x'".to_owned(), "tenants.a.gainsight_tenant_id"),
         ("[tenants.a]\ncontract_routing = 'x'".to_owned(), "tenants.a.contract_routing"),
         (source("origins = []"), "sources.web.origins"),
         (source("rate = 1"), "sources.web.rate"),
-        (publisher("secrets = []"), "publishers.tickets.secrets"),
-        (publisher("require_secret = true"), "publishers.tickets.require_secret"),
         ("[limits]\nfailed_keys = 1".to_owned(), "limits.failed_keys"),
     ] {
         assert_problem(&text, key, "is not supported yet; remove it");

@@ -8,8 +8,14 @@ type Made = (String, BTreeMap<String, String>);
 /// What becomes of `event`, which came by the route of `call`, among records that are there already.
 fn again(setup: Setup, call: Call, event: &str) -> (MappedAgain, Vec<Made>) {
     let (rules, source) = (setup.rules, setup.source());
-    let request =
-        Request { source: &source, call, path: "/v1/track", traceparent: None, received_ms: RECEIVED };
+    let request = Request {
+        source: &source,
+        proof: Proof::NONE,
+        call,
+        path: "/v1/track",
+        traceparent: None,
+        received_ms: RECEIVED,
+    };
     let stamp = Stamp {
         message_id: "m",
         ce_source: &source.ce_source,

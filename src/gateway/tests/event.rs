@@ -89,6 +89,60 @@ fn a_contract_that_one_publisher_refuses_does_not_keep_the_event_from_the_other(
 }
 
 #[test]
+fn a_publisher_that_requires_a_secret_takes_events_of_those_who_showed_it() {
+    for (setup, taken) in [
+        (Setup::new().require(0, 1), false),
+        (Setup::new().require(0, 1).showing(2), false),
+        (Setup::new().require(0, 1).showing(2).showing(1), true),
+        (Setup::new().showing(1), true),
+    ] {
+        let result = setup.one(CallType::Track, track("\"Ticket Closure\"", ""));
+        if taken {
+            assert_eq!((result.only().which(), &result.answer), ("event.tickets", &Answer::Ok));
+            continue;
+        }
+        assert_eq!(result.reasons(), ["secret_missing"]);
+        assert_eq!((result.only().which(), result.only().topic.as_str()), ("rejected", "weir.rejected"));
+        let detail = "the publisher requires a shared secret, which the sender did not show: tickets";
+        assert_eq!(result.only().json()["detail"], detail);
+        assert_eq!(result.counted(), "quarantined/secret_missing=1 track/quarantined=1");
+    }
+}
+
+#[test]
+fn a_secret_that_one_publisher_requires_does_not_keep_the_event_from_the_other() {
+    let result = Setup::new().require(0, 1).one(CallType::Track, track("\"Both\"", ""));
+    let which: Vec<_> = result.records.iter().map(Seen::which).collect();
+    assert_eq!(which, ["event.alerts", "rejected"]);
+    assert_eq!(result.reasons(), ["secret_missing"]);
+}
+
+#[test]
+fn a_missing_secret_is_told_before_an_unknown_contract() {
+    let silver = track("\"Both\"", &contract("\"silver\""));
+    let result = Setup::new().require(1, 1).one(CallType::Track, &silver);
+    assert_eq!(result.reasons(), ["secret_missing"]);
+    let detail = "the publisher requires a shared secret, which the sender did not show: alerts; \
+                  the contract is not listed for its publisher: tickets";
+    assert_eq!(result.only().json()["detail"], detail);
+    // Whoever may not send learns nothing of the contracts.
+    let result = Setup::new().require(0, 1).require(1, 2).one(CallType::Track, &silver);
+    let detail = "the publisher requires a shared secret, which the sender did not show: tickets, alerts";
+    assert_eq!(result.only().json()["detail"], detail);
+    let result = Setup::new().require(0, 1).showing(1).one(CallType::Track, &silver);
+    assert_eq!(result.reasons(), ["contract_unknown"]);
+}
+
+#[test]
+fn a_secret_is_for_events_only() {
+    let setup = || Setup::new().require(0, 1).require(1, 1);
+    let person = setup().one(CallType::Identify, r#"{"userId":"u","traits":{"email":"e@x"}}"#);
+    assert_eq!((person.only().which(), &person.answer), ("person", &Answer::Ok));
+    let unmapped = setup().one(CallType::Track, track("\"New\"", ""));
+    assert_eq!(unmapped.counted(), "ignored/event_not_mapped=1 track/ignored=1");
+}
+
+#[test]
 fn properties_go_as_they_came() {
     for properties in [
         r#"{"a.b":{"c.d":null},"":[],"x":[1,[null]],"y":{}}"#,

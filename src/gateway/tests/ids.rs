@@ -132,6 +132,7 @@ fn the_trace_of_the_request_goes_with_every_record() {
     let source = Setup::new().source();
     let request = Request {
         source: &source,
+        proof: Proof::NONE,
         call: Call::One(CallType::Group),
         path: "/v1/group",
         traceparent: Some(trace),

@@ -2,6 +2,7 @@
 
 mod again;
 mod event;
+mod gainsight;
 mod group;
 mod growth;
 mod identify;
@@ -9,6 +10,7 @@ mod ids;
 mod properties;
 mod rejected;
 mod traps;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +18,7 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashMapExt};
 
 use super::*;
+use crate::admission::secrets::{Secret, SecretId};
 use crate::metrics::Metrics;
 use crate::record::Kind;
 use crate::tally::kinds;
@@ -29,6 +32,8 @@ struct Setup {
     topics: Topics,
     tenant: Tenant,
     publishers: Vec<Publisher>,
+    /// What the sender has shown.
+    shown: Vec<SecretId>,
     rules: Rules,
 }
 
@@ -43,9 +48,9 @@ struct Seen {
 
 /// What became of a body.
 #[derive(Debug)]
-struct Fate {
+struct Fate<A = Answer> {
     records: Vec<Seen>,
-    answer: Answer,
+    answer: A,
     /// Every count but those of records: `type/outcome`, `quarantined/<reason>`, `ignored/<reason>`,
     /// `dropped/<map>`.
     counts: BTreeMap<String, u64>,
@@ -57,6 +62,7 @@ impl Setup {
         let mut topics = Topics::default();
         let tenant = Tenant {
             id: "acme".to_owned(),
+            gainsight_id: "acme".to_owned(),
             people: topics.intern("weir.people"),
             companies: topics.intern("weir.companies"),
             rejected: topics.intern("weir.rejected"),
@@ -67,7 +73,7 @@ impl Setup {
             company_fields: map(&[("tier", "Tier__gc")]),
         };
         let rules = Rules { event_bytes: 524_288, events: 5_000, depth: 200, record_bytes: 1_000_000 };
-        let mut setup = Setup { topics, tenant, publishers: Vec::new(), rules };
+        let mut setup = Setup { topics, tenant, publishers: Vec::new(), shown: Vec::new(), rules };
         setup.publish("tickets", "Ticket Actions", None, &["standard", "gold"]);
         setup.publish("alerts", "Alerts", Some("default"), &["gold"]);
         setup.publishers[0].events =
@@ -89,7 +95,23 @@ impl Setup {
             contract: contract.map(str::to_owned),
             contracts,
             queue_topic: self.topics.intern(&name),
+            secrets: Vec::new(),
+            require_secret: false,
         });
+    }
+
+    /// Has the publisher at `index` require the secret of this number.
+    fn require(mut self, index: usize, secret: usize) -> Setup {
+        let secret = Secret::new(SecretId::new(secret), "a shared secret");
+        (self.publishers[index].secrets, self.publishers[index].require_secret) =
+            (vec![Arc::new(secret)], true);
+        self
+    }
+
+    /// Has the sender show the secret of this number.
+    fn showing(mut self, secret: usize) -> Setup {
+        self.shown.push(SecretId::new(secret));
+        self
     }
 
     /// Processes one event at the route of `call`.
@@ -110,35 +132,47 @@ impl Setup {
             enabled: true,
             tenant: Arc::new(self.tenant),
             publishers: self.publishers.into_iter().map(Arc::new).collect(),
+            secrets: Vec::new(),
         }
     }
 
     fn process(mut self, call: Call, body: &[u8]) -> Fate {
         let (topics, rules) = (std::mem::take(&mut self.topics), self.rules);
+        let proof = std::mem::take(&mut self.shown);
         let source = self.source();
         let path = match call {
             Call::One(_) => "/v1/{call}",
             Call::Batch => "/v1/batch",
+            Call::Webhook => "/v1/webhook",
         };
-        let request = Request { source: &source, call, path, traceparent: None, received_ms: RECEIVED };
+        let request = Request {
+            source: &source,
+            proof: Proof::Secrets(&proof),
+            call,
+            path,
+            traceparent: None,
+            received_ms: RECEIVED,
+        };
         let Processed { records, answer, tally } = process(&request, &rules, body);
         let metrics = Metrics::new(&["web".to_owned()]).unwrap();
         tally.settle(&metrics, &source, &kinds(&records));
-        let seen = records.iter().map(|record| {
-            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-            Seen {
-                topic: topics.name(record.topic()).to_owned(),
-                key: record.key().map(text),
-                headers: record.headers().map(|(name, value)| (name.to_owned(), text(value))).collect(),
-                value: text(record.value()),
-            }
-        });
         let unmapped = tally.unmapped_names().to_vec();
-        Fate { records: seen.collect(), answer, counts: counts(&metrics), unmapped }
+        Fate { records: seen(&records, &topics), answer, counts: counts(&metrics), unmapped }
     }
 }
 
-impl Fate {
+fn seen(records: &Records, topics: &Topics) -> Vec<Seen> {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    let seen = records.iter().map(|record| Seen {
+        topic: topics.name(record.topic()).to_owned(),
+        key: record.key().map(text),
+        headers: record.headers().map(|(name, value)| (name.to_owned(), text(value))).collect(),
+        value: text(record.value()),
+    });
+    seen.collect()
+}
+
+impl<A: std::fmt::Debug> Fate<A> {
     /// The values, each behind the `which` of its `ce_id`.
     fn values(&self) -> Vec<(&str, &str)> {
         self.records.iter().map(|record| (record.which(), record.value.as_str())).collect()
@@ -150,17 +184,19 @@ impl Fate {
         &self.records[0]
     }
 
+    /// The counts as `name=n`, in order.
+    fn counted(&self) -> String {
+        self.counts.iter().map(|(name, n)| format!("{name}={n}")).collect::<Vec<_>>().join(" ")
+    }
+}
+
+impl Fate {
     /// The reasons of the answer, in order.
     fn reasons(&self) -> Vec<&str> {
         match &self.answer {
             Answer::Quarantined(events) => events.iter().map(|event| event.reason.label()).collect(),
             _ => Vec::new(),
         }
-    }
-
-    /// The counts as `name=n`, in order.
-    fn counted(&self) -> String {
-        self.counts.iter().map(|(name, n)| format!("{name}={n}")).collect::<Vec<_>>().join(" ")
     }
 }
 

@@ -149,8 +149,9 @@ fn assert_sound(result: &Fate) {
     assert!(events >= quarantined);
 }
 
-const CALLS: [Call; 5] = [
+const CALLS: [Call; 6] = [
     Call::Batch,
+    Call::Webhook,
     Call::One(CallType::Identify),
     Call::One(CallType::Group),
     Call::One(CallType::Track),

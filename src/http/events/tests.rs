@@ -61,7 +61,8 @@ async fn take_three(app: &App) -> Answer {
     let lease = app.budget.lease(body.len()).unwrap();
     let body = Body { bytes: body, _lease: lease };
     let source = &app.tenants.sources[0];
-    match hand_over(app, source, &HeaderMap::new(), "/v1/batch", Call::Batch, body) {
+    let way = Way { path: "/v1/batch", call: Call::Batch, process };
+    match hand_over(app, source, Proof::NONE, &HeaderMap::new(), way, body) {
         Ok(handed_over) => handed_over.answer().await,
         Err(answer) => answer,
     }

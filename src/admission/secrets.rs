@@ -1,0 +1,255 @@
+//! Shared secrets: how the sender of a publisher's events proves itself. Here by the secret's own text in
+//! headers, as Gainsight's clients do; `signature` is the other way. Kept are a digest and a keyed hash, never
+//! the text.
+
+use std::fmt;
+use std::sync::Arc;
+
+use actix_web::http::header::{HeaderMap, HeaderName};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use hmac::digest::CtOutput;
+use hmac::{Hmac, KeyInit};
+use sha2::{Digest, Sha256};
+
+use super::keys;
+
+/// What stands before the base64 of a secret that can verify signatures (Standard Webhooks).
+const PREFIX: &str = "whsec_";
+
+static SHARED_SECRET: HeaderName = HeaderName::from_static("sharedsecret");
+static TENANT_ID: HeaderName = HeaderName::from_static("tenantid");
+
+/// A secret, by its place among all that are configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SecretId(u32);
+
+impl SecretId {
+    /// The secret at `index`.
+    pub fn new(index: usize) -> Self {
+        SecretId(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+}
+
+/// What is kept of a shared secret.
+pub struct Secret {
+    id: SecretId,
+    digest: CtOutput<Sha256>,
+    signing: Option<Hmac<Sha256>>,
+}
+
+impl Secret {
+    /// The secret that is written as `text`.
+    pub fn new(id: SecretId, text: &str) -> Self {
+        let signing = signing_key(text).and_then(|key| Hmac::new_from_slice(&key).ok());
+        Secret { id, digest: digest(text.as_bytes()), signing }
+    }
+
+    /// Its place among all secrets.
+    pub fn id(&self) -> SecretId {
+        self.id
+    }
+
+    /// HMAC-SHA256 under its key, for a secret that can verify signatures.
+    pub(super) fn signing(&self) -> Option<&Hmac<Sha256>> {
+        self.signing.as_ref()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("Secret(…)")
+    }
+}
+
+/// Compared in constant time, and of one length whatever the secret's.
+fn digest(text: &[u8]) -> CtOutput<Sha256> {
+    CtOutput::new(Sha256::digest(text))
+}
+
+/// A new secret, in the clear: `whsec_` and 32 random bytes in standard base64.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn generate() -> Result<String, getrandom::Error> {
+    Ok(format!("{PREFIX}{}", STANDARD.encode(keys::random()?)))
+}
+
+/// The key with which `text` verifies signatures: what follows `whsec_`, in standard base64. None where it is
+/// written otherwise, or the key would be empty.
+pub fn signing_key(text: &str) -> Option<Vec<u8>> {
+    let key = STANDARD.decode(text.strip_prefix(PREFIX)?).ok()?;
+    (!key.is_empty()).then_some(key)
+}
+
+/// Whether `text` was meant to verify signatures, and can't.
+pub fn is_damaged(text: &str) -> bool {
+    text.starts_with(PREFIX) && signing_key(text).is_none()
+}
+
+/// What a request has shown to publishers that require a secret.
+#[derive(Clone, Copy, Debug)]
+pub enum Proof<'a> {
+    /// These secrets: it may send to the publishers that list one of them.
+    Secrets(&'a [SecretId]),
+    /// An operator's word: it may send to all.
+    Operator,
+}
+
+impl Proof<'_> {
+    /// No secret.
+    pub const NONE: Proof<'static> = Proof::Secrets(&[]);
+
+    /// Whether it holds one of `secrets`.
+    pub fn holds(self, secrets: &[Arc<Secret>]) -> bool {
+        match self {
+            Proof::Secrets(shown) => secrets.iter().any(|secret| shown.contains(&secret.id)),
+            Proof::Operator => true,
+        }
+    }
+}
+
+/// What was presented is no secret of these, or not for this tenant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invalid;
+
+/// The one of `secrets` whose text is in the header `sharedSecret`, beside `tenantId` with the id by which
+/// Gainsight's clients know `tenant`. None where no secret is presented: a `tenantId` alone shows nothing.
+///
+/// # Errors
+/// When something else is presented.
+pub fn in_headers(
+    headers: &HeaderMap,
+    tenant: &str,
+    secrets: &[Arc<Secret>],
+) -> Result<Option<SecretId>, Invalid> {
+    let Some(text) = headers.get(&SHARED_SECRET) else { return Ok(None) };
+    let of_tenant = headers.get(&TENANT_ID).is_some_and(|id| id.as_bytes() == tenant.as_bytes());
+    let presented = digest(text.as_bytes());
+    let mut found = None;
+    // All are compared, so that time does not tell which one it was.
+    for secret in secrets {
+        if secret.digest == presented {
+            found = Some(secret.id);
+        }
+    }
+    found.filter(|_| of_tenant).map(Some).ok_or(Invalid)
+}
+
+/// What a check of a presented secret came to: the closed set of `weir_secrets_total`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The headers hold a secret.
+    HeaderVerified,
+    /// They hold half of what they should, or a wrong secret, or another tenant's id.
+    HeaderInvalid,
+    /// A signature is right.
+    SignatureVerified,
+    /// The time of the signature is outside the window.
+    SignatureStale,
+    /// No signature is right, or a header of it is missing.
+    SignatureInvalid,
+}
+
+impl Verdict {
+    /// Every verdict, in the order of its discriminant.
+    pub const ALL: [Verdict; 5] = [
+        Verdict::HeaderVerified,
+        Verdict::HeaderInvalid,
+        Verdict::SignatureVerified,
+        Verdict::SignatureStale,
+        Verdict::SignatureInvalid,
+    ];
+
+    /// Its labels `method` and `verdict`.
+    pub fn labels(self) -> [&'static str; 2] {
+        match self {
+            Verdict::HeaderVerified => ["header", "verified"],
+            Verdict::HeaderInvalid => ["header", "invalid"],
+            Verdict::SignatureVerified => ["signature", "verified"],
+            Verdict::SignatureStale => ["signature", "stale"],
+            Verdict::SignatureInvalid => ["signature", "invalid"],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::HeaderValue;
+
+    const OLD: &str = "whsec_b2xkIG9sZCBvbGQgb2xkIG9sZA==";
+    const NEW: &str = "a plain text, such as Gainsight's";
+
+    fn secrets() -> Vec<Arc<Secret>> {
+        let texts = [OLD, NEW].iter().enumerate();
+        texts.map(|(index, text)| Arc::new(Secret::new(SecretId::new(index), text))).collect()
+    }
+
+    fn check(headers: &[(&str, &str)]) -> Result<Option<SecretId>, Invalid> {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            map.append(name, HeaderValue::from_str(value).unwrap());
+        }
+        in_headers(&map, "t-1", &secrets())
+    }
+
+    #[test]
+    fn each_live_secret_is_known_by_its_whole_text_in_headers_of_any_letter_case() {
+        assert_eq!(check(&[("sharedSecret", OLD), ("tenantId", "t-1")]), Ok(Some(SecretId(0))));
+        assert_eq!(check(&[("SHAREDSECRET", NEW), ("tenantid", "t-1")]), Ok(Some(SecretId(1))));
+    }
+
+    #[test]
+    fn a_wrong_secret_another_tenant_or_half_of_both_is_invalid() {
+        let cut = OLD.strip_prefix(PREFIX).unwrap();
+        let longer = format!("{OLD}=");
+        for wrong in [cut, &longer, "", &OLD.to_lowercase()] {
+            assert_eq!(check(&[("sharedSecret", wrong), ("tenantId", "t-1")]), Err(Invalid), "{wrong}");
+        }
+        for tenant in ["t-2", "T-1", "", "t-1x"] {
+            assert_eq!(check(&[("sharedSecret", OLD), ("tenantId", tenant)]), Err(Invalid), "{tenant}");
+        }
+        assert_eq!(check(&[("sharedSecret", OLD)]), Err(Invalid));
+    }
+
+    #[test]
+    fn a_request_that_presents_nothing_shows_nothing() {
+        assert_eq!(check(&[]), Ok(None));
+        assert_eq!(check(&[("tenantId", "t-2")]), Ok(None));
+    }
+
+    #[test]
+    fn a_new_secret_is_whsec_and_32_bytes_and_never_the_same() {
+        let (one, other) = (generate().unwrap(), generate().unwrap());
+        assert_ne!(one, other);
+        assert_eq!(signing_key(&one).unwrap().len(), 32);
+    }
+
+    #[test]
+    fn only_base64_behind_the_prefix_is_a_key_for_signatures() {
+        assert_eq!(signing_key("whsec_YWJj").as_deref(), Some(&b"abc"[..]));
+        for text in ["whsec_", "whsec_YWJ", "whsec_YW-_", "YWJj", "WHSEC_YWJj", ""] {
+            assert_eq!(signing_key(text), None, "{text}");
+        }
+        assert!(is_damaged("whsec_YWJ") && is_damaged("whsec_"));
+        assert!(!is_damaged("whsec_YWJj") && !is_damaged("plain"));
+    }
+
+    #[test]
+    fn a_proof_holds_for_those_who_list_what_was_shown() {
+        let secrets = secrets();
+        let [old, new] = secrets.as_slice() else { panic!("not two") };
+        let (only_old, both) = ([Arc::clone(old)], [Arc::clone(old), Arc::clone(new)]);
+        let shown = [new.id()];
+        assert!(Proof::Secrets(&shown).holds(&both) && !Proof::Secrets(&shown).holds(&only_old));
+        assert!(!Proof::NONE.holds(&both) && !Proof::Secrets(&shown).holds(&[]));
+        assert!(Proof::Operator.holds(&both) && Proof::Operator.holds(&[]));
+    }
+
+    #[test]
+    fn a_secret_does_not_show_when_it_is_printed_for_debugging() {
+        assert_eq!(format!("{:?}", Secret::new(SecretId(0), OLD)), "Secret(…)");
+    }
+}

@@ -1,0 +1,158 @@
+//! Shared secrets: where a configuration keeps them, and what is read there. Only those who check secrets
+//! read them: `weir tail` needs no leave to.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::Config;
+use super::problems::{Problems, join};
+use crate::admission::keys;
+use crate::admission::secrets::{Secret, SecretId, is_damaged, signing_key};
+
+/// The most bytes of a secret: it must fit into a header.
+const MOST: u64 = 4_096;
+/// Fewer bytes than this can be guessed.
+const FEW: usize = 16;
+
+/// Where a secret is kept: never in the configuration itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SecretPlace {
+    /// In a file, alone.
+    File(PathBuf),
+    /// In an environment variable of this name.
+    Env(String),
+}
+
+/// How environment variables are looked up.
+pub type Environment<'a> = &'a dyn Fn(&OsStr) -> Option<OsString>;
+
+/// The secrets that were read, by publisher.
+#[derive(Clone, Default)]
+pub struct Secrets {
+    /// By the SHA-256 of their text.
+    known: HashMap<[u8; 32], Arc<Secret>>,
+    publishers: BTreeMap<String, Vec<Arc<Secret>>>,
+    warnings: Vec<String>,
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("Secrets").field("publishers", &self.publishers).finish_non_exhaustive()
+    }
+}
+
+impl Secrets {
+    /// Reads all that `config` lists, and adds what can't be used to `problems`.
+    pub(super) fn read(config: &Config, environment: Environment<'_>, problems: &mut Problems) -> Secrets {
+        let mut secrets = Secrets::default();
+        let mut owners: HashMap<SecretId, (&str, &str)> = HashMap::new();
+        for (id, publisher) in &config.publishers {
+            let path = join(&join("publishers", id), "secrets");
+            for (index, place) in publisher.secrets.iter().enumerate() {
+                let key = format!("{path}[{index}]");
+                let text = match place.read(environment) {
+                    Ok(text) => text,
+                    Err(advice) => {
+                        problems.add(key, advice);
+                        continue;
+                    }
+                };
+                secrets.warn(&key, place, &text);
+                let secret = secrets.add(id, &text);
+                let (owner, tenant) = *owners.entry(secret).or_insert((id, &publisher.tenant));
+                if tenant != publisher.tenant {
+                    let other = join("publishers", owner);
+                    problems.add(
+                        key,
+                        format_args!("{other}, of another tenant, has the same secret; give each its own"),
+                    );
+                }
+            }
+        }
+        secrets
+    }
+
+    /// Adds the secret `text` to those of `publisher`.
+    pub(crate) fn add(&mut self, publisher: &str, text: &str) -> SecretId {
+        let next = SecretId::new(self.known.len());
+        let known = self.known.entry(keys::digest(text.as_bytes()));
+        let secret = Arc::clone(known.or_insert_with(|| Arc::new(Secret::new(next, text))));
+        let (id, listed) = (secret.id(), self.publishers.entry(publisher.to_owned()).or_default());
+        if listed.iter().all(|other| other.id() != id) {
+            listed.push(secret);
+        }
+        id
+    }
+
+    /// The secrets of `publisher`, each once.
+    pub fn of(&self, publisher: &str) -> &[Arc<Secret>] {
+        self.publishers.get(publisher).map_or(&[], Vec::as_slice)
+    }
+
+    /// What may surprise about them, each as `key: what it means`.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    fn warn(&mut self, key: &str, place: &SecretPlace, text: &str) {
+        let mut warn = |meaning: &str| self.warnings.push(format!("{key}: {meaning}"));
+        let bytes = signing_key(text).map_or(text.len(), |key| key.len());
+        if is_damaged(text) {
+            warn(
+                "what follows whsec_ is no standard base64, so it verifies no signature; `weir secret` makes one",
+            );
+        } else if bytes < FEW {
+            warn("has fewer than 16 bytes and can be guessed; `weir secret` makes a better one");
+        }
+        if matches!(place, SecretPlace::File(path) if is_open_to_all(path)) {
+            warn("every user of this machine may read its file; chmod 600 it");
+        }
+    }
+}
+
+impl SecretPlace {
+    /// The secret, or what to do about it. Names neither file nor variable: a secret may stand there by mistake.
+    fn read(&self, environment: Environment<'_>) -> Result<String, String> {
+        let (what, bytes) = match self {
+            SecretPlace::File(path) => {
+                let bytes = read_file(path);
+                (
+                    "its file",
+                    bytes
+                        .map_err(|error| format!("its file can't be read: {error}; put the secret there"))?,
+                )
+            }
+            SecretPlace::Env(name) => {
+                let value = environment(OsStr::new(name));
+                let value = value.ok_or("its environment variable is not set; set it to the secret")?;
+                ("its environment variable", value.into_encoded_bytes())
+            }
+        };
+        let text = bytes.trim_ascii_end();
+        match std::str::from_utf8(text) {
+            Ok("") => Err(format!("{what} is empty; put the secret there")),
+            _ if text.len() as u64 > MOST => {
+                Err(format!("{what} holds over {MOST} bytes; a secret is one short line"))
+            }
+            Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text.to_owned()),
+            _ => Err(format!("{what} may hold the secret alone, in visible ASCII characters without blanks")),
+        }
+    }
+}
+
+fn read_file(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // With a line's end; of more than that nothing is known but that it is too much.
+    File::open(path)?.take(MOST + 3).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn is_open_to_all(path: &Path) -> bool {
+    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o004 != 0)
+}

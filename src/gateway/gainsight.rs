@@ -1,0 +1,263 @@
+//! Calls of Gainsight's own API, on their way to records as all others, but with Gainsight's rules for what is
+//! told of them: a call whose records do not all fit fails as a whole.
+
+use super::{Call, MappedAgain, Processed, Request, Rules, Work};
+use crate::event::identity::random_id;
+use crate::event::json::{Shape, shape, trim};
+use crate::event::kind::CallType;
+use crate::event::scan::{Scan, levels};
+use crate::http::answer::Answer;
+use crate::mapping::gainsight::{EventHead, MOST_COMPANIES, Saved, company, event, people};
+use crate::mapping::{Rejection, Stamp};
+use crate::metrics::Outcome;
+use crate::quarantine::{Kept, Reason};
+use crate::record::Records;
+use crate::tally::Map;
+
+/// What a route of Gainsight's does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Puts a person, and its companies.
+    People,
+    /// Asks for companies.
+    CompanyQuery,
+    /// Puts companies.
+    Company,
+    /// Publishes an event.
+    Event,
+}
+
+impl Operation {
+    /// What an SDK would have called it.
+    pub fn call(self) -> Call {
+        Call::One(self.call_type())
+    }
+
+    fn call_type(self) -> CallType {
+        match self {
+            Operation::People => CallType::Identify,
+            Operation::CompanyQuery | Operation::Company => CallType::Group,
+            Operation::Event => CallType::Track,
+        }
+    }
+}
+
+/// What the sender of a call is told, once its records are durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    /// It was taken; there is no more to say.
+    Taken,
+    /// Nothing was found: Weir keeps no store.
+    NoRecords,
+    /// These companies were taken.
+    Companies(Vec<Saved>),
+    /// It failed for this.
+    Failed(Rejection),
+    /// Some of its records failed, and with them the call: why, of each one in turn.
+    FailedRecords(Vec<Option<Rejection>>),
+    /// It brought no records, or too many.
+    WrongCount,
+    /// Its records are to be found by another field than Weir finds them by.
+    WrongKeys,
+    /// It was refused as any other request may be.
+    Refused(Answer),
+}
+
+impl From<Answer> for Told {
+    fn from(answer: Answer) -> Self {
+        Told::Refused(answer)
+    }
+}
+
+/// Turns the `body` of a call into records and what to tell. Of an event, `head` says what it is, and the source
+/// of `request` is its publisher.
+pub fn process(
+    operation: Operation,
+    head: &EventHead,
+    request: &Request<'_>,
+    rules: &Rules,
+    body: &[u8],
+) -> Processed<Told> {
+    let text = String::from_utf8_lossy(body);
+    let mut work = Work::new(request, rules, body, Records::new(request.received_ms));
+    let raw = trim(&text);
+    let answer = match operation {
+        Operation::People => work.single(CallType::Identify, raw, Work::person),
+        Operation::CompanyQuery if levels(raw).is_err() => Told::Failed(Rejection::new(Reason::InvalidJson)),
+        Operation::CompanyQuery => Told::NoRecords,
+        Operation::Company => work.companies(raw),
+        // RudderStack sends no body for an event without properties.
+        Operation::Event => {
+            work.single(CallType::Track, if raw.is_empty() { "{}" } else { raw }, |work, raw, stamp| {
+                work.published(head, raw, stamp)
+            })
+        }
+    };
+    work.records.shrink();
+    Processed { records: work.records, answer, tally: work.tally }
+}
+
+/// Maps what was rejected of a call again: see [`super::map_again`].
+pub fn map_again(
+    operation: Operation,
+    request: &Request<'_>,
+    rules: &Rules,
+    stamp: &Stamp<'_>,
+    event: &str,
+    records: &mut Records,
+) -> MappedAgain {
+    super::again_with(request, rules, records, |work| {
+        let raw = trim(event);
+        match operation {
+            Operation::People => work.person(raw, stamp),
+            Operation::CompanyQuery | Operation::Company => work.company(raw, stamp).map(|_| ()),
+            Operation::Event => Err(Rejection::new(Reason::TopicUnknown)),
+        }?;
+        Ok(Outcome::Queued)
+    })
+}
+
+impl Work<'_> {
+    /// A call of one object, which `map` makes records of.
+    fn single(
+        &mut self,
+        call: CallType,
+        raw: &str,
+        map: impl FnOnce(&mut Self, &str, &Stamp<'_>) -> Result<(), Rejection>,
+    ) -> Told {
+        if raw.len() > self.rules.event_bytes {
+            self.tally.count(call, Outcome::Refused);
+            return Told::Refused(Answer::TooLarge);
+        }
+        let id = random_id();
+        let stamp = self.stamp(&id, None);
+        match map(self, raw, &stamp) {
+            Ok(()) => {
+                self.tally.count(call, Outcome::Queued);
+                Told::Taken
+            }
+            Err(rejection) => self.fail(call, raw, rejection),
+        }
+    }
+
+    /// The companies of `records`.
+    fn companies(&mut self, raw: &str) -> Told {
+        let call = CallType::Group;
+        if levels(raw).is_err() {
+            return self.fail(call, raw, Rejection::new(Reason::InvalidJson));
+        }
+        let companies = records_of(raw);
+        if companies.is_empty() || companies.len() > MOST_COMPANIES {
+            return Told::WrongCount;
+        }
+        let mark = self.records.mark();
+        // A call has no id, and each of its companies counts by itself.
+        let mapped: Vec<_> = companies
+            .iter()
+            .map(|raw| {
+                let id = random_id();
+                let stamp = self.stamp(&id, None);
+                self.company(raw, &stamp)
+            })
+            .collect();
+        if mapped.iter().any(Result::is_err) {
+            self.records.rewind(mark);
+            return self.fail_records(call, &companies, mapped);
+        }
+        let saved = mapped.into_iter().flatten().map(|(saved, dropped)| {
+            self.tally.traits_dropped(Map::Company, dropped);
+            self.tally.count(call, Outcome::Queued);
+            saved
+        });
+        Told::Companies(saved.collect())
+    }
+
+    /// Keeps a call that failed, and tells why.
+    fn fail(&mut self, call: CallType, raw: &str, rejection: Rejection) -> Told {
+        let kept = match rejection.reason {
+            Reason::InvalidJson => Kept::Bytes(self.body),
+            _ => Kept::Event(raw),
+        };
+        let id = random_id();
+        let stamp = self.stamp(&id, None);
+        self.reject(call, 0, &stamp, rejection.clone(), kept);
+        Told::Failed(rejection)
+    }
+
+    /// Keeps the records that failed. Those that did not are not kept: their sender is told that the call failed.
+    fn fail_records(
+        &mut self,
+        call: CallType,
+        companies: &[&str],
+        mapped: Vec<Result<(Saved, u64), Rejection>>,
+    ) -> Told {
+        let rejections: Vec<_> = mapped.into_iter().map(Result::err).collect();
+        for (index, (raw, rejection)) in companies.iter().zip(&rejections).enumerate() {
+            let Some(rejection) = rejection else {
+                self.tally.count(call, Outcome::Refused);
+                continue;
+            };
+            let kept = match rejection.reason {
+                Reason::EventTooLarge => Kept::Bytes(raw.as_bytes()),
+                _ => Kept::Event(raw),
+            };
+            let id = random_id();
+            let stamp = self.stamp(&id, None);
+            self.reject(call, index, &stamp, rejection.clone(), kept);
+        }
+        Told::FailedRecords(rejections)
+    }
+
+    fn person(&mut self, raw: &str, stamp: &Stamp<'_>) -> Result<(), Rejection> {
+        self.object(raw)?;
+        let (tenant, most) = (&self.request.source.tenant, self.rules.event_bytes);
+        let dropped = self.in_bounds(|work| people(raw, tenant, stamp, most, &mut work.records))?;
+        self.tally.traits_dropped(Map::Person, dropped);
+        Ok(())
+    }
+
+    fn published(&mut self, head: &EventHead, raw: &str, stamp: &Stamp<'_>) -> Result<(), Rejection> {
+        self.object(raw)?;
+        let publisher = self.request.source.publishers.first();
+        let publisher = publisher.ok_or(Rejection::new(Reason::TopicUnknown))?;
+        self.in_bounds(|work| event(head, raw, publisher, stamp, &mut work.records))
+    }
+
+    fn company(&mut self, raw: &str, stamp: &Stamp<'_>) -> Result<(Saved, u64), Rejection> {
+        self.object(raw)?;
+        let tenant = &self.request.source.tenant;
+        self.in_bounds(|work| company(raw, tenant, stamp, &mut work.records))
+    }
+
+    /// Whether `raw` is an object within the limits.
+    fn object(&self, raw: &str) -> Result<(), Rejection> {
+        let wrong = if raw.len() > self.rules.event_bytes {
+            Some(Reason::EventTooLarge)
+        } else {
+            match levels(raw) {
+                Err(_) => Some(Reason::InvalidJson),
+                Ok(_) if shape(raw) != Shape::Object => Some(Reason::NotAnObject),
+                Ok(levels) if levels > self.rules.depth => Some(Reason::DepthExceeded),
+                Ok(_) => None,
+            }
+        };
+        wrong.map_or(Ok(()), |reason| Err(Rejection::new(reason)))
+    }
+}
+
+/// The elements of `records`, one more than are allowed at most; none where there is no such list.
+fn records_of(raw: &str) -> Vec<&str> {
+    let mut found = Vec::new();
+    let Ok([Some(records)]) = Scan::new(raw).members_named(["records"]) else { return found };
+    let read = Scan::new(records).elements(|scan| {
+        let record = scan.value()?;
+        if found.len() <= MOST_COMPANIES {
+            found.push(record);
+        }
+        Ok(())
+    });
+    if read.is_err() {
+        found.clear();
+    }
+    found
+}

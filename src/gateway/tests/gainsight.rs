@@ -1,0 +1,273 @@
+//! Calls of Gainsight's own API.
+
+use super::super::gainsight::{Operation, Told, map_again, process};
+use super::*;
+use crate::mapping::gainsight::{EventHead, Saved};
+
+use Operation::{Company, CompanyQuery, People};
+
+impl Setup {
+    fn gainsight(mut self, operation: Operation, body: impl AsRef<[u8]>) -> Fate<Told> {
+        let (topics, rules) = (std::mem::take(&mut self.topics), self.rules);
+        let source = self.source();
+        let request = Request {
+            source: &source,
+            proof: Proof::NONE,
+            call: operation.call(),
+            path: "/v1.0/api/people",
+            traceparent: None,
+            received_ms: RECEIVED,
+        };
+        let Processed { records, answer, tally } =
+            process(operation, &EventHead::default(), &request, &rules, body.as_ref());
+        let metrics = Metrics::new(&["web".to_owned()]).unwrap();
+        tally.settle(&metrics, &source, &kinds(&records));
+        let unmapped = tally.unmapped_names().to_vec();
+        Fate { records: seen(&records, &topics), answer, counts: counts(&metrics), unmapped }
+    }
+}
+
+fn failed(reason: Reason) -> Told {
+    Told::Failed(Rejection::new(reason))
+}
+
+/// The id of the company "Acme" of the tenant `acme`, by `printf 'acme\x1fAcme' | sha256sum`.
+const ACME: &str = "1P024RUEIHNJ7PEGGITHDTICD685B3J7UC1F";
+
+#[test]
+fn a_person_is_sent_in_fields_and_becomes_what_its_traits_would_have() {
+    let body = r#"{"Email":" Ada@x.Y ","FirstName":"Ada","Location":{ "city": "L" },"Comments":12.0,
+        "MasterAvatarTypeCode":"0x10","Plan__gc":"gold","plan":"silver","email":"no field","Gsid":"x",
+        "EmailOptOut":"false","Timezone":null,"LastName":""}"#;
+    let fate = Setup::new().gainsight(People, body);
+    assert_eq!(fate.answer, Told::Taken);
+    let person = fate.only();
+    assert_eq!((person.topic.as_str(), person.key.as_deref()), ("weir.people", Some("acme\u{1f}ada@x.y")));
+    assert_eq!(person.which(), "person");
+    assert_eq!(person.header("ce_time"), None);
+    let expected = concat!(
+        r#"{"Email":" Ada@x.Y ","FirstName":"Ada","Location":"{\"city\":\"L\"}","EmailOptOut":"false","#,
+        r#""Comments":"12.0","MasterAvatarTypeCode":16,"Plan__gc":"silver","Name":"Ada"}"#
+    );
+    assert_eq!(person.value, expected);
+    assert_eq!(fate.counted(), "dropped/person=1 identify/queued=1");
+}
+
+#[test]
+fn what_is_a_field_already_is_not_sent_elsewhere_by_the_tenants_map() {
+    let mut setup = Setup::new();
+    setup.tenant.person_fields =
+        map(&[("Location", "Place__gc"), ("Plan__gc", "Other__gc"), ("nick", "Name")]);
+    setup.tenant.unmapped_traits = UnmappedTraits::Suffix;
+    let body = r#"{"Email":"a@x","Location":"L","Plan__gc":"P","nick":"N","seats":3,"companies":null}"#;
+    let fate = setup.gainsight(People, body);
+    assert_eq!(
+        fate.only().value,
+        r#"{"Email":"a@x","Name":"N","Location":"L","Plan__gc":"P","seats__gc":3}"#
+    );
+}
+
+#[test]
+fn an_empty_name_blanks_none() {
+    let fate = Setup::new().gainsight(People, r#"{"Email":"a@x","Name":""}"#);
+    assert_eq!(fate.only().value, r#"{"Email":"a@x"}"#);
+}
+
+#[test]
+fn a_person_with_companies_is_a_person_and_a_link_to_each() {
+    let body = format!(
+        r#"{{"Email":"A@x","FirstName":"Ada","companies":[{{"Company_ID":"{ACME}"}},{{"Company_ID":7,"Title":"CTO"}}]}}"#
+    );
+    let fate = Setup::new().gainsight(People, body);
+    let expected = [
+        ("person", r#"{"Email":"A@x","FirstName":"Ada","Name":"Ada"}"#.to_owned()),
+        ("link.0", format!(r#"{{"Email":"A@x","CompanyId":"{ACME}"}}"#)),
+        ("link.1", r#"{"Email":"A@x","CompanyId":"7"}"#.to_owned()),
+    ];
+    let expected: Vec<_> = expected.iter().map(|(which, value)| (*which, value.as_str())).collect();
+    assert_eq!(fate.values(), expected);
+    assert!(fate.records.iter().all(|record| record.key.as_deref() == Some("acme\u{1f}a@x")));
+    let ids: Vec<_> = fate.records.iter().map(Seen::message_id).collect();
+    assert!(ids.iter().all(|id| *id == ids[0]), "{ids:?}");
+    // The title of the second company.
+    assert_eq!(fate.counted(), "dropped/person=1 identify/queued=1");
+}
+
+#[test]
+fn an_email_and_companies_alone_are_a_link_alone_as_a_group_call_is() {
+    let link = |body: &str| Setup::new().gainsight(People, body);
+    let fate = link(r#"{"Email":"a@x","companies":[{"Company_ID":" C1 "}],"FirstName":null}"#);
+    assert_eq!(fate.values(), [("link.0", r#"{"Email":"a@x","CompanyId":"C1"}"#)]);
+    let fate = link(r#"{"Email":"a@x","companies":[]}"#);
+    assert_eq!(fate.values(), [("person", r#"{"Email":"a@x"}"#)]);
+}
+
+#[test]
+fn a_person_without_email_or_with_a_company_without_id_fails_and_is_kept() {
+    for (body, reason) in [
+        ("{}", Reason::EmailMissing),
+        (r#"{"email":"a@x"}"#, Reason::EmailMissing),
+        (r#"{"Email":" "}"#, Reason::EmailMissing),
+        (r#"{"Email":0}"#, Reason::EmailMissing),
+        (r#"{"Email":null,"companies":[{"Company_ID":"C"}]}"#, Reason::EmailMissing),
+        (r#"{"Email":"a@x","companies":"C"}"#, Reason::CompanyIdMissing),
+        (r#"{"Email":"a@x","companies":{"Company_ID":"C"}}"#, Reason::CompanyIdMissing),
+        (r#"{"Email":"a@x","companies":["C"]}"#, Reason::CompanyIdMissing),
+        (r#"{"Email":"a@x","companies":[{"Company_ID":"C"},{}]}"#, Reason::CompanyIdMissing),
+        (r#"{"Email":"a@x","companies":[{"Company_ID":" "}]}"#, Reason::CompanyIdMissing),
+        (r#"{"Email":"a@x","companies":[{"Company_ID":0}]}"#, Reason::CompanyIdMissing),
+        (r#"{"Email":"a@x","companies":[{"Company_ID":{}}]}"#, Reason::CompanyIdMissing),
+        ("[]", Reason::NotAnObject),
+        ("7", Reason::NotAnObject),
+        ("{", Reason::InvalidJson),
+        ("", Reason::InvalidJson),
+    ] {
+        let fate = Setup::new().gainsight(People, body);
+        assert_eq!(fate.answer, failed(reason), "{body}");
+        let record = fate.only();
+        assert_eq!(record.which(), "rejected");
+        assert_eq!(record.json()["reason"], reason.label());
+        assert_eq!(fate.counted(), format!("identify/quarantined=1 quarantined/{}=1", reason.label()));
+    }
+    let mut setup = Setup::new();
+    setup.rules.depth = 3;
+    let deep = setup.gainsight(People, r#"{"Email":"a@x","Location":[[[]]]}"#);
+    assert_eq!(deep.answer, failed(Reason::DepthExceeded));
+    assert!(deep.only().json()["event_base64"].is_string());
+}
+
+#[test]
+fn a_long_email_does_not_stand_in_many_links() {
+    let companies = |n: usize| vec![r#"{"Company_ID":"C"}"#; n].join(",");
+    let body = |email: &str, n| format!(r#"{{"Email":"{email}","companies":[{}]}}"#, companies(n));
+    let fate = Setup::new().gainsight(People, body("a@x", 50));
+    assert_eq!(fate.records.len(), 50);
+    let fate = Setup::new().gainsight(People, body(&"e".repeat(200_000), 50));
+    assert_eq!(fate.answer, failed(Reason::RecordTooLarge));
+    assert_eq!(fate.records.len(), 1);
+    let fate = Setup::new().gainsight(People, body("a@x", 51));
+    assert!(matches!(&fate.answer, Told::Failed(rejection) if rejection.detail.contains("at most 50")));
+}
+
+#[test]
+fn companies_are_sent_in_fields_and_told_with_their_ids() {
+    let body = r#"{"records":[{"Name":" Acme ","Employees":"250","Arr":"5","Summary":7,"tier":"A","X__gc":1,
+        "Nps":9,"Users":""},{"Name":8}]}"#;
+    let fate = Setup::new().gainsight(Company, body);
+    let Told::Companies(saved) = &fate.answer else { panic!("{:?}", fate.answer) };
+    assert_eq!(saved[0], Saved { name: "\" Acme \"".to_owned(), id: ACME.to_owned() });
+    assert_eq!(saved[1].name, "8");
+    let expected = [
+        ("company", r#"{"Name":" Acme ","Employees":250,"Arr":"5","Summary":"7","Tier__gc":"A","X__gc":1}"#),
+        ("company", r#"{"Name":8}"#),
+    ];
+    assert_eq!(fate.values(), expected);
+    let [acme, eight] = &fate.records[..] else { panic!("not two") };
+    assert_eq!((acme.key.as_deref(), acme.header("ce_companyid")), (Some("acme\u{1f}Acme"), Some(ACME)));
+    assert_eq!(eight.header("ce_companyid"), Some(saved[1].id.as_str()));
+    assert_ne!(acme.message_id(), eight.message_id(), "or readers would drop one of them");
+    assert_eq!(fate.counted(), "group/queued=2");
+}
+
+#[test]
+fn one_company_that_fails_fails_the_call_and_only_it_is_kept() {
+    let long = "x".repeat(600);
+    let body =
+        format!(r#"{{"records":[{{"Name":"A"}},{{"name":"B"}},7,{{"Name":"{long}"}},{{"Name":"C"}}]}}"#);
+    let mut setup = Setup::new();
+    setup.rules.event_bytes = 500;
+    let fate = setup.gainsight(Company, body);
+    let why = |reason| Some(Rejection::new(reason));
+    let expected = vec![
+        None,
+        why(Reason::CompanyNameMissing),
+        why(Reason::NotAnObject),
+        why(Reason::EventTooLarge),
+        None,
+    ];
+    assert_eq!(fate.answer, Told::FailedRecords(expected));
+    let kept: Vec<_> =
+        fate.records.iter().map(|record| (record.which(), record.json()["index"].clone())).collect();
+    assert_eq!(kept, [("rejected", 1.into()), ("rejected", 2.into()), ("rejected", 3.into())]);
+    assert_eq!(fate.records[0].json()["event"], serde_json::json!({"name": "B"}));
+    assert_eq!(
+        fate.counted(),
+        "group/quarantined=3 group/refused=2 quarantined/company_name_missing=1 \
+         quarantined/event_too_large=1 quarantined/not_an_object=1"
+    );
+}
+
+#[test]
+fn a_call_brings_one_to_fifty_companies_in_a_list() {
+    let records = |n: usize| format!(r#"{{"records":[{}]}}"#, vec![r#"{"Name":"A"}"#; n].join(","));
+    let fate = Setup::new().gainsight(Company, records(50));
+    assert_eq!(fate.records.len(), 50);
+    let wrong = [r#"{"records":{"Name":"A"}}"#, r#"{"records":null}"#, r#"{"Name":"A"}"#, "[]", "7"];
+    for body in wrong.map(str::to_owned).into_iter().chain([records(0), records(51)]) {
+        let fate = Setup::new().gainsight(Company, &body);
+        assert_eq!((fate.answer, fate.records.len()), (Told::WrongCount, 0), "{body}");
+    }
+    assert_eq!(Setup::new().gainsight(Company, "{").answer, failed(Reason::InvalidJson));
+}
+
+#[test]
+fn a_query_finds_nothing_and_leaves_nothing() {
+    for (body, told) in [("{}", Told::NoRecords), ("7", Told::NoRecords), ("{", failed(Reason::InvalidJson))]
+    {
+        let fate = Setup::new().gainsight(CompanyQuery, body);
+        assert_eq!((fate.answer, fate.records.len(), fate.counts.len()), (told, 0, 0), "{body}");
+    }
+}
+
+#[test]
+fn a_record_that_is_larger_than_the_queue_takes_fails() {
+    for (operation, body) in
+        [(People, r#"{"Email":"a@x","FirstName":"Ada"}"#), (Company, r#"{"records":[{"Name":"Acme"}]}"#)]
+    {
+        let mut setup = Setup::new();
+        setup.rules.record_bytes = 60;
+        let fate = setup.gainsight(operation, body);
+        assert!(fate.counted().contains("quarantined/record_too_large=1"), "{}", fate.counted());
+        assert_eq!(fate.only().which(), "rejected");
+    }
+}
+
+#[test]
+fn what_was_kept_is_mapped_again_by_the_rules_of_its_route() {
+    let again = |operation: Operation, event: &str| {
+        let (rules, source) = (Setup::new().rules, Setup::new().source());
+        let request = Request {
+            source: &source,
+            proof: Proof::NONE,
+            call: operation.call(),
+            path: "/",
+            traceparent: None,
+            received_ms: 0,
+        };
+        let stamp = Stamp {
+            message_id: "m",
+            ce_source: &source.ce_source,
+            time: None,
+            traceparent: None,
+            replay_of: Some("m/rejected"),
+        };
+        let mut records = Records::new(0);
+        let mapped = map_again(operation, &request, &rules, &stamp, event, &mut records);
+        (mapped, seen(&records, &Setup::new().topics))
+    };
+    let (mapped, records) = again(People, r#"{"Email":"a@x","name":"n","companies":[{"Company_ID":"C"}]}"#);
+    assert_eq!(mapped, MappedAgain::Queued);
+    let ids: Vec<_> = records.iter().map(|record| record.header("ce_id").unwrap()).collect();
+    assert_eq!(ids, ["m/person", "m/link.0"]);
+    assert_eq!(records[0].value, r#"{"Email":"a@x"}"#);
+    let (mapped, records) = again(Company, r#"{"Name":"Acme"}"#);
+    assert_eq!((mapped, records[0].header("ce_companyid")), (MappedAgain::Queued, Some(ACME)));
+    for (operation, event, reason) in [
+        (People, "{}", Reason::EmailMissing),
+        (Company, "{}", Reason::CompanyNameMissing),
+        (Company, "{", Reason::InvalidJson),
+    ] {
+        let (mapped, records) = again(operation, event);
+        assert_eq!((mapped, records), (MappedAgain::Rejected(Rejection::new(reason)), Vec::new()));
+    }
+}

@@ -1,0 +1,101 @@
+//! The routes of Gainsight's API that RudderStack's Gainsight destination calls: taken as the event routes take
+//! theirs, answered as Gainsight answers.
+
+mod envelope;
+
+use actix_web::http::Method;
+use actix_web::http::header::HeaderMap;
+use actix_web::web::Payload;
+use actix_web::{HttpRequest, HttpResponse};
+
+use super::answer::Answer;
+use super::connection::ConnectionState;
+use super::events::{Admitted, Answered, Way, admit, announces_body, hand_over, make_room, take};
+use super::proof;
+use crate::admission::credentials::presented_key;
+use crate::admission::secrets::Proof;
+use crate::app::App;
+use crate::gateway::gainsight::{Operation, Told, process};
+use crate::gateway::{Request, Rules};
+use crate::mapping::gainsight::EventHead;
+use crate::tenants::{Senders, Source};
+
+/// The parameter of an update that says what its records are found by, and the only field that Weir finds
+/// companies by.
+const KEYS: (&str, &str) = ("keys", "Name");
+
+/// Answers one request at the route `path`; says whether nothing of its body is left.
+pub async fn answer(
+    app: &App,
+    request: &HttpRequest,
+    payload: Payload,
+    path: &'static str,
+    operation: Operation,
+    connection: Option<&ConnectionState>,
+) -> (HttpResponse, bool) {
+    let headers = request.headers();
+    let call = operation.call();
+    let Answered { answer, body_ended } = if operation == Operation::Event {
+        let head = event_head(headers);
+        let admitted = admit_publishers(app, headers);
+        take(app, headers, payload, path, admitted, connection, |senders, proof, body| {
+            let source = publisher(senders, head.topic.as_deref(), proof).ok_or(Answer::InvalidSecret)?;
+            let process = |request: &Request<'_>, rules: &Rules, body: &[u8]| {
+                process(operation, &head, request, rules, body)
+            };
+            hand_over(app, source, proof, headers, Way { path, call, process }, body)
+        })
+        .await
+    } else {
+        let admitted = admit(app, headers, presented_key(headers, request.query_string()));
+        if admitted.is_ok() && operation == Operation::Company && *request.method() == Method::PUT {
+            let mut keys = form_urlencoded::parse(request.query_string().as_bytes());
+            if keys.find(|(name, _)| name == KEYS.0).is_none_or(|(_, keys)| keys != KEYS.1) {
+                return (envelope::response(path, &Told::WrongKeys), !announces_body(headers));
+            }
+        }
+        take(app, headers, payload, path, admitted, connection, |source, proof, body| {
+            let process = |request: &Request<'_>, rules: &Rules, body: &[u8]| {
+                process(operation, &EventHead::default(), request, rules, body)
+            };
+            hand_over(app, source, proof, headers, Way { path, call, process }, body)
+        })
+        .await
+    };
+    (envelope::response(path, &answer), body_ended)
+}
+
+/// The answer to a request that never came to its route.
+pub fn refuse(path: &'static str, answer: Answer) -> HttpResponse {
+    envelope::response(path, &Told::Refused(answer))
+}
+
+/// All that can be refused before the body of one who sends for a publisher, and so must show its secret.
+fn admit_publishers<'a>(app: &'a App, headers: &HeaderMap) -> Result<Admitted<&'a Senders>, Answer> {
+    let id = headers.get("tenantid").map_or(&b""[..], |id| id.as_bytes());
+    let senders = app.tenants.senders.iter().find(|senders| senders.gainsight_id.as_bytes() == id);
+    let (id, secrets) = senders.map_or(("", &[][..]), |one| (&one.gainsight_id, &one.secrets));
+    let shown = proof::shown(&app.metrics, headers, id, secrets)?;
+    let senders = senders.filter(|_| !shown.is_nothing()).ok_or(Answer::InvalidSecret)?;
+    make_room(app, headers, senders, shown)
+}
+
+/// The publisher that sends: that of the topic which lists a secret of `proof`. Where the tenant has no publisher
+/// with that topic, the first one that lists it: it is to be told.
+fn publisher<'a>(senders: &'a Senders, topic: Option<&str>, proof: Proof<'_>) -> Option<&'a Source> {
+    let of_topic = |source: &&Source| source.publishers.iter().any(|one| Some(one.topic.as_str()) == topic);
+    let is_proven = |source: &&Source| proof.holds(&source.secrets);
+    let all = || senders.publishers.iter().map(AsRef::as_ref);
+    let known = all().any(|source| of_topic(&source));
+    all().filter(|source| !known || of_topic(source)).find(is_proven)
+}
+
+/// What the headers of an event say; what is blank is missing.
+fn event_head(headers: &HeaderMap) -> EventHead {
+    let [topic, name, version, contract] =
+        ["topicname", "eventname", "eventversion", "contractid"].map(|name| {
+            let value = String::from_utf8_lossy(headers.get(name)?.as_bytes());
+            Some(value.trim()).filter(|value| !value.is_empty()).map(str::to_owned)
+        });
+    EventHead { topic, name, version, contract }
+}

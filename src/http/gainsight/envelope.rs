@@ -1,0 +1,195 @@
+//! Gainsight's answers: one JSON envelope for success and failure, with its error codes. Known are the shape and
+//! the codes that [`code`] and [`refusal`] say so of; where Gainsight's own code for a failure is unknown, the
+//! choice among its codes is ours.
+
+use std::borrow::Cow;
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderValue};
+use data_encoding::HEXLOWER;
+
+use crate::event::json::write_string;
+use crate::gateway::gainsight::Told;
+use crate::http::answer::{Answer, RETRY_AFTER};
+use crate::mapping::Rejection;
+use crate::mapping::gainsight::{MOST_COMPANIES, Saved};
+use crate::quarantine::Reason;
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+/// A type validation; what its message says varies.
+const VALIDATION: &str = "GSOBJ_1008";
+/// A field is unknown.
+const INVALID_FIELD: &str = "GSOBJ_1002";
+/// A field is longer than it may be.
+const TOO_LONG: &str = "GSOBJ_1001";
+/// There is no such API.
+const INVALID_PATH: &str = "GSOBJ_1023";
+/// Who asks may not.
+const UNAUTHORIZED: &str = "GS_APIG_2401";
+/// Something is wrong on the server's side.
+const SERVER: &str = "GU_1101";
+
+/// What an envelope says.
+struct Envelope<'t> {
+    status: StatusCode,
+    /// Code and sentence of a failure.
+    error: Option<(&'static str, Cow<'t, str>)>,
+    message: Option<&'static str>,
+    /// JSON.
+    data: Vec<u8>,
+}
+
+/// The response, without the CORS headers that every response gets.
+pub fn response(path: &'static str, told: &Told) -> HttpResponse {
+    let envelope = envelope(told);
+    let request_id = request_id();
+    tracing::debug!(route = path, %request_id, code = envelope.error.as_ref().map(|error| error.0), "told");
+    let mut response = HttpResponse::build(envelope.status);
+    response.insert_header((header::CONTENT_TYPE, JSON));
+    match told {
+        Told::Refused(Answer::Unavailable) => {
+            response.insert_header((header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER)));
+        }
+        Told::Refused(Answer::WrongMethod { allow, .. }) => {
+            response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
+        }
+        _ => {}
+    }
+    response.body(envelope.write(&request_id))
+}
+
+impl Envelope<'_> {
+    fn write(&self, request_id: &str) -> Vec<u8> {
+        let mut out = format!("{{\"result\":{},\"errorCode\":", self.error.is_none()).into_bytes();
+        let error = self.error.as_ref();
+        write_text(&mut out, error.map(|(code, _)| *code));
+        out.extend_from_slice(b",\"errorDesc\":");
+        write_text(&mut out, error.map(|(_, text)| text.as_ref()));
+        out.extend_from_slice(b",\"requestId\":");
+        write_string(&mut out, request_id);
+        out.extend_from_slice(b",\"data\":");
+        out.extend_from_slice(&self.data);
+        out.extend_from_slice(b",\"message\":");
+        write_text(&mut out, self.message);
+        out.push(b'}');
+        out
+    }
+}
+
+fn envelope(told: &Told) -> Envelope<'_> {
+    let well = |data| Envelope { status: StatusCode::OK, error: None, message: None, data };
+    let failed =
+        |error, data| Envelope { status: StatusCode::BAD_REQUEST, error: Some(error), message: None, data };
+    let no_data = b"null".to_vec();
+    match told {
+        Told::Taken => well(no_data),
+        Told::NoRecords => well(b"{\"records\":[]}".to_vec()),
+        Told::Companies(companies) => well(saved(companies)),
+        Told::Failed(rejection) => failed(error(rejection), no_data),
+        Told::FailedRecords(rejections) => {
+            let first = rejections.iter().flatten().next().map(error);
+            failed(first.unwrap_or((VALIDATION, Cow::Borrowed(""))), record_errors(rejections))
+        }
+        Told::WrongCount => {
+            let text = format!("records must be a list of 1 to {MOST_COMPANIES} objects");
+            failed((VALIDATION, text.into()), no_data)
+        }
+        Told::WrongKeys => {
+            failed((INVALID_FIELD, "keys must be Name, by which Weir finds companies".into()), no_data)
+        }
+        Told::Refused(answer) => {
+            let (code, text) = refusal(answer);
+            let message = (answer.status() == StatusCode::UNAUTHORIZED).then_some("Unauthorized");
+            Envelope { status: answer.status(), error: Some((code, text)), message, data: no_data }
+        }
+    }
+}
+
+/// `{"count":n,"errors":null,"records":[{"Name":…,"Gsid":…}]}`
+fn saved(companies: &[Saved]) -> Vec<u8> {
+    let mut out = format!("{{\"count\":{},\"errors\":null,\"records\":[", companies.len()).into_bytes();
+    for (place, company) in companies.iter().enumerate() {
+        let separator = if place == 0 { "" } else { "," };
+        out.extend_from_slice(format!("{separator}{{\"Name\":{},\"Gsid\":", company.name).as_bytes());
+        write_string(&mut out, &company.id);
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"]}");
+    out
+}
+
+/// `{"count":0,"errors":[[…],…],"records":null}`, a list for each record, empty for a good one. Neither the value
+/// that was sent nor what was read of it is repeated.
+fn record_errors(rejections: &[Option<Rejection>]) -> Vec<u8> {
+    let mut out = b"{\"count\":0,\"errors\":[".to_vec();
+    for (place, rejection) in rejections.iter().enumerate() {
+        out.extend_from_slice(if place == 0 { b"[" } else { b",[" });
+        if let Some(rejection) = rejection {
+            let (code, text) = error(rejection);
+            out.extend_from_slice(b"{\"success\":false,\"parsedValue\":null,\"errors\":[{\"errorMessage\":");
+            write_string(&mut out, &text);
+            out.extend_from_slice(b",\"errorCode\":");
+            write_string(&mut out, code);
+            out.extend_from_slice(b",\"fieldName\":");
+            write_text(&mut out, (rejection.reason == Reason::CompanyNameMissing).then_some("Name"));
+            out.extend_from_slice(b",\"invalidValue\":null}]}");
+        }
+        out.push(b']');
+    }
+    out.extend_from_slice(b"],\"records\":null}");
+    out
+}
+
+fn error(rejection: &Rejection) -> (&'static str, Cow<'_, str>) {
+    (code(rejection.reason), Cow::Borrowed(&rejection.detail))
+}
+
+/// The code of a broken rule. Gainsight's own for a missing name (a field that may not be null), email and id; all
+/// others are ours.
+fn code(reason: Reason) -> &'static str {
+    match reason {
+        Reason::CompanyNameMissing => "GSOBJ_1007",
+        Reason::EmailMissing => "GSOBJ_VDTEMAIL1001",
+        Reason::CompanyIdMissing => "GSOBJ_VDTGSID1001",
+        Reason::EventTooLarge | Reason::RecordTooLarge => TOO_LONG,
+        _ => VALIDATION,
+    }
+}
+
+/// Code and sentence of a refusal. Gainsight's own where who asks may not, or the server can't; all others are ours.
+fn refusal(answer: &Answer) -> (&'static str, Cow<'static, str>) {
+    let text = answer.error_text().map(|text| text.trim_end().to_owned().into()).unwrap_or_default();
+    match answer {
+        Answer::NoKey | Answer::UnknownKey => (UNAUTHORIZED, "Unauthorized".into()),
+        Answer::InvalidSecret | Answer::SignatureExpired | Answer::SourceDisabled => (UNAUTHORIZED, text),
+        Answer::NoRoute => (INVALID_PATH, text),
+        Answer::WrongMethod { .. } => (INVALID_PATH, "method not allowed".into()),
+        Answer::TooLarge | Answer::TooManyEvents => (TOO_LONG, text),
+        Answer::Unavailable => (SERVER, text),
+        _ => (VALIDATION, text),
+    }
+}
+
+fn write_text(out: &mut Vec<u8>, text: Option<&str>) {
+    match text {
+        Some(text) => write_string(out, text),
+        None => out.extend_from_slice(b"null"),
+    }
+}
+
+/// A random UUID: by it a request is found in the log.
+fn request_id() -> String {
+    let mut bytes = [0; 16];
+    // Without entropy the id says nothing, and the answer is right all the same.
+    getrandom::fill(&mut bytes).ok();
+    let mut bits = u128::from_be_bytes(bytes);
+    bits = (bits & !(0xf << 76)) | (4 << 76);
+    bits = (bits & !(0b11 << 62)) | (0b10 << 62);
+    let mut id = HEXLOWER.encode(&bits.to_be_bytes());
+    for place in [20, 16, 12, 8] {
+        id.insert(place, '-');
+    }
+    id
+}

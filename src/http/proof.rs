@@ -1,0 +1,85 @@
+//! The shared secrets that a request shows: those in headers before its body, a signature after it. Alike on
+//! every route that takes events.
+
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use actix_web::http::header::HeaderMap;
+
+use super::answer::Answer;
+use crate::admission::secrets::{Secret, SecretId, Verdict, in_headers};
+use crate::admission::signature::{Refused, Signature, Signed};
+use crate::metrics::Metrics;
+
+/// What a request has shown before its body, and the signature that is left to check.
+#[derive(Default)]
+pub struct Shown {
+    secrets: Vec<SecretId>,
+    signature: Option<Box<Signature>>,
+}
+
+/// Checks what `headers` show of `secrets`, to one who is known to Gainsight's clients as `tenant`, and counts it.
+///
+/// # Errors
+/// What is presented is known to be wrong, before the body is read.
+pub fn shown(
+    metrics: &Metrics,
+    headers: &HeaderMap,
+    tenant: &str,
+    secrets: &[Arc<Secret>],
+) -> Result<Shown, Answer> {
+    let mut shown = Shown::default();
+    match in_headers(headers, tenant, secrets) {
+        Ok(None) => {}
+        Ok(Some(secret)) => {
+            metrics.secret(Verdict::HeaderVerified);
+            shown.secrets.push(secret);
+        }
+        Err(_) => return Err(refuse(metrics, Verdict::HeaderInvalid)),
+    }
+    if let Some(signed) = Signed::read(headers).map_err(|refused| refuse(metrics, refused.into()))? {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let begun = signed.begin(secrets, now);
+        shown.signature = Some(begun.map_err(|refused| refuse(metrics, refused.into()))?);
+    }
+    Ok(shown)
+}
+
+impl Shown {
+    /// Whether neither a secret nor a signature was presented.
+    pub fn is_nothing(&self) -> bool {
+        self.secrets.is_empty() && self.signature.is_none()
+    }
+
+    /// What must see the body as it is transferred.
+    pub fn signature(&mut self) -> Option<&mut Signature> {
+        self.signature.as_deref_mut()
+    }
+
+    /// All secrets that were shown, once the body is read; empty, and nothing allocated, where none was presented.
+    ///
+    /// # Errors
+    /// The signature is wrong.
+    pub fn proven(mut self, metrics: &Metrics) -> Result<Vec<SecretId>, Answer> {
+        if let Some(signature) = self.signature {
+            let signed = signature.verify().map_err(|refused| refuse(metrics, refused.into()))?;
+            metrics.secret(Verdict::SignatureVerified);
+            self.secrets.extend(signed);
+        }
+        Ok(self.secrets)
+    }
+}
+
+impl From<Refused> for Verdict {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Stale => Verdict::SignatureStale,
+            Refused::Invalid => Verdict::SignatureInvalid,
+        }
+    }
+}
+
+fn refuse(metrics: &Metrics, verdict: Verdict) -> Answer {
+    metrics.secret(verdict);
+    if verdict == Verdict::SignatureStale { Answer::SignatureExpired } else { Answer::InvalidSecret }
+}

@@ -1,0 +1,167 @@
+//! Calls of Gainsight's own API → the records that the same customers make by way of an SDK. Who sends them
+//! names fields, not traits, and speaks of one person or company at a time.
+
+use std::borrow::Cow;
+
+use super::company::{required_name, write_company, write_link};
+use super::fields::{COMPANY_BY_FIELD, PERSON_BY_FIELD};
+use super::object::Object;
+use super::person::{email_key, required_email, write_person};
+use super::track;
+use super::{Rejection, Stamp, convert};
+use crate::event::compact::plain;
+use crate::event::envelope::{Traits, read_traits};
+use crate::event::json::{Shape, shape, strict};
+use crate::event::scan::Scan;
+use crate::quarantine::Reason;
+use crate::record::{Kind, Records};
+use crate::tenants::{Publisher, Tenant};
+
+/// Most companies that one call may bring or name: what Gainsight takes.
+pub const MOST_COMPANIES: usize = 50;
+
+/// The member of a person that names its companies.
+const COMPANIES: &str = "companies";
+/// The member of such a company that says which it is.
+const COMPANY_ID: &str = "Company_ID";
+
+/// A company as its sender is told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Saved {
+    /// Its name, strict JSON.
+    pub name: String,
+    /// Its id: see [`super::company::company_id`].
+    pub id: String,
+}
+
+/// Writes the person that `raw`, an object, describes, and its link to each company it names. One that names
+/// companies and no field but its email is a link alone, as a group call is. The links may take `most` bytes.
+/// Returns how many members were left out.
+///
+/// # Errors
+/// `email_missing`, `company_id_missing`, `record_too_large`.
+pub fn people(
+    raw: &str,
+    tenant: &Tenant,
+    stamp: &Stamp<'_>,
+    most: usize,
+    records: &mut Records,
+) -> Result<u64, Rejection> {
+    let sources = [read_traits(Some(raw))];
+    let person = Object::fill(&PERSON_BY_FIELD, &sources, &tenant.person_fields, tenant.unmapped_traits);
+    let email = required_email(person.get("Email")).ok_or(Rejection::new(Reason::EmailMissing))?;
+    let members = sources.iter().flatten().filter(|(_, raw)| *raw != "null");
+    let companies = members.clone().find(|(name, _)| name == COMPANIES).map(|(_, raw)| *raw);
+    let (companies, left_out) = company_ids(companies)?;
+    let key = email_key(email);
+    // The email stands in the key and the value of every link.
+    if (key.len() + email.len()).saturating_mul(companies.len()) > most {
+        return Err(Rejection::new(Reason::RecordTooLarge));
+    }
+    let is_link = |(name, _): &(Cow<'_, str>, &str)| matches!(name.as_ref(), COMPANIES | "Email");
+    let dropped = if companies.is_empty() || !members.clone().all(is_link) {
+        write_person(person, email, tenant, stamp, records)
+    } else {
+        0
+    };
+    for (place, company_id) in companies.iter().enumerate() {
+        let (key, place) = (Some([tenant.id.as_str(), key.as_str()]), place.to_string());
+        stamp.draft(records, Kind::Link, tenant.people, key, ["link.", &place]).value(|out| {
+            write_link(out, email, company_id);
+            out.push(b'}');
+        });
+    }
+    Ok(dropped + left_out)
+}
+
+/// The ids of the companies that `raw` lists, and how many of their members say something else.
+fn company_ids(raw: Option<&str>) -> Result<(Vec<String>, u64), Rejection> {
+    let mut entries: Vec<Traits<'_>> = Vec::new();
+    let read = raw.map(|raw| {
+        Scan::new(raw).elements(|scan| {
+            let entry = scan.value()?;
+            if entries.len() <= MOST_COMPANIES {
+                entries.push(read_traits(Some(entry)));
+            }
+            Ok(())
+        })
+    });
+    if matches!(read, Some(Err(_))) {
+        return Err(Rejection::new(Reason::CompanyIdMissing));
+    }
+    if entries.len() > MOST_COMPANIES {
+        let detail = format!("a call may name at most {MOST_COMPANIES} companies");
+        return Err(Rejection { reason: Reason::RecordTooLarge, detail: detail.into() });
+    }
+    let id = |entry: &Traits<'_>| {
+        let (_, raw) = entry.iter().find(|(name, _)| name == COMPANY_ID)?;
+        let may_be = matches!(shape(raw), Shape::String | Shape::Number) && !convert::is_falsy(raw);
+        Some(plain(raw).trim().to_owned()).filter(|id| may_be && !id.is_empty())
+    };
+    let ids: Option<Vec<String>> = entries.iter().map(id).collect();
+    let ids = ids.ok_or(Rejection::new(Reason::CompanyIdMissing))?;
+    let others = entries.iter().flatten().filter(|(name, raw)| name != COMPANY_ID && *raw != "null");
+    Ok((ids, others.count() as u64))
+}
+
+/// Writes the company that `raw`, an object, describes. Returns what its sender is told, and how many members
+/// the tenant's map left out.
+///
+/// # Errors
+/// `company_name_missing`.
+pub fn company(
+    raw: &str,
+    tenant: &Tenant,
+    stamp: &Stamp<'_>,
+    records: &mut Records,
+) -> Result<(Saved, u64), Rejection> {
+    let sources = [read_traits(Some(raw))];
+    let company = Object::fill(&COMPANY_BY_FIELD, &sources, &tenant.company_fields, tenant.unmapped_traits);
+    let name = required_name(&company).ok_or(Rejection::new(Reason::CompanyNameMissing))?;
+    let id = write_company(&company, name, tenant, stamp, records);
+    Ok((Saved { name: strict(name).into_owned(), id }, company.dropped))
+}
+
+/// What an event's headers say of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventHead {
+    /// `topicName`
+    pub topic: Option<String>,
+    /// `eventName`
+    pub name: Option<String>,
+    /// `eventVersion`
+    pub version: Option<String>,
+    /// `contractId`
+    pub contract: Option<String>,
+}
+
+/// Writes the event of `publisher` that `head` describes, with the object `raw` as it came. Nobody says whose it
+/// is, so it has no key.
+///
+/// # Errors
+/// `topic_unknown` unless its topic is the publisher's, `event_name_missing` without a name or a version,
+/// `contract_unknown`.
+pub fn event(
+    head: &EventHead,
+    raw: &str,
+    publisher: &Publisher,
+    stamp: &Stamp<'_>,
+    records: &mut Records,
+) -> Result<(), Rejection> {
+    let missing =
+        |reason, header| Rejection { reason, detail: format!("the header {header} is missing").into() };
+    let topic = head.topic.as_deref().ok_or_else(|| missing(Reason::TopicUnknown, "topicName"))?;
+    if topic != publisher.topic {
+        return Err(Rejection::new(Reason::TopicUnknown));
+    }
+    let name = head.name.as_deref().ok_or_else(|| missing(Reason::EventNameMissing, "eventName"))?;
+    let version = head.version.as_deref();
+    let version = version.ok_or_else(|| missing(Reason::EventNameMissing, "eventVersion"))?;
+    let draft = track::begin(publisher, (name, version), head.contract.as_deref(), None, stamp, records);
+    let draft = draft.ok_or_else(|| {
+        let detail = format!("{}: {}", Reason::ContractUnknown.sentence(), publisher.id);
+        Rejection { reason: Reason::ContractUnknown, detail: detail.into() }
+    })?;
+    draft.value(|out| convert::write_as_is(out, raw));
+    Ok(())
+}
