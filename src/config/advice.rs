@@ -42,7 +42,7 @@ pub fn warnings(config: &Config) -> Vec<String> {
     let mut warn = |key: &str, meaning: &str| found.push(format!("{key}: {meaning}"));
     // What is wrong with the pair is no warning.
     if let Some(Ok(pair)) = config.tls.as_ref().map(pair::read) {
-        let expires = pair::readable(pair.not_after);
+        let expires = pair.expires();
         if expires.duration_since(Timestamp::now()) < EXPIRES_SOON {
             warn(
                 "tls.certificate",

@@ -78,6 +78,18 @@ fn events_are_taken_over_tls_1_2_and_1_3_with_http_1_1_alone() {
 }
 
 #[test]
+fn a_client_that_wants_another_protocol_than_http_1_1_is_refused() {
+    let secured = Secured::new();
+    for version in [&TLS12, &TLS13] {
+        let mut client = secured.authority.client(version).as_ref().clone();
+        client.alpn_protocols = vec![b"h2".to_vec()];
+        let refused = secured.weir.connect().over_tls(&Arc::new(client)).unwrap_err();
+        assert!(refused.to_string().contains("NoApplicationProtocol"), "{refused}");
+    }
+    assert_eq!((secured.weir.metric(OK), secured.weir.metric(FAILED)), (0.0, 2.0));
+}
+
+#[test]
 fn tls_1_1_is_refused_as_too_old() {
     let secured = Secured::new();
     // A ClientHello of TLS 1.1 that lacks nothing else: one suite, no compression, one signature scheme.
@@ -241,22 +253,21 @@ fn files_that_cannot_be_used_are_refused_at_the_start_and_by_check_in_the_same_w
 
 #[test]
 fn a_handshake_that_does_not_end_is_closed_in_the_time_of_a_head() {
-    let secured = Secured::with("", "header_ms = 300");
+    let secured = Secured::with("", "header_ms = 2_000");
     let client = secured.authority.client(&TLS13);
     let mut session = ClientConnection::new(client, NAME.try_into().unwrap()).unwrap();
     let mut hello = Vec::new();
     session.write_tls(&mut hello).unwrap();
-    for sent in [b"".as_slice(), &hello[..40]] {
+    let mut silent = [b"".as_slice(), &hello[..40], &hello].map(|sent| {
         let mut wire = secured.weir.connect();
         wire.send(sent);
-        assert_eq!(wire.rest(), b"");
-    }
-    // The server has said its part, the client says no more.
-    let mut wire = secured.weir.connect();
-    wire.send(&hello);
-    assert!(!wire.rest().is_empty());
+        wire
+    });
+    let rests = silent.each_mut().map(Wire::rest);
+    // To a whole hello the server says its part, and then waits for the client's.
+    assert!(rests[0].is_empty() && rests[1].is_empty() && !rests[2].is_empty());
     assert_eq!((secured.weir.metric(OK), secured.weir.metric(FAILED)), (0.0, 3.0));
-    // Heads have their own time behind it.
+    // A head has its own time behind the handshake.
     let mut wire = secured.wire();
     assert_eq!(wire.answer().status, 408);
     assert_eq!(wire.rest(), b"");

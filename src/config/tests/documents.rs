@@ -242,7 +242,7 @@ fn a_certificate_that_expires_within_two_weeks_is_a_warning() {
 fn the_memory_bound_counts_what_tls_holds_for_every_connection() {
     let bound = |more: &str| memory_bound(&loaded(&format!("[limits]\nconnections = 10\n{more}")));
     let tls = "[tls]\ncertificate = '/c.pem'\nkey = '/k.pem'";
-    assert_eq!(bound(tls) - bound(""), 10 * 123 * 1_024);
+    assert_eq!(bound(tls) - bound(""), 10 * 113 * 1_024);
 }
 
 #[test]

@@ -34,8 +34,15 @@ pub struct Files {
 pub struct Pair {
     /// What connections are served with.
     pub settings: Arc<ServerConfig>,
-    /// The last second in which the certificate is valid, in Unix time.
+    /// The same as [`Pair::expires`] in Unix time, however far away.
     pub not_after: i64,
+}
+
+impl Pair {
+    /// The last second in which the certificate is valid.
+    pub fn expires(&self) -> Timestamp {
+        readable(self.not_after)
+    }
 }
 
 /// The pair that `config` names, if clients will take it now.
@@ -133,8 +140,8 @@ fn chain(bytes: &[u8], now: Timestamp) -> Result<Chain, String> {
     Ok((chain, validity))
 }
 
-/// RFC 3339, as far as there are dates.
-pub fn readable(seconds: i64) -> Timestamp {
+/// For people, as far as there are dates.
+pub(super) fn readable(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap_or(if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX })
 }
 

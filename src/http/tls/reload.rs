@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use prometheus::IntCounter;
 
 use super::Current;
-use super::pair::{Files, Pair, readable};
+use super::pair::{Files, Pair};
 use crate::config::{Problems, TlsConfig};
 use crate::metrics::Metrics;
 
@@ -76,7 +76,7 @@ impl Reloader {
             metrics,
         };
         reloader.show(&pair);
-        tracing::info!(valid_until = %readable(pair.not_after), "TLS: the certificate is in use");
+        tracing::info!(valid_until = %pair.expires(), "TLS: the certificate is in use");
         Ok(reloader)
     }
 
@@ -97,21 +97,17 @@ impl Reloader {
                 self.in_use = digest;
                 self.refused = None;
                 self.current.set(Arc::clone(&pair.settings));
-                self.loaded.inc();
                 self.show(&pair);
-                tracing::info!(valid_until = %readable(pair.not_after), "TLS: a new certificate is in use");
+                tracing::info!(valid_until = %pair.expires(), "TLS: a new certificate is in use");
+                self.loaded.inc();
             }
             Err(problems) => {
-                let refused = Some((digest, problems));
-                if self.refused != refused {
+                let refused = (digest, problems);
+                if self.refused.as_ref() != Some(&refused) {
+                    let why = refused.1.lines().join("; ");
+                    tracing::error!("TLS: the changed files cannot be used, the old pair stays: {why}");
                     self.failed.inc();
-                    if let Some((_, problems)) = &refused {
-                        let problems = problems.lines().join("; ");
-                        tracing::error!(
-                            "TLS: the changed files cannot be used, the old pair stays: {problems}"
-                        );
-                    }
-                    self.refused = refused;
+                    self.refused = Some(refused);
                 }
             }
         }
