@@ -293,7 +293,7 @@ fn while_kafka_stands_still_for_20_s_nothing_is_lost_and_no_event_is_given_up() 
         kafka.signal(1, "CONT");
         router.join().unwrap()
     });
-    println!("failed attempts: {:?}", ended.failed);
+    println!("failed attempts: {:?}; the longest took {:?}", ended.failed, ended.longest);
     assert_eq!(ended.aborted, Vec::<String>::new(), "an event was given up");
     assert_eq!(ended.delivered, usize::try_from(count).unwrap());
     wait_for("the spool to be empty", || (weir.metric("weir_spool_records") == 0.0).then_some(()));

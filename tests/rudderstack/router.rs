@@ -68,6 +68,8 @@ pub struct Ended {
     pub failed: HashMap<String, usize>,
     /// Given up, with what they were told.
     pub aborted: Vec<String>,
+    /// The longest that an attempt took.
+    pub longest: Duration,
 }
 
 /// Delivers all of `jobs`, which are in the order in which they come in, with so many workers.
@@ -92,6 +94,7 @@ impl Ended {
     fn and(mut self, other: Ended) -> Self {
         self.delivered += other.delivered;
         self.aborted.extend(other.aborted);
+        self.longest = self.longest.max(other.longest);
         for (told, times) in other.failed {
             *self.failed.entry(told).or_default() += times;
         }
@@ -127,7 +130,10 @@ impl Worker {
 
     fn attempt<D: Deliver>(&mut self, waiting: &mut VecDeque<(Job<D>, u32)>, place: usize) {
         let (job, failed) = &mut waiting[place];
-        match job.delivery.attempt(&mut self.client) {
+        let begun = Instant::now();
+        let attempt = job.delivery.attempt(&mut self.client);
+        self.ended.longest = self.ended.longest.max(begun.elapsed());
+        match attempt {
             Attempt::Delivered => self.ended.delivered += 1,
             Attempt::Aborted(told) => self.ended.aborted.push(told),
             Attempt::Failed(told) => {
