@@ -225,7 +225,11 @@ pub struct Tenants {
 impl Tenants {
     /// The ids of all that send, in the order of their index.
     pub fn sender_ids(&self) -> Vec<String> {
-        let publishers = self.senders.iter().flat_map(|senders| &senders.publishers);
-        self.sources.iter().chain(publishers).map(|source| source.id.clone()).collect()
+        self.sources.iter().chain(self.publishers()).map(|source| source.id.clone()).collect()
+    }
+
+    /// Every publisher as the source of its events.
+    pub fn publishers(&self) -> impl Iterator<Item = &Arc<Source>> {
+        self.senders.iter().flat_map(|senders| &senders.publishers)
     }
 }
