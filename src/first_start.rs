@@ -7,10 +7,10 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use data_encoding::BASE64;
 use serde::{Deserialize, Serialize};
 
-use crate::admission::keys::{self, AccessKey};
+use crate::admission::keys::AccessKey;
+use crate::admission::secrets;
 use crate::config::{self, Config, Overrides, Problems};
 use crate::tenants::{Tenants, Topics};
 
@@ -71,6 +71,7 @@ pub fn prepare(config: &mut Config) -> Result<Option<Demo>, FirstStartError> {
     add(&mut config.clone(), None).map_err(FirstStartError::Unfit)?;
     let demo = demo(&config.data)?;
     add(config, Some(&demo)).map_err(FirstStartError::Unfit)?;
+    config.secrets.add(PUBLISHER, &demo.shared_secret);
     Ok(Some(demo))
 }
 
@@ -97,10 +98,9 @@ pub fn demo(data: &Path) -> Result<Demo, FirstStartError> {
         // No detail of why: it could quote the secret.
         Ok(text) => parse(&text).ok_or_else(|| FirstStartError::Damaged(path.clone())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let secret = keys::random().map_err(FirstStartError::Random)?;
             let demo = Demo {
                 write_key: AccessKey::generate().map_err(FirstStartError::Random)?.as_str().to_owned(),
-                shared_secret: format!("whsec_{}", BASE64.encode(&secret)),
+                shared_secret: secrets::generate().map_err(FirstStartError::Random)?,
                 tenant: TENANT.to_owned(),
                 source: SOURCE.to_owned(),
                 publisher: PUBLISHER.to_owned(),
@@ -115,9 +115,8 @@ pub fn demo(data: &Path) -> Result<Demo, FirstStartError> {
 fn parse(text: &[u8]) -> Option<Demo> {
     let demo: Demo = serde_json::from_slice(text).ok()?;
     let names = (demo.tenant.as_str(), demo.source.as_str(), demo.publisher.as_str());
-    let secret = demo.shared_secret.strip_prefix("whsec_")?;
-    let whole = !demo.write_key.trim().is_empty() && BASE64.decode(secret.as_bytes()).is_ok();
-    (whole && !secret.is_empty() && names == (TENANT, SOURCE, PUBLISHER)).then_some(demo)
+    let whole = !demo.write_key.trim().is_empty() && secrets::signing_key(&demo.shared_secret).is_some();
+    (whole && names == (TENANT, SOURCE, PUBLISHER)).then_some(demo)
 }
 
 /// Of two first starts at once the later waits, and takes the key that the other one kept. Makes `data`.

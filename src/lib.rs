@@ -6,10 +6,10 @@
 //! dispatcher, which looks its path up in [`http::routes`]. An event route goes to [`http::events`], which
 //! reads like the sentence that follows:
 //!
-//! 1. **Who is it, may it?** [`admission`] finds the source of the access key; an unknown key, a disabled
-//!    source or a queue without room is answered before the body is read.
+//! 1. **Who is it, may it?** [`admission`] finds the source of the access key; an unknown key, a wrong shared secret
+//!    ([`http::proof`]), a disabled source or a queue without room is answered before the body is read.
 //! 2. **The body.** [`http::body`] reads it within its deadlines and inflates it while it streams, against
-//!    the memory that all requests share ([`http::budget`]).
+//!    the memory that all requests share ([`http::budget`]). A signature is checked on the way.
 //! 3. **What is in it?** [`gateway::process`] is the table of contents of the pure part: it splits the body
 //!    into events ([`event`]: borrowed slices, no tree), validates them, and maps them ([`mapping`]:
 //!    tables of fields, RudderStack's rules) to records ([`record`]: spans of one buffer). What can't be

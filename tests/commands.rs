@@ -46,6 +46,42 @@ fn key_prints_a_key_and_its_hash_that_a_source_can_list() {
 }
 
 #[test]
+fn secret_prints_a_secret_that_a_publisher_can_list() {
+    let output = weir(&["secret"]).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty());
+    let lines: toml::Table = stdout(&output).parse().unwrap();
+    let secret = lines["secret"].as_str().unwrap();
+    let key = data_encoding::BASE64.decode(secret.strip_prefix("whsec_").unwrap().as_bytes());
+    assert_eq!((key.unwrap().len(), lines.len()), (32, 1));
+    assert_ne!(stdout(&output), stdout(&weir(&["secret"]).output().unwrap()));
+
+    let folder = tempfile::tempdir().unwrap();
+    let text = "[tenants.a]\ntopic_prefix = 'a.'\n[publishers.p]\ntenant = 'a'\ntopic = 'T'\nsecrets = [{ env = 'OF_P' }]\nrequire_secret = true\n";
+    let path = written(folder.path(), text);
+    let check = |secret: &str| weir(&["check", "--config", &path]).env("OF_P", secret).output().unwrap();
+    let report = stdout(&check(secret));
+    assert!(
+        report.starts_with("configuration is valid\n") && !report.contains("publishers.p.secrets"),
+        "{report}"
+    );
+    let weak = stdout(&check("canary"));
+    assert!(
+        weak.contains("warning: publishers.p.secrets[0]: has fewer than 16 bytes")
+            && !weak.contains("canary"),
+        "{weak}"
+    );
+    let empty = check("");
+    assert_eq!(empty.status.code(), Some(1));
+    assert_eq!(
+        stderr(&empty),
+        "publishers.p.secrets[0]: its environment variable is empty; put the secret there\n"
+    );
+    // What checks no secret needs none.
+    let tail = weir(&["tail", "--config", &path]).env("WEIR_DATA", folder.path()).output().unwrap();
+    assert!(stderr(&tail).contains("there is no journal in"), "{}", stderr(&tail));
+}
+
+#[test]
 fn check_tells_every_problem_on_stderr_and_ends_with_1() {
     let folder = tempfile::tempdir().unwrap();
     let path = written(folder.path(), "listn = 1\n[limits]\ndepth = 0\n");
@@ -97,7 +133,7 @@ fn a_file_that_cannot_be_read_is_one_sentence() {
 
 #[test]
 fn wrong_usage_ends_with_2() {
-    for args in [["check", "--fly"], ["key", "extra"], ["--listen", "nowhere"]] {
+    for args in [["check", "--fly"], ["key", "extra"], ["secret", "extra"], ["--listen", "nowhere"]] {
         assert_eq!(weir(&args).output().unwrap().status.code(), Some(2), "{args:?}");
     }
 }

@@ -6,8 +6,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use actix_web::http::header::{HeaderMap, HeaderName};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
+use base64::{Engine, alphabet};
 use hmac::digest::CtOutput;
 use hmac::{Hmac, KeyInit};
 use sha2::{Digest, Sha256};
@@ -16,6 +17,12 @@ use super::keys;
 
 /// What stands before the base64 of a secret that can verify signatures (Standard Webhooks).
 const PREFIX: &str = "whsec_";
+
+/// Some senders keep their secret without its padding.
+const UNPADDED_TOO: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 static SHARED_SECRET: HeaderName = HeaderName::from_static("sharedsecret");
 static TENANT_ID: HeaderName = HeaderName::from_static("tenantid");
@@ -75,10 +82,10 @@ pub fn generate() -> Result<String, getrandom::Error> {
     Ok(format!("{PREFIX}{}", STANDARD.encode(keys::random()?)))
 }
 
-/// The key with which `text` verifies signatures: what follows `whsec_`, in standard base64. None where it is
+/// The key with which `text` verifies signatures: what follows `whsec_`, in standard base64, padded or not. None where it is
 /// written otherwise, or the key would be empty.
 pub fn signing_key(text: &str) -> Option<Vec<u8>> {
-    let key = STANDARD.decode(text.strip_prefix(PREFIX)?).ok()?;
+    let key = UNPADDED_TOO.decode(text.strip_prefix(PREFIX)?).ok()?;
     (!key.is_empty()).then_some(key)
 }
 
@@ -230,6 +237,9 @@ mod tests {
     #[test]
     fn only_base64_behind_the_prefix_is_a_key_for_signatures() {
         assert_eq!(signing_key("whsec_YWJj").as_deref(), Some(&b"abc"[..]));
+        for text in ["whsec_YWI=", "whsec_YWI"] {
+            assert_eq!(signing_key(text).as_deref(), Some(&b"ab"[..]));
+        }
         for text in ["whsec_", "whsec_YWJ", "whsec_YW-_", "YWJj", "WHSEC_YWJj", ""] {
             assert_eq!(signing_key(text), None, "{text}");
         }

@@ -5,6 +5,7 @@ mod flags;
 mod key;
 mod moment;
 pub mod quarantine;
+mod secret;
 mod serve;
 pub mod spool;
 pub mod tail;
@@ -50,6 +51,8 @@ enum Command {
     Quarantine(QuarantineArgs),
     /// Make an access key and the hash that a source lists
     Key,
+    /// Make a shared secret for a publisher and its sender
+    Secret,
 }
 
 /// `command` as if variables that are set but empty were not set, as compose files leave them.
@@ -77,6 +80,7 @@ impl Cli {
             Command::Spool(args) => spool::run(&args),
             Command::Quarantine(args) => quarantine::run(&args),
             Command::Key => key::run(),
+            Command::Secret => secret::run(),
         };
         match outcome {
             Ok(()) => ExitCode::SUCCESS,

@@ -2,7 +2,8 @@
 //! problems are reported at once, each as `key: what to do`.
 //!
 //! `load` reads it (`section` holds one table under reading, `problems` what is wrong, `secrets` what stands
-//! elsewhere), `check` compares its parts, `topics` makes the names on the queue; `advice` says what a valid one means for its operator.
+//! elsewhere), `check` compares its parts, `topics` makes the names on the queue; `advice` says what a valid
+//! one means for its operator.
 
 mod advice;
 mod capacity;

@@ -1,10 +1,14 @@
 //! Nothing that a client sends shows in logs, metrics or errors, however much is logged.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use crate::harness::weir::{Start, Weir, config};
 use crate::harness::wire::{Headers, basic, request};
 
 /// Stands wherever a client has a say.
 const CANARY: &str = "cANarY7f3e";
+/// The publisher's, of the canary too; so short that a warning tells of it.
+const SECRET: &str = "whsec_cANarY7f3eQ=";
 
 /// Sends requests of every kind with the canary in every place, and gives the texts of all answers.
 fn send_everything(weir: &Weir) -> Vec<String> {
@@ -24,6 +28,8 @@ fn send_everything(weir: &Weir) -> Vec<String> {
         own.chain(headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).collect()
     };
     let c = CANARY;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().to_string();
+    let signature = format!("v1,{}", data_encoding::BASE64.encode(c.repeat(4).split_at(32).0.as_bytes()));
     let bodies = [
         format!(
             r#"{{"userId":"{c}","anonymousId":"{c}","{c}":1,"traits":{{"email":"{c}@{c}.com","{c}":"{c}","lastName":"{c}"}},"context":{{"traits":{{"{c}":"{c}"}},"ip":"{c}"}},"integrations":{{"{c}":true}}}}"#
@@ -65,6 +71,16 @@ fn send_everything(weir: &Weir) -> Vec<String> {
         &[("Authorization", &format!("Basic {c}"))],
         &[("Authorization", &format!("Bearer {c}"))],
         &[("Accesskey", c), ("sharedSecret", c), ("tenantId", c), ("webhook-signature", c)],
+        &[("Authorization", &key), ("sharedSecret", c), ("tenantId", c)],
+        &[("Authorization", &key), ("sharedSecret", SECRET), ("tenantId", "acme")],
+        &[("Authorization", &key), ("webhook-id", c), ("webhook-timestamp", c), ("webhook-signature", c)],
+        &[("Authorization", &key), ("webhook-id", c), ("webhook-timestamp", "1"), ("webhook-signature", c)],
+        &[
+            ("Authorization", &key),
+            ("webhook-id", c),
+            ("webhook-timestamp", &now),
+            ("webhook-signature", &signature),
+        ],
         &[],
     ] {
         send("POST", &format!("/v1/track?writeKey={c}"), headers, &bodies[0]);
@@ -99,10 +115,16 @@ fn a_clients_data_is_in_no_log_no_metric_and_no_answer_at_any_level_in_any_forma
         ("human", "trace"),
         ("json", "trace,actix_http=trace,actix_http::h1::decoder=trace,actix_web=trace,actix_server=trace"),
     ] {
-        let toml = config("[tenants.other]\ntopic_prefix = 'other.'");
+        let toml = config("secrets = [{ env = 'SHARED' }]\n[tenants.other]\ntopic_prefix = 'other.'");
         let start = Start::default().config(toml).env("WEIR_LOG", level).env("WEIR_LOG_FORMAT", format);
+        let start = start.env("SHARED", SECRET);
         let mut weir = start.serve();
         let answers = send_everything(&weir);
+        assert!(
+            weir.log().contains("publishers.tickets.secrets[0]: has fewer than 16 bytes"),
+            "{}",
+            weir.log()
+        );
         assert!(weir.log().contains("answered"), "the log is not at level trace: {}", weir.log());
         let key = weir.key().to_owned();
         let metrics = weir.admin("/metrics").1;

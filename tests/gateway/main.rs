@@ -31,6 +31,7 @@ mod readme;
 mod rudder;
 mod scenario;
 mod sdks;
+mod secrets;
 mod slow;
 mod smuggling;
 mod spool;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::weir::{KEY, Weir, hash};
+use crate::harness::weir::{KEY, Start, Weir, hash};
 
 const README: &str = include_str!("../../README.md");
 
@@ -22,13 +22,32 @@ fn configuration() -> String {
     example.replace("sha256:5f0c…", &hash(KEY))
 }
 
+/// What the example's publisher takes its secret from.
+const VARIABLE: &str = "TICKETS_SECRET";
+const SECRET: &str = "whsec_YSBzZWNyZXQgb2YgdGhlIHJlYWRtZQ==";
+
+/// A Weir with that configuration, but on a journal in a folder of its own, and `changed`.
+fn weir(changed: impl Fn(&str) -> String) -> Weir {
+    let without_queue = configuration().replace("brokers ", "#brokers ").replace("\"linger.ms\"", "#");
+    let local: Vec<&str> = without_queue
+        .lines()
+        .filter(|line| !["data ", "listen ", "admin "].iter().any(|key| line.starts_with(key)))
+        .collect();
+    Start::default().config(changed(&local.join("\n"))).env(VARIABLE, SECRET).serve()
+}
+
 #[test]
 fn the_complete_configuration_example_is_valid() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("weir.toml");
     fs::write(&file, configuration()).unwrap();
-    let output =
-        Command::new(env!("CARGO_BIN_EXE_weir")).arg("check").arg("--config").arg(&file).output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .arg("check")
+        .arg("--config")
+        .arg(&file)
+        .env(VARIABLE, SECRET)
+        .output()
+        .unwrap();
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
     assert!(told.starts_with("configuration is valid\n") && !told.contains("warning"), "{told}");
@@ -36,12 +55,7 @@ fn the_complete_configuration_example_is_valid() {
 
 #[test]
 fn the_examples_of_records_are_what_comes_out() {
-    let without_queue = configuration().replace("brokers ", "#brokers ").replace("\"linger.ms\"", "#");
-    let local: Vec<&str> = without_queue
-        .lines()
-        .filter(|line| !["data ", "listen ", "admin "].iter().any(|key| line.starts_with(key)))
-        .collect();
-    let weir = Weir::with_config(&local.join("\n"));
+    let weir = weir(str::to_owned);
     let batch = r#"{"batch":[
         {"type":"identify","userId":"u-ada","messageId":"m-1","timestamp":"2026-11-21T09:00:00.000Z",
          "traits":{"email":"Ada@Example.com","firstName":"Ada","lastName":"Lovelace","plan":"gold","score__gc":97.50}},
@@ -67,4 +81,47 @@ fn the_examples_of_records_are_what_comes_out() {
     for line in printed {
         serde_json::from_str::<Value>(line).unwrap();
     }
+}
+
+#[test]
+fn both_ways_to_show_a_secret_work_as_they_are_shown() {
+    let weir = weir(|text| {
+        let required = text.replace("require_secret = false", "require_secret = true");
+        required
+            .lines()
+            .filter(|line| !line.starts_with("gainsight_tenant_id"))
+            .collect::<Vec<_>>()
+            .join("\n")
+    });
+    let refused = weir.post("/v1/track", r#"{"userId":"ada","event":"Ticket Closure"}"#);
+    assert!(refused.text().contains("secret_missing"), "{refused:?}");
+    let section = "Shared secrets";
+    let [_, curl] = blocks(section, "sh")[..] else { panic!("not two examples") };
+    let [python] = blocks(section, "python")[..] else { panic!("not one example") };
+    for (interpreter, script) in [("bash", curl), ("python3", python)] {
+        let script = script.replace("http://127.0.0.1:8080", weir.url());
+        let variables = [("KEY", KEY), ("SECRET", SECRET)];
+        let output = Command::new(interpreter).arg("-c").arg(script).envs(variables).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), "ok");
+    }
+    assert_eq!(weir.quarantine(), ["secret_missing"]);
+    assert_eq!(weir.records().len(), 3);
+}
+
+#[test]
+fn the_example_of_a_required_secret_is_valid() {
+    let [example] = blocks("Shared secrets", "toml")[..] else { panic!("not one example") };
+    let folder = tempfile::tempdir().unwrap();
+    let (file, secret) = (folder.path().join("weir.toml"), folder.path().join("secret"));
+    fs::write(&secret, SECRET).unwrap();
+    let example = example.replace("/run/secrets/tickets", secret.to_str().unwrap());
+    fs::write(
+        &file,
+        format!("[tenants.acme]\ntopic_prefix = 'acme.'\n{example}\ntenant = 'acme'\ntopic = 'T'\n"),
+    )
+    .unwrap();
+    let check =
+        Command::new(env!("CARGO_BIN_EXE_weir")).arg("check").arg("--config").arg(&file).output().unwrap();
+    assert!(check.status.success(), "{check:?}");
 }

@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use actix_web::http::header::{
+    AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT,
+};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Parser, ValueEnum};
@@ -27,6 +29,7 @@ use weir::event::kind::CallType;
 use weir::event::scan::Scan;
 use weir::gateway::{self, Call, Rules};
 use weir::http::answer::Answer;
+use weir::http::proof::shown;
 use weir::mapping::Stamp;
 use weir::metrics::Metrics;
 use weir::queue::journal::JournalQueue;
@@ -82,6 +85,8 @@ enum Case {
     Batch,
     /// From a Basic header to the source
     Key,
+    /// The headers of a request that shows no secret
+    NoSecret,
     /// A record laid out, and read as a queue reads it
     Record,
     /// A record laid out and made durable by the journal, alone in its group
@@ -170,6 +175,25 @@ fn run(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
             for _ in 0..events {
                 let key = presented_key(black_box(&headers), "").ok_or("no key")?;
                 black_box(tenants.keys.get(&digest(&key)).ok_or("an unknown key")?);
+            }
+        }
+        Case::NoSecret => {
+            let metrics = Metrics::new(&[])?;
+            let mut headers = HeaderMap::new();
+            for (name, value) in [
+                (HOST, "127.0.0.1:8080"),
+                (USER_AGENT, "weir-loadtest"),
+                (CONTENT_TYPE, "application/json"),
+                (CONTENT_LENGTH, "955"),
+                (AUTHORIZATION, "Basic a2V5Og=="),
+            ] {
+                headers.insert(name, HeaderValue::from_static(value));
+            }
+            for _ in 0..events {
+                let shown =
+                    shown(&metrics, black_box(&headers), &source.tenant.gainsight_id, &source.secrets);
+                let none = shown.and_then(|shown| shown.proven(&metrics));
+                black_box(none.map_err(|_| "a secret is said to be wrong")?);
             }
         }
         Case::Record => {

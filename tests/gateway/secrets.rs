@@ -1,0 +1,430 @@
+//! Shared secrets, over HTTP: who has shown one, who has not, and what that opens. Signatures are made by the
+//! Standard Webhooks library for Python.
+
+use std::io::Write;
+use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+
+use crate::harness::weir::{KEY, Start, Weir, command, config, hash};
+use crate::harness::wire::{Answer, basic, chunked, gzip, request};
+
+/// Those of the publisher `strict`, the old and the new one.
+const OLD: &str = "whsec_b2xkIG9sZCBvbGQgb2xkIG9sZA==";
+const NEW: &str = "whsec_bmV3IG5ldyBuZXcgbmV3IG5ldw==";
+/// That of the publisher `plain`: a text, as Gainsight's clients have it.
+const PLAIN: &str = "a-shared-secret-of-gainsight";
+/// That of another tenant's publisher.
+const OTHER: &str = "whsec_b3RoZXIgb3RoZXIgb3RoZXIgbw==";
+
+const INVALID: (u16, &str) = (401, "invalid shared secret\n");
+const EXPIRED: (u16, &str) = (401, "signature expired\n");
+
+/// The event `Ticket Closure` goes to `tickets`, `Escalation` to `strict` and to `tickets`, `Churn` to `strict`;
+/// `Payment` to `plain`.
+fn settings() -> String {
+    let events = r#"events."Escalation" = { name = "Escalated", version = "1" }"#;
+    config(&format!(
+        r#"
+        {events}
+        [publishers.strict]
+        tenant = "acme"
+        topic = "Strict"
+        contracts = ["gold"]
+        secrets = [{{ env = "OLD" }}, {{ env = "NEW" }}]
+        require_secret = true
+        {events}
+        events."Churn" = {{ name = "Churned", version = "1" }}
+        [publishers.plain]
+        tenant = "acme"
+        topic = "Plain"
+        secrets = [{{ env = "PLAIN" }}]
+        require_secret = true
+        events."Payment" = {{ name = "Paid", version = "1" }}
+        [tenants.other]
+        topic_prefix = "other."
+        gainsight_tenant_id = "G-Other"
+        [publishers.theirs]
+        tenant = "other"
+        topic = "Others"
+        secrets = [{{ env = "OTHER" }}]
+        [sources.others]
+        tenant = "other"
+        keys = ["{}"]
+        publishers = ["theirs"]
+        "#,
+        hash("key-of-others")
+    ))
+    .replace("publishers = [\"tickets\"]", "publishers = [\"tickets\", \"strict\", \"plain\"]")
+    .replace("[tenants.acme]", "[tenants.acme]\ngainsight_tenant_id = \"G-Acme\"")
+}
+
+fn start() -> Start {
+    let secrets = [("OLD", OLD), ("NEW", NEW), ("PLAIN", PLAIN), ("OTHER", OTHER)];
+    secrets
+        .into_iter()
+        .fold(Start::default().config(settings()), |start, (name, value)| start.env(name, value))
+}
+
+fn track(event: &str) -> String {
+    json!({"userId": "u", "messageId": format!("m-{event}"), "event": event}).to_string()
+}
+
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// What stands in `webhook-signature`, as the independent library makes it.
+fn sign(secret: &str, id: &str, timestamp: u64, body: &[u8]) -> String {
+    let mut signer = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdks/sign"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let body = data_encoding::BASE64.encode(body);
+    let asked = json!({"secret": secret, "id": id, "timestamp": timestamp, "body": body});
+    signer.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();
+    let output = signer.wait_with_output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
+}
+
+/// The headers of a signed request.
+struct Signed([(&'static str, String); 3]);
+
+impl Signed {
+    fn with(secret: &str, body: &[u8]) -> Self {
+        let at = now();
+        Signed::of("msg_1", at, sign(secret, "msg_1", at, body))
+    }
+
+    fn of(id: &str, timestamp: u64, signature: String) -> Self {
+        Signed([
+            ("webhook-id", id.to_owned()),
+            ("webhook-timestamp", timestamp.to_string()),
+            ("webhook-signature", signature),
+        ])
+    }
+
+    fn post(&self, weir: &Weir, more: &[(&str, &str)], body: impl AsRef<[u8]>) -> Answer {
+        let own = self.0.iter().map(|(name, value)| (*name, value.as_str()));
+        weir.post_with("/v1/track", &own.chain(more.iter().copied()).collect::<Vec<_>>(), body)
+    }
+}
+
+/// The `which` of every record on the queue.
+fn which(weir: &Weir) -> Vec<String> {
+    let ids = weir.records().into_iter().map(|record| record.header("ce_id").to_owned());
+    ids.map(|id| id.rsplit_once('/').unwrap().1.to_owned()).collect()
+}
+
+/// What `weir_secrets_total` counted, as `method verdict n`.
+fn counted(weir: &Weir) -> Vec<String> {
+    let metrics = weir.metrics().into_iter().filter(|(_, value)| *value != 0.0);
+    metrics
+        .filter_map(|(name, value)| {
+            let labels = name.strip_prefix("weir_secrets_total{method=\"")?.strip_suffix("\"}")?.to_owned();
+            Some(format!("{} {value}", labels.replace("\",verdict=\"", " ")))
+        })
+        .collect()
+}
+
+#[test]
+fn a_publisher_that_requires_a_secret_takes_nothing_without_one_and_the_others_do() {
+    let weir = start().serve();
+    let answer = weir.post("/v1/track", track("Churn"));
+    assert_eq!(answer.status, 200);
+    let detail = "the publisher requires a shared secret, which the sender did not show: strict";
+    let told = json!({"index": 0, "messageId": "m-Churn", "reason": "secret_missing", "detail": detail});
+    assert_eq!(answer.json(), json!({"quarantined": [told]}));
+    assert_eq!(
+        weir.post("/v1/track", track("Escalation")).json()["quarantined"][0]["reason"],
+        "secret_missing"
+    );
+    let batch = r#"{"batch":[{"type":"track","userId":"u","messageId":"b1","event":"Payment"},
+        {"type":"track","userId":"u","messageId":"b2","event":"Ticket Closure"},
+        {"type":"identify","userId":"u","messageId":"b3","traits":{"email":"a@b.c"}}]}"#;
+    assert_eq!(weir.post("/v1/batch", batch).json()["quarantined"].as_array().unwrap().len(), 1);
+    // `tenantId` alone presents no secret.
+    let answer = weir.post_with("/v1/track", &[("tenantId", "G-Other")], track("Churn"));
+    assert_eq!(answer.json()["quarantined"][0]["reason"], "secret_missing");
+
+    let expected =
+        ["rejected", "event.tickets", "rejected", "rejected", "event.tickets", "person", "rejected"];
+    assert_eq!(which(&weir), expected);
+    assert_eq!(weir.quarantine(), ["secret_missing"; 4]);
+    assert_eq!(weir.metric(r#"weir_quarantined_total{reason="secret_missing"}"#), 4.0);
+    assert_eq!(counted(&weir), [""; 0]);
+}
+
+#[test]
+fn the_headers_shared_secret_and_tenant_id_open_the_publishers_that_list_the_secret() {
+    let weir = start().serve();
+    for (secret, name, tenant) in [
+        (OLD, "sharedSecret", "tenantId"),
+        (NEW, "SHAREDSECRET", "TenantID"),
+        (OLD, "sharedsecret", "tenantid"),
+    ] {
+        let headers = [(name, secret), (tenant, "G-Acme")];
+        assert_eq!(weir.post_with("/v1/track", &headers, track("Escalation")).brief(), (200, "ok"), "{name}");
+    }
+    assert_eq!(which(&weir), ["event.tickets", "event.strict"].repeat(3));
+    // One publisher's secret is none of another's.
+    let headers = [("sharedSecret", PLAIN), ("tenantId", "G-Acme")];
+    assert_eq!(weir.post_with("/v1/track", &headers, track("Payment")).brief(), (200, "ok"));
+    let refused = weir.post_with("/v1/track", &headers, track("Churn"));
+    assert_eq!(refused.json()["quarantined"][0]["reason"], "secret_missing");
+    assert_eq!(which(&weir)[6..], ["event.plain", "rejected"]);
+    assert_eq!(counted(&weir), ["header verified 5"]);
+}
+
+#[test]
+fn a_wrong_secret_or_tenant_or_half_of_both_is_refused_before_the_body_and_nothing_stored() {
+    let weir = start().serve();
+    let key = basic(KEY);
+    let rows = [
+        &[("sharedSecret", "whsec_d3Jvbmc="), ("tenantId", "G-Acme")][..],
+        &[("sharedSecret", ""), ("tenantId", "G-Acme")],
+        &[("sharedSecret", OLD.strip_prefix("whsec_").unwrap()), ("tenantId", "G-Acme")],
+        &[("sharedSecret", OTHER), ("tenantId", "G-Other")],
+        &[("sharedSecret", OTHER), ("tenantId", "G-Acme")],
+        &[("sharedSecret", OLD), ("tenantId", "G-Other")],
+        &[("sharedSecret", OLD), ("tenantId", "acme")],
+        &[("sharedSecret", OLD)],
+    ];
+    for headers in rows {
+        let mut wire = weir.connect();
+        let announced = [("Authorization", key.as_str()), ("Content-Length", "1000")];
+        wire.send(request("POST", "/v1/track", &[&announced, headers].concat(), b""));
+        assert_eq!(wire.answer().brief(), INVALID, "{headers:?}");
+    }
+    // Who has no key is told that, and only that.
+    for (sent, told) in [("wrong", "invalid write key\n"), ("", "failed to read writekey from header\n")] {
+        let headers = [("Authorization", basic(sent)), ("sharedSecret", "wrong".to_owned())];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        assert_eq!(weir.send("POST", "/v1/track", &headers, track("Churn")).brief(), (401, told));
+    }
+    // The same id opens its own tenant.
+    let others = basic("key-of-others");
+    let headers = [("Authorization", others.as_str()), ("sharedSecret", OTHER), ("tenantId", "G-Other")];
+    assert_eq!(weir.send("POST", "/v1/page", &headers, r#"{"userId":"u"}"#).brief(), (200, "ok"));
+    assert!(weir.records().is_empty());
+    assert_eq!(counted(&weir), [format!("header invalid {}", rows.len()), "header verified 1".to_owned()]);
+}
+
+#[test]
+fn a_signature_opens_the_publishers_that_list_its_secret_with_the_old_and_the_new_one() {
+    let weir = start().serve();
+    let body = track("Churn");
+    for secret in [OLD, NEW] {
+        assert_eq!(Signed::with(secret, body.as_bytes()).post(&weir, &[], &body).brief(), (200, "ok"));
+    }
+    // A repeated webhook-id is a retry.
+    let retried = Signed::with(NEW, body.as_bytes());
+    for _ in 0..2 {
+        assert_eq!(retried.post(&weir, &[], &body).brief(), (200, "ok"));
+    }
+    assert_eq!(which(&weir), ["event.strict"; 4]);
+    assert_eq!(counted(&weir), ["signature verified 4"]);
+}
+
+#[test]
+fn of_several_signatures_one_must_be_right() {
+    let weir = start().serve();
+    let (body, at) = (track("Churn"), now());
+    let [wrong, right] = [OTHER, NEW].map(|secret| sign(secret, "msg_1", at, body.as_bytes()));
+    for several in [format!("{wrong} {right}"), format!("v1a,AAAA {right} {wrong}")] {
+        assert_eq!(Signed::of("msg_1", at, several).post(&weir, &[], &body).brief(), (200, "ok"));
+    }
+    for several in [format!("{wrong} {wrong}"), format!("{wrong},{right}"), right.replace("v1,", "v2,")] {
+        assert_eq!(Signed::of("msg_1", at, several).post(&weir, &[], &body).brief(), INVALID);
+    }
+    assert_eq!(which(&weir), ["event.strict"; 2]);
+}
+
+#[test]
+fn one_byte_changed_anywhere_makes_a_signature_invalid_and_nothing_is_stored() {
+    let weir = start().serve();
+    let (body, at) = (track("Churn"), now());
+    let right = sign(NEW, "msg_1", at, body.as_bytes());
+    let signed = Signed::of("msg_1", at, right.clone());
+    for changed in
+        [body.replace('u', "v"), body.replace(':', ": "), format!("{body} "), body.replace('{', "")]
+    {
+        assert_eq!(signed.post(&weir, &[], &changed).brief(), INVALID, "{changed}");
+    }
+    let other =
+        right.chars().rev().collect::<String>().replacen("=", "A", 1).chars().rev().collect::<String>();
+    for wrong in [
+        Signed::of("msg_2", at, right.clone()),
+        Signed::of("msg_1", at + 1, right.clone()),
+        Signed::of("msg_1", at, other),
+        // Of another tenant, of a secret that can't sign, of a body that is signed but not sent.
+        Signed::with(OTHER, body.as_bytes()),
+        Signed::with("whsec_YS1zaGFyZWQtc2VjcmV0LW9mLWdhaW5zaWdodA==", body.as_bytes()),
+        Signed::with(NEW, b""),
+    ] {
+        assert_eq!(wrong.post(&weir, &[], &body).brief(), INVALID);
+    }
+    // On every route, and whatever is in the body.
+    let identify = r#"{"userId":"u","traits":{"email":"a@b.c"}}"#;
+    let headers: Vec<_> = signed.0.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    assert_eq!(weir.post_with("/v1/identify", &headers, identify).brief(), INVALID);
+    assert_eq!(weir.post_with("/v1/batch", &headers, "no json").brief(), INVALID);
+    assert!(weir.records().is_empty());
+    assert_eq!(counted(&weir), ["signature invalid 12"]);
+}
+
+#[test]
+fn a_signature_that_is_too_old_or_too_new_is_refused_before_the_body() {
+    let weir = start().serve();
+    let (body, key) = (track("Churn"), basic(KEY));
+    for at in [now() - 301, now() + 400, 0] {
+        let signature = sign(NEW, "msg_1", at, body.as_bytes());
+        let at = at.to_string();
+        let mut wire = weir.connect();
+        let headers = [
+            ("Authorization", key.as_str()),
+            ("Content-Length", "1000"),
+            ("webhook-id", "msg_1"),
+            ("webhook-timestamp", at.as_str()),
+            ("webhook-signature", signature.as_str()),
+        ];
+        wire.send(request("POST", "/v1/track", &headers, b""));
+        assert_eq!(wire.answer().brief(), EXPIRED, "{at}");
+    }
+    // Within five minutes, with room for a slow machine.
+    for at in [now() - 200, now() + 200] {
+        let signed = Signed::of("msg_1", at, sign(NEW, "msg_1", at, body.as_bytes()));
+        assert_eq!(signed.post(&weir, &[], &body).brief(), (200, "ok"), "{at}");
+    }
+    assert_eq!(which(&weir), ["event.strict"; 2]);
+    assert_eq!(counted(&weir), ["signature stale 3", "signature verified 2"]);
+}
+
+#[test]
+fn some_headers_of_a_signature_without_the_others_are_refused() {
+    let weir = start().serve();
+    let body = track("Ticket Closure");
+    let Signed(whole) = Signed::with(NEW, body.as_bytes());
+    for left in 0..3 {
+        let some = whole.iter().enumerate().filter(|(index, _)| *index != left);
+        let some: Vec<_> = some.map(|(_, (name, value))| (*name, value.as_str())).collect();
+        assert_eq!(weir.post_with("/v1/track", &some, &body).brief(), INVALID, "without {}", whole[left].0);
+        let one = [(whole[left].0, whole[left].1.as_str())];
+        assert_eq!(weir.post_with("/v1/track", &one, &body).brief(), INVALID, "{} alone", whole[left].0);
+    }
+    assert!(weir.records().is_empty());
+    assert_eq!(counted(&weir), ["signature invalid 6"]);
+}
+
+#[test]
+fn a_compressed_body_is_signed_as_it_is_transferred() {
+    let weir = start().serve();
+    let body = track("Churn");
+    let compressed = gzip(body.as_bytes());
+    let encoding = [("Content-Encoding", "gzip")];
+    let signed = Signed::with(NEW, &compressed);
+    assert_eq!(signed.post(&weir, &encoding, &compressed).brief(), (200, "ok"));
+    assert_eq!(Signed::with(NEW, body.as_bytes()).post(&weir, &encoding, &compressed).brief(), INVALID);
+    assert_eq!(signed.post(&weir, &[], &body).brief(), INVALID);
+    assert_eq!(which(&weir), ["event.strict"]);
+}
+
+#[test]
+fn a_body_in_many_chunks_is_signed_as_one() {
+    let weir = start().serve();
+    let body =
+        json!({"userId": "u", "event": "Churn", "properties": {"text": "x".repeat(300_000)}}).to_string();
+    let Signed(signed) = Signed::with(NEW, body.as_bytes());
+    let key = basic(KEY);
+    let mut headers = vec![("Authorization", key.as_str()), ("Transfer-Encoding", "chunked")];
+    headers.extend(signed.iter().map(|(name, value)| (*name, value.as_str())));
+    let mut wire = weir.connect();
+    wire.send(request("POST", "/v1/track", &headers, b""));
+    wire.send(chunked(body.as_bytes(), 70_001));
+    assert_eq!(wire.answer().brief(), (200, "ok"));
+    assert_eq!(which(&weir), ["event.strict"]);
+}
+
+#[test]
+fn where_both_ways_are_presented_both_must_hold() {
+    let weir = start().serve();
+    let body = track("Payment");
+    let signed = Signed::with(NEW, body.as_bytes());
+    let [right, wrong] =
+        [PLAIN, "whsec_d3Jvbmc="].map(|secret| [("sharedSecret", secret), ("tenantId", "G-Acme")]);
+    // Each opens its own publishers.
+    assert_eq!(signed.post(&weir, &right, &body).brief(), (200, "ok"));
+    assert_eq!(signed.post(&weir, &wrong, &body).brief(), INVALID);
+    assert_eq!(Signed::with(OTHER, body.as_bytes()).post(&weir, &right, &body).brief(), INVALID);
+    assert_eq!(which(&weir), ["event.plain"]);
+    let expected = ["header invalid 1", "header verified 2", "signature invalid 1", "signature verified 1"];
+    assert_eq!(counted(&weir), expected);
+}
+
+#[test]
+fn what_lacked_a_secret_is_replayed_only_where_an_operator_vouches_for_it() {
+    let weir = start().serve();
+    assert_eq!(weir.post("/v1/track", track("Escalation")).status, 200);
+    let replay = |flags: &[&str]| {
+        let data = weir.data().to_str().unwrap().to_owned();
+        let output = command(&[&["quarantine", "replay", "--data", &data], flags].concat()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (code, told) = replay(&["--reason", "secret_missing"]);
+    assert!(code == Some(1) && told.contains("--without-secret replays it nevertheless"), "{told}");
+    assert_eq!(which(&weir), ["event.tickets", "rejected"]);
+    let (code, told) = replay(&["--without-secret"]);
+    assert!(code == Some(0) && told.contains("queued: 2 records"), "{told}");
+    assert_eq!(which(&weir)[2..], ["event.tickets", "event.strict", "replayed"]);
+}
+
+#[test]
+fn a_first_starts_secret_is_live_and_not_required() {
+    let weir = Weir::demo();
+    let demo = std::fs::read(weir.data().join("first-start.json")).unwrap();
+    let demo: serde_json::Value = serde_json::from_slice(&demo).unwrap();
+    let (secret, body) = (demo["shared_secret"].as_str().unwrap(), track("Ticket Closure"));
+    let headers = [("sharedSecret", secret), ("tenantId", "demo")];
+    assert_eq!(weir.post_with("/v1/track", &headers, &body).brief(), (200, "ok"));
+    assert_eq!(Signed::with(secret, body.as_bytes()).post(&weir, &[], &body).brief(), (200, "ok"));
+    assert_eq!(weir.post("/v1/track", &body).brief(), (200, "ok"));
+    assert_eq!(Signed::with(NEW, body.as_bytes()).post(&weir, &[], &body).brief(), INVALID);
+    assert_eq!(which(&weir), ["event.demo-tickets"; 3]);
+}
+
+#[test]
+fn no_secret_and_no_signature_shows_in_logs_metrics_or_quarantine() {
+    let mut weir = start().env("WEIR_LOG", "trace").serve();
+    let body = track("Payment");
+    let signed = Signed::with(NEW, body.as_bytes());
+    let wrong = "whsec_Y0FOYXJ5N2YzZSBjQU5hcnk3ZjNl";
+    let mut printed = String::new();
+    for (secret, tenant) in [(OLD, "G-Acme"), (PLAIN, "G-Acme"), (wrong, "G-Acme"), (OTHER, "G-Other")] {
+        let shown = [("sharedSecret", secret), ("tenantId", tenant)];
+        for body in [&body, "no json"] {
+            printed.push_str(weir.post_with("/v1/track", &shown, body).text());
+        }
+    }
+    printed.push_str(signed.post(&weir, &[], &body).text());
+    printed.push_str(Signed::with(wrong, body.as_bytes()).post(&weir, &[], &body).text());
+    for record in weir.records() {
+        printed.push_str(&format!("{record:?}"));
+    }
+    let metrics = weir.admin("/metrics").1;
+    assert!(weir.log().contains("answered") && printed.contains("secret_missing"), "{printed}");
+    weir.stop();
+    let log = weir.log() + &weir.process().stdout();
+    let signature = signed.0[2].1.strip_prefix("v1,").unwrap();
+    for secret in [OLD, NEW, PLAIN, OTHER, wrong, signature] {
+        let digest = hash(secret);
+        let parts =
+            [secret.strip_prefix("whsec_").unwrap_or(secret), digest.strip_prefix("sha256:").unwrap()];
+        for (what, text) in [("log", &log), ("metrics", &metrics), ("answers or records", &printed)] {
+            let line = text.lines().find(|line| parts.iter().any(|part| line.contains(part)));
+            assert_eq!(line, None, "{secret} shows in the {what}");
+        }
+    }
+}
