@@ -414,6 +414,7 @@ fn what_is_refused_as_a_whole_is_told_in_the_envelope_and_stores_nothing() {
         assert_eq!((answer.status, answer.header("Allow")), (405, Some(allow)), "{method} {target}");
         assert_eq!(envelope(&answer), failed("GSOBJ_1023", "method not allowed"));
     }
+    assert_eq!(weir.send("HEAD", PEOPLE, &[key], "").status, 405);
     assert!(weir.records().is_empty());
 }
 
