@@ -10,7 +10,7 @@ use crate::event::envelope::{Batch, Element, Event};
 use crate::event::identity::{identity, message_id, random_id};
 use crate::event::json::{Shape, shape, text, trim};
 use crate::event::kind::CallType;
-use crate::event::scan::{Scan, levels};
+use crate::event::scan::{Invalid, Scan, levels};
 use crate::http::answer::{Answer, Quarantined};
 use crate::mapping::company::company;
 use crate::mapping::gainsight::EventHead;
@@ -31,6 +31,8 @@ pub enum Call {
     One(CallType),
     /// A batch, each event with its own `type`.
     Batch,
+    /// What RudderStack posts to a webhook: one event with its own `type`, or a bare array of them.
+    Webhook,
 }
 
 /// What a body may hold.
@@ -81,8 +83,12 @@ pub fn process(request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed {
     let mut work = Work::new(request, rules, body, Records::new(request.received_ms));
     work.records.reserve(body.len() + 512);
     let refusal = match request.call {
-        Call::One(call) => work.one(call, trim(&text)),
-        Call::Batch => work.batch(&text),
+        Call::One(call) => work.one(Some(call), trim(&text)),
+        Call::Batch => work.batch(Batch::read(&text, rules.events)),
+        Call::Webhook if shape(trim(&text)) == Shape::Array => {
+            work.batch(Batch::read_array(trim(&text), rules.events))
+        }
+        Call::Webhook => work.one(None, trim(&text)),
     };
     let answer = match refusal {
         Some(refusal) => refusal,
@@ -167,8 +173,10 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// A single event: refused only where rudder-server itself refuses one.
-    fn one(&mut self, call: CallType, raw: &str) -> Option<Answer> {
+    /// A single event, of the type that the route gives or its own. SDKs are refused only where rudder-server itself
+    /// refuses them; a webhook is told of every rejection, for RudderStack to show it.
+    fn one(&mut self, given: Option<CallType>, raw: &str) -> Option<Answer> {
+        let call = given.unwrap_or(CallType::Unknown);
         if raw.len() > self.rules.event_bytes {
             self.tally.count(call, Outcome::Refused);
             return Some(Answer::TooLarge);
@@ -177,7 +185,7 @@ impl<'a> Work<'a> {
             Shape::Object => {
                 let mut scan = Scan::new(raw);
                 match Event::read(&mut scan).and_then(|event| scan.end().map(|()| event)) {
-                    Ok(event) => self.event(Some(call), 0, &event),
+                    Ok(event) => self.event(given, 0, &event),
                     Err(_) => return Some(self.invalid_json(call)),
                 }
             }
@@ -186,11 +194,13 @@ impl<'a> Work<'a> {
             // rudder-server makes an object of a scalar, which then has no identity.
             _ => self.reject_unread(call, 0, Reason::IdentityMissing, Kept::Event(raw)),
         }
-        self.quarantined.first().and_then(|event| Answer::refusing_single(event.reason))
+        let rejected = self.quarantined.first()?;
+        let as_rudder = Answer::refusing_single(rejected.reason);
+        as_rudder.or_else(|| given.is_none().then(|| Answer::Rejected(rejected.detail.clone())))
     }
 
-    fn batch(&mut self, body: &'a str) -> Option<Answer> {
-        let batch = match Batch::read(body, self.rules.events) {
+    fn batch(&mut self, batch: Result<Batch<'a>, Invalid>) -> Option<Answer> {
+        let batch = match batch {
             Err(_) => return Some(self.invalid_json(CallType::Unknown)),
             Ok(batch) if batch.too_many => return Some(Answer::TooManyEvents),
             Ok(batch) if batch.elements.is_empty() => return Some(Answer::EmptyBatch),
@@ -242,7 +252,7 @@ impl<'a> Work<'a> {
         let event = Event::read(&mut Scan::new(raw)).map_err(|_| Rejection::new(Reason::NotAnObject))?;
         let call = match self.request.call {
             Call::One(call) => Ok(call),
-            Call::Batch => call_type(&event),
+            Call::Batch | Call::Webhook => call_type(&event),
         };
         self.map_in_bounds(call, &event, stamp)
     }
@@ -285,7 +295,8 @@ impl<'a> Work<'a> {
         if !matches!(call, CallType::Identify | CallType::Group | CallType::Track) {
             return Ok(self.ignore(Ignored::CallType));
         }
-        if !wanted(event.integrations) {
+        // RudderStack has routed what it posts to a webhook.
+        if self.request.call != Call::Webhook && !wanted(event.integrations) {
             return Ok(self.ignore(Ignored::IntegrationsOff));
         }
         let Request { source, proof, .. } = *self.request;
@@ -372,7 +383,7 @@ impl<'a> Work<'a> {
     }
 }
 
-/// The type of a batched event.
+/// The type that an event says it is of.
 fn call_type(event: &Event<'_>) -> Result<CallType, Reason> {
     let name = match event.kind.map(|raw| (shape(raw), text(raw))) {
         None | Some((Shape::Null, _)) => Cow::Borrowed(""),

@@ -2,9 +2,9 @@
 //!
 //! # The way of one event
 //!
-//! A client posts to `/v1/identify`. [`http::server`] accepts the connection and hands every request to one
-//! dispatcher, which looks its path up in [`http::routes`]. An event route goes to [`http::events`], which
-//! reads like the sentence that follows:
+//! A client posts to `/v1/identify`. [`http::server`] accepts the connection (where that is TLS, after the
+//! handshake of [`http::tls`]) and hands every request to one dispatcher, which looks its path up in
+//! [`http::routes`]. An event route goes to [`http::events`], which reads like the sentence that follows:
 //!
 //! 1. **Who is it, may it?** [`admission`] finds the source of the access key; an unknown key, a wrong shared secret
 //!    ([`http::proof`]), a disabled source or a queue without room is answered before the body is read.

@@ -152,6 +152,12 @@ pub struct Metrics {
     pub kafka_broker_up: GaugeVec,
     /// `weir_kafka_broker_rtt_seconds{broker}`: average of the last window.
     pub kafka_broker_rtt: GaugeVec,
+    /// `weir_tls_handshakes_total{outcome}`: `ok` or `failed`.
+    pub tls_handshakes: IntCounterVec,
+    /// `weir_tls_reloads_total{outcome}`: changed files, `loaded` or `failed`.
+    pub tls_reloads: IntCounterVec,
+    /// `weir_tls_certificate_not_after_seconds`: of the certificate in use, so only there with one.
+    pub tls_not_after: GaugeVec,
     /// `weir_ready`: 1 while records can be taken.
     pub ready: Gauge,
 }
@@ -283,6 +289,21 @@ impl Metrics {
                 "weir_kafka_broker_rtt_seconds",
                 "Average round trip of the last window.",
                 &["broker"],
+            )?,
+            tls_handshakes: r.counters(
+                "weir_tls_handshakes_total",
+                "Beginnings of TLS connections, by outcome.",
+                &["outcome"],
+            )?,
+            tls_reloads: r.counters(
+                "weir_tls_reloads_total",
+                "Changes of the certificate's files, by outcome.",
+                &["outcome"],
+            )?,
+            tls_not_after: r.gauges(
+                "weir_tls_certificate_not_after_seconds",
+                "Unix time at which the certificate in use expires.",
+                &[],
             )?,
             ready: r.add(Gauge::new("weir_ready", "1 while records can be taken."))?,
             registry: registrar.0.clone(),

@@ -133,8 +133,14 @@ fn a_file_that_cannot_be_read_is_one_sentence() {
 
 #[test]
 fn wrong_usage_ends_with_2() {
-    for args in [["check", "--fly"], ["key", "extra"], ["secret", "extra"], ["--listen", "nowhere"]] {
-        assert_eq!(weir(&args).output().unwrap().status.code(), Some(2), "{args:?}");
+    for args in [
+        &["check", "--fly"][..],
+        &["key", "extra"],
+        &["secret", "extra"],
+        &["import-destination"],
+        &["--listen", "nowhere"],
+    ] {
+        assert_eq!(weir(args).output().unwrap().status.code(), Some(2), "{args:?}");
     }
 }
 
@@ -143,6 +149,68 @@ fn check_prints_the_defaults_and_they_pass_its_own_check() {
     let output = weir(&["check", "--defaults"]).output().unwrap();
     assert!(output.status.success());
     assert_eq!(stdout(&output), weir::config::DEFAULTS);
+}
+
+#[test]
+fn an_export_that_says_nothing_of_gainsight_is_one_sentence_and_exit_code_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let large = folder.path().join("large.json");
+    fs::File::create(&large).unwrap().set_len((64 << 20) + 1).unwrap();
+    for (path, told) in [
+        (file("none.json", r#"{"sources":[]}"#), "there is no Gainsight destination in it"),
+        (file("not.json", "sources:"), "is not JSON"),
+        (large.to_str().unwrap().to_owned(), "is larger than 64 MiB"),
+        (folder.path().join("away.json").to_str().unwrap().to_owned(), "cannot read "),
+        (folder.path().to_str().unwrap().to_owned(), "cannot read "),
+    ] {
+        let output = weir(&["import-destination", &path]).output().unwrap();
+        assert_eq!((output.status.code(), stdout(&output)), (Some(1), String::new()), "{path}");
+        let line = stderr(&output);
+        assert!(line.contains(told) && line.contains(&path) && line.lines().count() == 1, "{line}");
+    }
+}
+
+#[test]
+fn a_secret_is_not_written_over_another_and_may_go_to_another_folder() {
+    let (folder, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let export = folder.path().join("destination.json");
+    let settings = r#"{"accessKey":"key","sharedSecret":"canary-2","tenantId":"t","topicName":"Tickets"}"#;
+    fs::write(&export, settings).unwrap();
+    let kept = folder.path().join("tickets.secret");
+    fs::write(&kept, "canary-1").unwrap();
+    let import = ["import-destination", export.to_str().unwrap()];
+    let output = weir(&import).output().unwrap();
+    assert_eq!((output.status.code(), stdout(&output)), (Some(1), String::new()));
+    let told = stderr(&output);
+    assert!(told.contains(kept.to_str().unwrap()) && !told.contains("canary"), "{told}");
+    assert_eq!(fs::read_to_string(&kept).unwrap(), "canary-1");
+
+    let mut elsewhere = weir(&import);
+    elsewhere.args(["--secrets", other.path().to_str().unwrap()]);
+    for _ in 0..2 {
+        let output = elsewhere.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(fs::read_to_string(other.path().join("tickets.secret")).unwrap(), "canary-2\n");
+    }
+}
+
+#[test]
+fn an_export_on_stdin_leaves_its_secrets_in_the_current_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let export = folder.path().join("export");
+    fs::write(&export, r#"{"sharedSecret":"of-the-export","tenantId":"t","topicName":"Tickets"}"#).unwrap();
+    let mut command = weir(&["import-destination", "-"]);
+    let stdin = fs::File::open(&export).unwrap();
+    let output = command.stdin(stdin).current_dir(folder.path()).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let kept = folder.path().canonicalize().unwrap().join("tickets.secret");
+    assert!(stdout(&output).contains(&format!("secrets = [{{ file = {kept:?} }}]")), "{output:?}");
+    assert!(kept.exists());
 }
 
 #[test]

@@ -18,16 +18,23 @@ pub fn presented_key<'r>(headers: &'r HeaderMap, query: &'r str) -> Option<Cow<'
     let basic = || authorization().find_map(basic_user).map(Cow::Owned);
     let bearer = || authorization().find_map(|value| scheme(value, b"bearer")).map(Cow::Borrowed);
     let access_key = || headers.get(ACCESS_KEY).map(|value| Cow::Borrowed(value.as_bytes()));
-    let in_query = || {
-        let mut pairs = form_urlencoded::parse(query.as_bytes());
-        pairs.find(|(name, _)| name == WRITE_KEY).map(|(_, key)| Cow::Owned(key.as_bytes().to_vec()))
-    };
     let present = |key: &Cow<'_, [u8]>| !key.is_empty();
     basic()
         .filter(present)
         .or_else(|| bearer().filter(present))
         .or_else(|| access_key().filter(present))
-        .or_else(|| in_query().filter(present))
+        .or_else(|| key_in(query))
+}
+
+/// The key of a request to a webhook, where the query comes first, as rudder-server has it.
+pub fn webhook_key<'r>(headers: &'r HeaderMap, query: &'r str) -> Option<Cow<'r, [u8]>> {
+    key_in(query).or_else(|| presented_key(headers, ""))
+}
+
+fn key_in(query: &str) -> Option<Cow<'_, [u8]>> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let key = pairs.find(|(name, _)| name == WRITE_KEY).map(|(_, key)| key)?;
+    (!key.is_empty()).then(|| Cow::Owned(key.as_bytes().to_vec()))
 }
 
 /// What follows the authentication scheme `name`, in any letter case.
@@ -50,15 +57,20 @@ mod tests {
     use super::*;
     use actix_web::http::header::{HeaderName, HeaderValue};
 
+    fn map(headers: &[(&str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&str, &str)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            (name, HeaderValue::from_str(value).unwrap())
+        };
+        headers.iter().map(pair).collect()
+    }
+
+    fn text(key: Option<Cow<'_, [u8]>>) -> Option<String> {
+        key.map(|key| String::from_utf8(key.into_owned()).unwrap())
+    }
+
     fn key(headers: &[(&str, &str)], query: &str) -> Option<String> {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(
-                HeaderName::from_bytes(name.as_bytes()).unwrap(),
-                HeaderValue::from_str(value).unwrap(),
-            );
-        }
-        presented_key(&map, query).map(|key| String::from_utf8(key.into_owned()).unwrap())
+        text(presented_key(&map(headers), query))
     }
 
     /// `k1:` and `k1:secret:more`
@@ -89,5 +101,15 @@ mod tests {
         assert_eq!(key(&[all[2]], "writeKey=k4").as_deref(), Some("k3"));
         assert_eq!(key(&[], "a=b&writeKey=k%204").as_deref(), Some("k 4"));
         assert_eq!(key(&[("Authorization", "Basic ?")], "writeKey=k4").as_deref(), Some("k4"));
+    }
+
+    #[test]
+    fn at_a_webhook_the_query_comes_first() {
+        let headers = map(&[("Authorization", BASIC[0]), ("Accesskey", "k3")]);
+        let key = |query| text(webhook_key(&headers, query));
+        assert_eq!(key("writeKey=k4").as_deref(), Some("k4"));
+        for without in ["", "writeKey=", "writekey=k4"] {
+            assert_eq!(key(without).as_deref(), Some("k1"), "{without}");
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! `weir check`: all problems of a configuration, else what it will do. It touches no network, and no disk
-//! but the file and a look for the journal's consumers.
+//! but the file, those of `[tls]`, and a look for the journal's consumers.
 
 use clap::Args;
 
@@ -22,7 +22,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     if args.defaults {
         return print(config::DEFAULTS);
     }
-    print(&report(&args.config.load()?)?)
+    print(&report(&args.config.load_to_serve()?)?)
 }
 
 fn report(config: &Config) -> Result<String, Problems> {

@@ -1,12 +1,12 @@
 //! The flags that every command with a configuration shares, and the way from them to a configuration.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, FromArgMatches};
 
 use super::{Failure, without_empty_variables};
-use crate::config::{self, Config, Overrides, Problems};
+use crate::config::{self, Config, Overrides};
 
 /// Which queue is read: the one that `weir serve` would write to, unless these say otherwise.
 #[derive(Args, Clone, Debug, Default)]
@@ -32,7 +32,7 @@ impl QueueFlags {
             brokers: self.brokers.clone().or(flags.brokers),
             ..flags
         }
-        .read(config::load)?;
+        .load()?;
         if self.data.is_some() {
             config.queue.brokers = None;
         }
@@ -72,30 +72,36 @@ impl ConfigFlags {
         flags.map_err(|error| Failure::Usage(error.to_string()))
     }
 
-    /// Reads the file, puts the flags above it, and reads the shared secrets.
+    /// Reads the file and puts the flags above it.
     pub fn load(&self) -> Result<Config, Failure> {
-        self.read(|file, overrides| {
-            config::load_with_secrets(file, overrides, &|name| std::env::var_os(name))
-        })
+        let text = self.text()?;
+        let file = self.config.as_deref().zip(text.as_deref());
+        Ok(config::load(file, &self.overrides())?)
     }
 
-    fn read(
-        &self,
-        load: impl Fn(Option<(&Path, &str)>, &Overrides) -> Result<Config, Problems>,
-    ) -> Result<Config, Failure> {
-        let overrides = Overrides {
+    /// The same for who serves with it: shared secrets and the files of `[tls]` are read, too.
+    pub fn load_to_serve(&self) -> Result<Config, Failure> {
+        let text = self.text()?;
+        let file = self.config.as_deref().zip(text.as_deref());
+        Ok(config::load_to_serve(file, &self.overrides(), &|name| std::env::var_os(name))?)
+    }
+
+    fn overrides(&self) -> Overrides {
+        Overrides {
             data: self.data.clone(),
             listen: self.listen,
             admin: self.admin,
             brokers: self.brokers.clone(),
             create_topics: self.create_topics,
+        }
+    }
+
+    fn text(&self) -> Result<Option<String>, Failure> {
+        let read = |path: &PathBuf| {
+            std::fs::read_to_string(path).map_err(|error| {
+                Failure::Named(format!("cannot read the configuration file {}: {error}", path.display()))
+            })
         };
-        let Some(path) = &self.config else {
-            return Ok(load(None, &overrides)?);
-        };
-        let text = std::fs::read_to_string(path).map_err(|error| {
-            Failure::Named(format!("cannot read the configuration file {}: {error}", path.display()))
-        })?;
-        Ok(load(Some((path, &text)), &overrides)?)
+        self.config.as_ref().map(read).transpose()
     }
 }

@@ -2,9 +2,12 @@
 
 mod check;
 mod flags;
+pub mod import_destination;
 mod key;
+mod listeners;
 mod moment;
 pub mod quarantine;
+mod run_file;
 mod secret;
 mod serve;
 pub mod spool;
@@ -18,6 +21,7 @@ use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use check::CheckArgs;
 pub use flags::{ConfigFlags, QueueFlags};
+pub use import_destination::ImportArgs;
 pub use quarantine::QuarantineArgs;
 pub use serve::ServeArgs;
 pub use spool::SpoolArgs;
@@ -53,6 +57,8 @@ enum Command {
     Key,
     /// Make a shared secret for a publisher and its sender
     Secret,
+    /// Turn the settings of a RudderStack Gainsight destination into Weir's configuration
+    ImportDestination(ImportArgs),
 }
 
 /// `command` as if variables that are set but empty were not set, as compose files leave them.
@@ -81,6 +87,7 @@ impl Cli {
             Command::Quarantine(args) => quarantine::run(&args),
             Command::Key => key::run(),
             Command::Secret => secret::run(),
+            Command::ImportDestination(args) => import_destination::run(&args),
         };
         match outcome {
             Ok(()) => ExitCode::SUCCESS,

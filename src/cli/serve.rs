@@ -1,9 +1,7 @@
 //! `weir serve`: opens the queue, listens, runs until it is told to stop, and leaves nothing behind.
 
-use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +9,8 @@ use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::listeners::{Clients, bind, url};
+use super::run_file::{RunFile, Urls};
 use super::{ConfigFlags, Failure, print};
 use crate::app::App;
 use crate::config::{self, Config};
@@ -24,9 +24,6 @@ use crate::queue::journal::JournalQueue;
 use crate::queue::spool::SpooledQueue;
 use crate::telemetry::{self, LogFormat};
 use crate::tenants::Tenants;
-
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 4_096;
 
 /// Open files for all but the clients: the journal, Kafka's brokers, workers, operators.
 const OWN_FILES: u64 = 256;
@@ -47,25 +44,27 @@ pub struct ServeArgs {
 /// Runs the gateway until SIGTERM or SIGINT.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     telemetry::init(args.log_format, &args.log).map_err(Failure::Named)?;
-    let mut config = args.config.load()?;
+    let mut config = args.config.load_to_serve()?;
     let demo = first_start::prepare(&mut config)?;
     for warning in config::warnings(&config) {
         tracing::warn!("{warning}");
     }
     config.limits.connections = open_files(config.limits.connections);
-    // The addresses first: a port in use should not cost a look at the queue.
-    let (listener, admin_listener) = (bind(config.listen, "listen")?, bind(config.admin, "admin")?);
     let tenants = Tenants::from_config(&config);
     let metrics =
         Metrics::new(&tenants.sender_ids()).map_err(|error| Failure::Named(format!("metrics: {error}")))?;
-    let queue = open_queue(&config, &tenants, Arc::new(metrics))?;
+    let metrics = Arc::new(metrics);
+    // The addresses first: a port in use should not cost a look at the queue.
+    let clients = Clients::bind(&config, &metrics)?;
+    let (admin_listener, _) = bind(config.admin, "admin", " with --admin")?;
+    let queue = open_queue(&config, &tenants, metrics)?;
     RunFile::clear(&config.data);
     let app = Arc::new(App::new(tenants, queue.0, queue.1, config.limits.clone()));
     let announce = |url: &str| match &demo {
         Some(demo) => print(&format!("{}\n", first_start::curl_line(demo, url))),
         None => Ok(()),
     };
-    actix_rt::System::new().block_on(serve(app, &config, listener, admin_listener, announce))
+    actix_rt::System::new().block_on(serve(app, &config, clients, admin_listener, announce))
 }
 
 /// Has the system allow as many open files as `connections` need, and tells how many connections it allows:
@@ -90,22 +89,6 @@ fn open_files(connections: usize) -> usize {
          raise its limit (ulimit -n, LimitNOFILE) to {wanted}"
     );
     left
-}
-
-fn bind(address: SocketAddr, key: &str) -> Result<TcpListener, Failure> {
-    let bound = TcpListener::bind(address).and_then(|listener| {
-        rustix::net::listen(&listener, BACKLOG)?;
-        Ok(listener)
-    });
-    bound.map_err(|error| {
-        let advice = match error.kind() {
-            io::ErrorKind::AddrInUse => "stop what uses it, or choose another",
-            io::ErrorKind::AddrNotAvailable => "this machine has no such address; choose another",
-            io::ErrorKind::PermissionDenied => "ports below 1024 take privileges; choose another",
-            _ => "choose another",
-        };
-        Failure::Named(format!("{key}: cannot listen on {address}: {error}; {advice} with --{key}"))
-    })
 }
 
 /// The journal, or Kafka where brokers are configured.
@@ -136,7 +119,7 @@ fn open_queue(
 async fn serve(
     app: Arc<App>,
     config: &Config,
-    listener: TcpListener,
+    clients: Clients,
     admin_listener: TcpListener,
     announce: impl FnOnce(&str) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -145,22 +128,24 @@ async fn serve(
         (signal(SignalKind::terminate()).map_err(named)?, signal(SignalKind::interrupt()).map_err(named)?);
     // What is left of the time is the queue's.
     let drain = config.limits.shutdown.mul_f64(0.75);
-    let (gateway, address) = server::serve(Arc::clone(&app), listener, drain).map_err(named)?;
+    let Clients { listeners, url: main, tls_url: tls, watch } = clients;
+    let gateway = server::serve(Arc::clone(&app), listeners, drain).map_err(named)?;
     let (admin, admin_address) = admin::serve(Arc::clone(&app), admin_listener).map_err(named)?;
     let (gateway_handle, admin_handle) = (gateway.handle(), admin.handle());
     let gateway = actix_rt::spawn(gateway);
     actix_rt::spawn(admin);
-    let (url, admin_url) = (url(address), url(admin_address));
+    let urls = Urls { main, tls, admin: url("http", admin_address) };
     let place = Place::of(config, &app.tenants);
     let control = Control::open(&config.data, Arc::clone(&app), place);
     if let Err(error) = &control {
         tracing::warn!(%error, "no control.sock in the data directory: to replay quarantine, stop Weir first");
     }
-    let run_file = RunFile::write(&config.data, &url, &admin_url).map_err(|error| {
+    let run_file = RunFile::write(&config.data, &urls).map_err(|error| {
         Failure::Named(format!("cannot write run.json in {}: {error}", config.data.display()))
     })?;
-    tracing::info!(url, admin_url, version = env!("CARGO_PKG_VERSION"), "taking events");
-    announce(&url)?;
+    let Urls { main: url, tls: tls_url, admin: admin_url } = &urls;
+    tracing::info!(url, tls_url, admin_url, version = env!("CARGO_PKG_VERSION"), "taking events");
+    announce(url)?;
     let mut broken = None;
     tokio::select! {
         _ = terminate.recv() => {},
@@ -175,7 +160,7 @@ async fn serve(
     let closing = tokio::task::spawn_blocking(move || queue.close(deadline));
     let left = closing.await.unwrap_or_default();
     admin_handle.stop(false).await;
-    drop((control, run_file));
+    drop((control, run_file, watch));
     if left == 0 {
         tracing::info!(records_left = 0, "stopped: every acknowledged record is durable");
     } else {
@@ -185,42 +170,4 @@ async fn serve(
         );
     }
     broken.map_or(Ok(()), |reason| Err(Failure::Named(reason)))
-}
-
-/// An address as a client on this machine reaches it.
-fn url(address: SocketAddr) -> String {
-    let ip = match address.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
-    };
-    format!("http://{}", SocketAddr::new(ip, address.port()))
-}
-
-/// `DATA/run.json`, there while requests are taken: `{"pid","url","admin_url"}`.
-struct RunFile(PathBuf);
-
-impl RunFile {
-    /// Removes what a killed process left: whoever waits for this one shall not read that.
-    fn clear(data: &Path) {
-        // There is seldom one, and the new one takes its place in any case.
-        fs::remove_file(data.join("run.json")).ok();
-    }
-
-    fn write(data: &Path, url: &str, admin_url: &str) -> io::Result<Self> {
-        fs::create_dir_all(data)?;
-        let (path, draft) = (data.join("run.json"), data.join("run.json.new"));
-        let run = serde_json::json!({"pid": std::process::id(), "url": url, "admin_url": admin_url});
-        fs::write(&draft, format!("{run}\n"))?;
-        fs::rename(&draft, &path)?;
-        Ok(RunFile(path))
-    }
-}
-
-impl Drop for RunFile {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.0) {
-            tracing::warn!(%error, file = %self.0.display(), "could not remove the run file");
-        }
-    }
 }

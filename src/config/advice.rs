@@ -1,8 +1,11 @@
 //! What a valid configuration means for its operator: the memory it may take, and what looks unintended.
 
+use jiff::{SignedDuration, Timestamp};
+
 use super::problems::join;
 use super::{Ack, Config, WhenFull, capacity};
 use crate::http::server;
+use crate::http::tls::{self, pair};
 use crate::queue::{journal, kafka, spool};
 
 /// An open connection with the head of its request: about 10.5 kB were measured.
@@ -24,14 +27,29 @@ pub fn memory_bound(config: &Config) -> u64 {
     let mapped = u64::try_from(text.saturating_add(records)).unwrap_or(u64::MAX);
     let mapped = mapped.saturating_mul(server::workers() as u64);
     let connections = u64::try_from(config.limits.connections).unwrap_or(u64::MAX);
-    let parts = [bodies, mapped, queue, connections.saturating_mul(CONNECTION_BYTES), PROCESS_BYTES];
+    // All of them may come over TLS.
+    let connection = CONNECTION_BYTES + config.tls.as_ref().map_or(0, |_| tls::CONNECTION_BYTES);
+    let parts = [bodies, mapped, queue, connections.saturating_mul(connection), PROCESS_BYTES];
     parts.into_iter().fold(0, u64::saturating_add)
 }
+
+/// A certificate that expires sooner than this should have been renewed by now.
+const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
 /// What is allowed but may surprise, each as `key: what it means`.
 pub fn warnings(config: &Config) -> Vec<String> {
     let mut found = Vec::new();
     let mut warn = |key: &str, meaning: &str| found.push(format!("{key}: {meaning}"));
+    // What is wrong with the pair is no warning.
+    if let Some(Ok(pair)) = config.tls.as_ref().map(pair::read) {
+        let expires = pair.expires();
+        if expires.duration_since(Timestamp::now()) < EXPIRES_SOON {
+            warn(
+                "tls.certificate",
+                &format!("expires at {expires}; renew it, Weir takes the new one without a restart"),
+            );
+        }
+    }
     if config.sources.is_empty() {
         warn("sources", "none is configured; `weir serve` makes one to try Weir with, called demo");
     }

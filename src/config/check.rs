@@ -1,7 +1,7 @@
 //! What no single key can tell: whether the parts of a configuration fit together.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fmt::Display;
+use std::fmt::{self, Display};
 use std::net::SocketAddr;
 
 use super::problems::{Problems, join};
@@ -12,7 +12,7 @@ use crate::queue::kafka;
 
 /// Adds everything that does not fit. Once nothing is added, the rest of Weir relies on what is checked here.
 pub fn check(config: &Config, problems: &mut Problems) {
-    addresses(config.listen, config.admin, problems);
+    addresses(config, problems);
     ids(config, problems);
     for (id, tenant) in &config.tenants {
         let path = join("tenants", id);
@@ -44,10 +44,18 @@ pub fn check(config: &Config, problems: &mut Problems) {
     topics::check(config, problems);
 }
 
-fn addresses(listen: SocketAddr, admin: SocketAddr, problems: &mut Problems) {
-    let everywhere = listen.ip().is_unspecified() || admin.ip().is_unspecified();
-    if listen.port() != 0 && listen.port() == admin.port() && (everywhere || listen.ip() == admin.ip()) {
-        problems.add("admin", "is the same address as listen; give it another port");
+fn addresses(config: &Config, problems: &mut Problems) {
+    let tls = config.tls.as_ref().and_then(|tls| tls.listen).map(|address| ("tls.listen", address));
+    let mut taken: Vec<(&str, SocketAddr)> = vec![("listen", config.listen)];
+    for (key, address) in tls.into_iter().chain([("admin", config.admin)]) {
+        let same = |other: &SocketAddr| {
+            let everywhere = other.ip().is_unspecified() || address.ip().is_unspecified();
+            other.port() != 0 && other.port() == address.port() && (everywhere || other.ip() == address.ip())
+        };
+        if let Some((other, _)) = taken.iter().find(|(_, other)| same(other)) {
+            problems.add(key, format_args!("is the same address as {other}; give it another port"));
+        }
+        taken.push((key, address));
     }
 }
 
@@ -69,25 +77,53 @@ fn ids(config: &Config, problems: &mut Problems) {
 }
 
 /// The rows of a field map: trait = field of `object`.
-fn field_map(
-    path: &str,
-    rows: &BTreeMap<String, String>,
-    (object, table): (&str, &Table),
-    problems: &mut Problems,
-) {
+fn field_map(path: &str, rows: &BTreeMap<String, String>, object: (&str, &Table), problems: &mut Problems) {
     for (name, field) in rows {
-        let row = join(path, name);
-        let custom = field.strip_suffix(CUSTOM_SUFFIX).is_some_and(|stem| !stem.trim().is_empty());
-        if non_blank(name).is_none() {
-            problems.add(row, "a blank name matches no trait; remove it");
-        } else if !table.is_mappable(name, table.meaning(name)) {
-            let why = "has a field of its own or is Gainsight's to set, so this row can never apply";
-            problems.add(row, format_args!("{why}; remove it"));
-        } else if !custom && table.index_of(field).is_none() {
-            let hint = did_you_mean(field, table.fields.iter().map(|field| field.name));
-            let advice = format_args!("the field must end in __gc or be a standard field of {object}{hint}");
-            problems.add(row, advice);
+        match row_fault(name, field, object) {
+            Some(fault @ RowFault::Field(..)) => problems.add(join(path, name), fault),
+            Some(fault) => problems.add(join(path, name), format_args!("{fault}; remove it")),
+            None => {}
         }
+    }
+}
+
+/// Why a row of a field map can't be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowFault {
+    /// The trait has no name.
+    Blank,
+    /// The trait is not the map's to send.
+    Reserved,
+    /// The object, named here, has no such field; behind it a hint at what was probably meant.
+    Field(String, String),
+}
+
+impl Display for RowFault {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RowFault::Blank => out.write_str("a blank name matches no trait"),
+            RowFault::Reserved => {
+                out.write_str("has a field of its own or is Gainsight's to set, so this row can never apply")
+            }
+            RowFault::Field(object, hint) => {
+                write!(out, "the field must end in __gc or be a standard field of {object}{hint}")
+            }
+        }
+    }
+}
+
+/// What is wrong with the row `name` = `field` in a map of `object`'s, if anything is.
+pub fn row_fault(name: &str, field: &str, (object, table): (&str, &Table)) -> Option<RowFault> {
+    let custom = field.strip_suffix(CUSTOM_SUFFIX).is_some_and(|stem| !stem.trim().is_empty());
+    if non_blank(name).is_none() {
+        Some(RowFault::Blank)
+    } else if !table.is_mappable(name, table.meaning(name)) {
+        Some(RowFault::Reserved)
+    } else if !custom && table.index_of(field).is_none() {
+        let hint = did_you_mean(field, table.fields.iter().map(|field| field.name));
+        Some(RowFault::Field(object.to_owned(), hint))
+    } else {
+        None
     }
 }
 

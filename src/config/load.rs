@@ -10,9 +10,10 @@ use super::secrets::Environment;
 use super::section::{NON_BLANK, Section, non_blank};
 use super::{
     Ack, Config, Limits, Problems, PublisherConfig, QueueConfig, SecretPlace, Secrets, SourceConfig,
-    TenantConfig, WhenFull, check,
+    TenantConfig, TlsConfig, WhenFull, check,
 };
 use crate::admission::keys;
+use crate::http::tls::pair;
 use crate::tenants::{Bounds, EventName, GroupEmail, UnmappedEvents, UnmappedTraits};
 
 /// Every key with its meaning and its default: the documentation, and the one place of defaults.
@@ -36,22 +37,28 @@ pub struct Overrides {
 /// The configuration of `file` (its path, for messages, and its text), or everything that is wrong with it. The
 /// shared secrets are not read.
 pub fn load(file: Option<(&Path, &str)>, overrides: &Overrides) -> Result<Config, Problems> {
-    load_all(file, overrides, None)
+    load_and(file, overrides, |_, _| ())
 }
 
-/// The same with the shared secrets, and everything that is wrong with them.
-pub fn load_with_secrets(
+/// The same with what else is needed to serve with it, the shared secrets and the files of `[tls]`, and everything that
+/// is wrong with those.
+pub fn load_to_serve(
     file: Option<(&Path, &str)>,
     overrides: &Overrides,
     environment: Environment<'_>,
 ) -> Result<Config, Problems> {
-    load_all(file, overrides, Some(environment))
+    load_and(file, overrides, |config, problems| {
+        config.secrets = Secrets::read(config, environment, problems);
+        if let Some(Err(found)) = config.tls.as_ref().map(pair::read) {
+            found.lines().iter().cloned().for_each(|line| problems.add_line(line));
+        }
+    })
 }
 
-fn load_all(
+fn load_and(
     file: Option<(&Path, &str)>,
     overrides: &Overrides,
-    environment: Option<Environment<'_>>,
+    further: impl FnOnce(&mut Config, &mut Problems),
 ) -> Result<Config, Problems> {
     let mut problems = Problems::default();
     let defaults = parse(Path::new("default.toml"), DEFAULTS)?;
@@ -59,9 +66,7 @@ fn load_all(
     let mut config = read(Section::root(given.as_ref(), &defaults, &mut problems));
     overrides.apply(&mut config);
     check(&config, &mut problems);
-    if let Some(environment) = environment {
-        config.secrets = Secrets::read(&config, environment, &mut problems);
-    }
+    further(&mut config, &mut problems);
     if problems.is_empty() { Ok(config) } else { Err(problems) }
 }
 
@@ -102,6 +107,7 @@ fn read(mut root: Section<'_>) -> Config {
         data: PathBuf::from(root.text("data")),
         listen: address(&mut root, "listen"),
         admin: address(&mut root, "admin"),
+        tls: root.given_section("tls").and_then(tls),
         tenants: root.each("tenants", tenant),
         sources: root.each("sources", source),
         publishers: root.each("publishers", publisher),
@@ -114,11 +120,23 @@ fn read(mut root: Section<'_>) -> Config {
     config
 }
 
+const ADDRESS: &str = "an IP address and port, such as \"127.0.0.1:8080\"";
+
 fn address(section: &mut Section<'_>, key: &'static str) -> SocketAddr {
-    let want = "an IP address and port, such as \"127.0.0.1:8080\"";
-    section
-        .required(key, want, |value| value.as_str()?.parse().ok())
-        .unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
+    section.required(key, ADDRESS, parse_address).unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+fn parse_address(value: &Value) -> Option<SocketAddr> {
+    value.as_str()?.parse().ok()
+}
+
+fn tls(mut section: Section<'_>) -> Option<TlsConfig> {
+    let path = |value: &Value| value.as_str().and_then(non_blank).map(PathBuf::from);
+    let certificate = section.required("certificate", "the path of a PEM file", path);
+    let key = section.required("key", "the path of a PEM file", path);
+    let listen = section.optional("listen", ADDRESS, parse_address);
+    section.finish(&[]);
+    Some(TlsConfig { certificate: certificate?, key: key?, listen })
 }
 
 fn tenant(mut section: Section<'_>) -> TenantConfig {

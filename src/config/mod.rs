@@ -19,10 +19,11 @@ mod topics;
 
 pub use advice::{memory_bound, warnings};
 pub use capacity::largest_request;
-pub use check::check;
-pub use load::{DEFAULTS, Overrides, load, load_with_secrets};
+pub use check::{RowFault, check, row_fault};
+pub use load::{DEFAULTS, Overrides, load, load_to_serve};
 pub use problems::Problems;
 pub use secrets::{SecretPlace, Secrets};
+pub use topics::slug;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -41,6 +42,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The address for operators: metrics and health.
     pub admin: SocketAddr,
+    /// TLS for clients; none: plain HTTP alone.
+    pub tls: Option<TlsConfig>,
     /// Tenants by id.
     pub tenants: BTreeMap<String, TenantConfig>,
     /// Sources by id.
@@ -55,6 +58,17 @@ pub struct Config {
     pub quarantine: Bounds,
     /// What a request may cost.
     pub limits: Limits,
+}
+
+/// `[tls]`.
+#[derive(Clone, Debug)]
+pub struct TlsConfig {
+    /// The file of the certificate and its chain.
+    pub certificate: PathBuf,
+    /// The file of its key.
+    pub key: PathBuf,
+    /// An address of its own; none: `listen` speaks TLS.
+    pub listen: Option<SocketAddr>,
 }
 
 /// `[tenants.<id>]`.

@@ -145,6 +145,12 @@ impl<'a> Section<'a> {
         Section { path: join(&self.path, key), given, defaults, asked: Vec::new(), problems: self.problems }
     }
 
+    /// The same, if there is one: its presence alone says something.
+    pub fn given_section(&mut self, key: &'static str) -> Option<Section<'_>> {
+        let section = self.section(key);
+        section.given.is_some().then_some(section)
+    }
+
     /// Every table inside the table of `key`, by name, over the defaults under the name `*`.
     pub fn each<T>(
         &mut self,

@@ -10,7 +10,7 @@ use super::{Config, PublisherConfig};
 const LONGEST: usize = 249;
 
 /// `name`, ASCII-lowered, with one `-` for each run outside a-z0-9 and none at the ends.
-pub(super) fn slug(name: &str) -> String {
+pub fn slug(name: &str) -> String {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
     words.collect::<Vec<_>>().join("-").to_ascii_lowercase()
 }

@@ -187,6 +187,17 @@ impl<'a> Batch<'a> {
         Ok(batch)
     }
 
+    /// Reads a body that is an array, with at most `most` elements.
+    ///
+    /// # Errors
+    /// When it is not JSON.
+    pub fn read_array(body: &'a str, most: usize) -> Result<Self, Invalid> {
+        let (mut scan, mut batch) = (Scan::new(body), Batch::default());
+        batch.fill(&mut scan, most)?;
+        scan.end()?;
+        Ok(batch)
+    }
+
     /// Takes the value of `batch`, at which `scan` is.
     fn fill(&mut self, scan: &mut Scan<'a>, most: usize) -> Result<(), Invalid> {
         match scan.next_byte() {

@@ -34,6 +34,8 @@ pub enum Answer {
     InvalidEvent,
     /// A single event without identity.
     NoIdentity,
+    /// A single event that a webhook brought, rejected with this sentence.
+    Rejected(Cow<'static, str>),
     /// Not JSON.
     InvalidJson,
     /// `batch` missing, null or empty.
@@ -52,8 +54,13 @@ pub enum Answer {
     SourceDisabled,
     /// No such route.
     NoRoute,
-    /// The route knows other methods.
-    WrongMethod(&'static str),
+    /// The route knows other methods, which are `allow`ed; the body is `advice`, newline included.
+    WrongMethod {
+        /// The `Allow` header.
+        allow: &'static str,
+        /// What to do about it; empty where SDKs know rudder-server's answer.
+        advice: &'static str,
+    },
     /// Body or single event over its limit.
     TooLarge,
     /// More events than a request may hold.
@@ -83,6 +90,7 @@ impl Answer {
             Answer::Ok | Answer::Quarantined(_) => StatusCode::OK,
             Answer::InvalidEvent
             | Answer::NoIdentity
+            | Answer::Rejected(_)
             | Answer::InvalidJson
             | Answer::EmptyBatch
             | Answer::UnreadableBody => StatusCode::BAD_REQUEST,
@@ -90,7 +98,7 @@ impl Answer {
                 StatusCode::UNAUTHORIZED
             }
             Answer::SourceDisabled | Answer::NoRoute => StatusCode::NOT_FOUND,
-            Answer::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Answer::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
             Answer::TooLarge | Answer::TooManyEvents => StatusCode::PAYLOAD_TOO_LARGE,
             Answer::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Answer::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
@@ -98,9 +106,12 @@ impl Answer {
     }
 
     /// The body of an error, newline included; none where the answer isn't one or has no body.
-    pub(super) fn error_text(&self) -> Option<&'static str> {
-        Some(match self {
-            Answer::Ok | Answer::Quarantined(_) | Answer::WrongMethod(_) => return None,
+    pub(super) fn error_text(&self) -> Option<Cow<'static, str>> {
+        let text = match self {
+            Answer::Ok | Answer::Quarantined(_) => return None,
+            Answer::WrongMethod { advice: "", .. } => return None,
+            Answer::WrongMethod { advice, .. } => advice,
+            Answer::Rejected(sentence) => return Some(format!("{sentence}\n").into()),
             Answer::InvalidEvent => "event is not a valid rudder event\n",
             Answer::NoIdentity => "request neither has anonymousId nor userId\n",
             Answer::InvalidJson => "invalid json\n",
@@ -116,12 +127,16 @@ impl Answer {
             Answer::TooManyEvents => "too many events in one request\n",
             Answer::UnknownEncoding => "content encoding not supported\n",
             Answer::Unavailable => "service unavailable\n",
-        })
+        };
+        Some(text.into())
     }
 
     /// The response, without the CORS headers that every response gets.
     pub fn response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status());
+        if let Answer::WrongMethod { allow, .. } = self {
+            response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
+        }
         if let Some(text) = self.error_text() {
             response.insert_header((header::CONTENT_TYPE, PLAIN));
             response.insert_header((header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
@@ -135,10 +150,7 @@ impl Answer {
                 response.insert_header((header::CONTENT_TYPE, JSON));
                 response.body(quarantined_json(events))
             }
-            Answer::WrongMethod(allow) => {
-                response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
-                response.finish()
-            }
+            Answer::WrongMethod { .. } => response.finish(),
             _ => {
                 response.insert_header((header::CONTENT_TYPE, PLAIN));
                 response.body("ok")

@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use actix_rt::net::TcpStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -129,17 +128,17 @@ impl ConnectionState {
     }
 }
 
-/// A TCP stream that ends when its connection is late.
+/// A stream, TCP or TLS, that ends when its connection is late.
 #[derive(Debug)]
-pub struct Connection {
-    io: TcpStream,
+pub struct Connection<S> {
+    io: S,
     state: Rc<ConnectionState>,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Connection {
+impl<S> Connection<S> {
     /// Wraps `io`; later heads may take `header`, and large ones take from `budget`.
-    pub fn new(io: TcpStream, header: Duration, budget: Arc<Budget>) -> Self {
+    pub fn new(io: S, header: Duration, budget: Arc<Budget>) -> Self {
         let state = ConnectionState {
             phase: Cell::new(Phase::FirstHead),
             deadline: Cell::new(None),
@@ -174,6 +173,14 @@ impl Connection {
     }
 }
 
+impl<S: AsyncWrite + Unpin> Connection<S> {
+    /// Says that nothing more will come, as far as the client takes it at once: TLS tells an end from a cut by that.
+    fn end(&mut self, context: &mut Context<'_>) -> io::Error {
+        drop(Pin::new(&mut self.io).poll_shutdown(context));
+        io::Error::new(io::ErrorKind::TimedOut, "the client was too slow")
+    }
+}
+
 /// Has the connection looked at once more after this turn of a handler: only a stream that is polled
 /// notices a new phase or deadline.
 pub async fn next_turn() {
@@ -184,11 +191,7 @@ pub async fn next_turn() {
     .await;
 }
 
-fn too_late() -> io::Error {
-    io::Error::new(io::ErrorKind::TimedOut, "the client was too slow")
-}
-
-impl AsyncRead for Connection {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -197,9 +200,9 @@ impl AsyncRead for Connection {
         let this = self.get_mut();
         let before = buffer.filled().len();
         match this.state.phase.get() {
-            Phase::Aborted => return Poll::Ready(Err(too_late())),
+            Phase::Aborted => return Poll::Ready(Err(this.end(context))),
             // A client that never stops sending must not read on for ever.
-            Phase::Lingering if this.state.is_late() => return Poll::Ready(Err(too_late())),
+            Phase::Lingering if this.state.is_late() => return Poll::Ready(Err(this.end(context))),
             _ => {}
         }
         match this.state.starved.get() {
@@ -218,12 +221,12 @@ impl AsyncRead for Connection {
                 this.state.arrived(buffer.filled().len() - before);
                 Poll::Ready(result)
             }
-            Poll::Pending => this.poll_late(context).map(|()| Err(too_late())),
+            Poll::Pending => this.poll_late(context).map(|()| Err(this.end(context))),
         }
     }
 }
 
-impl AsyncWrite for Connection {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.get_mut().io).poll_write(context, bytes)
     }
@@ -241,7 +244,7 @@ impl AsyncWrite for Connection {
 mod tests {
     use super::*;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     /// Reads from a connection in `phase`, late if `late`, to which the client has just sent a byte.
     async fn read_in(phase: Phase, late: bool) -> io::Result<usize> {

@@ -1,6 +1,7 @@
 //! The event routes: admit → read → process → enqueue → wait → answer. What can be refused before the body
 //! is read is refused then.
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use actix_web::HttpRequest;
@@ -13,7 +14,8 @@ use super::body::{self, Body, BodyError, Encoding};
 use super::budget::Lease;
 use super::connection::{ConnectionState, next_turn};
 use super::proof::{self, Shown};
-use crate::admission::credentials::presented_key;
+use super::routes::source_named;
+use crate::admission::credentials::{presented_key, webhook_key};
 use crate::admission::keys::digest;
 use crate::admission::secrets::Proof;
 use crate::app::App;
@@ -47,7 +49,10 @@ pub fn answer<'a>(
     connection: Option<&'a ConnectionState>,
 ) -> impl Future<Output = Answered> + 'a {
     let headers = request.headers();
-    let admitted = admit(app, headers, request.query_string());
+    let admitted = match call {
+        Call::Webhook => admit_webhook(app, request),
+        _ => admit(app, headers, presented_key(headers, request.query_string())),
+    };
     take(app, headers, payload, path, admitted, connection, move |source, proof, body| {
         hand_over(app, source, proof, headers, Way { path, call, process }, body)
     })
@@ -93,13 +98,21 @@ pub(super) struct Admitted<S> {
     lease: Lease,
 }
 
-/// All that can be refused before the body of one who has an access key.
+/// A webhook whose path names a source takes no other's key.
+fn admit_webhook<'a>(app: &'a App, request: &HttpRequest) -> Result<Admitted<&'a Source>, Answer> {
+    let headers = request.headers();
+    let admitted = admit(app, headers, webhook_key(headers, request.query_string()))?;
+    let is_named = source_named(request.path()).is_none_or(|named| named == admitted.sender.id);
+    is_named.then_some(admitted).ok_or(Answer::UnknownKey)
+}
+
+/// All that can be refused before the body of one who presents this access key.
 pub(super) fn admit<'a>(
     app: &'a App,
     headers: &HeaderMap,
-    query: &str,
+    key: Option<Cow<'_, [u8]>>,
 ) -> Result<Admitted<&'a Source>, Answer> {
-    let key = presented_key(headers, query).ok_or(Answer::NoKey)?;
+    let key = key.ok_or(Answer::NoKey)?;
     let source: &Source = app.tenants.keys.get(&digest(&key)).ok_or(Answer::UnknownKey)?;
     let shown = proof::shown(&app.metrics, headers, &source.tenant.gainsight_id, &source.secrets)?;
     if !source.enabled {

@@ -12,6 +12,7 @@ use super::answer::Answer;
 use super::connection::ConnectionState;
 use super::events::{Admitted, Answered, Way, admit, hand_over, make_room, take};
 use super::proof;
+use crate::admission::credentials::presented_key;
 use crate::admission::secrets::Proof;
 use crate::app::App;
 use crate::gateway::gainsight::{Operation, Told, process};
@@ -46,7 +47,8 @@ pub async fn answer(
         })
         .await
     } else {
-        let admitted = admit(app, headers, request.query_string()).map_err(Told::Refused);
+        let key = presented_key(headers, request.query_string());
+        let admitted = admit(app, headers, key).map_err(Told::Refused);
         let admitted = admitted.and_then(|admitted| {
             let by_name = operation != Operation::Company || finds_by_name(request);
             by_name.then_some(admitted).ok_or(Told::WrongKeys)

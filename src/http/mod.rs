@@ -12,3 +12,4 @@ pub mod pages;
 pub mod proof;
 pub mod routes;
 pub mod server;
+pub mod tls;

@@ -34,6 +34,9 @@ const fn one(path: &'static str, call: CallType) -> Route {
     Route { path, endpoint: Endpoint::Events(Call::One(call)) }
 }
 
+/// The webhook of one source, which its path names.
+const WEBHOOK_OF_SOURCE: &str = "/webhook/{source}";
+
 const fn gainsight(path: &'static str, operation: Operation) -> Route {
     Route { path, endpoint: Endpoint::Gainsight(operation) }
 }
@@ -48,6 +51,8 @@ pub const ROUTES: &[Route] = &[
     one("/v1/screen", CallType::Screen),
     one("/v1/alias", CallType::Alias),
     one("/v1/merge", CallType::Merge),
+    Route { path: "/v1/webhook", endpoint: Endpoint::Events(Call::Webhook) },
+    Route { path: WEBHOOK_OF_SOURCE, endpoint: Endpoint::Events(Call::Webhook) },
     Route { path: "/", endpoint: Endpoint::Health },
     Route { path: "/health", endpoint: Endpoint::Health },
     Route { path: "/version", endpoint: Endpoint::Version },
@@ -62,10 +67,23 @@ impl Endpoint {
     /// The methods it knows, as an `Allow` header.
     pub fn allow(self) -> &'static str {
         match self {
-            Endpoint::Events(_) | Endpoint::Gainsight(Operation::CompanyQuery | Operation::Event) => "POST",
+            Endpoint::Events(Call::Webhook) => "POST, PUT, PATCH",
+            Endpoint::Events(Call::One(_) | Call::Batch) => "POST",
+            Endpoint::Gainsight(Operation::CompanyQuery | Operation::Event) => "POST",
             Endpoint::Gainsight(Operation::People) => "PUT",
             Endpoint::Gainsight(Operation::Company) => "POST, PUT",
             Endpoint::Health | Endpoint::Version | Endpoint::Robots => "GET, HEAD",
+        }
+    }
+
+    /// What to tell who uses another method, newline included; empty where SDKs know rudder-server's empty answer.
+    pub fn advice(self) -> &'static str {
+        match self {
+            // RudderStack shows it to whoever set up the destination.
+            Endpoint::Events(Call::Webhook) => {
+                "events come in the body: set the destination's request method to POST, PUT or PATCH\n"
+            }
+            _ => "",
         }
     }
 
@@ -78,7 +96,17 @@ impl Endpoint {
 /// The route at `path`. Doubled and trailing slashes are forgiven: some SDKs join URLs carelessly.
 pub fn find(path: &str) -> Option<&'static Route> {
     let path = normalised(path);
-    ROUTES.iter().find(|route| route.path == path)
+    let pattern = if of_source(&path).is_some() { WEBHOOK_OF_SOURCE } else { &path };
+    ROUTES.iter().find(|route| route.path == pattern)
+}
+
+/// The source that the path of a webhook names, if it names one.
+pub fn source_named(path: &str) -> Option<String> {
+    of_source(&normalised(path)).map(str::to_owned)
+}
+
+fn of_source(path: &str) -> Option<&str> {
+    path.strip_prefix("/webhook/").filter(|source| !source.is_empty() && !source.contains('/'))
 }
 
 fn normalised(path: &str) -> Cow<'_, str> {
@@ -103,6 +131,20 @@ mod tests {
     }
 
     #[test]
+    fn a_webhook_may_name_its_source_in_the_path() {
+        for (path, source) in
+            [("/webhook/web", "web"), ("//webhook/web/", "web"), ("/webhook/{source}", "{source}")]
+        {
+            assert_eq!(find(path).map(|route| route.path), Some("/webhook/{source}"), "{path}");
+            assert_eq!(source_named(path).as_deref(), Some(source), "{path}");
+        }
+        for path in ["/webhook", "/webhook/", "/webhook/a/b", "/v1/webhook/web"] {
+            assert!(find(path).is_none(), "{path}");
+        }
+        assert_eq!(source_named("/v1/webhook"), None);
+    }
+
+    #[test]
     fn other_paths_are_unknown() {
         for path in ["", "/v1", "/V1/track", "/v1/Track", "/v1/%74rack", "/v1/trac", "/nope", "/v1/import"] {
             assert!(find(path).is_none(), "{path}");
@@ -113,6 +155,8 @@ mod tests {
     fn methods_are_told_apart() {
         let endpoint = |path| find(path).unwrap().endpoint;
         assert!(endpoint("/v1/batch").knows("POST") && !endpoint("/v1/batch").knows("GET"));
+        assert!(["POST", "PUT", "PATCH"].into_iter().all(|method| endpoint("/v1/webhook").knows(method)));
+        assert!(!endpoint("/v1/webhook").knows("GET") && !endpoint("/v1/track").knows("PUT"));
         assert!(endpoint("/health").knows("HEAD") && !endpoint("/health").knows("POST"));
         let company = endpoint("/v1/data/objects/Company");
         assert!(company.knows("POST") && company.knows("PUT") && !company.knows("GET"));

@@ -1,4 +1,4 @@
-//! The clients' listener: HTTP/1.1 over connections with deadlines, one dispatcher for every route.
+//! The clients' listeners, plain and TLS: HTTP/1.1 over connections with deadlines, one dispatcher for every route.
 
 use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
@@ -6,18 +6,21 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use actix_http::error::DispatchError;
 use actix_http::{ConnectionType, HttpService};
 use actix_rt::net::TcpStream;
-use actix_server::Server;
-use actix_service::{IntoServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_server::{GracefulShutdownSignal, Server};
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
 use actix_web::dev::AppConfig;
 use actix_web::http::Method;
 use actix_web::web::{self, Payload};
 use actix_web::{App as WebApp, HttpRequest, HttpResponse};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::Answer;
 use super::connection::{Connection, ConnectionState, KEEP_ALIVE, LINGER, next_turn};
 use super::routes::{Endpoint, find};
+use super::tls::Acceptor;
 use super::{cors, events, gainsight, pages};
 use crate::app::App;
 
@@ -29,53 +32,92 @@ pub fn workers() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// Serves the clients on `listener`. The server stops when its handle says so, and not by signals.
+/// Where clients connect: one of the two, or both.
+pub struct Listeners {
+    /// For plain HTTP.
+    pub plain: Option<TcpListener>,
+    /// For HTTP over TLS.
+    pub tls: Option<(TcpListener, Acceptor)>,
+}
+
+/// Serves the clients on `listeners`. The server stops when its handle says so, and not by signals.
 ///
 /// # Errors
-/// When the listener can't be used.
-pub fn serve(app: Arc<App>, listener: TcpListener, drain: Duration) -> std::io::Result<(Server, SocketAddr)> {
-    let address = listener.local_addr()?;
+/// When a listener can't be used.
+pub fn serve(app: Arc<App>, listeners: Listeners, drain: Duration) -> std::io::Result<Server> {
     // Each worker takes its share of the connections: never more of them than there are shares.
     let workers = workers().min(app.limits.connections);
-    let header = app.limits.header;
-    let builder = Server::build()
+    let mut builder = Server::build()
         .workers(workers)
         .max_concurrent_connections(app.limits.connections / workers)
         .shutdown_timeout(drain.as_secs().max(1))
         .disable_signals();
     let draining = builder.graceful_shutdown_signal();
-    let server = builder
-        .listen("weir", listener, move || {
-            let (app, draining) = (Arc::clone(&app), draining.clone());
-            let budget = Arc::clone(&app.budget);
-            let routes = WebApp::new()
-                .default_service(web::to(move |request: HttpRequest, payload: Payload| {
-                    dispatch(Arc::clone(&app), request, payload)
-                }))
-                .into_factory();
-            let http = HttpService::build()
-                .keep_alive(KEEP_ALIVE)
-                .client_request_timeout(header + CLOCK)
-                .client_disconnect_timeout(LINGER)
-                .graceful_shutdown_signal(move || {
-                    let draining = draining.clone();
-                    async move { draining.notified().await }
-                })
-                .on_connect_ext(|connection: &Connection, data| {
-                    data.insert(connection.state());
-                })
-                .h1(map_config(routes, |_| AppConfig::default()));
+    if let Some(listener) = listeners.plain {
+        let (app, draining) = (Arc::clone(&app), draining.clone());
+        builder = builder.listen("weir", listener, move || {
+            let within = Arc::clone(&app);
             fn_service(move |io: TcpStream| {
-                let peer = io.peer_addr().ok();
-                // Answers are small: waiting to fill a packet only adds latency. Not vital, so not checked.
-                io.set_nodelay(true).ok();
-                ready(Ok((Connection::new(io, header, Arc::clone(&budget)), peer)))
+                let peer = accepted(&io);
+                ready(Ok((connection(&within, io), peer)))
             })
-            .and_then(http)
-        })?
-        .run();
-    Ok((server, address))
+            .and_then(http(Arc::clone(&app), draining.clone()))
+        })?;
+    }
+    if let Some((listener, acceptor)) = listeners.tls {
+        builder = builder.listen("weir over TLS", listener, move || {
+            let (within, acceptor) = (Arc::clone(&app), acceptor.clone());
+            fn_service(move |io: TcpStream| {
+                let (within, acceptor) = (Arc::clone(&within), acceptor.clone());
+                async move {
+                    let peer = accepted(&io);
+                    Ok((connection(&within, acceptor.accept(io).await?), peer))
+                }
+            })
+            .and_then(http(Arc::clone(&app), draining.clone()))
+        })?;
+    }
+    Ok(builder.run())
 }
+
+/// Prepares a connection that just came, and tells from where.
+fn accepted(io: &TcpStream) -> Option<SocketAddr> {
+    // Answers are small: waiting to fill a packet only adds latency. Not vital, so not checked.
+    io.set_nodelay(true).ok();
+    io.peer_addr().ok()
+}
+
+fn connection<S>(app: &App, io: S) -> Connection<S> {
+    Connection::new(io, app.limits.header, Arc::clone(&app.budget))
+}
+
+/// HTTP/1.1 over connections with deadlines, every request to the dispatcher.
+fn http<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    app: Arc<App>,
+    draining: GracefulShutdownSignal,
+) -> impl ServiceFactory<Accepted<S>, Config = (), Response = (), Error = DispatchError, InitError = ()> {
+    let header = app.limits.header;
+    let routes = WebApp::new()
+        .default_service(web::to(move |request: HttpRequest, payload: Payload| {
+            dispatch(Arc::clone(&app), request, payload)
+        }))
+        .into_factory();
+    HttpService::build()
+        .keep_alive(KEEP_ALIVE)
+        .client_request_timeout(header + CLOCK)
+        .client_disconnect_timeout(LINGER)
+        .graceful_shutdown_signal(move || {
+            let draining = draining.clone();
+            async move { draining.notified().await }
+        })
+        .on_connect_ext(|connection: &Connection<S>, data| {
+            data.insert(connection.state());
+        })
+        .h1(map_config(routes, |_| AppConfig::default()))
+}
+
+/// A connection, and where it came from.
+type Accepted<S> = (Connection<S>, Option<SocketAddr>);
 
 /// About as many bytes as the head of `request` had.
 fn head_size(request: &HttpRequest) -> usize {
@@ -100,7 +142,8 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
         let mut response = match route {
             None => Answer::NoRoute.response(),
             Some(route) if !route.endpoint.knows(method.as_str()) => {
-                let wrong = Answer::WrongMethod(route.endpoint.allow());
+                let (allow, advice) = (route.endpoint.allow(), route.endpoint.advice());
+                let wrong = Answer::WrongMethod { allow, advice };
                 if matches!(route.endpoint, Endpoint::Gainsight(_)) {
                     gainsight::refuse(label, wrong)
                 } else {

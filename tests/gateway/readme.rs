@@ -5,7 +5,8 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::harness::weir::{KEY, Start, Weir, hash};
+use crate::harness::tls::{Authority, Files};
+use crate::harness::weir::{KEY, Start, Weir, command, hash};
 
 const README: &str = include_str!("../../README.md");
 
@@ -51,6 +52,26 @@ fn the_complete_configuration_example_is_valid() {
     let told = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
     assert!(told.starts_with("configuration is valid\n") && !told.contains("warning"), "{told}");
+}
+
+#[test]
+fn the_tls_example_is_valid_beside_the_complete_one() {
+    let files = Files::holding(&Authority::new().issue(2030));
+    let [example] = blocks("TLS", "toml")[..] else { panic!("not one example") };
+    let at = |text: &str, path: &str, own: std::path::PathBuf| {
+        assert!(text.contains(path), "{text}");
+        text.replace(path, own.to_str().unwrap())
+    };
+    let example = at(example, "/etc/weir/tls/chain.pem", files.chain());
+    let example = at(&example, "/etc/weir/tls/key.pem", files.key());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("weir.toml");
+    fs::write(&file, format!("{}\n{example}", configuration())).unwrap();
+    let mut check = command(&["check", "--config", file.to_str().unwrap()]);
+    let output = check.env(VARIABLE, SECRET).output().unwrap();
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(!told.contains("warning"), "{told}");
 }
 
 #[test]

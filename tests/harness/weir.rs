@@ -230,6 +230,12 @@ impl Weir {
         &self.url
     }
 
+    /// Where clients send over TLS, where `url` is plain.
+    pub fn tls_url(&self) -> String {
+        let run = self.process.run_file().unwrap();
+        run["tls_url"].as_str().unwrap().to_owned()
+    }
+
     /// Where operators look.
     pub fn admin_url(&self) -> &str {
         &self.admin_url

@@ -1,9 +1,13 @@
 //! A client that sends exact bytes and sees exact bytes: pipelining, slow bodies, broken chunks.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
 
-use super::PATIENCE;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, ProtocolVersion, StreamOwned};
+
+use super::{PATIENCE, tls};
 
 /// Headers of a request, in order.
 pub type Headers<'h> = &'h [(&'h str, &'h str)];
@@ -44,31 +48,72 @@ impl Answer {
     }
 }
 
+/// What a connection speaks.
+trait Speech: Read + Write + std::fmt::Debug + Send {}
+
+impl Speech for TcpStream {}
+impl Speech for StreamOwned<ClientConnection, TcpStream> {}
+
+/// What came of a handshake.
+#[derive(Debug)]
+pub struct Met {
+    pub version: ProtocolVersion,
+    pub certificate: Vec<u8>,
+    pub alpn: Option<Vec<u8>>,
+    pub resumed: bool,
+}
+
 /// A connection.
 #[derive(Debug)]
 pub struct Wire {
+    speech: Box<dyn Speech>,
     stream: TcpStream,
     read: Vec<u8>,
 }
 
 impl Wire {
-    /// Connects to the gateway at `url`.
+    /// Connects to the gateway at `url`; what is spoken is plain, whatever `url` says.
     pub fn connect(url: &str) -> Self {
-        let stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
+        let address = url.split("://").last().unwrap();
+        let stream = TcpStream::connect(address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         stream.set_write_timeout(Some(PATIENCE)).unwrap();
         stream.set_nodelay(true).unwrap();
-        Wire { stream, read: Vec::new() }
+        Wire { speech: Box::new(stream.try_clone().unwrap()), stream, read: Vec::new() }
+    }
+
+    /// The same, but an answer or its reader may take no more than `patience`.
+    pub fn within(self, patience: std::time::Duration) -> Self {
+        self.stream.set_read_timeout(Some(patience)).unwrap();
+        self.stream.set_write_timeout(Some(patience)).unwrap();
+        self
+    }
+
+    /// The same over TLS, once the handshake is done; and what came of it.
+    pub fn over_tls(mut self, client: &Arc<ClientConfig>) -> io::Result<(Self, Met)> {
+        let name = ServerName::try_from(tls::NAME).unwrap();
+        let mut session = ClientConnection::new(Arc::clone(client), name).unwrap();
+        while session.is_handshaking() {
+            session.complete_io(&mut self.stream)?;
+        }
+        let met = Met {
+            version: session.protocol_version().unwrap(),
+            certificate: session.peer_certificates().unwrap()[0].to_vec(),
+            alpn: session.alpn_protocol().map(<[u8]>::to_vec),
+            resumed: session.handshake_kind() == Some(HandshakeKind::Resumed),
+        };
+        self.speech = Box::new(StreamOwned::new(session, self.stream.try_clone().unwrap()));
+        Ok((self, met))
     }
 
     /// Sends `bytes`, all of them.
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.stream.write_all(bytes.as_ref()).unwrap();
+        self.speech.write_all(bytes.as_ref()).unwrap();
     }
 
     /// Sends `bytes`; false if the other side takes no more.
     pub fn try_send(&mut self, bytes: impl AsRef<[u8]>) -> bool {
-        self.stream.write_all(bytes.as_ref()).is_ok()
+        self.speech.write_all(bytes.as_ref()).is_ok()
     }
 
     /// Says that nothing more will be sent.
@@ -76,9 +121,18 @@ impl Wire {
         self.stream.shutdown(Shutdown::Write).unwrap();
     }
 
-    /// A second handle on the same connection, to send while another reads.
+    /// A second handle on the same plain connection, to send while another reads.
     pub fn sender(&self) -> TcpStream {
         self.stream.try_clone().unwrap()
+    }
+
+    /// Sends a request and gives its answer.
+    ///
+    /// # Errors
+    /// When the connection is lost, or patience is at an end.
+    pub fn exchange(&mut self, request: &[u8]) -> io::Result<Answer> {
+        self.speech.write_all(request)?;
+        self.read_answer(false)?.ok_or_else(|| ErrorKind::UnexpectedEof.into())
     }
 
     /// The next answer.
@@ -98,7 +152,7 @@ impl Wire {
 
     /// Waits for the end of the connection, and gives what came until then.
     pub fn rest(&mut self) -> Vec<u8> {
-        while self.more() {}
+        while self.more().expect("an end") {}
         std::mem::take(&mut self.read)
     }
 
@@ -107,7 +161,7 @@ impl Wire {
         if self.read.is_empty() {
             self.stream.set_read_timeout(Some(moment)).unwrap();
             let mut byte = [0; 1];
-            let got = self.stream.read(&mut byte);
+            let got = self.speech.read(&mut byte);
             self.stream.set_read_timeout(Some(PATIENCE)).unwrap();
             match got {
                 Ok(read) => self.read.extend_from_slice(&byte[..read]),
@@ -119,13 +173,17 @@ impl Wire {
     }
 
     fn next_answer(&mut self, bodiless: bool) -> Option<Answer> {
+        self.read_answer(bodiless).unwrap_or_else(|error| panic!("no answer and no end: {error}"))
+    }
+
+    fn read_answer(&mut self, bodiless: bool) -> io::Result<Option<Answer>> {
         let head_end = loop {
             if let Some(at) = find(&self.read, b"\r\n\r\n") {
                 break at;
             }
-            if !self.more() {
+            if !self.more()? {
                 assert!(self.read.is_empty(), "half an answer: {:?}", String::from_utf8_lossy(&self.read));
-                return None;
+                return Ok(None);
             }
         };
         let head: Vec<u8> = self.read.drain(..head_end + 4).collect();
@@ -141,24 +199,24 @@ impl Wire {
         let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
         if !bodiless && status >= 200 && status != 204 {
             while self.read.len() < length {
-                assert!(self.more(), "the body ended early: {answer:?}");
+                assert!(self.more()?, "the body ended early: {answer:?}");
             }
             answer.body = self.read.drain(..length).collect();
         }
-        Some(answer)
+        Ok(Some(answer))
     }
 
     /// Reads on; false at the end.
-    fn more(&mut self) -> bool {
+    fn more(&mut self) -> io::Result<bool> {
         let mut chunk = [0; 4096];
-        match self.stream.read(&mut chunk) {
-            Ok(0) => false,
+        match self.speech.read(&mut chunk) {
+            Ok(0) => Ok(false),
             Ok(read) => {
                 self.read.extend_from_slice(&chunk[..read]);
-                true
+                Ok(true)
             }
-            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
-            Err(error) => panic!("no answer and no end: {error}"),
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => Ok(false),
+            Err(error) => Err(error),
         }
     }
 }

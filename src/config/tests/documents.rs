@@ -1,7 +1,8 @@
 //! Whole documents: the defaults, the sample of the documentation, layers, and broken TOML.
 
 use super::*;
-use crate::config::{DEFAULTS, QueueConfig, WhenFull, memory_bound, warnings};
+use crate::config::{DEFAULTS, QueueConfig, WhenFull, load_to_serve, memory_bound, warnings};
+use crate::http::tls::tests::Sample;
 use crate::tenants::{GroupEmail, Tenants, UnmappedEvents, UnmappedTraits};
 use std::time::Duration;
 
@@ -58,7 +59,7 @@ fn every_known_key_is_documented_in_the_defaults() {
     // The table of events holds free names: there the stranger is an event, of the wrong type.
     let found = problems(&text);
     let lists: Vec<_> = found.iter().filter_map(|line| line.split("the keys here are ").nth(1)).collect();
-    assert_eq!((found.len(), lists.len()), (8, 7), "{found:#?}");
+    assert_eq!((found.len(), lists.len()), (9, 8), "{found:#?}");
     for key in lists.iter().flat_map(|list| list.split(", ")) {
         let documented =
             DEFAULTS.lines().any(|line| line.trim_start_matches('#').starts_with(&format!("{key} = ")))
@@ -186,6 +187,62 @@ fn values_that_may_be_secret_stay_out_of_problems_and_debug_output() {
     assert_eq!(queue.kafka["sasl.password"], "canary");
     let shown = format!("{queue:?}");
     assert!(shown.contains("sasl.password") && !shown.contains("canary"), "{shown}");
+}
+
+#[test]
+fn tls_needs_both_its_files_and_may_have_an_address_of_its_own() {
+    let files = "certificate = '/c.pem'\nkey = '/k.pem'\n";
+    assert!(loaded("").tls.is_none());
+    let tls = loaded(&format!("[tls]\n{files}")).tls.unwrap();
+    assert_eq!((tls.certificate.as_path(), tls.key.as_path()), (Path::new("/c.pem"), Path::new("/k.pem")));
+    assert_eq!(tls.listen, None);
+    let tls = loaded(&format!("[tls]\n{files}listen = '0.0.0.0:8443'")).tls.unwrap();
+    assert_eq!(tls.listen.unwrap().to_string(), "0.0.0.0:8443");
+    let found = problems("[tls]\nlisten = '0.0.0.0:8443'");
+    assert_eq!(
+        found,
+        [
+            "tls.certificate: is missing; it must be the path of a PEM file",
+            "tls.key: is missing; it must be the path of a PEM file"
+        ]
+    );
+    assert_problem("[tls]\nkey = '/k.pem'", "tls.certificate", "is missing");
+    assert_problem("[tls]\ncertificate = ''\nkey = '/k.pem'", "tls.certificate", "the path of a PEM file");
+}
+
+#[test]
+fn who_serves_is_told_of_bad_tls_files_with_all_other_problems_and_others_need_not_read_them() {
+    let text = "[tls]\ncertificate = '/no/such.pem'\nkey = '/no/such.pem'\n";
+    loaded(text);
+    let more = format!("{text}[limits]\ndepth = 0");
+    let found =
+        load_to_serve(Some((Path::new("weir.toml"), &more)), &Overrides::default(), &|_| None).unwrap_err();
+    let keys: Vec<_> = found.lines().iter().map(|line| line.split(": ").next().unwrap()).collect();
+    assert_eq!(keys, ["limits.depth", "tls.certificate", "tls.key"]);
+    assert!(load_to_serve(None, &Overrides::default(), &|_| None).is_ok());
+}
+
+#[test]
+fn a_certificate_that_expires_within_two_weeks_is_a_warning() {
+    for (days, warned) in [(13, true), (16, false)] {
+        let sample = Sample::for_days(days);
+        let path = |path: &Path| path.to_str().unwrap().to_owned();
+        let text = format!(
+            "[tls]\ncertificate = {:?}\nkey = {:?}",
+            path(&sample.config.certificate),
+            path(&sample.config.key)
+        );
+        let found = warnings(&loaded(&text));
+        let told = found.iter().any(|line| line.starts_with("tls.certificate: expires at 20"));
+        assert_eq!(told, warned, "{days}: {found:#?}");
+    }
+}
+
+#[test]
+fn the_memory_bound_counts_what_tls_holds_for_every_connection() {
+    let bound = |more: &str| memory_bound(&loaded(&format!("[limits]\nconnections = 10\n{more}")));
+    let tls = "[tls]\ncertificate = '/c.pem'\nkey = '/k.pem'";
+    assert_eq!(bound(tls) - bound(""), 10 * 113 * 1_024);
 }
 
 #[test]

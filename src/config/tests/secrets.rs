@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::admission::secrets::{Proof, in_headers};
-use crate::config::{Problems, SecretPlace, load_with_secrets, warnings};
+use crate::config::{Problems, SecretPlace, load_to_serve, warnings};
 use crate::tenants::Tenants;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
@@ -34,7 +34,7 @@ fn environment(name: &OsStr) -> Option<OsString> {
 }
 
 fn read(text: &str) -> Result<Config, Problems> {
-    load_with_secrets(Some((Path::new("weir.toml"), text)), &Overrides::default(), &environment)
+    load_to_serve(Some((Path::new("weir.toml"), text)), &Overrides::default(), &environment)
 }
 
 /// The sample, with `lines` in its publisher.

@@ -10,6 +10,11 @@ fn an_unknown_key_is_refused_at_every_level_with_the_nearest_known_one() {
         ("[tenants.acme]\ntopicprefix = 'a.'", "tenants.acme.topicprefix", "did you mean topic_prefix?"),
         ("[limits]\nbody_byte = 1", "limits.body_byte", "did you mean body_bytes?"),
         ("[queue]\nbroker = 'k:1'", "queue.broker", "did you mean brokers?"),
+        (
+            "[tls]\ncertificate = 'c'\nkey = 'k'\ncert = 'c'",
+            "tls.cert",
+            "the keys here are certificate, key, listen",
+        ),
         ("[queue]\nLinger = 1", "queue.Linger", "the keys here are brokers, create_topics"),
     ] {
         assert_problem(text, key, meant);
@@ -41,6 +46,12 @@ fn a_value_of_the_wrong_type_or_out_of_bounds_is_one_problem() {
         ("data = ''", "data", "must be a text that is not blank"),
         ("data = 1", "data", "must be a text that is not blank"),
         ("listen = 'localhost:80'", "listen", "must be an IP address and port"),
+        ("tls = true", "tls", "must be a table"),
+        (
+            "[tls]\ncertificate = 'c'\nkey = 'k'\nlisten = 8443",
+            "tls.listen",
+            "must be an IP address and port",
+        ),
         ("tenants = 1", "tenants", "must be a table"),
         ("[[limits]]", "limits", "must be a table"),
         ("[tenants]\nacme = 1", "tenants.acme", "must be a table"),
@@ -100,9 +111,14 @@ fn the_largest_request_must_find_room_in_the_queue() {
 }
 
 #[test]
-fn the_two_addresses_differ_unless_a_port_is_picked() {
+fn the_addresses_differ_unless_a_port_is_picked() {
     assert_problem("listen = '127.0.0.1:9464'", "admin", "same address as listen");
     assert_problem("listen = '0.0.0.0:9464'", "admin", "same address as listen");
+    let tls = |more: &str| format!("{more}\n[tls]\ncertificate = 'c'\nkey = 'k'\n");
+    assert_problem(&(tls("") + "listen = '0.0.0.0:8080'"), "tls.listen", "same address as listen");
+    assert_problem(&(tls("") + "listen = '127.0.0.1:9464'"), "admin", "same address as tls.listen");
+    loaded(&(tls("listen = '127.0.0.1:0'") + "listen = '127.0.0.1:0'"));
+    loaded(&(tls("") + "listen = '127.0.0.1:8443'"));
     loaded("listen = '127.0.0.1:0'\nadmin = '127.0.0.1:0'");
     loaded("listen = '127.0.0.2:9464'");
 }

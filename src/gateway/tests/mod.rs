@@ -10,6 +10,7 @@ mod ids;
 mod properties;
 mod rejected;
 mod traps;
+mod webhook;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -142,6 +143,7 @@ impl Setup {
         let path = match call {
             Call::One(_) => "/v1/{call}",
             Call::Batch => "/v1/batch",
+            Call::Webhook => "/v1/webhook",
         };
         let request = Request {
             source: &source,

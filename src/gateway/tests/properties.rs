@@ -155,8 +155,9 @@ pub(super) fn assert_sound<A>(result: &Fate<A>) {
     assert!(events >= quarantined);
 }
 
-const CALLS: [Call; 5] = [
+const CALLS: [Call; 6] = [
     Call::Batch,
+    Call::Webhook,
     Call::One(CallType::Identify),
     Call::One(CallType::Group),
     Call::One(CallType::Track),

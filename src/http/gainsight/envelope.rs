@@ -52,7 +52,7 @@ pub fn response(path: &'static str, told: &Told) -> HttpResponse {
         Told::Refused(Answer::Unavailable) => {
             response.insert_header((header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER)));
         }
-        Told::Refused(Answer::WrongMethod(allow)) => {
+        Told::Refused(Answer::WrongMethod { allow, .. }) => {
             response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
         }
         _ => {}
@@ -102,8 +102,7 @@ fn envelope(told: &Told) -> Envelope<'_> {
         Told::Refused(answer) => {
             let (code, text) = refusal(answer);
             let message = (answer.status() == StatusCode::UNAUTHORIZED).then_some("Unauthorized");
-            let error = Some((code, Cow::Borrowed(text)));
-            Envelope { status: answer.status(), error, message, data: no_data }
+            Envelope { status: answer.status(), error: Some((code, text)), message, data: no_data }
         }
     }
 }
@@ -160,13 +159,13 @@ fn code(reason: Reason) -> &'static str {
 }
 
 /// Code and sentence of a refusal. Gainsight's own where who asks may not, or the server can't; all others are ours.
-fn refusal(answer: &Answer) -> (&'static str, &'static str) {
-    let text = answer.error_text().unwrap_or_default().trim_end();
+fn refusal(answer: &Answer) -> (&'static str, Cow<'static, str>) {
+    let text = answer.error_text().map(|text| text.trim_end().to_owned().into()).unwrap_or_default();
     match answer {
-        Answer::NoKey | Answer::UnknownKey => (UNAUTHORIZED, "Unauthorized"),
+        Answer::NoKey | Answer::UnknownKey => (UNAUTHORIZED, "Unauthorized".into()),
         Answer::InvalidSecret | Answer::SignatureExpired | Answer::SourceDisabled => (UNAUTHORIZED, text),
         Answer::NoRoute => (INVALID_PATH, text),
-        Answer::WrongMethod(_) => (INVALID_PATH, "method not allowed"),
+        Answer::WrongMethod { .. } => (INVALID_PATH, "method not allowed".into()),
         Answer::TooLarge | Answer::TooManyEvents => (TOO_LONG, text),
         Answer::Unavailable => (SERVER, text),
         _ => (VALIDATION, text),

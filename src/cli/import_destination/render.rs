@@ -1,0 +1,141 @@
+//! A plan as the text of a configuration: for people to read and go on with, so each table says what could
+//! not be carried over into it.
+
+use std::path::{Path, PathBuf};
+
+use super::plan::{Plan, Publisher, Source, Tenant};
+
+/// The file of a publisher's secret in `folder`.
+pub(super) fn secret_file(folder: &Path, publisher: &Publisher) -> PathBuf {
+    folder.join(format!("{}.secret", publisher.id))
+}
+
+/// `plan` in TOML, with its secrets in files in `folder`.
+pub(super) fn render(plan: &Plan, folder: &Path) -> String {
+    let mut page = Page { plan, lines: Vec::new() };
+    page.add("# Made by `weir import-destination`. Ids become part of records: rename them now or never.");
+    plan.tenants.iter().for_each(|tenant| page.tenant(tenant));
+    plan.sources.iter().for_each(|source| page.source(source));
+    plan.publishers.iter().for_each(|publisher| page.publisher(publisher, folder));
+    page.lines.join("\n") + "\n"
+}
+
+struct Page<'a> {
+    plan: &'a Plan,
+    lines: Vec<String>,
+}
+
+impl Page<'_> {
+    fn add(&mut self, line: impl Into<String>) {
+        self.lines.push(line.into());
+    }
+
+    fn pair(&mut self, key: &str, value: &str) {
+        self.add(format!("{key} = {}", quoted(value)));
+    }
+
+    /// The head of the table `path`, and what could not be carried over into it.
+    fn table(&mut self, path: &str) {
+        self.add(format!("[{path}]"));
+        let left_out = self.plan.left_out.iter().filter(|one| one.place == path);
+        self.lines.extend(left_out.map(|one| format!("# Left out: {}", one.what)));
+    }
+
+    /// A table inside one: its head where there is anything to stand below it.
+    fn inner_table(&mut self, path: &str, is_empty: bool) {
+        if !is_empty || self.plan.left_out.iter().any(|one| one.place == path) {
+            self.add("");
+            self.table(path);
+        }
+    }
+
+    fn tenant(&mut self, tenant: &Tenant) {
+        let path = format!("tenants.{}", tenant.id);
+        self.add("");
+        self.table(&path);
+        if let Some(prefix) = &tenant.topic_prefix {
+            self.pair("topic_prefix", prefix);
+        }
+        if let Some(id) = &tenant.gainsight_tenant_id {
+            self.pair("gainsight_tenant_id", id);
+        }
+        let maps = [("person_fields", &tenant.person_fields), ("company_fields", &tenant.company_fields)];
+        for (map, fields) in maps {
+            self.inner_table(&format!("{path}.{map}"), fields.is_empty());
+            fields.iter().for_each(|(name, field)| self.pair(&key(name), field));
+        }
+    }
+
+    fn source(&mut self, source: &Source) {
+        self.add(format!("\n# In RudderStack: {}.", source.names.join(", ")));
+        self.table(&format!("sources.{}", source.id));
+        self.pair("tenant", &source.tenant);
+        self.keys(source);
+        let publishers: Vec<_> = source.publishers.iter().map(|id| quoted(id)).collect();
+        self.add(format!("publishers = [{}]", publishers.join(", ")));
+        if !source.enabled {
+            self.add("enabled = false");
+        }
+    }
+
+    fn keys(&mut self, source: &Source) {
+        if source.key.is_none() && source.write_keys.is_empty() {
+            return self.add("keys = []");
+        }
+        self.add("keys = [");
+        if let Some(hash) = &source.key {
+            self.add(format!("  {}, # the setting \"Gainsight Accesskey\"", quoted(hash)));
+        }
+        for (hash, name) in &source.write_keys {
+            let whose = format!("the write key of RudderStack's source {name:?}");
+            self.add(format!("  # {}, # {whose}, for SDKs that send to Weir directly", quoted(hash)));
+        }
+        self.add("]");
+    }
+
+    fn publisher(&mut self, publisher: &Publisher, folder: &Path) {
+        let path = format!("publishers.{}", publisher.id);
+        self.add("");
+        self.table(&path);
+        let file = quoted(&secret_file(folder, publisher).to_string_lossy());
+        let off = if publisher.secret.is_some() { "" } else { "# " };
+        self.add(format!("{off}secrets = [{{ file = {file} }}]"));
+        self.pair("tenant", &publisher.tenant);
+        self.pair("topic", &publisher.topic);
+        if let Some(contract) = &publisher.contract {
+            self.pair("contract", contract);
+            self.add(
+                "# Others that events name themselves (externalId of type gainsightEventContractId) go here.",
+            );
+            self.add(format!("contracts = [{}]", quoted(contract)));
+        }
+        if let Some(name) = &publisher.kafka_topic {
+            self.add("# No name on the queue can be made of the topic, or another publisher has it.");
+            self.pair("kafka_topic", name);
+        }
+        self.inner_table(&format!("{path}.events"), publisher.events.is_empty());
+        for (event, to) in &publisher.events {
+            let (name, version) = (quoted(&to.name), quoted(&to.version));
+            self.add(format!("{} = {{ name = {name}, version = {version} }}", key(event)));
+        }
+    }
+}
+
+/// `name` as a key: bare where TOML allows it.
+fn key(name: &str) -> String {
+    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    if bare { name.to_owned() } else { quoted(name) }
+}
+
+/// `text` as a basic string of TOML.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            control if control.is_control() => quoted += &format!("\\u{:04X}", u32::from(control)),
+            plain => quoted.push(plain),
+        }
+    }
+    quoted + "\""
+}

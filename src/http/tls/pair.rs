@@ -1,0 +1,178 @@
+//! A certificate with its key: read from the two files, and refused where no client would take it, each problem
+//! with its key in the configuration.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use rustls::ServerConfig;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::NoServerSessionStorage;
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
+use sha2::{Digest, Sha256};
+
+use super::validity::{self, Validity};
+use crate::config::{Problems, TlsConfig};
+
+const CERTIFICATE: &str = "tls.certificate";
+const KEY: &str = "tls.key";
+const CHAIN_WANTED: &str = "put the certificate and its chain there, as PEM";
+const KEY_WANTED: &str = "put the certificate's key there, as PEM";
+
+/// The two files as they were read, or why they were not.
+#[derive(Debug)]
+pub struct Files {
+    certificate: Result<Vec<u8>, String>,
+    key: Result<Vec<u8>, String>,
+}
+
+/// A certificate with its key, sound and valid.
+#[derive(Clone, Debug)]
+pub struct Pair {
+    /// What connections are served with.
+    pub settings: Arc<ServerConfig>,
+    /// The same as [`Pair::expires`] in Unix time, however far away.
+    pub not_after: i64,
+}
+
+impl Pair {
+    /// The last second in which the certificate is valid.
+    pub fn expires(&self) -> Timestamp {
+        readable(self.not_after)
+    }
+}
+
+/// The pair that `config` names, if clients will take it now.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn read(config: &TlsConfig) -> Result<Pair, Problems> {
+    Files::read(config).pair(Timestamp::now())
+}
+
+impl Files {
+    /// Reads what `config` names.
+    pub fn read(config: &TlsConfig) -> Self {
+        let read = |path: &Path| {
+            fs::read(path).map_err(|error| {
+                format!("cannot read {}: {error}; name a file that Weir may read", path.display())
+            })
+        };
+        Files { certificate: read(&config.certificate), key: read(&config.key) }
+    }
+
+    /// The same for the same contents, so that those need not be kept.
+    pub fn digest(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for file in [&self.certificate, &self.key] {
+            let (read, bytes) = match file {
+                Ok(bytes) => (1, bytes.as_slice()),
+                Err(error) => (0, error.as_bytes()),
+            };
+            hash.update([read]);
+            hash.update(bytes.len().to_le_bytes());
+            hash.update(bytes);
+        }
+        hash.finalize().into()
+    }
+
+    /// What they hold, if clients will take it `now`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with them.
+    pub fn pair(&self, now: Timestamp) -> Result<Pair, Problems> {
+        let provider = ring::default_provider();
+        let chain = self.certificate.clone().and_then(|bytes| chain(&bytes, now));
+        let key = self.key.clone().and_then(|bytes| signing_key(&bytes, &provider));
+        let (chain, validity, key) = match (chain, key) {
+            (Ok((chain, validity)), Ok(key)) => (chain, validity, key),
+            (chain, key) => {
+                let mut problems = Problems::default();
+                chain.err().into_iter().for_each(|advice| problems.add(CERTIFICATE, advice));
+                key.err().into_iter().for_each(|advice| problems.add(KEY, advice));
+                return Err(problems);
+            }
+        };
+        let certified = CertifiedKey::new(chain, key);
+        let usable = certified.keys_match().and_then(|()| settings(provider, certified));
+        let settings = usable.map_err(|error| {
+            let mut problems = Problems::default();
+            match error {
+                rustls::Error::InconsistentKeys(_) => problems.add(
+                    KEY,
+                    "does not belong to the first certificate in tls.certificate; name the key that it was made for, \
+                     and put its own certificate first",
+                ),
+                other => problems.add(CERTIFICATE, format_args!("cannot be used: {other}; make a new one")),
+            }
+            problems
+        })?;
+        Ok(Pair { settings: Arc::new(settings), not_after: validity.until })
+    }
+}
+
+type Chain = (Vec<CertificateDer<'static>>, Validity);
+
+fn chain(bytes: &[u8], now: Timestamp) -> Result<Chain, String> {
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(bytes)
+        .collect::<Result<_, pem::Error>>()
+        // What the error quotes is not ours to show.
+        .map_err(|_| format!("the file is damaged or no PEM; {CHAIN_WANTED}"))?;
+    let Some(first) = chain.first() else {
+        let what = if bytes.is_empty() { "is empty" } else { "holds no certificate" };
+        return Err(format!("the file {what}; {CHAIN_WANTED}"));
+    };
+    let validity =
+        validity::of(first).ok_or_else(|| format!("the first certificate is damaged; {CHAIN_WANTED}"))?;
+    let now = now.as_second();
+    if now > validity.until {
+        return Err(format!("the certificate expired at {}; renew it", readable(validity.until)));
+    }
+    if now < validity.from {
+        let from = readable(validity.from);
+        return Err(format!(
+            "the certificate is not valid before {from}; use another, or set this machine's clock"
+        ));
+    }
+    Ok((chain, validity))
+}
+
+/// For people, as far as there are dates.
+pub(super) fn readable(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap_or(if seconds < 0 { Timestamp::MIN } else { Timestamp::MAX })
+}
+
+fn signing_key(bytes: &[u8], provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, String> {
+    let says = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
+    if says("BEGIN ENCRYPTED PRIVATE KEY") || says("Proc-Type: 4,ENCRYPTED") {
+        return Err(
+            "the key is encrypted, and Weir has no password for it; decrypt it, as `openssl pkey` does"
+                .to_owned(),
+        );
+    }
+    let key = PrivateKeyDer::from_pem_slice(bytes).map_err(|error| match error {
+        pem::Error::NoItemsFound if bytes.is_empty() => format!("the file is empty; {KEY_WANTED}"),
+        pem::Error::NoItemsFound => format!("the file holds no private key; {KEY_WANTED}"),
+        _ => format!("the file is damaged or no PEM; {KEY_WANTED}"),
+    })?;
+    provider.key_provider.load_private_key(key).map_err(|_| {
+        "the key is damaged, or of a kind that TLS does not use; it must be ECDSA (P-256, P-384), Ed25519 or RSA (2048 \
+         to 8192 bits)"
+            .to_owned()
+    })
+}
+
+fn settings(provider: CryptoProvider, certified: CertifiedKey) -> Result<ServerConfig, rustls::Error> {
+    let mut settings = ServerConfig::builder_with_provider(Arc::new(provider))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
+    settings.alpn_protocols = vec![b"http/1.1".to_vec()];
+    // Clients keep what resumes their sessions: no memory here. After a reload they meet the new certificate.
+    settings.session_storage = Arc::new(NoServerSessionStorage {});
+    settings.ticketer = ring::Ticketer::new()?;
+    Ok(settings)
+}
