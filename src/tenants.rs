@@ -201,8 +201,8 @@ pub struct Source {
 /// A tenant as the clients of Gainsight's Events Framework know it: each of its publishers is a sender by itself.
 #[derive(Debug)]
 pub struct Senders {
-    /// The `tenantId` that they send.
-    pub gainsight_id: String,
+    /// The tenant.
+    pub tenant: Arc<Tenant>,
     /// The secrets of all publishers, each once.
     pub secrets: Vec<Arc<Secret>>,
     /// Each publisher as the source of its events: with its id, and none but itself to send to.

@@ -76,8 +76,9 @@ pub fn refuse(path: &'static str, answer: Answer) -> HttpResponse {
 /// All that can be refused before the body of one who sends for a publisher, and so must show its secret.
 fn admit_publishers<'a>(app: &'a App, headers: &HeaderMap) -> Result<Admitted<&'a Senders>, Answer> {
     let id = headers.get("tenantid").map_or(&b""[..], |id| id.as_bytes());
-    let senders = app.tenants.senders.iter().find(|senders| senders.gainsight_id.as_bytes() == id);
-    let (id, secrets) = senders.map_or(("", &[][..]), |one| (&one.gainsight_id, &one.secrets));
+    let is_known = |senders: &&Senders| senders.tenant.gainsight_id.as_bytes() == id;
+    let senders = app.tenants.senders.iter().find(is_known);
+    let (id, secrets) = senders.map_or(("", &[][..]), |one| (&one.tenant.gainsight_id, &one.secrets));
     let shown = proof::shown(&app.metrics, headers, id, secrets)?;
     let senders = senders.filter(|_| !shown.is_nothing()).ok_or(Answer::InvalidSecret)?;
     make_room(app, headers, senders, shown)

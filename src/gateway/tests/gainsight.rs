@@ -160,6 +160,25 @@ fn a_long_email_does_not_stand_in_many_links() {
 }
 
 #[test]
+fn no_call_takes_more_of_the_queue_than_the_configuration_was_checked_for() {
+    let mut config = crate::config::load(None, &crate::config::Overrides::default()).unwrap();
+    config.limits.events = 1;
+    let (most_records, most_bytes) = crate::config::largest_request(&config);
+    let email = "e".repeat(5_200);
+    let companies = vec![r#"{"Company_ID":"C"}"#; 50].join(",");
+    let people = format!(r#"{{"Email":"{email}","FirstName":"F","companies":[{companies}]}}"#);
+    let company = format!(r#"{{"records":[{}]}}"#, vec![r#"{"Name":"A"}"#; 50].join(","));
+    for (operation, body, records) in [(People, people, 51), (Company, company, 50)] {
+        let made = Setup::new().gainsight(operation, body).records;
+        assert_eq!(made.len(), records);
+        assert!(made.len() <= most_records);
+        let bytes: usize =
+            made.iter().map(|record| record.key.as_ref().map_or(0, String::len) + record.value.len()).sum();
+        assert!(bytes + records * 1_024 <= most_bytes, "{bytes}");
+    }
+}
+
+#[test]
 fn companies_are_sent_in_fields_and_told_with_their_ids() {
     let body = r#"{"records":[{"Name":" Acme ","Employees":"250","Arr":"5","Summary":7,"tier":"A","X__gc":1,
         "Nps":9,"Users":""},{"Name":8}]}"#;
