@@ -13,6 +13,7 @@ use crate::event::kind::CallType;
 use crate::event::scan::{Invalid, Scan, levels};
 use crate::http::answer::{Answer, Quarantined};
 use crate::mapping::company::company;
+use crate::mapping::gainsight::EventHead;
 use crate::mapping::integrations::wanted;
 use crate::mapping::person::person;
 use crate::mapping::track::track;
@@ -151,6 +152,8 @@ struct Work<'a> {
     rules: &'a Rules,
     body: &'a [u8],
     batch_sent: Option<&'a str>,
+    /// What a call's headers say of its event, on Gainsight's route.
+    head: Option<&'a EventHead>,
     records: Records,
     tally: Tally,
     quarantined: Vec<Quarantined>,
@@ -163,6 +166,7 @@ impl<'a> Work<'a> {
             rules,
             body,
             batch_sent: None,
+            head: None,
             records,
             tally: Tally::default(),
             quarantined: Vec::new(),
@@ -356,7 +360,8 @@ impl<'a> Work<'a> {
             }
             kept => kept,
         };
-        let rejected = Rejected { path: self.request.path, index, rejection: &rejection, kept };
+        let (path, head) = (self.request.path, self.head);
+        let rejected = Rejected { path, index, rejection: &rejection, kept, head };
         let topic = self.request.source.tenant.rejected;
         rejected.write(&mut self.records, topic, stamp, self.rules.record_bytes);
         self.tally.quarantined(rejection.reason);

@@ -21,6 +21,9 @@
 //!
 //! Nothing of ours stands between the socket and the queue: no channel, no background task, no lock.
 //!
+//! RudderStack's Gainsight destination takes the same way by [`http::gainsight`], for which Weir is Gainsight: other
+//! names ([`mapping::gainsight`]), other answers, a publisher's secret instead of an access key.
+//!
 //! # The rest
 //!
 //! What was rejected is mapped again by [`replay`], which a command asks of a running gateway over [`control`].

@@ -5,6 +5,7 @@ pub mod read;
 use sha2::{Digest, Sha256};
 
 use crate::event::json::{strict, write_string};
+use crate::mapping::gainsight::EventHead;
 use crate::mapping::{Rejection, Stamp};
 use crate::record::{Kind, Records};
 use crate::tenants::TopicId;
@@ -94,6 +95,8 @@ pub struct Rejected<'a> {
     pub rejection: &'a Rejection,
     /// What is kept of it.
     pub kept: Kept<'a>,
+    /// What its headers said of it, where they say what it is.
+    pub head: Option<&'a EventHead>,
 }
 
 impl Rejected<'_> {
@@ -153,5 +156,10 @@ impl Rejected<'_> {
         write_string(out, &self.rejection.detail);
         out.extend_from_slice(format!(",\"index\":{},\"path\":", self.index).as_bytes());
         write_string(out, self.path);
+        // Texts alone can always be written.
+        if let Some(Ok(head)) = self.head.map(serde_json::to_vec) {
+            out.extend_from_slice(b",\"headers\":");
+            out.extend_from_slice(&head);
+        }
     }
 }

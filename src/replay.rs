@@ -5,6 +5,7 @@
 //! once more, with the same ids. What still can't be mapped stays as it is, and is told.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,7 @@ use crate::queue::reader::ReadError;
 use crate::queue::{Queue, Refused};
 use crate::record::{Kind, Records};
 use crate::tally::kinds;
-use crate::tenants::Tenants;
+use crate::tenants::{Source, Tenants};
 
 /// Most events, and bytes of their records, that are made durable at once.
 const GROUP: (usize, usize) = (500, 1 << 20);
@@ -220,22 +221,22 @@ impl<'a> Replay<'a> {
                 "only its first bytes are kept, so it can't be replayed; its sender must send it again";
             return impossible(text.to_owned());
         };
-        let Some(source) = self.tenants.sources.iter().find(|source| source.ce_source == entry.source) else {
-            return impossible(format!(
-                "its source {} is not configured; add it under [sources], then replay",
-                entry.source
-            ));
-        };
         let route = find(&entry.path).map(|route| (route.path, route.endpoint));
         let (path, call, operation) = match route {
             Some((path, Endpoint::Events(call))) => (path, call, None),
-            Some((_, Endpoint::Gainsight(Operation::Event))) => {
-                let text =
-                    "its headers said what it was, and they are not kept; its sender must send it again";
-                return impossible(text.to_owned());
-            }
             Some((path, Endpoint::Gainsight(operation))) => (path, operation.call(), Some(operation)),
             _ => return impossible("this Weir does not know the route that it came by".to_owned()),
+        };
+        let is_its = |source: &&Arc<Source>| source.ce_source == entry.source;
+        let (source, table) = match operation {
+            Some(Operation::Event) => (self.tenants.publishers().find(is_its), "publishers"),
+            _ => (self.tenants.sources.iter().find(is_its), "sources"),
+        };
+        let Some(source) = source else {
+            return impossible(format!(
+                "its source {} is not configured; add it under [{table}], then replay",
+                entry.source
+            ));
         };
         let received = jiff::Timestamp::from_millisecond(entry.received_ms).unwrap_or_default();
         // Where the event brought no time, its records' own timestamp was the time of receipt.
@@ -253,7 +254,10 @@ impl<'a> Replay<'a> {
         let (rules, records) = (&self.rules, &mut self.group.records);
         let mapped = match operation {
             None => map_again(&request, rules, &stamp, &event, records),
-            Some(operation) => gainsight::map_again(operation, &request, rules, &stamp, &event, records),
+            Some(operation) => {
+                let head = entry.head.clone().unwrap_or_default();
+                gainsight::map_again(operation, &head, &request, rules, &stamp, &event, records)
+            }
         };
         match mapped {
             MappedAgain::Ignored(why) => Fate::Ignored { reason: why.label().to_owned() },

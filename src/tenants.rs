@@ -201,8 +201,8 @@ pub struct Source {
 /// A tenant as the clients of Gainsight's Events Framework know it: each of its publishers is a sender by itself.
 #[derive(Debug)]
 pub struct Senders {
-    /// The `tenantId` that they send.
-    pub gainsight_id: String,
+    /// The tenant.
+    pub tenant: Arc<Tenant>,
     /// The secrets of all publishers, each once.
     pub secrets: Vec<Arc<Secret>>,
     /// Each publisher as the source of its events: with its id, and none but itself to send to.
@@ -225,7 +225,11 @@ pub struct Tenants {
 impl Tenants {
     /// The ids of all that send, in the order of their index.
     pub fn sender_ids(&self) -> Vec<String> {
-        let publishers = self.senders.iter().flat_map(|senders| &senders.publishers);
-        self.sources.iter().chain(publishers).map(|source| source.id.clone()).collect()
+        self.sources.iter().chain(self.publishers()).map(|source| source.id.clone()).collect()
+    }
+
+    /// Every publisher as the source of its events.
+    pub fn publishers(&self) -> impl Iterator<Item = &Arc<Source>> {
+        self.senders.iter().flat_map(|senders| &senders.publishers)
     }
 }

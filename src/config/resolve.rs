@@ -42,25 +42,25 @@ impl Tenants {
             resolved.sources.push(source);
         }
         let mut index = resolved.sources.len()..;
-        for (id, tenant) in &config.tenants {
+        for id in config.tenants.keys() {
+            let Some(tenant) = tenants.get(id) else { continue };
             let of_tenant = config.publishers.iter().filter(|(_, one)| one.tenant == *id);
-            let of_tenant = of_tenant.filter_map(|(id, _)| publishers.get(id));
-            let sender = |publisher: &Arc<Publisher>| {
-                Some(Arc::new(Source {
+            let of_tenant: Vec<_> = of_tenant.filter_map(|(id, _)| publishers.get(id)).cloned().collect();
+            let source = |(publisher, index): (&Arc<Publisher>, usize)| {
+                Arc::new(Source {
                     id: publisher.id.clone(),
-                    index: index.next()?,
+                    index,
                     ce_source: format!("/{id}/{}", publisher.id),
                     enabled: true,
-                    tenant: Arc::clone(tenants.get(id)?),
+                    tenant: Arc::clone(tenant),
                     publishers: vec![Arc::clone(publisher)],
                     secrets: publisher.secrets.clone(),
-                }))
+                })
             };
-            let all: Vec<_> = of_tenant.clone().cloned().collect();
             resolved.senders.push(Senders {
-                gainsight_id: tenant.gainsight_tenant_id.clone().unwrap_or_else(|| id.clone()),
-                secrets: all_secrets(&all),
-                publishers: of_tenant.filter_map(sender).collect(),
+                tenant: Arc::clone(tenant),
+                secrets: all_secrets(&of_tenant),
+                publishers: of_tenant.iter().zip(index.by_ref()).map(source).collect(),
             });
         }
         let mut rejected: Vec<_> = tenants.values().map(|tenant| tenant.rejected).collect();

@@ -80,6 +80,7 @@ pub fn process(
 ) -> Processed<Told> {
     let text = String::from_utf8_lossy(body);
     let mut work = Work::new(request, rules, body, Records::new(request.received_ms));
+    work.head = (operation == Operation::Event).then_some(head);
     let raw = trim(&text);
     let answer = match operation {
         Operation::People => work.single(CallType::Identify, raw, Work::person),
@@ -97,9 +98,10 @@ pub fn process(
     Processed { records: work.records, answer, tally: work.tally }
 }
 
-/// Maps what was rejected of a call again: see [`super::map_again`].
+/// Maps what was rejected of a call again: see [`super::map_again`]. Of an event, `head` is what its headers said.
 pub fn map_again(
     operation: Operation,
+    head: &EventHead,
     request: &Request<'_>,
     rules: &Rules,
     stamp: &Stamp<'_>,
@@ -111,7 +113,7 @@ pub fn map_again(
         match operation {
             Operation::People => work.person(raw, stamp),
             Operation::CompanyQuery | Operation::Company => work.company(raw, stamp).map(|_| ()),
-            Operation::Event => Err(Rejection::new(Reason::TopicUnknown)),
+            Operation::Event => work.published(head, raw, stamp),
         }?;
         Ok(Outcome::Queued)
     })

@@ -65,13 +65,13 @@ pub(super) async fn take<'a, S, A: From<Answer>>(
     headers: &HeaderMap,
     payload: Payload,
     path: &'static str,
-    admitted: Result<Admitted<S>, Answer>,
+    admitted: Result<Admitted<S>, A>,
     connection: Option<&ConnectionState>,
     hand_over: impl FnOnce(S, Proof<'_>, Body) -> Result<Box<HandedOver<'a, A>>, Answer>,
 ) -> Answered<A> {
     let Admitted { sender, mut shown, encoding, lease } = match admitted {
         Ok(admitted) => admitted,
-        Err(answer) => return Answered { answer: answer.into(), body_ended: !announces_body(headers) },
+        Err(answer) => return Answered { answer, body_ended: !announces_body(headers) },
     };
     match body::read(payload, encoding, &app.limits, lease, shown.signature()).await {
         Ok(body) => {

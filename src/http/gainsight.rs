@@ -10,7 +10,7 @@ use actix_web::{HttpRequest, HttpResponse};
 
 use super::answer::Answer;
 use super::connection::ConnectionState;
-use super::events::{Admitted, Answered, Way, admit, announces_body, hand_over, make_room, take};
+use super::events::{Admitted, Answered, Way, admit, hand_over, make_room, take};
 use super::proof;
 use crate::admission::credentials::presented_key;
 use crate::admission::secrets::Proof;
@@ -20,9 +20,10 @@ use crate::gateway::{Request, Rules};
 use crate::mapping::gainsight::EventHead;
 use crate::tenants::{Senders, Source};
 
-/// The parameter of an update that says what its records are found by, and the only field that Weir finds
-/// companies by.
-const KEYS: (&str, &str) = ("keys", "Name");
+/// The parameter of an update that says by which fields its records are found.
+const KEYS: &str = "keys";
+/// The field that Weir finds companies by.
+const NAME: &str = "Name";
 
 /// Answers one request at the route `path`; says whether nothing of its body is left.
 pub async fn answer(
@@ -34,35 +35,37 @@ pub async fn answer(
     connection: Option<&ConnectionState>,
 ) -> (HttpResponse, bool) {
     let headers = request.headers();
-    let call = operation.call();
+    let head = if operation == Operation::Event { event_head(headers) } else { EventHead::default() };
+    let process =
+        |request: &Request<'_>, rules: &Rules, body: &[u8]| process(operation, &head, request, rules, body);
+    let way = Way { path, call: operation.call(), process };
     let Answered { answer, body_ended } = if operation == Operation::Event {
-        let head = event_head(headers);
-        let admitted = admit_publishers(app, headers);
+        let admitted = admit_publishers(app, headers).map_err(Told::Refused);
         take(app, headers, payload, path, admitted, connection, |senders, proof, body| {
             let source = publisher(senders, head.topic.as_deref(), proof).ok_or(Answer::InvalidSecret)?;
-            let process = |request: &Request<'_>, rules: &Rules, body: &[u8]| {
-                process(operation, &head, request, rules, body)
-            };
-            hand_over(app, source, proof, headers, Way { path, call, process }, body)
+            hand_over(app, source, proof, headers, way, body)
         })
         .await
     } else {
-        let admitted = admit(app, headers, presented_key(headers, request.query_string()));
-        if admitted.is_ok() && operation == Operation::Company && *request.method() == Method::PUT {
-            let mut keys = form_urlencoded::parse(request.query_string().as_bytes());
-            if keys.find(|(name, _)| name == KEYS.0).is_none_or(|(_, keys)| keys != KEYS.1) {
-                return (envelope::response(path, &Told::WrongKeys), !announces_body(headers));
-            }
-        }
+        let key = presented_key(headers, request.query_string());
+        let admitted = admit(app, headers, key).map_err(Told::Refused);
+        let admitted = admitted.and_then(|admitted| {
+            let by_name = operation != Operation::Company || finds_by_name(request);
+            by_name.then_some(admitted).ok_or(Told::WrongKeys)
+        });
         take(app, headers, payload, path, admitted, connection, |source, proof, body| {
-            let process = |request: &Request<'_>, rules: &Rules, body: &[u8]| {
-                process(operation, &EventHead::default(), request, rules, body)
-            };
-            hand_over(app, source, proof, headers, Way { path, call, process }, body)
+            hand_over(app, source, proof, headers, way, body)
         })
         .await
     };
     (envelope::response(path, &answer), body_ended)
+}
+
+/// Whether companies are to be found by what Weir finds them by: an update says by what.
+fn finds_by_name(request: &HttpRequest) -> bool {
+    let mut parameters = form_urlencoded::parse(request.query_string().as_bytes());
+    let keys = parameters.find(|(name, _)| name == KEYS);
+    *request.method() != Method::PUT || keys.is_some_and(|(_, keys)| keys == NAME)
 }
 
 /// The answer to a request that never came to its route.
@@ -73,8 +76,9 @@ pub fn refuse(path: &'static str, answer: Answer) -> HttpResponse {
 /// All that can be refused before the body of one who sends for a publisher, and so must show its secret.
 fn admit_publishers<'a>(app: &'a App, headers: &HeaderMap) -> Result<Admitted<&'a Senders>, Answer> {
     let id = headers.get("tenantid").map_or(&b""[..], |id| id.as_bytes());
-    let senders = app.tenants.senders.iter().find(|senders| senders.gainsight_id.as_bytes() == id);
-    let (id, secrets) = senders.map_or(("", &[][..]), |one| (&one.gainsight_id, &one.secrets));
+    let is_known = |senders: &&Senders| senders.tenant.gainsight_id.as_bytes() == id;
+    let senders = app.tenants.senders.iter().find(is_known);
+    let (id, secrets) = senders.map_or(("", &[][..]), |one| (&one.tenant.gainsight_id, &one.secrets));
     let shown = proof::shown(&app.metrics, headers, id, secrets)?;
     let senders = senders.filter(|_| !shown.is_nothing()).ok_or(Answer::InvalidSecret)?;
     make_room(app, headers, senders, shown)

@@ -162,8 +162,9 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
                 }
                 Endpoint::Gainsight(operation) => {
                     let state = connection.as_deref();
-                    let (response, ended) =
-                        gainsight::answer(&app, &request, payload, label, operation, state).await;
+                    let answer = gainsight::answer(&app, &request, payload, label, operation, state);
+                    // In a box: every request's future has room for the largest way, and these are few.
+                    let (response, ended) = Box::pin(answer).await;
                     body_ended = ended;
                     response
                 }

@@ -3,6 +3,8 @@
 
 use std::borrow::Cow;
 
+use serde::{Deserialize, Serialize};
+
 use super::company::{required_name, write_company, write_link};
 use super::fields::{COMPANY_BY_FIELD, PERSON_BY_FIELD};
 use super::object::Object;
@@ -123,15 +125,20 @@ pub fn company(
 }
 
 /// What an event's headers say of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct EventHead {
     /// `topicName`
+    #[serde(rename = "topicName")]
     pub topic: Option<String>,
     /// `eventName`
+    #[serde(rename = "eventName")]
     pub name: Option<String>,
     /// `eventVersion`
+    #[serde(rename = "eventVersion")]
     pub version: Option<String>,
     /// `contractId`
+    #[serde(rename = "contractId")]
     pub contract: Option<String>,
 }
 

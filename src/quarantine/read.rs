@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::config::{Config, QueueConfig};
+use crate::mapping::gainsight::EventHead;
 use crate::queue::journal::keep;
 use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::kafka::{KafkaReader, list_topics};
@@ -175,6 +176,8 @@ pub struct Entry {
     pub path: String,
     /// The event itself.
     pub event: Stored,
+    /// What its headers said of it, where they say what it is.
+    pub head: Option<EventHead>,
 }
 
 /// A rejected event as it is kept.
@@ -211,6 +214,7 @@ struct Value<'a> {
     bytes: u64,
     #[serde(default)]
     truncated: bool,
+    headers: Option<EventHead>,
 }
 
 fn header<'r>(record: &'r ReadRecord, wanted: &str) -> Option<Cow<'r, str>> {
@@ -248,6 +252,7 @@ impl Entry {
             index: value.index,
             path: value.path.into_owned(),
             event,
+            head: value.headers,
         })
     }
 

@@ -18,6 +18,7 @@ mod canary;
 mod corpus;
 mod cors;
 mod crash;
+mod gainsight;
 mod hostile;
 mod lifecycle;
 mod limits;

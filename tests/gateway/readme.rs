@@ -123,18 +123,26 @@ fn both_ways_to_show_a_secret_work_as_they_are_shown() {
 }
 
 #[test]
-fn the_example_of_a_required_secret_is_valid() {
-    let [example] = blocks("Shared secrets", "toml")[..] else { panic!("not one example") };
-    let folder = tempfile::tempdir().unwrap();
-    let (file, secret) = (folder.path().join("weir.toml"), folder.path().join("secret"));
-    fs::write(&secret, SECRET).unwrap();
-    let example = example.replace("/run/secrets/tickets", secret.to_str().unwrap());
-    fs::write(
-        &file,
-        format!("[tenants.acme]\ntopic_prefix = 'acme.'\n{example}\ntenant = 'acme'\ntopic = 'T'\n"),
-    )
-    .unwrap();
-    let check =
-        Command::new(env!("CARGO_BIN_EXE_weir")).arg("check").arg("--config").arg(&file).output().unwrap();
-    assert!(check.status.success(), "{check:?}");
+fn the_examples_of_publishers_with_secrets_are_valid() {
+    let example = |heading| match blocks(heading, "toml")[..] {
+        [example] => example,
+        _ => panic!("not one example"),
+    };
+    let [secrets, gainsight] = ["Shared secrets", "Weir as Gainsight"].map(example);
+    let secrets =
+        format!("[tenants.acme]\ntopic_prefix = 'acme.'\n{secrets}\ntenant = 'acme'\ntopic = 'T'\n");
+    let gainsight = gainsight.replace("sha256:5f0c…", &hash(KEY)).replace("1f4c9a2e-…", "1f4c9a2e");
+    for example in [secrets, gainsight] {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, secret) = (folder.path().join("weir.toml"), folder.path().join("secret"));
+        fs::write(&secret, SECRET).unwrap();
+        fs::write(&file, example.replace("/run/secrets/tickets", secret.to_str().unwrap())).unwrap();
+        let check = Command::new(env!("CARGO_BIN_EXE_weir"))
+            .arg("check")
+            .arg("--config")
+            .arg(&file)
+            .output()
+            .unwrap();
+        assert!(check.status.success(), "{check:?}");
+    }
 }

@@ -50,6 +50,7 @@ pub(super) fn all_of(entry: &Entry, replayed: Option<i64>) -> String {
             format!("{of} bytes, of which the first are kept, in base64: {base64}")
         }
     };
+    let headers = entry.head.as_ref().and_then(|head| serde_json::to_string(head).ok());
     let mut text = String::new();
     for (name, value) in [
         ("received", &time(entry.received_ms)),
@@ -61,9 +62,12 @@ pub(super) fn all_of(entry: &Entry, replayed: Option<i64>) -> String {
         ("path", &entry.path),
         ("index", &entry.index.to_string()),
         ("replayed", &replayed),
+        ("headers", &headers.unwrap_or_default()),
         ("event", &event),
     ] {
-        text.push_str(&format!("{name:<10}{}\n", printable(value)));
+        if !value.is_empty() {
+            text.push_str(&format!("{name:<10}{}\n", printable(value)));
+        }
     }
     text
 }

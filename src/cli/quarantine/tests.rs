@@ -4,6 +4,7 @@ use clap::Parser;
 
 use super::print::{all_of, entry, entry_as_json, summary, told};
 use super::*;
+use crate::mapping::gainsight::EventHead;
 use crate::quarantine::read::{Entry, Stored};
 use crate::replay::{Fate, Summary, Told};
 
@@ -32,6 +33,7 @@ fn rejected() -> Entry {
         index: 3,
         path: "/v1/batch".to_owned(),
         event: Stored::Event("{ \"n\": 1e999,\n \"a\": \"b\\u001b\" }".to_owned()),
+        head: None,
     }
 }
 
@@ -66,6 +68,9 @@ fn all_of_an_event_ends_with_its_text() {
     let bytes = Stored::Bytes { base64: "eyJ9".to_owned(), of: 9, truncated: true };
     let text = all_of(&Entry { event: bytes, ..rejected() }, None);
     assert!(text.ends_with("event     9 bytes, of which the first are kept, in base64: eyJ9\n"), "{text}");
+    let head = EventHead { topic: Some("T".to_owned()), ..EventHead::default() };
+    let text = all_of(&Entry { head: Some(head), ..rejected() }, None);
+    assert!(text.contains("\nheaders   {\"topicName\":\"T\",\"eventName\":null,"), "{text}");
 }
 
 #[test]

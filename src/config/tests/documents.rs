@@ -265,6 +265,9 @@ fn a_configuration_that_works_but_may_surprise_has_warnings() {
     assert_eq!(keys("[queue.kafka]\n'linger.ms' = 1"), ["sources", "queue.journal_bytes", "queue.kafka"]);
     let idle = sample("publishers = [\"tickets\"]", "publishers = []") + kafka;
     assert_eq!(keys(&idle), ["sources.web.publishers", "publishers.tickets"]);
+    let secret = "[publishers.tickets]\nsecrets = [{ env = 'SECRET' }]\n";
+    let by_secret = idle.replace("[publishers.tickets]\n", secret);
+    assert_eq!(keys(&by_secret), ["sources.web.publishers"], "reached by Gainsight's event route");
     let small = "[queue]\njournal_bytes = 40_000_000";
     assert_eq!(keys(small), ["sources", "queue.journal_bytes", "queue.journal_bytes"]);
     assert_eq!(

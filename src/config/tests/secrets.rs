@@ -194,3 +194,21 @@ fn the_id_that_gainsight_clients_send_leads_to_one_tenant() {
         Tenants::from_config(&loaded(&sample("[tenants.acme]", "[tenants.acme]\ngainsight_tenant_id = 'G'")));
     assert_eq!(known.sources[0].tenant.gainsight_id, "G");
 }
+
+#[test]
+fn all_that_send_have_an_index_of_their_own_whatever_their_tenant() {
+    let publisher =
+        |id: &str, tenant: &str| format!("[publishers.{id}]\ntenant = '{tenant}'\ntopic = '{id}'\n");
+    let text = [
+        "[tenants.a]\n[tenants.b]\ntopic_prefix = 'b.'\n[tenants.c]\ntopic_prefix = 'c.'\n[sources.s]\ntenant = 'b'\n",
+        &publisher("p1", "a"),
+        &publisher("p2", "c"),
+        &publisher("p3", "a"),
+    ];
+    let tenants = Tenants::from_config(&loaded(&text.concat()));
+    assert_eq!(tenants.sender_ids(), ["s", "p1", "p3", "p2"]);
+    let indices: Vec<_> = tenants.sources.iter().chain(tenants.publishers()).map(|one| one.index).collect();
+    assert_eq!(indices, [0, 1, 2, 3]);
+    let sources: Vec<_> = tenants.publishers().map(|one| one.ce_source.as_str()).collect();
+    assert_eq!(sources, ["/a/p1", "/a/p3", "/c/p2"]);
+}

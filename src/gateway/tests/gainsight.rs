@@ -1,13 +1,24 @@
 //! Calls of Gainsight's own API.
 
 use super::super::gainsight::{Operation, Told, map_again, process};
+use super::properties::{assert_sound, json};
 use super::*;
 use crate::mapping::gainsight::{EventHead, Saved};
+use proptest::prelude::*;
 
-use Operation::{Company, CompanyQuery, People};
+use Operation::{Company, CompanyQuery, Event, People};
 
 impl Setup {
-    fn gainsight(mut self, operation: Operation, body: impl AsRef<[u8]>) -> Fate<Told> {
+    fn gainsight(self, operation: Operation, body: impl AsRef<[u8]>) -> Fate<Told> {
+        self.with_head(operation, &EventHead::default(), body.as_ref())
+    }
+
+    /// An event of the publisher `tickets`.
+    fn publish_event(self, head: &EventHead, body: &str) -> Fate<Told> {
+        self.with_head(Event, head, body.as_bytes())
+    }
+
+    fn with_head(mut self, operation: Operation, head: &EventHead, body: &[u8]) -> Fate<Told> {
         let (topics, rules) = (std::mem::take(&mut self.topics), self.rules);
         let source = self.source();
         let request = Request {
@@ -18,8 +29,7 @@ impl Setup {
             traceparent: None,
             received_ms: RECEIVED,
         };
-        let Processed { records, answer, tally } =
-            process(operation, &EventHead::default(), &request, &rules, body.as_ref());
+        let Processed { records, answer, tally } = process(operation, head, &request, &rules, body);
         let metrics = Metrics::new(&["web".to_owned()]).unwrap();
         tally.settle(&metrics, &source, &kinds(&records));
         let unmapped = tally.unmapped_names().to_vec();
@@ -150,6 +160,25 @@ fn a_long_email_does_not_stand_in_many_links() {
 }
 
 #[test]
+fn no_call_takes_more_of_the_queue_than_the_configuration_was_checked_for() {
+    let mut config = crate::config::load(None, &crate::config::Overrides::default()).unwrap();
+    config.limits.events = 1;
+    let (most_records, most_bytes) = crate::config::largest_request(&config);
+    let email = "e".repeat(5_200);
+    let companies = vec![r#"{"Company_ID":"C"}"#; 50].join(",");
+    let people = format!(r#"{{"Email":"{email}","FirstName":"F","companies":[{companies}]}}"#);
+    let company = format!(r#"{{"records":[{}]}}"#, vec![r#"{"Name":"A"}"#; 50].join(","));
+    for (operation, body, records) in [(People, people, 51), (Company, company, 50)] {
+        let made = Setup::new().gainsight(operation, body).records;
+        assert_eq!(made.len(), records);
+        assert!(made.len() <= most_records);
+        let bytes: usize =
+            made.iter().map(|record| record.key.as_ref().map_or(0, String::len) + record.value.len()).sum();
+        assert!(bytes + records * 1_024 <= most_bytes, "{bytes}");
+    }
+}
+
+#[test]
 fn companies_are_sent_in_fields_and_told_with_their_ids() {
     let body = r#"{"records":[{"Name":" Acme ","Employees":"250","Arr":"5","Summary":7,"tier":"A","X__gc":1,
         "Nps":9,"Users":""},{"Name":8}]}"#;
@@ -252,7 +281,8 @@ fn what_was_kept_is_mapped_again_by_the_rules_of_its_route() {
             replay_of: Some("m/rejected"),
         };
         let mut records = Records::new(0);
-        let mapped = map_again(operation, &request, &rules, &stamp, event, &mut records);
+        let mapped =
+            map_again(operation, &EventHead::default(), &request, &rules, &stamp, event, &mut records);
         (mapped, seen(&records, &Setup::new().topics))
     };
     let (mapped, records) = again(People, r#"{"Email":"a@x","name":"n","companies":[{"Company_ID":"C"}]}"#);
@@ -269,5 +299,121 @@ fn what_was_kept_is_mapped_again_by_the_rules_of_its_route() {
     ] {
         let (mapped, records) = again(operation, event);
         assert_eq!((mapped, records), (MappedAgain::Rejected(Rejection::new(reason)), Vec::new()));
+    }
+}
+
+/// What the headers of an event say: topic, name, version, contract.
+fn head(said: [&str; 4]) -> EventHead {
+    let [topic, name, version, contract] =
+        said.map(|text| Some(text.to_owned()).filter(|text| !text.is_empty()));
+    EventHead { topic, name, version, contract }
+}
+
+const CLOSED: [&str; 4] = ["Ticket Actions", "Closed", "v01", ""];
+
+#[test]
+fn an_event_goes_under_the_name_and_version_that_it_came_with_and_without_a_key() {
+    let fate = Setup::new().publish_event(&head(CLOSED), r#" {"id":7.50,"\u0000":"\ud800","n":null} "#);
+    assert_eq!(fate.answer, Told::Taken);
+    let event = fate.only();
+    assert_eq!(
+        (event.topic.as_str(), &event.key, event.which()),
+        ("weir.events.tickets", &None, "event.tickets")
+    );
+    let headers = ["ce_topic", "ce_eventname", "ce_eventversion", "ce_contract", "ce_time"];
+    assert_eq!(
+        headers.map(|name| event.header(name)),
+        [Some("Ticket Actions"), Some("Closed"), Some("v01"), None, None]
+    );
+    assert_eq!(event.value, r#"{"id":7.50,"":"\ufffd","n":null}"#);
+    assert_eq!(fate.counted(), "track/queued=1");
+    let again = Setup::new().publish_event(&head(CLOSED), r#"{"id":7.50}"#);
+    assert_ne!(again.only().message_id(), event.message_id(), "a call has no id of its own");
+}
+
+#[test]
+fn an_event_without_a_body_has_no_properties() {
+    for body in ["", " \n", "{}"] {
+        assert_eq!(Setup::new().publish_event(&head(CLOSED), body).only().value, "{}");
+    }
+}
+
+#[test]
+fn an_event_goes_to_the_contract_that_it_names_else_to_its_publishers() {
+    let mut gold = CLOSED;
+    gold[3] = "gold";
+    let fate = Setup::new().publish_event(&head(gold), "{}");
+    assert_eq!(
+        (fate.only().topic.as_str(), fate.only().header("ce_contract")),
+        ("weir.events.tickets.gold", Some("gold"))
+    );
+    let mut setup = Setup::new();
+    setup.publishers[0].contract = Some("standard".to_owned());
+    let fate = setup.publish_event(&head(CLOSED), "{}");
+    assert_eq!(fate.only().header("ce_contract"), Some("standard"));
+}
+
+#[test]
+fn an_event_that_breaks_a_rule_fails_and_is_kept_with_what_its_headers_said() {
+    for (said, body, reason, detail) in [
+        (
+            ["Other", "N", "1", ""],
+            "{}",
+            Reason::TopicUnknown,
+            "no publisher of this tenant has the event's topic",
+        ),
+        (["", "N", "1", ""], "{}", Reason::TopicUnknown, "the header topicName is missing"),
+        (["Ticket Actions", "", "1", ""], "{}", Reason::EventNameMissing, "the header eventName is missing"),
+        (
+            ["Ticket Actions", "N", "", ""],
+            "{}",
+            Reason::EventNameMissing,
+            "the header eventVersion is missing",
+        ),
+        (
+            ["Ticket Actions", "N", "1", "silver"],
+            "{}",
+            Reason::ContractUnknown,
+            "the contract is not listed for its publisher: tickets",
+        ),
+        (CLOSED, "[]", Reason::NotAnObject, Reason::NotAnObject.sentence()),
+        (CLOSED, "null", Reason::NotAnObject, Reason::NotAnObject.sentence()),
+        (CLOSED, "{", Reason::InvalidJson, "invalid json"),
+    ] {
+        let head = head(said);
+        let fate = Setup::new().publish_event(&head, body);
+        let told = Told::Failed(Rejection { reason, detail: detail.to_owned().into() });
+        assert_eq!(fate.answer, told, "{said:?} {body}");
+        let kept = fate.only().json();
+        assert_eq!((&kept["reason"], &kept["detail"]), (&reason.label().into(), &detail.into()));
+        assert_eq!(serde_json::from_value::<EventHead>(kept["headers"].clone()).unwrap(), head);
+        assert_eq!(fate.counted(), format!("quarantined/{}=1 track/quarantined=1", reason.label()));
+    }
+    let other = Setup::new().gainsight(People, "{}");
+    assert_eq!(other.only().json().get("headers"), None);
+}
+
+proptest! {
+    #[test]
+    fn any_body_is_taken_and_what_becomes_of_it_is_sound(
+        bytes in prop::collection::vec(any::<u8>(), 0..64),
+        email in json(), company in json(), odd in json(), said in any::<[bool; 4]>()
+    ) {
+        let companies = format!(r#"[{{"Company_ID":{odd},"x":{odd}}},{company}]"#);
+        let bodies = [
+            bytes,
+            odd.clone().into_bytes(),
+            format!(r#"{{"Email":{email},"companies":{odd},"Location":{company}}}"#).into_bytes(),
+            format!(r#"{{"Email":"e@x","Name":{email},"companies":{companies}}}"#).into_bytes(),
+            format!(r#"{{"records":[{{"Name":{company},"Employees":{odd}}},{odd}]}}"#).into_bytes(),
+            format!(r#"{{"records":{odd}}}"#).into_bytes(),
+        ];
+        let known = ["Ticket Actions", "Closed", "1", "gold"];
+        let head = head(std::array::from_fn(|place| if said[place] { known[place] } else { "" }));
+        for body in &bodies {
+            for operation in [People, CompanyQuery, Company, Event] {
+                assert_sound(&Setup::new().with_head(operation, &head, body));
+            }
+        }
     }
 }
