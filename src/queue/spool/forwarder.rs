@@ -167,6 +167,7 @@ impl<O: Outlet> Forwarder<O> {
     fn is_idle(&self) -> bool {
         let held = &self.held;
         held.records.load(Ordering::Acquire) == 0
+            && !held.open.load(Ordering::Acquire)
             && !held.retry.load(Ordering::Acquire)
             && !held.closing.load(Ordering::Acquire)
     }

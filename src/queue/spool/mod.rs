@@ -186,6 +186,8 @@ impl Rescue for Held {
         }
         if self.hold(record, |_| true, Cause::Failed, completion).is_err() {
             completion.failed();
+            // With nothing to forward, nothing would show that Kafka takes records again: it is asked once more.
+            self.wake();
         }
     }
 }

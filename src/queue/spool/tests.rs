@@ -211,6 +211,19 @@ fn is_large(record: &ReadRecord) -> bool {
     record.value.ends_with(b"large")
 }
 
+/// A request with one record.
+fn record(key: &str, topic: usize, value: &str) -> Records {
+    let mut records = Records::new(7);
+    add(&mut records, key, topic, value);
+    records
+}
+
+fn add(records: &mut Records, key: &str, topic: usize, value: &str) {
+    let mut draft = records.draft(Kind::Person, TopicId::new(u32::try_from(topic).unwrap()));
+    draft.key(&[key.as_bytes()]).header(Header::Id, &[value.as_bytes()]);
+    draft.value(|out| out.extend_from_slice(value.as_bytes()));
+}
+
 /// A record that a client has sent.
 struct Sent {
     key: &'static str,
@@ -269,6 +282,16 @@ impl World {
     }
 
     fn open(&mut self) {
+        match self.try_open(1 << 20) {
+            Ok((held, mut forwarder)) => {
+                forwarder.begin();
+                self.running = Some((held, forwarder));
+            }
+            Err(error) => assert!(self.process.is_dead(), "{error}"),
+        }
+    }
+
+    fn try_open(&self, journal_bytes: u64) -> Result<(Arc<Held>, Forwarder<Way>), JournalError> {
         let mut topics = Topics::default();
         for topic in TOPICS {
             topics.intern(topic);
@@ -278,43 +301,29 @@ impl World {
             brokers: None,
             create_topics: false,
             ack: Ack::Kafka,
-            journal_bytes: 1 << 20,
+            journal_bytes,
             free_bytes: 0,
             when_full: WhenFull::Refuse,
             kafka: Default::default(),
         };
         let disk: Arc<dyn Disk> = Arc::<Process>::clone(&self.process);
-        let opened = (|| {
-            let held = Arc::new(Held::open(
-                Arc::clone(&disk),
-                &self.dir(),
-                &config,
-                Arc::clone(&topics),
-                Arc::clone(&self.metrics),
-            )?);
-            let way = Way {
-                broker: Arc::clone(&self.broker),
-                process: Arc::clone(&self.process),
-                tells: false,
-                singly: false,
-                spoiled: false,
-            };
-            let forwarder =
-                Forwarder::open(disk, &self.dir(), &config, Arc::clone(&topics), Arc::clone(&held), way);
-            match forwarder {
-                Ok(forwarder) => Ok((held, forwarder)),
-                Err(error) => {
-                    close(&held);
-                    Err(error)
-                }
+        let (topics, metrics) = (Arc::clone(&topics), Arc::clone(&self.metrics));
+        let held =
+            Arc::new(Held::open(Arc::clone(&disk), &self.dir(), &config, Arc::clone(&topics), metrics)?);
+        let way = Way {
+            broker: Arc::clone(&self.broker),
+            process: Arc::clone(&self.process),
+            tells: false,
+            singly: false,
+            spoiled: false,
+        };
+        let forwarder = Forwarder::open(disk, &self.dir(), &config, topics, Arc::clone(&held), way);
+        match forwarder {
+            Ok(forwarder) => Ok((held, forwarder)),
+            Err(error) => {
+                close(&held);
+                Err(error)
             }
-        })();
-        match opened {
-            Ok((held, mut forwarder)) => {
-                forwarder.begin();
-                self.running = Some((held, forwarder));
-            }
-            Err(error) => assert!(self.process.is_dead(), "{error}"),
         }
     }
 
@@ -363,10 +372,7 @@ impl World {
     /// What the queue does with a request: asks Kafka, if it is to be asked, and holds what it does not take.
     fn send(&mut self, key: &'static str, topic: usize, size: &str) {
         let value = format!("{}.{size}", self.sent.len());
-        let mut records = Records::new(7);
-        let mut draft = records.draft(Kind::Person, TopicId::new(u32::try_from(topic).unwrap()));
-        draft.key(&[key.as_bytes()]).header(Header::Id, &[value.as_bytes()]);
-        draft.value(|out| out.extend_from_slice(value.as_bytes()));
+        let records = record(key, topic, &value);
         let (held, _) = self.running.as_ref().unwrap();
         let (completion, receipt) = Completion::new(1);
         let is_direct =
@@ -516,4 +522,27 @@ fn what_is_acknowledged_reaches_kafka_in_order_though_the_gateway_is_killed_at_a
 #[test]
 fn what_is_acknowledged_reaches_kafka_in_order_though_the_power_fails_at_any_step() {
     tell_with_every_end(|step| End::LossOfPower(step as u64));
+}
+
+#[test]
+fn kafka_is_asked_again_after_a_failure_though_the_spool_has_no_room() {
+    let world = World::new(End::Kill, &Arc::new(Metrics::new(&[]).unwrap()));
+    let (held, forwarder) = world.try_open(1).unwrap();
+    let thread = std::thread::spawn(|| forwarder.run());
+    *held.forwarder.lock().unwrap() = Some(thread.thread().clone());
+    // Once while the forwarder may not sleep yet, and again when it does.
+    for _ in 0..3 {
+        let (completion, receipt) = Completion::new(1);
+        held.rescue(&record("k", 0, "0"), Class::TimedOut, &completion);
+        assert!(wait_for(receipt).is_err());
+        let limit = Instant::now() + Duration::from_secs(30);
+        while held.open.load(Ordering::Acquire) {
+            assert!(Instant::now() < limit, "Kafka is asked again");
+            std::thread::yield_now();
+        }
+    }
+    held.closing.store(true, Ordering::Release);
+    held.wake();
+    thread.join().unwrap();
+    close(&held);
 }
