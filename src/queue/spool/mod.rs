@@ -5,12 +5,15 @@
 //! else to the spool. One that Kafka did not take after all comes back and goes to the spool, too, and so
 //! does what follows it in its request under the same key. One thread, the `forwarder`, empties the spool.
 
+mod again;
 mod aside;
 mod forwarder;
 mod lines;
+mod place;
 #[cfg(test)]
 mod tests;
 mod troubled;
+mod window;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -149,7 +152,7 @@ impl Held {
 
     /// Whether no record has to wait.
     fn is_empty(&self) -> bool {
-        self.lines.are_known() && self.records.load(Ordering::Acquire) == 0 && !self.troubled.any()
+        self.has_none() && !self.troubled.any()
     }
 
     /// Whether a record of this topic and key has to wait.
@@ -157,7 +160,20 @@ impl Held {
         self.lines.waits(key) || self.troubled.has(topic)
     }
 
-    /// Nothing is held any more, whatever was counted: a write that failed leaves counts behind.
+    /// Kafka takes nothing for `topic`.
+    fn trouble(&self, topic: &str, class: Class) {
+        if self.troubled.add(topic, class) {
+            let reason = class.label();
+            tracing::error!(topic, reason, "Kafka takes no records for this topic: they are set aside");
+        }
+    }
+
+    /// Whether it is known that no record is held.
+    fn has_none(&self) -> bool {
+        self.lines.are_known() && self.records.load(Ordering::Acquire) == 0
+    }
+
+    /// Nothing is held any more, whatever was counted: a write that failed leaves counts behind, and so does reading that failed.
     fn clear(&self) {
         self.lines.clear();
         self.count(|_| 0);
@@ -216,7 +232,7 @@ impl SpooledQueue {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let held = Held::open(Arc::clone(&disk), dir, config, Arc::clone(&topics), metrics)?;
         let held = Arc::new(held);
-        let holds = forwarder::holds(&disk, dir)?;
+        let holds = place::holds(&disk, dir, NAME)? || place::holds(&disk, &dir.join(ASIDE), ASIDE_NAME)?;
         let rescue: Arc<dyn Rescue> = Arc::<Held>::clone(&held);
         let kafka = KafkaQueue::open_before_spool(
             config,
