@@ -15,6 +15,7 @@ mod tests;
 mod troubled;
 mod window;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -150,6 +151,43 @@ impl Held {
         taken
     }
 
+    /// Holds those of `records` that have to wait, and gives the others to `send`, which sends those that it is told to, and tells
+    /// from which place on it could not: those are held, too.
+    fn send_or_hold(
+        &self,
+        records: &Records,
+        topics: &Topics,
+        completion: &Arc<Completion>,
+        send: impl FnOnce(&dyn Fn(&RecordRef<'_>) -> bool) -> usize,
+    ) -> Result<(), Refused> {
+        let waiting = if self.is_empty() {
+            Vec::new()
+        } else {
+            waiting(records, |record| self.waits(topics.name(record.topic()), record.key()))
+        };
+        let waits = |record: &RecordRef<'_>| waiting.get(record.index()).copied().unwrap_or(false);
+        if !waiting.is_empty() {
+            // What waits first: refused here, nothing has happened yet.
+            self.hold(records, waits, Cause::Behind, completion)?;
+        }
+        let from = send(&|record| !waits(record));
+        if from >= records.len() {
+            return Ok(());
+        }
+        let is_sent = |record: &RecordRef<'_>| record.index() < from && !waits(record);
+        let line = |record: &RecordRef<'_>| (record.topic(), record.key().map(<[u8]>::to_vec));
+        let sent: HashSet<_> = records.iter().filter(is_sent).map(|record| line(&record)).collect();
+        // One that follows another of its key, which is on its way, could overtake that if it were held: the client comes again.
+        let follows = |record: &RecordRef<'_>| record.key().is_some() && sent.contains(&line(record));
+        let is_unsent = |record: &RecordRef<'_>| record.index() >= from && !waits(record);
+        let held =
+            self.hold(records, |record| is_unsent(record) && !follows(record), Cause::Full, completion);
+        if held.is_err() || records.iter().any(|record| is_unsent(&record) && follows(&record)) {
+            completion.failed();
+        }
+        Ok(())
+    }
+
     /// Whether no record has to wait.
     fn is_empty(&self) -> bool {
         self.has_none() && !self.troubled.any()
@@ -193,6 +231,20 @@ impl Held {
             thread.unpark();
         }
     }
+}
+
+/// For each of `records` whether it has to wait, given whether its line does. A line that ends meanwhile must not split
+/// a key's records: all of a key wait if one does.
+fn waiting(records: &Records, line_waits: impl Fn(&RecordRef<'_>) -> bool) -> Vec<bool> {
+    let mut waiting: Vec<bool> = records.iter().map(|record| line_waits(&record)).collect();
+    let waits = records.iter().zip(&waiting).filter(|(_, waits)| **waits);
+    let keys: HashSet<_> = waits.filter_map(|(record, _)| Some(record.key()?.to_vec())).collect();
+    if !keys.is_empty() {
+        for (record, waits) in records.iter().zip(&mut waiting) {
+            *waits |= record.key().is_some_and(|key| keys.contains(key));
+        }
+    }
+    waiting
 }
 
 impl Rescue for Held {
@@ -265,30 +317,13 @@ impl SpooledQueue {
 impl Queue for SpooledQueue {
     fn enqueue(&self, records: Records) -> Result<Receipt, Refused> {
         let (completion, receipt) = Completion::new(records.len());
-        let held = &self.held;
         if self.is_direct() {
-            // Asked once for each record: a line that ends meanwhile must not split a key's records.
-            let waiting: Vec<bool> = if held.is_empty() {
-                Vec::new()
-            } else {
-                let waits =
-                    |record: RecordRef<'_>| held.waits(self.topics.name(record.topic()), record.key());
-                records.iter().map(waits).collect()
-            };
-            let waits = |record: &RecordRef<'_>| waiting.get(record.index()).copied().unwrap_or(false);
-            if !waiting.is_empty() {
-                // What waits first: refused here, nothing has happened yet.
-                held.hold(&records, waits, Cause::Behind, &completion)?;
-            }
-            let sent = self.kafka.enqueue_for(&records, |record| !waits(record), &completion);
-            let from = sent.unwrap_or(0);
-            let unsent = |record: &RecordRef<'_>| record.index() >= from && !waits(record);
-            if from < records.len() && held.hold(&records, unsent, Cause::Full, &completion).is_err() {
-                completion.failed();
-            }
+            self.held.send_or_hold(&records, &self.topics, &completion, |wanted| {
+                self.kafka.enqueue_for(&records, wanted, &completion).unwrap_or(0)
+            })?;
         } else {
             let cause = if self.ack == Ack::Journal { Cause::Ack } else { Cause::Away };
-            held.hold(&records, |_| true, cause, &completion)?;
+            self.held.hold(&records, |_| true, cause, &completion)?;
         }
         Ok(receipt)
     }

@@ -241,6 +241,14 @@ fn is_large(record: &ReadRecord) -> bool {
     record.value.ends_with(b"large")
 }
 
+fn topics() -> Topics {
+    let mut topics = Topics::default();
+    for topic in TOPICS {
+        topics.intern(topic);
+    }
+    topics
+}
+
 /// A request with one record.
 fn record(key: &str, topic: usize, value: &str) -> Records {
     let mut records = Records::new(7);
@@ -322,11 +330,6 @@ impl World {
     }
 
     fn try_open(&self, journal_bytes: u64) -> Result<(Arc<Held>, Forwarder<Way>), JournalError> {
-        let mut topics = Topics::default();
-        for topic in TOPICS {
-            topics.intern(topic);
-        }
-        let topics = Arc::new(topics);
         let config = QueueConfig {
             brokers: None,
             create_topics: false,
@@ -337,7 +340,7 @@ impl World {
             kafka: Default::default(),
         };
         let disk: Arc<dyn Disk> = Arc::<Process>::clone(&self.process);
-        let (topics, metrics) = (Arc::clone(&topics), Arc::clone(&self.metrics));
+        let (topics, metrics) = (Arc::new(topics()), Arc::clone(&self.metrics));
         let held =
             Arc::new(Held::open(Arc::clone(&disk), &self.dir(), &config, Arc::clone(&topics), metrics)?);
         let way = Way {
@@ -398,20 +401,20 @@ impl World {
         let records = record(key, topic, &value);
         let (held, _) = self.running.as_ref().unwrap();
         let (completion, receipt) = Completion::new(1);
-        let is_direct =
-            !held.open.load(Ordering::Acquire) && !held.waits(TOPICS[topic], Some(key.as_bytes()));
-        let acknowledged = if is_direct {
-            match self.ask(key, topic, &value) {
-                Ok(()) => true,
-                Err(class) => {
-                    held.rescue(&records, class, &completion);
-                    wait_for(receipt).is_ok()
-                }
-            }
+        let taken = if held.open.load(Ordering::Acquire) {
+            held.hold(&records, |_| true, Cause::Away, &completion)
         } else {
-            let taken = held.hold(&records, |_| true, Cause::Behind, &completion);
-            taken.is_ok() && wait_for(receipt).is_ok()
+            held.send_or_hold(&records, &topics(), &completion, |wanted| {
+                if records.iter().any(|record| wanted(&record)) {
+                    match self.ask(key, topic, &value) {
+                        Ok(()) => completion.durable(1),
+                        Err(class) => held.rescue(&records, class, &completion),
+                    }
+                }
+                records.len()
+            })
         };
+        let acknowledged = taken.is_ok() && wait_for(receipt).is_ok();
         self.sent.push(Sent { key, topic, value, acknowledged });
     }
 
@@ -621,6 +624,42 @@ fn a_topic_that_may_not_be_written_to_is_asked_once_and_keeps_its_order() {
         world.rounds(40);
         assert_eq!(world.aside_for("denied"), 0);
         world.check();
+        world.close();
+    });
+}
+
+#[test]
+fn a_line_that_ends_while_a_request_is_looked_at_does_not_split_a_key() {
+    let mut records = Records::new(7);
+    for (key, value) in [("a", "0"), ("k", "1"), ("b", "2"), ("k", "3")] {
+        add(&mut records, key, 0, value);
+    }
+    assert_eq!(waiting(&records, |record| record.index() == 1), [false, true, false, true]);
+    // Nor does one that begins.
+    assert_eq!(waiting(&records, |record| record.index() == 3), [false, true, false, true]);
+}
+
+#[test]
+fn what_can_not_be_sent_is_not_held_where_it_could_overtake_its_key() {
+    alone(|| {
+        let mut world = World::new(End::Kill, &Arc::new(Metrics::new(&[]).unwrap()));
+        world.open();
+        let (held, _) = world.running.as_ref().unwrap();
+        let request = |keys: [(&str, usize); 3]| {
+            let mut records = Records::new(7);
+            keys.iter().for_each(|(key, topic)| add(&mut records, key, *topic, "v"));
+            let (completion, receipt) = Completion::new(3);
+            // One is sent, and the next can't be.
+            let sent = |_: &dyn Fn(&RecordRef<'_>) -> bool| {
+                completion.durable(1);
+                1
+            };
+            held.send_or_hold(&records, &topics(), &completion, sent).unwrap();
+            (wait_for(receipt).is_ok(), held.records.load(Ordering::Acquire))
+        };
+        // The same key in another topic has a line of its own there.
+        assert_eq!(request([("a", 0), ("b", 0), ("a", 1)]), (true, 2));
+        assert_eq!(request([("c", 0), ("d", 0), ("c", 0)]), (false, 3));
         world.close();
     });
 }
