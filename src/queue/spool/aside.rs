@@ -22,6 +22,8 @@ use crate::tenants::Topics;
 pub const ASIDE: &str = "aside";
 /// The name under which it is kept how far it was tried again.
 pub const ASIDE_NAME: &str = "spool";
+/// What makes room once it is full; until then nothing leaves the spool.
+const RELIEF: &str = "`weir spool export --aside` shows what Kafka refused, its cause is mended, and `weir spool retry` is run";
 /// Most records and bytes that are tried again at once.
 const CHUNK: (usize, usize) = (1_000, 4 << 20);
 
@@ -57,7 +59,8 @@ impl Aside {
         metrics: &Metrics,
     ) -> Result<Self, JournalError> {
         let (dir, bytes) = (spool.join(ASIDE), &metrics.spool_aside_bytes);
-        let journal = JournalQueue::open_spool(Arc::clone(&disk), &dir, config, topics, metrics, bytes)?;
+        let journal =
+            JournalQueue::open_spool(Arc::clone(&disk), &dir, config, topics, metrics, bytes, RELIEF)?;
         Ok(Aside { journal, disk, dir })
     }
 

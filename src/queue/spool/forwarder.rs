@@ -70,8 +70,10 @@ pub(super) struct Forwarder<O> {
     /// When Kafka was last asked for topics in trouble, and how long it is not asked again.
     looked: Option<Instant>,
     look_again: Duration,
-    /// When the log was last told of a record set aside.
+    /// When the log was last told of a record set aside, and what it was told of trouble with the disk.
     told: Option<Instant>,
+    is_unreadable: bool,
+    is_unkept: bool,
     /// Since when, and how many, records have got through after an outage.
     draining: Option<(Instant, u64)>,
 }
@@ -108,6 +110,8 @@ impl<O: Outlet> Forwarder<O> {
             looked: None,
             look_again: LOOK_AGAIN,
             told: None,
+            is_unreadable: false,
+            is_unkept: false,
             draining: None,
         })
     }
@@ -142,10 +146,19 @@ impl<O: Outlet> Forwarder<O> {
 
     /// Nothing is held: sleeps until something is.
     fn rest(&mut self) {
+        // It may run empty after each request: its place need not be durable each time.
+        if let Some(left) = COMMIT.checked_sub(self.committed.elapsed()) {
+            thread::park_timeout(left);
+            if !self.is_idle() {
+                return;
+            }
+        }
         self.commit();
         self.tell_age();
         self.held.open.store(false, Ordering::Release);
-        if let Some((begun, records)) = self.draining.take() {
+        if self.held.told.swap(false, Ordering::AcqRel)
+            && let Some((begun, records)) = self.draining.take()
+        {
             let seconds = begun.elapsed().as_secs_f64();
             tracing::info!(records, seconds, "the spool is empty again: Kafka has what it held");
         }
@@ -228,7 +241,7 @@ impl<O: Outlet> Forwarder<O> {
         if is_whole {
             self.held.lines.learned();
         }
-        if records > 0 {
+        if records > 0 && !self.held.told.swap(true, Ordering::AcqRel) {
             tracing::warn!(records, "the spool holds records for Kafka");
         }
     }
@@ -238,12 +251,21 @@ impl<O: Outlet> Forwarder<O> {
         while !self.window.is_full() {
             match self.reader.next(Duration::ZERO) {
                 Ok(Next::Record(record)) => self.window.push(record),
-                Ok(Next::Idle | Next::End) => return true,
+                Ok(Next::Idle | Next::End) => break,
                 Err(error) => {
-                    tracing::error!(%error, "the spool can't be read");
+                    if !std::mem::replace(&mut self.is_unreadable, true) {
+                        tracing::error!(
+                            %error,
+                            "the spool can't be read, and is tried again; if it stays so, stop Weir, move that file away (what is \
+                             held in it is lost) and start Weir again"
+                        );
+                    }
                     return false;
                 }
             }
+        }
+        if std::mem::take(&mut self.is_unreadable) {
+            tracing::info!("the spool can be read again");
         }
         true
     }
@@ -272,9 +294,12 @@ impl<O: Outlet> Forwarder<O> {
         let (held, draining) = (&*self.held, &mut self.draining);
         let wait = if is_known { Duration::ZERO } else { self.tick };
         self.window.hear(&mut self.outlet, wait, |record, outcome| match outcome {
-            Ok(()) if held.open.swap(false, Ordering::AcqRel) => {
-                *draining = Some((Instant::now(), 0));
-                tracing::info!("Kafka takes records again: what is held goes there now");
+            Ok(()) => {
+                held.open.store(false, Ordering::Release);
+                if draining.is_none() && held.told.load(Ordering::Acquire) {
+                    *draining = Some((Instant::now(), 0));
+                    tracing::info!("Kafka takes records again: what is held goes there now");
+                }
             }
             Err(class) if class.is_of_the_topic() => held.trouble(&record.topic, class),
             _ => {}
@@ -331,10 +356,15 @@ impl<O: Outlet> Forwarder<O> {
     /// Makes durable how far Kafka has the spool's records.
     pub(super) fn commit(&mut self) {
         self.committed = Instant::now();
-        if let Some(next) = self.next
-            && let Err(error) = self.place.commit(next)
-        {
-            tracing::error!(%error, "the spool's place of reading can't be kept: records may be sent again");
+        let Some(next) = self.next else { return };
+        match self.place.commit(next) {
+            Ok(()) if std::mem::take(&mut self.is_unkept) => {
+                tracing::info!("the spool's place of reading can be kept again");
+            }
+            Err(error) if !std::mem::replace(&mut self.is_unkept, true) => {
+                tracing::error!(%error, "the spool's place of reading can't be kept: records may be sent again");
+            }
+            _ => {}
         }
     }
 

@@ -18,6 +18,7 @@ mod window;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -88,6 +89,8 @@ struct Held {
     records: AtomicU64,
     /// Whether Kafka is not to be asked: it failed, and nothing has got through since.
     open: AtomicBool,
+    /// Whether the log was told that records are held.
+    told: AtomicBool,
     closing: AtomicBool,
     /// Whether what was set aside is to be tried again.
     retry: AtomicBool,
@@ -108,10 +111,19 @@ impl Held {
         metrics: Arc<Metrics>,
     ) -> Result<Self, JournalError> {
         Ok(Held {
-            journal: JournalQueue::open_spool(disk, dir, config, topics, &metrics, &metrics.spool_bytes)?,
+            journal: JournalQueue::open_spool(
+                disk,
+                dir,
+                config,
+                topics,
+                &metrics,
+                &metrics.spool_bytes,
+                "Kafka takes what it holds",
+            )?,
             lines: Lines::unknown(),
             records: AtomicU64::new(0),
             open: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             retry: AtomicBool::new(false),
             troubled: Troubled::default(),
@@ -144,11 +156,21 @@ impl Held {
             self.count(|held| held.saturating_sub(count));
         } else {
             self.metrics.spool_held.with_label_values(&[cause.label()]).inc_by(count);
+            if cause == Cause::Away {
+                self.tell("unreachable");
+            }
             if before == 0 {
                 self.wake();
             }
         }
         taken
+    }
+
+    /// Tells the log, once until the spool is empty again, that records are held.
+    fn tell(&self, reason: &str) {
+        if !self.told.load(Ordering::Acquire) && !self.told.swap(true, Ordering::AcqRel) {
+            tracing::warn!(reason, "Kafka takes no records: they are held in the spool");
+        }
     }
 
     /// Holds those of `records` that have to wait, and gives the others to `send`, which sends those that it is told to, and tells
@@ -249,8 +271,9 @@ fn waiting(records: &Records, line_waits: impl Fn(&RecordRef<'_>) -> bool) -> Ve
 
 impl Rescue for Held {
     fn rescue(&self, record: &Records, class: Class, completion: &Arc<Completion>) {
-        if !class.is_of_the_record() && !self.open.swap(true, Ordering::AcqRel) {
-            tracing::warn!(reason = class.label(), "Kafka takes no records: they are held in the spool");
+        if !class.is_of_the_record() {
+            self.open.store(true, Ordering::Release);
+            self.tell(class.label());
         }
         if self.hold(record, |_| true, Cause::Failed, completion).is_err() {
             completion.failed();
@@ -266,7 +289,13 @@ pub struct SpooledQueue {
     topics: Arc<Topics>,
     kafka: Arc<KafkaQueue>,
     held: Arc<Held>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<Thread>>,
+}
+
+/// The forwarder's thread; `done` hangs up when it has ended.
+struct Thread {
+    handle: JoinHandle<()>,
+    done: Receiver<()>,
 }
 
 impl SpooledQueue {
@@ -302,15 +331,26 @@ impl SpooledQueue {
             Arc::clone(&held),
             Forwarding::new(Arc::clone(&kafka)),
         )?;
-        let thread = std::thread::Builder::new().name("forwarder".to_owned()).spawn(|| forwarder.run());
-        let thread = thread.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
-        *held.forwarder.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread.thread().clone());
-        Ok(SpooledQueue { ack: config.ack, topics, kafka, held, thread: Mutex::new(Some(thread)) })
+        let (ended, done) = mpsc::channel::<()>();
+        let run = move || {
+            forwarder.run();
+            drop(ended);
+        };
+        let handle = std::thread::Builder::new().name("forwarder".to_owned()).spawn(run);
+        let handle = handle.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
+        *held.forwarder.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle.thread().clone());
+        let thread = Mutex::new(Some(Thread { handle, done }));
+        Ok(SpooledQueue { ack: config.ack, topics, kafka, held, thread })
     }
 
     /// Whether clients wait for Kafka, and Kafka is worth asking.
     fn is_direct(&self) -> bool {
         self.ack == Ack::Kafka && !self.held.open.load(Ordering::Acquire) && self.kafka.is_ready()
+    }
+
+    /// Whether Kafka is not asked for another reason than that its client's buffers are full.
+    fn is_away(&self) -> bool {
+        self.held.open.load(Ordering::Acquire) || !self.kafka.is_good()
     }
 }
 
@@ -322,7 +362,11 @@ impl Queue for SpooledQueue {
                 self.kafka.enqueue_for(&records, wanted, &completion).unwrap_or(0)
             })?;
         } else {
-            let cause = if self.ack == Ack::Journal { Cause::Ack } else { Cause::Away };
+            let cause = match self.ack {
+                Ack::Journal => Cause::Ack,
+                Ack::Kafka if self.is_away() => Cause::Away,
+                Ack::Kafka => Cause::Full,
+            };
             self.held.hold(&records, |_| true, cause, &completion)?;
         }
         Ok(receipt)
@@ -348,8 +392,15 @@ impl Queue for SpooledQueue {
         // What Kafka hands back on its way out is still taken in.
         self.kafka.close(deadline.checked_sub(SETTLE).unwrap_or(deadline));
         let forwarder = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if forwarder.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the spool's forwarder ended in a panic");
+        if let Some(Thread { handle, done }) = forwarder {
+            let wait = deadline.saturating_duration_since(Instant::now());
+            if done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+                tracing::warn!(
+                    "the spool's forwarder did not end in time: the next start sends some records again"
+                );
+            } else if handle.join().is_err() {
+                tracing::error!("the spool's forwarder ended in a panic");
+            }
         }
         let left = self.held.journal.close(deadline);
         let held = self.held.records.load(Ordering::Acquire);
