@@ -193,7 +193,8 @@ impl Reader for JournalReader {
         let until = Instant::now() + wait;
         loop {
             let next = self.step().map_err(|error| {
-                let at = self.cursor.as_ref().map(|cursor| segment::path(&self.dir, cursor.base));
+                // The next try opens it anew.
+                let at = self.cursor.take().map(|cursor| segment::path(&self.dir, cursor.base));
                 let at = at.as_deref().unwrap_or(&self.dir).display();
                 ReadError(format!("the journal can't be read on from {at}: {error}"))
             })?;

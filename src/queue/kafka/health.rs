@@ -297,6 +297,21 @@ mod tests {
     }
 
     #[test]
+    fn what_a_broker_never_takes_is_no_outage_and_one_record_may_be_to_blame_for_its_batch() {
+        use RDKafkaErrorCode as Code;
+        for code in [Code::PolicyViolation, Code::InvalidRecord, Code::InvalidDifferentRecord] {
+            let class = Class::of(&KafkaError::MessageProduction(code));
+            assert_eq!(
+                (class, class.is_of_the_batch(), class.is_of_the_record()),
+                (Class::Refused, true, true)
+            );
+        }
+        let health = health();
+        health.failed(Class::Forbidden);
+        assert!(health.is_good());
+    }
+
+    #[test]
     fn an_outage_is_counted_once_however_often_librdkafka_says_so() {
         let health = health();
         health.all_brokers_down();

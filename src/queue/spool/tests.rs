@@ -118,6 +118,8 @@ struct Broker {
     told: VecDeque<(usize, Outcome)>,
     /// Something failed: nothing more is said, nor taken.
     is_broken: bool,
+    /// It says nothing about records of the first topic.
+    hangs: bool,
     /// How many records it has refused for their topic.
     refused: usize,
 }
@@ -138,6 +140,7 @@ impl Broker {
         match self.mood {
             Mood::Hangs => {}
             Mood::Takes => {
+                let hangs = |record: &ReadRecord| self.hangs && record.topic == TOPICS[0];
                 let refused = self.on_their_way.iter().enumerate();
                 let refused =
                     refused.filter_map(|(at, (_, record))| Some((at, self.refuses(record)?))).next();
@@ -157,7 +160,8 @@ impl Broker {
                         self.refused += usize::from(class.is_of_the_topic());
                     }
                     _ => {
-                        if let Some((number, record)) = self.on_their_way.pop_front() {
+                        let next = self.on_their_way.iter().position(|(_, record)| !hangs(record));
+                        if let Some((number, record)) = next.and_then(|next| self.on_their_way.remove(next)) {
                             self.log.push(record);
                             self.told.push_back((number, Ok(())));
                         }
@@ -660,6 +664,74 @@ fn what_can_not_be_sent_is_not_held_where_it_could_overtake_its_key() {
         // The same key in another topic has a line of its own there.
         assert_eq!(request([("a", 0), ("b", 0), ("a", 1)]), (true, 2));
         assert_eq!(request([("c", 0), ("d", 0), ("c", 0)]), (false, 3));
+        world.close();
+    });
+}
+
+#[test]
+fn one_record_that_gets_through_shows_that_kafka_takes_records_and_is_not_sent_again() {
+    alone(|| {
+        let mut world = World::new(End::Kill, &Arc::new(Metrics::new(&[]).unwrap()));
+        world.open();
+        world.act(Action::Broker(Mood::Fails));
+        world.act(Action::Send("a", 0));
+        world.act(Action::Send("d", 1));
+        world.act(Action::Broker(Mood::Takes));
+        world.broker.lock().unwrap().hangs = true;
+        world.rounds(6);
+        let (held, _) = world.running.as_ref().unwrap();
+        assert!(!held.open.load(Ordering::Acquire), "Kafka is asked again, though the oldest record hangs");
+        assert_eq!(held.records.load(Ordering::Acquire), 2);
+        // A refusal: the rest is sent anew.
+        world.act(Action::Refuses(Some(Class::Topic)));
+        world.act(Action::Send("d", 1));
+        world.rounds(6);
+        let of_d = |world: &World| {
+            let broker = world.broker.lock().unwrap();
+            broker.log.iter().filter(|record| record.topic == TOPICS[1]).count()
+        };
+        assert_eq!((of_d(&world), world.broker.lock().unwrap().refused), (1, 1));
+        world.broker.lock().unwrap().hangs = false;
+        world.act(Action::Refuses(None));
+        world.act(Action::Restart);
+        world.rounds(20);
+        world.check();
+        world.close();
+    });
+}
+
+#[test]
+fn while_the_spool_can_not_be_read_every_key_waits_and_none_is_left_behind() {
+    alone(|| {
+        let mut world = World::new(End::Kill, &Arc::new(Metrics::new(&[]).unwrap()));
+        world.open();
+        world.act(Action::Broker(Mood::Fails));
+        for key in ["a", "b", "a"] {
+            world.act(Action::Send(key, 0));
+        }
+        world.close();
+        world.act(Action::Broker(Mood::Takes));
+        let (held, mut forwarder) = world.try_open(1 << 20).unwrap();
+        // Reading a directory fails.
+        let segments = std::fs::read_dir(world.dir()).unwrap().map(|entry| entry.unwrap().path());
+        let segments: Vec<_> =
+            segments.filter(|path| path.extension().is_some_and(|end| end == "log")).collect();
+        for segment in &segments {
+            std::fs::rename(segment, segment.with_extension("away")).unwrap();
+            std::fs::create_dir(segment).unwrap();
+        }
+        forwarder.begin();
+        world.running = Some((Arc::clone(&held), forwarder));
+        world.rounds(2);
+        assert!(held.waits(TOPICS[0], Some(b"a")) && held.waits(TOPICS[0], Some(b"b")));
+        for segment in &segments {
+            std::fs::remove_dir(segment).unwrap();
+            std::fs::rename(segment.with_extension("away"), segment).unwrap();
+        }
+        world.rounds(20);
+        assert_eq!(world.broker.lock().unwrap().log.len(), 3);
+        drop(held);
+        world.check();
         world.close();
     });
 }
