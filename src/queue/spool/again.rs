@@ -99,8 +99,9 @@ impl Again {
         records.into_iter().for_each(|record| window.push(record));
         let (back, mut silence) = (&mut self.back, 0);
         while silence < PATIENCE && !held.closing.load(Ordering::Acquire) {
-            window
-                .send(outlet, |topic| held.troubled.why(topic).filter(|_| !back.iter().any(|b| b == topic)));
+            window.send(outlet, usize::MAX, |topic| {
+                held.troubled.why(topic).filter(|_| !back.iter().any(|b| b == topic))
+            });
             silence += 1;
             window.hear(outlet, TICK, |record, outcome| {
                 silence = 0;

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::Held;
 use super::again::{Again, Step};
 use super::aside::{Aside, PassError, are_durable};
+use super::pace::Pace;
 use super::place::{begin, place};
 use super::window::Window;
-use crate::config::QueueConfig;
+use crate::config::{Ack, QueueConfig};
 use crate::queue::journal::JournalError;
 use crate::queue::journal::consumers::Consumer;
 use crate::queue::journal::disk::Disk;
@@ -76,6 +77,9 @@ pub(super) struct Forwarder<O> {
     is_unkept: bool,
     /// Since when, and how many, records have got through after an outage.
     draining: Option<(Instant, u64)>,
+    /// How fast, where requests are asked to wait for Kafka themselves.
+    is_paced: bool,
+    pace: Option<Pace>,
 }
 
 impl<O: Outlet> Forwarder<O> {
@@ -113,6 +117,8 @@ impl<O: Outlet> Forwarder<O> {
             is_unreadable: false,
             is_unkept: false,
             draining: None,
+            is_paced: config.ack == Ack::Kafka,
+            pace: None,
         })
     }
 
@@ -161,6 +167,7 @@ impl<O: Outlet> Forwarder<O> {
         {
             let seconds = begun.elapsed().as_secs_f64();
             tracing::info!(records, seconds, "the spool is empty again: Kafka has what it held");
+            self.pace = None;
         }
         self.look_again();
         if self.again.is_some() {
@@ -283,8 +290,16 @@ impl<O: Outlet> Forwarder<O> {
     /// Sends what is not on its way yet. What topics in trouble would get is not even tried.
     fn send(&mut self) {
         if self.outlet.is_open() {
-            let troubled = &self.held.troubled;
-            self.window.send(&mut self.outlet, |topic| troubled.why(topic));
+            let held = &self.held;
+            // While Kafka is not asked for requests, there are none that this could hold up.
+            let mut pace = self.pace.as_mut().filter(|_| !held.open.load(Ordering::Acquire));
+            let most = pace
+                .as_mut()
+                .map_or(usize::MAX, |pace| pace.most(Instant::now(), held.records.load(Ordering::Acquire)));
+            let sent = self.window.send(&mut self.outlet, most, |topic| held.troubled.why(topic));
+            if let Some(pace) = pace {
+                pace.sent(sent);
+            }
         }
     }
 
@@ -317,6 +332,9 @@ impl<O: Outlet> Forwarder<O> {
             self.held.metrics.spool_forwarded.inc_by(taken);
             if let Some((_, records)) = &mut self.draining {
                 *records += taken;
+                if self.is_paced && self.pace.is_none() {
+                    self.pace = Some(Pace::new(Instant::now(), self.held.records.load(Ordering::Acquire)));
+                }
             }
             (self.pause, self.failures) = (PAUSE.0, 0);
         }
@@ -348,6 +366,9 @@ impl<O: Outlet> Forwarder<O> {
     /// The oldest record need not be held any more.
     fn let_go(&mut self) {
         let Some(record) = self.window.pop() else { return };
+        if let Some(pace) = &mut self.pace {
+            pace.gone(1);
+        }
         self.next = u64::try_from(record.offset).ok().map(|offset| offset + 1);
         self.held.lines.release(record.key.as_deref());
         self.held.count(|held| held.saturating_sub(1));

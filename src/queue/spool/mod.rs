@@ -9,6 +9,7 @@ mod again;
 mod aside;
 mod forwarder;
 mod lines;
+mod pace;
 mod place;
 #[cfg(test)]
 mod tests;

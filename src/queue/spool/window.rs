@@ -81,26 +81,37 @@ impl Window {
         Some(record)
     }
 
-    /// Sends what is not on its way yet, but for the topics for which `trouble` tells why that is in vain.
-    pub(super) fn send(&mut self, outlet: &mut impl Outlet, trouble: impl Fn(&str) -> Option<Class>) {
+    /// Sends what is not on its way yet, at most `most` records, but for the topics for which `trouble` tells why that is in
+    /// vain; how many it sent.
+    pub(super) fn send(
+        &mut self,
+        outlet: &mut impl Outlet,
+        most: usize,
+        trouble: impl Fn(&str) -> Option<Class>,
+    ) -> usize {
+        let mut sent = 0;
         if self.sent == 0 && self.singly_to.is_some_and(|last| self.first > last) {
             self.singly_to = None;
             outlet.stop(false);
         }
-        while let Some(waiting) = self.waiting.get_mut(self.sent) {
+        while let Some(waiting) = self.waiting.get_mut(self.sent).filter(|_| sent < most) {
             let number = self.first + self.sent;
             if self.singly_to.is_some_and(|last| number > last) {
-                return;
+                break;
             }
             // Else Kafka had it when the others were sent anew.
             if waiting.outcome.is_none() {
                 waiting.outcome = trouble(&waiting.record.topic).map(Err);
-                if waiting.outcome.is_none() && outlet.send(number, &waiting.record).is_err() {
-                    return;
+                if waiting.outcome.is_none() {
+                    if outlet.send(number, &waiting.record).is_err() {
+                        break;
+                    }
+                    sent += 1;
                 }
             }
             self.sent += 1;
         }
+        sent
     }
 
     /// Waits for the next outcome, and takes all there are; `told` hears of each. A refusal leaves the others without
