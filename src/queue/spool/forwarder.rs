@@ -396,7 +396,8 @@ impl<O: Outlet> Forwarder<O> {
             return;
         }
         self.heard = now;
-        let Some(record) = self.window.front().filter(|_| self.window.is_under_way()) else { return };
+        let is_silent = self.window.is_under_way() && self.window.outcome().is_none();
+        let Some(record) = self.window.front().filter(|_| is_silent) else { return };
         match self.outlet.has_topics(std::slice::from_ref(&record.topic)).first() {
             Some(Some(false)) => self.held.trouble(&record.topic, Class::Topic),
             Some(Some(true)) => {}

@@ -3,7 +3,8 @@
 //!
 //! A record goes straight to Kafka while Kafka is within reach and no record of its key is held (`lines`);
 //! else to the spool. One that Kafka did not take after all comes back and goes to the spool, too, and so
-//! does what follows it in its request under the same key. One thread, the `forwarder`, empties the spool.
+//! does what follows it in its request under the same key. One thread, the `forwarder`, empties the spool: what it has read waits in a
+//! `window`; what Kafka refuses for good is put `aside`, and tried `again` now and then.
 
 mod again;
 mod aside;
