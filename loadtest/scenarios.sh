@@ -199,7 +199,13 @@ scenario_outage() {
         cat "$data/report" >>"$reports"
     done
     began=$(microseconds)
-    until [ "$(metric weir_spool_records)" = 0 ]; do sleep 0.2; done
+    until [ "$(metric weir_spool_records)" = 0 ]; do
+        if [ $(($(microseconds) - began)) -gt 600000000 ]; then
+            echo "the spool did not drain within ten minutes" >&2
+            exit 1
+        fi
+        sleep 0.2
+    done
     began=$(($(microseconds) - began))
     stop_server
     wait "$watcher" || true

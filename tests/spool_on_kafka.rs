@@ -269,6 +269,11 @@ fn a_topic_that_is_gone_costs_the_others_nothing() {
     becomes_true(|| metrics.spool_records.get() == 0, "nothing is held in vain");
     assert_eq!(by_key(&kafka, &other)["k"], [0, 1, 2]);
     assert_eq!(metrics.spool_set_aside.with_label_values(&["topic"]).get(), 3);
+    // A start finds that acknowledged records wait for it, and does not refuse.
+    queue.close(Instant::now() + Duration::from_secs(10));
+    drop(queue);
+    let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&gone, &other]);
+    assert!(queue.is_ready());
     // Back again, it gets what was set aside, behind what came since.
     kafka.create_topic(&gone, 1, &[]);
     assert_eq!(settled(queue.enqueue(one(0, "k", "3")).unwrap()), Ok(()));

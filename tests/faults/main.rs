@@ -73,7 +73,7 @@ macro_rules! faults {
 faults! {
     killed: "SIGKILL of Weir",
     killed_before_the_spool_is_synced: "SIGKILL before the spool is synced",
-    killed_before_the_spools_place_is_synced: "SIGKILL before the spool's place is synced",
+    killed_before_the_places_new_name_is_synced: "SIGKILL before the place's new name is synced",
     killed_before_the_spools_place_is_renamed: "SIGKILL before the spool's place is renamed",
     killed_before_a_segment_is_removed: "SIGKILL before a segment is removed",
     killed_before_something_goes_to_a_broker: "SIGKILL before something goes to a broker",

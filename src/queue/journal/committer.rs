@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -49,6 +50,7 @@ pub(super) enum Message {
 
 /// The committer's own state.
 pub(super) struct Committer {
+    dir: PathBuf,
     store: Store,
     shared: Arc<Shared>,
     journal_bytes: u64,
@@ -63,8 +65,15 @@ pub(super) struct Committer {
 }
 
 impl Committer {
-    pub(super) fn new(store: Store, shared: Arc<Shared>, config: &QueueConfig, lock: File) -> Self {
+    pub(super) fn new(
+        dir: &Path,
+        store: Store,
+        shared: Arc<Shared>,
+        config: &QueueConfig,
+        lock: File,
+    ) -> Self {
         let mut committer = Committer {
+            dir: dir.to_owned(),
             store,
             shared,
             journal_bytes: config.journal_bytes,
@@ -209,17 +218,22 @@ impl Committer {
         if std::mem::replace(&mut self.told, now) == now {
             return;
         }
+        let dir = self.dir.display();
         match now {
-            Condition::Fine => tracing::info!("the journal takes records again"),
+            Condition::Fine => tracing::info!(%dir, "the journal takes records again"),
             Condition::Full => tracing::error!(
+                %dir,
                 journal_bytes = self.journal_bytes,
-                "the journal is full and takes no records until its consumers have read on"
+                "the journal is full and takes no records until {}",
+                self.shared.meters.relief
             ),
             Condition::LowSpace => tracing::error!(
+                %dir,
                 free_bytes = self.free_bytes,
                 "the disk has less free space than queue.free_bytes: the journal takes no records"
             ),
             Condition::Broken => tracing::error!(
+                %dir,
                 error = error.map(tracing::field::display),
                 "the journal can't be written: requests fail until it can"
             ),

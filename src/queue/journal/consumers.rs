@@ -15,11 +15,32 @@ use super::{JournalError, frame};
 
 /// What a consumer's file holds.
 #[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct State {
     /// The first sequence number that it has not read.
     next: u64,
     /// The topics it reads; none: all. Records of other topics are behind it, too.
     topics: BTreeSet<String>,
+    /// CRC-32C of the two: a number that is only a little off would pass over records. Files of early versions have none.
+    #[serde(default)]
+    crc: Option<u32>,
+}
+
+impl State {
+    fn new(next: u64, topics: BTreeSet<String>) -> Self {
+        let crc = Some(Self::crc(next, &topics));
+        State { next, topics, crc }
+    }
+
+    fn crc(next: u64, topics: &BTreeSet<String>) -> u32 {
+        let next = crc32c::crc32c(&next.to_le_bytes());
+        topics.iter().fold(next, |crc, topic| crc32c::crc32c_append(crc, format!("{topic}\0").as_bytes()))
+    }
+
+    /// Whether it is what was written.
+    fn is_sound(&self) -> bool {
+        self.next < frame::MAX_SEQ && self.crc.is_none_or(|crc| crc == Self::crc(self.next, &self.topics))
+    }
 }
 
 /// A consumer's name, held by this process alone.
@@ -103,7 +124,7 @@ impl Consumer {
         let file = self.disk.create(&new)?;
         // The gateway must read it, whoever runs the reader.
         file.set_permissions(Permissions::from_mode(0o644))?;
-        self.disk.write(&file, &serde_json::to_vec(&State { next, topics: self.topics.clone() })?)?;
+        self.disk.write(&file, &serde_json::to_vec(&State::new(next, self.topics.clone()))?)?;
         self.disk.sync(&file)?;
         self.disk.rename(&new, &self.dir.join(&self.name))?;
         self.disk.sync_dir(&self.dir)
@@ -183,7 +204,7 @@ pub(super) fn dir(journal: &Path) -> PathBuf {
 }
 
 fn parse(bytes: &[u8]) -> Option<State> {
-    serde_json::from_slice(bytes).ok().filter(|state: &State| state.next < frame::MAX_SEQ)
+    serde_json::from_slice(bytes).ok().filter(State::is_sound)
 }
 
 /// Locks and unfinished files have a dot in their names, so none of them can pass for a consumer.
@@ -197,5 +218,29 @@ fn describe(topics: &BTreeSet<String>) -> String {
         "every topic".to_owned()
     } else {
         topics.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bit_that_flips_moves_no_place() {
+        let topics = BTreeSet::from(["weir.people".to_owned(), "weir.events".to_owned()]);
+        for topics in [BTreeSet::new(), topics] {
+            let written = serde_json::to_vec(&State::new(1_234_567, topics)).unwrap();
+            assert_eq!(parse(&written).unwrap().next, 1_234_567);
+            for bit in 0..written.len() * 8 {
+                let mut flipped = written.clone();
+                flipped[bit / 8] ^= 1 << (bit % 8);
+                assert!(parse(&flipped).is_none(), "{}", String::from_utf8_lossy(&flipped));
+            }
+        }
+    }
+
+    #[test]
+    fn a_place_of_an_early_version_is_read() {
+        assert_eq!(parse(br#"{"next":7,"topics":[]}"#).unwrap().next, 7);
     }
 }

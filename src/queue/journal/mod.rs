@@ -81,13 +81,15 @@ pub enum JournalError {
     },
 }
 
-/// Where a journal's figures go.
+/// Where a journal's figures go, and what the log says of it.
 #[derive(Clone, Debug)]
 struct Meters {
     bytes: IntGauge,
     sync: Histogram,
     inflight_records: IntGauge,
     inflight_bytes: IntGauge,
+    /// What makes room in a full one.
+    relief: &'static str,
 }
 
 impl Meters {
@@ -98,6 +100,7 @@ impl Meters {
             sync: metrics.journal_sync.clone(),
             inflight_records: metrics.queue_inflight_records.clone(),
             inflight_bytes: metrics.queue_inflight_bytes.clone(),
+            relief: "its consumers read on",
         }
     }
 }
@@ -134,7 +137,8 @@ impl JournalQueue {
         Self::open_on(Arc::new(RealDisk), dir, config, topics, Meters::journal(&metrics))
     }
 
-    /// As `open`, for the spool: it never drops what it holds, and tells its size in `bytes`.
+    /// As `open`, for the spool: it never drops what it holds, and tells its size in `bytes`, and the log what
+    /// makes room once it is full (`relief`).
     ///
     /// # Errors
     /// As `open`.
@@ -145,9 +149,10 @@ impl JournalQueue {
         topics: Arc<Topics>,
         metrics: &Metrics,
         bytes: &IntGauge,
+        relief: &'static str,
     ) -> Result<Self, JournalError> {
         let config = QueueConfig { when_full: WhenFull::Refuse, ..config.clone() };
-        let meters = Meters { bytes: bytes.clone(), ..Meters::journal(metrics) };
+        let meters = Meters { bytes: bytes.clone(), relief, ..Meters::journal(metrics) };
         // Nothing leaves it but for Kafka: it needs no quarantine of its own.
         let topics = Arc::new(topics.unbounded());
         Self::open_on(disk, dir, &config, topics, meters)
@@ -192,7 +197,7 @@ impl JournalQueue {
         let store = Store::new(dir, disk, config.journal_bytes, meters.sync.clone(), found, keep);
         let room = Mutex::new(Room::new(config, store.bytes()));
         let shared = Arc::new(Shared { room, meters });
-        let committer = Committer::new(store, Arc::clone(&shared), config, lock);
+        let committer = Committer::new(dir, store, Arc::clone(&shared), config, lock);
         let (sender, inbox) = mpsc::channel();
         let queue = JournalQueue {
             shared,

@@ -193,7 +193,10 @@ impl Reader for JournalReader {
         let until = Instant::now() + wait;
         loop {
             let next = self.step().map_err(|error| {
-                ReadError(format!("the journal in {} can't be read: {error}", self.dir.display()))
+                // The next try opens it anew.
+                let at = self.cursor.take().map(|cursor| segment::path(&self.dir, cursor.base));
+                let at = at.as_deref().unwrap_or(&self.dir).display();
+                ReadError(format!("the journal can't be read on from {at}: {error}"))
             })?;
             let left = until.saturating_duration_since(Instant::now());
             if next != Next::Idle || left.is_zero() {

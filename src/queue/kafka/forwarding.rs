@@ -4,7 +4,8 @@
 //! arrive before it is sent again. That is no matter there: both were on their way at once. The spool's records were
 //! acknowledged one after the other, so theirs stay in line: this producer tries until Kafka answers, has one request
 //! at a time on its way to a broker (the second one may be taken where the first was refused), and where Kafka refuses a
-//! batch for good, goes no further until it is started anew.
+//! batch for good, goes no further, with any partition, until it is started anew. (But for records that are sent singly: one by
+//! itself that is refused has no company that would have to be sent again before those behind it.)
 
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -34,8 +35,8 @@ pub(in crate::queue) trait Outlet: Send {
     /// Whether anything may be sent yet.
     fn is_open(&self) -> bool;
 
-    /// Sends `record` behind those that were sent before; `next` tells what became of it. Once one was refused, those
-    /// behind it may fail until `stop`. Never waits.
+    /// Sends `record` behind those that were sent before; `next` tells what became of it. Once one was refused, nothing may ever be
+    /// told about the others, those before it too, until they are sent again after `stop`. Never waits.
     ///
     /// # Errors
     /// When it can't be sent now: nothing has happened.
@@ -44,8 +45,8 @@ pub(in crate::queue) trait Outlet: Send {
     /// The next outcome, in any order; none within `wait`.
     fn next(&mut self, wait: Duration) -> Option<Outcome>;
 
-    /// Whether Kafka has a topic of this name; none when it can't be asked. Blocks for a moment.
-    fn has_topic(&mut self, name: &str) -> Option<bool>;
+    /// Whether Kafka has each of the topics of these names; none where it can't tell. Blocks for a moment.
+    fn has_topics(&mut self, names: &[String]) -> Vec<Option<bool>>;
 
     /// Forgets all that was sent. What is on its way may still arrive, in its order. What is sent from then on goes
     /// `singly`, each record in a batch of its own, so that none is refused for its company; or not.
@@ -125,17 +126,23 @@ impl Outlet for Forwarding {
         running.outcomes.recv_timeout(wait).ok()
     }
 
-    fn has_topic(&mut self, name: &str) -> Option<bool> {
-        if !self.kafka.shared.health.is_good() {
-            return None;
-        }
-        let metadata = self.running().ok()?.producer.client().fetch_metadata(Some(name), ANSWER).ok()?;
-        let topic = metadata.topics().iter().find(|topic| topic.name() == name)?;
-        match topic.error().map(|code| Class::of(&KafkaError::Global(code.into()))) {
-            None => Some(true),
-            Some(Class::Topic) => Some(false),
-            Some(_) => None,
-        }
+    fn has_topics(&mut self, names: &[String]) -> Vec<Option<bool>> {
+        let metadata = self.kafka.shared.health.is_good().then(|| {
+            let one = if let [name] = names { Some(name.as_str()) } else { None };
+            self.running()?.producer.client().fetch_metadata(one, ANSWER)
+        });
+        let Some(Ok(metadata)) = metadata else { return vec![None; names.len()] };
+        let has = |name: &String| {
+            let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
+                return Some(false);
+            };
+            match topic.error().map(|code| Class::of(&KafkaError::Global(code.into()))) {
+                None => Some(true),
+                Some(Class::Topic) => Some(false),
+                Some(_) => None,
+            }
+        };
+        names.iter().map(has).collect()
     }
 
     fn stop(&mut self, singly: bool) {
@@ -147,12 +154,11 @@ fn start(shared: &Shared, singly: bool) -> Result<Running, KafkaError> {
     let (sender, outcomes) = mpsc::channel();
     // Zero: a record is never too late.
     let mut settings = shared.settings.clone();
-    settings
-        .set("message.timeout.ms", "0")
-        .set("max.in.flight.requests.per.connection", "1")
-        .set("enable.gapless.guarantee", "true");
+    settings.set("message.timeout.ms", "0").set("max.in.flight.requests.per.connection", "1");
     if singly {
         settings.set("batch.num.messages", "1");
+    } else {
+        settings.set("enable.gapless.guarantee", "true");
     }
     let health = Arc::clone(&shared.health);
     let producer = settings.create_with_context(Reports { health, outcomes: sender })?;
@@ -171,6 +177,12 @@ impl ProducerContext for Reports {
             Ok(_) => Err(Class::Other),
             Err((error, _)) => Err(Class::of(error)),
         };
+        // What is given up when it is stopped is sent again.
+        if let Err(class) = outcome
+            && class != Class::Purged
+        {
+            self.health.refused(class);
+        }
         // Nobody listens once it is stopped.
         self.outcomes.send((number, outcome)).unwrap_or_default();
     }

@@ -25,6 +25,8 @@ pub(in crate::queue) enum Class {
     Topic,
     /// Larger than the broker takes.
     TooLarge,
+    /// Refused for what is in it, as by a policy of the broker.
+    Refused,
     /// Too few replicas in sync.
     Replicas,
     /// Given up at shutdown or with a broken producer.
@@ -50,6 +52,13 @@ impl Class {
             Some(Code::TopicAuthorizationFailed) => Class::Forbidden,
             Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition) => Class::Topic,
             Some(Code::MessageSizeTooLarge | Code::MessageBatchTooLarge) => Class::TooLarge,
+            Some(
+                Code::InvalidRecord
+                | Code::InvalidDifferentRecord
+                | Code::InvalidTimestamp
+                | Code::UnsupportedForMessageFormat
+                | Code::PolicyViolation,
+            ) => Class::Refused,
             Some(Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend) => Class::Replicas,
             Some(Code::PurgeQueue | Code::PurgeInflight) => Class::Purged,
             Some(Code::QueueFull) => Class::Full,
@@ -65,6 +74,7 @@ impl Class {
             Class::Denied | Class::Forbidden => "denied",
             Class::Topic => "topic",
             Class::TooLarge => "too_large",
+            Class::Refused => "refused",
             Class::Replicas => "replicas",
             Class::Purged => "purged",
             Class::Full => "full",
@@ -75,12 +85,22 @@ impl Class {
 
     /// Whether no record at all is likely to get through.
     fn is_outage(self) -> bool {
-        matches!(self, Class::TimedOut | Class::Unreachable | Class::Denied | Class::Forbidden)
+        matches!(self, Class::TimedOut | Class::Unreachable | Class::Denied)
+    }
+
+    /// Whether it would refuse every record of the same topic.
+    pub(in crate::queue) fn is_of_the_topic(self) -> bool {
+        matches!(self, Class::Topic | Class::Forbidden)
+    }
+
+    /// Whether the whole batch was refused, though only one record in it may be to blame.
+    pub(in crate::queue) fn is_of_the_batch(self) -> bool {
+        matches!(self, Class::TooLarge | Class::Refused)
     }
 
     /// Whether Kafka would refuse the same record again, while it takes others.
     pub(in crate::queue) fn is_of_the_record(self) -> bool {
-        matches!(self, Class::TooLarge | Class::Topic | Class::Forbidden)
+        self.is_of_the_topic() || self.is_of_the_batch()
     }
 }
 
@@ -165,6 +185,11 @@ impl Health {
         if self.unreachable.load(Ordering::Relaxed) {
             self.reachable_again();
         }
+    }
+
+    /// A record of the spool was not taken: the spool keeps it.
+    pub(super) fn refused(&self, class: Class) {
+        self.count(class);
     }
 
     /// A record got lost on its way.
@@ -269,6 +294,21 @@ mod tests {
         health.failed(Class::TooLarge);
         assert!(health.is_good());
         assert_eq!(health.failures(), 1);
+    }
+
+    #[test]
+    fn what_a_broker_never_takes_is_no_outage_and_one_record_may_be_to_blame_for_its_batch() {
+        use RDKafkaErrorCode as Code;
+        for code in [Code::PolicyViolation, Code::InvalidRecord, Code::InvalidDifferentRecord] {
+            let class = Class::of(&KafkaError::MessageProduction(code));
+            assert_eq!(
+                (class, class.is_of_the_batch(), class.is_of_the_record()),
+                (Class::Refused, true, true)
+            );
+        }
+        let health = health();
+        health.failed(Class::Forbidden);
+        assert!(health.is_good());
     }
 
     #[test]

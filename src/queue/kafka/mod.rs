@@ -206,6 +206,11 @@ impl KafkaQueue {
 }
 
 impl KafkaQueue {
+    /// Whether Kafka is within reach, and its producer sound.
+    pub(super) fn is_good(&self) -> bool {
+        self.shared.health.is_good()
+    }
+
     /// Sends those of `records` that `wanted` names, in order; `completion` hears of each that was sent. Those from
     /// the place returned on could not be sent: none where it is the number of records.
     ///

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::place::{begin, place};
 use crate::config::QueueConfig;
 use crate::metrics::Metrics;
 use crate::queue::completion::wait_for;
 use crate::queue::journal::consumers::Consumer;
 use crate::queue::journal::disk::Disk;
-use crate::queue::journal::reader::{Begin, JournalReader};
+use crate::queue::journal::reader::JournalReader;
 use crate::queue::journal::{JournalError, JournalQueue};
-use crate::queue::kafka::Class;
-use crate::queue::reader::{From, Next, ReadError, ReadRecord, Reader};
+use crate::queue::reader::{Next, ReadError, ReadRecord, Reader};
 use crate::queue::{Completion, Queue, Receipt};
 use crate::record::Header;
 use crate::tenants::Topics;
@@ -22,6 +22,8 @@ use crate::tenants::Topics;
 pub const ASIDE: &str = "aside";
 /// The name under which it is kept how far it was tried again.
 pub const ASIDE_NAME: &str = "spool";
+/// What makes room once it is full; until then nothing leaves the spool.
+const RELIEF: &str = "`weir spool export --aside` shows what Kafka refused, its cause is mended, and `weir spool retry` is run";
 /// Most records and bytes that are tried again at once.
 const CHUNK: (usize, usize) = (1_000, 4 << 20);
 
@@ -34,6 +36,7 @@ pub(super) struct Aside {
 
 /// All that lies aside, to be tried once more.
 pub(super) struct Pass {
+    dir: PathBuf,
     place: Consumer,
     reader: JournalReader,
 }
@@ -56,14 +59,15 @@ impl Aside {
         metrics: &Metrics,
     ) -> Result<Self, JournalError> {
         let (dir, bytes) = (spool.join(ASIDE), &metrics.spool_aside_bytes);
-        let journal = JournalQueue::open_spool(Arc::clone(&disk), &dir, config, topics, metrics, bytes)?;
+        let journal =
+            JournalQueue::open_spool(Arc::clone(&disk), &dir, config, topics, metrics, bytes, RELIEF)?;
         Ok(Aside { journal, disk, dir })
     }
 
-    /// Takes `record`, which is refused for a reason of this class. None: there is no room.
-    pub(super) fn put(&self, record: &ReadRecord, class: Class) -> Option<Receipt> {
+    /// Takes `record`, which is refused for a reason of this label. None: there is no room.
+    pub(super) fn put(&self, record: &ReadRecord, reason: &[u8]) -> Option<Receipt> {
         let (completion, receipt) = Completion::new(1);
-        let why = (Header::Refused.name(), class.label().as_bytes());
+        let why = (Header::Refused.name(), reason);
         self.journal.enqueue_read(record, Some(why), &completion).ok().map(|()| receipt)
     }
 
@@ -78,10 +82,9 @@ impl Aside {
 
     /// Begins to go through what lies here by now.
     pub(super) fn pass(&self) -> Result<Pass, JournalError> {
-        let place = Consumer::open_on(Arc::clone(&self.disk), &self.dir, ASIDE_NAME, &BTreeSet::new())?;
-        let begin = place.next().map_or(Begin::From(From::Start), Begin::At);
-        let reader = JournalReader::open(&self.dir, begin, true, BTreeSet::new())?;
-        Ok(Pass { place, reader })
+        let place = place(&self.disk, &self.dir, ASIDE_NAME)?;
+        let reader = JournalReader::open(&self.dir, begin(&place), true, BTreeSet::new())?;
+        Ok(Pass { dir: self.dir.clone(), place, reader })
     }
 
     pub(super) fn close(&self, deadline: Instant) {
@@ -90,16 +93,23 @@ impl Aside {
 }
 
 impl Pass {
-    /// The next records, without their reasons; none at the end.
-    pub(super) fn chunk(&mut self) -> Result<Vec<ReadRecord>, PassError> {
+    /// The next records, each with the reason for which it lies here, if that is told; none at the end.
+    pub(super) fn chunk(&mut self) -> Result<Vec<(ReadRecord, Vec<u8>)>, PassError> {
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         while chunk.len() < CHUNK.0 && bytes < CHUNK.1 {
             let Next::Record(mut record) = self.reader.next(Duration::ZERO)? else { break };
-            record.headers.retain(|(name, _)| name != Header::Refused.name());
+            let is_reason = |(name, _): &(String, Vec<u8>)| name == Header::Refused.name();
+            let reason = record.headers.iter().position(is_reason).map(|at| record.headers.remove(at).1);
             bytes += record.value.len();
-            chunk.push(record);
+            chunk.push((record, reason.unwrap_or_default()));
         }
         Ok(chunk)
+    }
+
+    /// Goes on to what has come since it was begun.
+    pub(super) fn extend(&mut self) -> Result<(), JournalError> {
+        self.reader = JournalReader::open(&self.dir, begin(&self.place), true, BTreeSet::new())?;
+        Ok(())
     }
 
     /// What `chunk` gave so far is elsewhere, durably.

@@ -28,9 +28,10 @@ impl Lines {
         self.known.load(Ordering::Acquire)
     }
 
-    /// Nothing is held.
+    /// Nothing is held, and that is known.
     pub(super) fn clear(&self) {
         self.held.iter().for_each(|line| line.store(0, Ordering::Release));
+        self.learned();
     }
 
     /// Whether a record of this key has to wait. One without a key never has to.
@@ -49,7 +50,9 @@ impl Lines {
     /// A record of this key is held no more: said after Kafka has it.
     pub(super) fn release(&self, key: Option<&[u8]>) {
         if let Some(line) = self.line(key) {
-            line.fetch_sub(1, Ordering::AcqRel);
+            // One that was not counted, as the spool could not be read, takes away no other's place.
+            let less = |held: u32| held.checked_sub(1);
+            line.fetch_update(Ordering::AcqRel, Ordering::Acquire, less).unwrap_or_default();
         }
     }
 

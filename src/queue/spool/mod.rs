@@ -3,17 +3,24 @@
 //!
 //! A record goes straight to Kafka while Kafka is within reach and no record of its key is held (`lines`);
 //! else to the spool. One that Kafka did not take after all comes back and goes to the spool, too, and so
-//! does what follows it in its request under the same key. One thread, the `forwarder`, empties the spool.
+//! does what follows it in its request under the same key. One thread, the `forwarder`, empties the spool: what it has read waits in a
+//! `window`; what Kafka refuses for good is put `aside`, and tried `again` now and then.
 
+mod again;
 mod aside;
 mod forwarder;
 mod lines;
+mod pace;
+mod place;
 #[cfg(test)]
 mod tests;
 mod troubled;
+mod window;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -84,6 +91,8 @@ struct Held {
     records: AtomicU64,
     /// Whether Kafka is not to be asked: it failed, and nothing has got through since.
     open: AtomicBool,
+    /// Whether the log was told that records are held.
+    told: AtomicBool,
     closing: AtomicBool,
     /// Whether what was set aside is to be tried again.
     retry: AtomicBool,
@@ -104,10 +113,19 @@ impl Held {
         metrics: Arc<Metrics>,
     ) -> Result<Self, JournalError> {
         Ok(Held {
-            journal: JournalQueue::open_spool(disk, dir, config, topics, &metrics, &metrics.spool_bytes)?,
+            journal: JournalQueue::open_spool(
+                disk,
+                dir,
+                config,
+                topics,
+                &metrics,
+                &metrics.spool_bytes,
+                "Kafka takes what it holds",
+            )?,
             lines: Lines::unknown(),
             records: AtomicU64::new(0),
             open: AtomicBool::new(false),
+            told: AtomicBool::new(false),
             closing: AtomicBool::new(false),
             retry: AtomicBool::new(false),
             troubled: Troubled::default(),
@@ -140,6 +158,9 @@ impl Held {
             self.count(|held| held.saturating_sub(count));
         } else {
             self.metrics.spool_held.with_label_values(&[cause.label()]).inc_by(count);
+            if cause == Cause::Away {
+                self.tell("unreachable");
+            }
             if before == 0 {
                 self.wake();
             }
@@ -147,9 +168,53 @@ impl Held {
         taken
     }
 
+    /// Tells the log, once until the spool is empty again, that records are held.
+    fn tell(&self, reason: &str) {
+        if !self.told.load(Ordering::Acquire) && !self.told.swap(true, Ordering::AcqRel) {
+            tracing::warn!(reason, "Kafka takes no records: they are held in the spool");
+        }
+    }
+
+    /// Holds those of `records` that have to wait, and gives the others to `send`, which sends those that it is told to, and tells
+    /// from which place on it could not: those are held, too.
+    fn send_or_hold(
+        &self,
+        records: &Records,
+        topics: &Topics,
+        completion: &Arc<Completion>,
+        send: impl FnOnce(&dyn Fn(&RecordRef<'_>) -> bool) -> usize,
+    ) -> Result<(), Refused> {
+        let waiting = if self.is_empty() {
+            Vec::new()
+        } else {
+            waiting(records, |record| self.waits(topics.name(record.topic()), record.key()))
+        };
+        let waits = |record: &RecordRef<'_>| waiting.get(record.index()).copied().unwrap_or(false);
+        if !waiting.is_empty() {
+            // What waits first: refused here, nothing has happened yet.
+            self.hold(records, waits, Cause::Behind, completion)?;
+        }
+        let from = send(&|record| !waits(record));
+        if from >= records.len() {
+            return Ok(());
+        }
+        let is_sent = |record: &RecordRef<'_>| record.index() < from && !waits(record);
+        let line = |record: &RecordRef<'_>| (record.topic(), record.key().map(<[u8]>::to_vec));
+        let sent: HashSet<_> = records.iter().filter(is_sent).map(|record| line(&record)).collect();
+        // One that follows another of its key, which is on its way, could overtake that if it were held: the client comes again.
+        let follows = |record: &RecordRef<'_>| record.key().is_some() && sent.contains(&line(record));
+        let is_unsent = |record: &RecordRef<'_>| record.index() >= from && !waits(record);
+        let held =
+            self.hold(records, |record| is_unsent(record) && !follows(record), Cause::Full, completion);
+        if held.is_err() || records.iter().any(|record| is_unsent(&record) && follows(&record)) {
+            completion.failed();
+        }
+        Ok(())
+    }
+
     /// Whether no record has to wait.
     fn is_empty(&self) -> bool {
-        self.lines.are_known() && self.records.load(Ordering::Acquire) == 0 && !self.troubled.any()
+        self.has_none() && !self.troubled.any()
     }
 
     /// Whether a record of this topic and key has to wait.
@@ -157,7 +222,20 @@ impl Held {
         self.lines.waits(key) || self.troubled.has(topic)
     }
 
-    /// Nothing is held any more, whatever was counted: a write that failed leaves counts behind.
+    /// Kafka takes nothing for `topic`.
+    fn trouble(&self, topic: &str, class: Class) {
+        if self.troubled.add(topic, class) {
+            let reason = class.label();
+            tracing::error!(topic, reason, "Kafka takes no records for this topic: they are set aside");
+        }
+    }
+
+    /// Whether it is known that no record is held.
+    fn has_none(&self) -> bool {
+        self.lines.are_known() && self.records.load(Ordering::Acquire) == 0
+    }
+
+    /// Nothing is held any more, whatever was counted: a write that failed leaves counts behind, and so does reading that failed.
     fn clear(&self) {
         self.lines.clear();
         self.count(|_| 0);
@@ -179,13 +257,30 @@ impl Held {
     }
 }
 
+/// For each of `records` whether it has to wait, given whether its line does. A line that ends meanwhile must not split
+/// a key's records: all of a key wait if one does.
+fn waiting(records: &Records, line_waits: impl Fn(&RecordRef<'_>) -> bool) -> Vec<bool> {
+    let mut waiting: Vec<bool> = records.iter().map(|record| line_waits(&record)).collect();
+    let waits = records.iter().zip(&waiting).filter(|(_, waits)| **waits);
+    let keys: HashSet<_> = waits.filter_map(|(record, _)| Some(record.key()?.to_vec())).collect();
+    if !keys.is_empty() {
+        for (record, waits) in records.iter().zip(&mut waiting) {
+            *waits |= record.key().is_some_and(|key| keys.contains(key));
+        }
+    }
+    waiting
+}
+
 impl Rescue for Held {
     fn rescue(&self, record: &Records, class: Class, completion: &Arc<Completion>) {
-        if !class.is_of_the_record() && !self.open.swap(true, Ordering::AcqRel) {
-            tracing::warn!(reason = class.label(), "Kafka takes no records: they are held in the spool");
+        if !class.is_of_the_record() {
+            self.open.store(true, Ordering::Release);
+            self.tell(class.label());
         }
         if self.hold(record, |_| true, Cause::Failed, completion).is_err() {
             completion.failed();
+            // With nothing to forward, nothing would show that Kafka takes records again: it is asked once more.
+            self.wake();
         }
     }
 }
@@ -196,7 +291,13 @@ pub struct SpooledQueue {
     topics: Arc<Topics>,
     kafka: Arc<KafkaQueue>,
     held: Arc<Held>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<Thread>>,
+}
+
+/// The forwarder's thread; `done` hangs up when it has ended.
+struct Thread {
+    handle: JoinHandle<()>,
+    done: Receiver<()>,
 }
 
 impl SpooledQueue {
@@ -214,7 +315,7 @@ impl SpooledQueue {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let held = Held::open(Arc::clone(&disk), dir, config, Arc::clone(&topics), metrics)?;
         let held = Arc::new(held);
-        let holds = forwarder::holds(&disk, dir)?;
+        let holds = place::holds(&disk, dir, NAME)? || place::holds(&disk, &dir.join(ASIDE), ASIDE_NAME)?;
         let rescue: Arc<dyn Rescue> = Arc::<Held>::clone(&held);
         let kafka = KafkaQueue::open_before_spool(
             config,
@@ -232,45 +333,43 @@ impl SpooledQueue {
             Arc::clone(&held),
             Forwarding::new(Arc::clone(&kafka)),
         )?;
-        let thread = std::thread::Builder::new().name("forwarder".to_owned()).spawn(|| forwarder.run());
-        let thread = thread.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
-        *held.forwarder.lock().unwrap_or_else(PoisonError::into_inner) = Some(thread.thread().clone());
-        Ok(SpooledQueue { ack: config.ack, topics, kafka, held, thread: Mutex::new(Some(thread)) })
+        let (ended, done) = mpsc::channel::<()>();
+        let run = move || {
+            forwarder.run();
+            drop(ended);
+        };
+        let handle = std::thread::Builder::new().name("forwarder".to_owned()).spawn(run);
+        let handle = handle.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
+        *held.forwarder.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle.thread().clone());
+        let thread = Mutex::new(Some(Thread { handle, done }));
+        Ok(SpooledQueue { ack: config.ack, topics, kafka, held, thread })
     }
 
     /// Whether clients wait for Kafka, and Kafka is worth asking.
     fn is_direct(&self) -> bool {
         self.ack == Ack::Kafka && !self.held.open.load(Ordering::Acquire) && self.kafka.is_ready()
     }
+
+    /// Whether Kafka is not asked for another reason than that its client's buffers are full.
+    fn is_away(&self) -> bool {
+        self.held.open.load(Ordering::Acquire) || !self.kafka.is_good()
+    }
 }
 
 impl Queue for SpooledQueue {
     fn enqueue(&self, records: Records) -> Result<Receipt, Refused> {
         let (completion, receipt) = Completion::new(records.len());
-        let held = &self.held;
         if self.is_direct() {
-            // Asked once for each record: a line that ends meanwhile must not split a key's records.
-            let waiting: Vec<bool> = if held.is_empty() {
-                Vec::new()
-            } else {
-                let waits =
-                    |record: RecordRef<'_>| held.waits(self.topics.name(record.topic()), record.key());
-                records.iter().map(waits).collect()
-            };
-            let waits = |record: &RecordRef<'_>| waiting.get(record.index()).copied().unwrap_or(false);
-            if !waiting.is_empty() {
-                // What waits first: refused here, nothing has happened yet.
-                held.hold(&records, waits, Cause::Behind, &completion)?;
-            }
-            let sent = self.kafka.enqueue_for(&records, |record| !waits(record), &completion);
-            let from = sent.unwrap_or(0);
-            let unsent = |record: &RecordRef<'_>| record.index() >= from && !waits(record);
-            if from < records.len() && held.hold(&records, unsent, Cause::Full, &completion).is_err() {
-                completion.failed();
-            }
+            self.held.send_or_hold(&records, &self.topics, &completion, |wanted| {
+                self.kafka.enqueue_for(&records, wanted, &completion).unwrap_or(0)
+            })?;
         } else {
-            let cause = if self.ack == Ack::Journal { Cause::Ack } else { Cause::Away };
-            held.hold(&records, |_| true, cause, &completion)?;
+            let cause = match self.ack {
+                Ack::Journal => Cause::Ack,
+                Ack::Kafka if self.is_away() => Cause::Away,
+                Ack::Kafka => Cause::Full,
+            };
+            self.held.hold(&records, |_| true, cause, &completion)?;
         }
         Ok(receipt)
     }
@@ -295,8 +394,15 @@ impl Queue for SpooledQueue {
         // What Kafka hands back on its way out is still taken in.
         self.kafka.close(deadline.checked_sub(SETTLE).unwrap_or(deadline));
         let forwarder = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if forwarder.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the spool's forwarder ended in a panic");
+        if let Some(Thread { handle, done }) = forwarder {
+            let wait = deadline.saturating_duration_since(Instant::now());
+            if done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
+                tracing::warn!(
+                    "the spool's forwarder did not end in time: the next start sends some records again"
+                );
+            } else if handle.join().is_err() {
+                tracing::error!("the spool's forwarder ended in a panic");
+            }
         }
         let left = self.held.journal.close(deadline);
         let held = self.held.records.load(Ordering::Acquire);

@@ -4,14 +4,14 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::path::PathBuf;
 
+use super::window::Outcome;
 use super::*;
 use crate::config::WhenFull;
 use crate::queue::completion::wait_for;
-use crate::queue::journal::consumers::Consumer;
 use crate::queue::journal::disk::simulated::{Machine, Process};
-use crate::queue::journal::reader::{Begin, JournalReader};
+use crate::queue::journal::reader::JournalReader;
 use crate::queue::kafka::Outlet;
-use crate::queue::reader::{From, Next, ReadRecord, Reader};
+use crate::queue::reader::{Next, ReadRecord, Reader};
 use crate::record::{Header, Kind};
 use crate::tenants::TopicId;
 
@@ -38,8 +38,8 @@ enum Action {
     /// One with a record that is too large for any broker.
     SendLarge(&'static str),
     Broker(Mood),
-    /// The broker has, or lacks, the second topic.
-    Lacks(bool),
+    /// The broker takes records for the second topic, or refuses them for this reason.
+    Refuses(Option<Class>),
     /// So many rounds of the forwarder.
     Rounds(usize),
     /// The forwarder keeps its place.
@@ -49,12 +49,13 @@ enum Action {
 }
 
 fn story() -> Vec<Action> {
-    use Action::{Broker, Commit, Lacks, Restart, Rounds, Send, SendLarge};
+    use Action::{Broker, Commit, Refuses, Restart, Rounds, Send, SendLarge};
+    let topic = Some(Class::Topic);
     vec![
         // Held for its own sake: Kafka is asked on.
-        Lacks(true),
+        Refuses(topic),
         Send("d", 1),
-        Lacks(false),
+        Refuses(None),
         Send("d", 1),
         Rounds(4),
         Send("a", 0),
@@ -84,7 +85,7 @@ fn story() -> Vec<Action> {
         Send("c", 0),
         Rounds(8),
         Send("c", 0),
-        Lacks(true),
+        Refuses(topic),
         Send("d", 1),
         Rounds(2),
         Send("d", 1),
@@ -94,7 +95,7 @@ fn story() -> Vec<Action> {
         Rounds(2),
         Send("d", 1),
         Rounds(2),
-        Lacks(false),
+        Refuses(None),
         Restart,
         Send("d", 1),
         Rounds(3),
@@ -110,28 +111,84 @@ struct Broker {
     /// What it has.
     log: Vec<ReadRecord>,
     mood: Mood,
-    lacks: bool,
+    /// Why it takes nothing for the second topic, if so.
+    topic: Option<Class>,
     /// Sent, and not answered.
     on_their_way: VecDeque<(usize, ReadRecord)>,
-    told: VecDeque<(usize, Result<(), Class>)>,
-    /// Something failed: nothing behind it gets through.
+    told: VecDeque<(usize, Outcome)>,
+    /// Something failed: nothing more is said, nor taken.
     is_broken: bool,
+    /// It says nothing about records of the first topic.
+    hangs: bool,
+    /// How many records it has refused for their topic.
+    refused: usize,
 }
 
 impl Broker {
-    /// Answers what it has kept waiting.
-    fn answer(&mut self) {
-        for (number, record) in self.on_their_way.drain(..) {
-            self.log.push(record);
-            self.told.push_back((number, Ok(())));
+    /// Why it refuses `record` for good, if it does.
+    fn refuses(&self, record: &ReadRecord) -> Option<Class> {
+        let of_its_topic = self.topic.filter(|_| record.topic == TOPICS[1]);
+        of_its_topic.or(is_large(record).then_some(Class::TooLarge))
+    }
+
+    /// Answers one record, if any. A refusal comes first, as from a broker that is quicker than the others, and leaves the
+    /// others without an answer for ever.
+    fn work(&mut self, singly: bool) {
+        if self.is_broken || !self.told.is_empty() {
+            return;
+        }
+        match self.mood {
+            Mood::Hangs => {}
+            Mood::Takes => {
+                let hangs = |record: &ReadRecord| self.hangs && record.topic == TOPICS[0];
+                let refused = self.on_their_way.iter().enumerate();
+                let refused =
+                    refused.filter_map(|(at, (_, record))| Some((at, self.refuses(record)?))).next();
+                match refused {
+                    Some((at, class)) if !singly => {
+                        // The next is in its batch.
+                        let batch = if class == Class::TooLarge { 2 } else { 1 };
+                        let told = self.on_their_way.iter().skip(at).take(batch);
+                        self.told.extend(told.map(|(number, _)| (*number, Err(class))));
+                        self.on_their_way.truncate(at);
+                        self.is_broken = true;
+                        self.refused += usize::from(class.is_of_the_topic());
+                    }
+                    Some((0, class)) => {
+                        let (number, _) = self.on_their_way.pop_front().unwrap();
+                        self.told.push_back((number, Err(class)));
+                        self.refused += usize::from(class.is_of_the_topic());
+                    }
+                    _ => {
+                        let next = self.on_their_way.iter().position(|(_, record)| !hangs(record));
+                        if let Some((number, record)) = next.and_then(|next| self.on_their_way.remove(next)) {
+                            self.log.push(record);
+                            self.told.push_back((number, Ok(())));
+                        }
+                    }
+                }
+            }
+            mood => {
+                for (number, record) in self.on_their_way.drain(..) {
+                    self.is_broken = true;
+                    self.told.push_back((number, Err(Class::TimedOut)));
+                    if mood == Mood::Loses {
+                        self.log.push(record);
+                    }
+                }
+            }
         }
     }
 
-    /// Whoever sent is gone. The first half of what was on its way still arrives.
+    /// Whoever sent is gone. The first half of what was on its way still arrives, up to what it refuses.
     fn hang_up(&mut self) {
         let half = self.on_their_way.len().div_ceil(2);
-        self.log.extend(self.on_their_way.drain(..half).map(|(_, record)| record));
-        self.on_their_way.clear();
+        for (_, record) in std::mem::take(&mut self.on_their_way).into_iter().take(half) {
+            if self.refuses(&record).is_some() {
+                break;
+            }
+            self.log.push(record);
+        }
         self.told.clear();
         self.is_broken = false;
     }
@@ -144,8 +201,6 @@ struct Way {
     /// Whether it tells an outcome when asked next: one a round, so that some are told and others not.
     tells: bool,
     singly: bool,
-    /// Whether the next record is in one batch with one that is too large.
-    spoiled: bool,
 }
 
 impl Outlet for Way {
@@ -158,57 +213,57 @@ impl Outlet for Way {
             return Err(Refused::Closed);
         }
         let broker = &mut *self.broker.lock().unwrap();
-        let lacks = broker.lacks && record.topic == TOPICS[1];
-        match broker.mood {
-            _ if broker.is_broken => broker.told.push_back((number, Err(Class::TimedOut))),
-            _ if is_large(record) || std::mem::take(&mut self.spoiled) => {
-                self.spoiled = !self.singly && is_large(record);
-                // The next is in its batch, or nothing behind it gets through.
-                broker.is_broken = !self.spoiled;
-                broker.told.push_back((number, Err(Class::TooLarge)));
-            }
-            _ if lacks => {
-                broker.is_broken = true;
-                broker.told.push_back((number, Err(Class::Topic)));
-            }
-            Mood::Hangs => broker.on_their_way.push_back((number, record.clone())),
-            Mood::Takes => {
-                broker.log.push(record.clone());
-                broker.told.push_back((number, Ok(())));
-            }
-            mood => {
-                broker.is_broken = true;
-                broker.on_their_way.push_back((number, record.clone()));
-                for (number, record) in broker.on_their_way.drain(..) {
-                    broker.told.push_back((number, Err(Class::TimedOut)));
-                    if mood == Mood::Loses {
-                        broker.log.push(record);
-                    }
-                }
-            }
+        if !broker.is_broken {
+            broker.on_their_way.push_back((number, record.clone()));
         }
         Ok(())
     }
 
-    fn next(&mut self, _: Duration) -> Option<(usize, Result<(), Class>)> {
+    fn next(&mut self, _: Duration) -> Option<(usize, Outcome)> {
         self.tells = !self.tells;
-        let told = || self.broker.lock().unwrap().told.pop_front();
-        if self.tells && self.process.step() { told() } else { None }
+        if !self.tells || !self.process.step() {
+            return None;
+        }
+        let broker = &mut *self.broker.lock().unwrap();
+        broker.work(self.singly);
+        broker.told.pop_front()
     }
 
-    fn has_topic(&mut self, name: &str) -> Option<bool> {
-        self.process.step().then(|| !self.broker.lock().unwrap().lacks || name != TOPICS[1])
+    fn has_topics(&mut self, names: &[String]) -> Vec<Option<bool>> {
+        let alive = self.process.step();
+        let lacks = self.broker.lock().unwrap().topic == Some(Class::Topic);
+        names.iter().map(|name| alive.then(|| !lacks || name != TOPICS[1])).collect()
     }
 
     fn stop(&mut self, singly: bool) {
         self.singly = singly;
-        self.spoiled = false;
         self.broker.lock().unwrap().hang_up();
     }
 }
 
 fn is_large(record: &ReadRecord) -> bool {
     record.value.ends_with(b"large")
+}
+
+fn topics() -> Topics {
+    let mut topics = Topics::default();
+    for topic in TOPICS {
+        topics.intern(topic);
+    }
+    topics
+}
+
+/// A request with one record.
+fn record(key: &str, topic: usize, value: &str) -> Records {
+    let mut records = Records::new(7);
+    add(&mut records, key, topic, value);
+    records
+}
+
+fn add(records: &mut Records, key: &str, topic: usize, value: &str) {
+    let mut draft = records.draft(Kind::Person, TopicId::new(u32::try_from(topic).unwrap()));
+    draft.key(&[key.as_bytes()]).header(Header::Id, &[value.as_bytes()]);
+    draft.value(|out| out.extend_from_slice(value.as_bytes()));
 }
 
 /// A record that a client has sent.
@@ -269,52 +324,42 @@ impl World {
     }
 
     fn open(&mut self) {
-        let mut topics = Topics::default();
-        for topic in TOPICS {
-            topics.intern(topic);
-        }
-        let topics = Arc::new(topics);
-        let config = QueueConfig {
-            brokers: None,
-            create_topics: false,
-            ack: Ack::Kafka,
-            journal_bytes: 1 << 20,
-            free_bytes: 0,
-            when_full: WhenFull::Refuse,
-            kafka: Default::default(),
-        };
-        let disk: Arc<dyn Disk> = Arc::<Process>::clone(&self.process);
-        let opened = (|| {
-            let held = Arc::new(Held::open(
-                Arc::clone(&disk),
-                &self.dir(),
-                &config,
-                Arc::clone(&topics),
-                Arc::clone(&self.metrics),
-            )?);
-            let way = Way {
-                broker: Arc::clone(&self.broker),
-                process: Arc::clone(&self.process),
-                tells: false,
-                singly: false,
-                spoiled: false,
-            };
-            let forwarder =
-                Forwarder::open(disk, &self.dir(), &config, Arc::clone(&topics), Arc::clone(&held), way);
-            match forwarder {
-                Ok(forwarder) => Ok((held, forwarder)),
-                Err(error) => {
-                    close(&held);
-                    Err(error)
-                }
-            }
-        })();
-        match opened {
+        match self.try_open(1 << 20) {
             Ok((held, mut forwarder)) => {
                 forwarder.begin();
                 self.running = Some((held, forwarder));
             }
             Err(error) => assert!(self.process.is_dead(), "{error}"),
+        }
+    }
+
+    fn try_open(&self, journal_bytes: u64) -> Result<(Arc<Held>, Forwarder<Way>), JournalError> {
+        let config = QueueConfig {
+            brokers: None,
+            create_topics: false,
+            ack: Ack::Kafka,
+            journal_bytes,
+            free_bytes: 0,
+            when_full: WhenFull::Refuse,
+            kafka: Default::default(),
+        };
+        let disk: Arc<dyn Disk> = Arc::<Process>::clone(&self.process);
+        let (topics, metrics) = (Arc::new(topics()), Arc::clone(&self.metrics));
+        let held =
+            Arc::new(Held::open(Arc::clone(&disk), &self.dir(), &config, Arc::clone(&topics), metrics)?);
+        let way = Way {
+            broker: Arc::clone(&self.broker),
+            process: Arc::clone(&self.process),
+            tells: false,
+            singly: false,
+        };
+        let forwarder = Forwarder::open(disk, &self.dir(), &config, topics, Arc::clone(&held), way);
+        match forwarder {
+            Ok(forwarder) => Ok((held, forwarder)),
+            Err(error) => {
+                close(&held);
+                Err(error)
+            }
         }
     }
 
@@ -343,14 +388,8 @@ impl World {
         match action {
             Action::Send(key, topic) => self.send(key, topic, ""),
             Action::SendLarge(key) => self.send(key, 0, "large"),
-            Action::Broker(mood) => {
-                let broker = &mut *self.broker.lock().unwrap();
-                broker.mood = mood;
-                if mood == Mood::Takes {
-                    broker.answer();
-                }
-            }
-            Action::Lacks(lacks) => self.broker.lock().unwrap().lacks = lacks,
+            Action::Broker(mood) => self.broker.lock().unwrap().mood = mood,
+            Action::Refuses(class) => self.broker.lock().unwrap().topic = class,
             Action::Rounds(rounds) => self.rounds(rounds),
             Action::Commit => self.running.as_mut().unwrap().1.commit(),
             Action::Restart => {
@@ -363,26 +402,23 @@ impl World {
     /// What the queue does with a request: asks Kafka, if it is to be asked, and holds what it does not take.
     fn send(&mut self, key: &'static str, topic: usize, size: &str) {
         let value = format!("{}.{size}", self.sent.len());
-        let mut records = Records::new(7);
-        let mut draft = records.draft(Kind::Person, TopicId::new(u32::try_from(topic).unwrap()));
-        draft.key(&[key.as_bytes()]).header(Header::Id, &[value.as_bytes()]);
-        draft.value(|out| out.extend_from_slice(value.as_bytes()));
+        let records = record(key, topic, &value);
         let (held, _) = self.running.as_ref().unwrap();
         let (completion, receipt) = Completion::new(1);
-        let is_direct =
-            !held.open.load(Ordering::Acquire) && !held.waits(TOPICS[topic], Some(key.as_bytes()));
-        let acknowledged = if is_direct {
-            match self.ask(key, topic, &value) {
-                Ok(()) => true,
-                Err(class) => {
-                    held.rescue(&records, class, &completion);
-                    wait_for(receipt).is_ok()
-                }
-            }
+        let taken = if held.open.load(Ordering::Acquire) {
+            held.hold(&records, |_| true, Cause::Away, &completion)
         } else {
-            let taken = held.hold(&records, |_| true, Cause::Behind, &completion);
-            taken.is_ok() && wait_for(receipt).is_ok()
+            held.send_or_hold(&records, &topics(), &completion, |wanted| {
+                if records.iter().any(|record| wanted(&record)) {
+                    match self.ask(key, topic, &value) {
+                        Ok(()) => completion.durable(1),
+                        Err(class) => held.rescue(&records, class, &completion),
+                    }
+                }
+                records.len()
+            })
         };
+        let acknowledged = taken.is_ok() && wait_for(receipt).is_ok();
         self.sent.push(Sent { key, topic, value, acknowledged });
     }
 
@@ -395,8 +431,9 @@ impl World {
         if value.ends_with("large") {
             return Err(Class::TooLarge);
         }
-        if broker.lacks && topic == 1 {
-            return Err(Class::Topic);
+        if let Some(class) = broker.topic.filter(|_| topic == 1) {
+            broker.refused += 1;
+            return Err(class);
         }
         if broker.mood == Mood::Fails || broker.mood == Mood::Hangs {
             return Err(Class::TimedOut);
@@ -414,9 +451,9 @@ impl World {
     }
 
     fn rounds(&mut self, rounds: usize) {
-        let (held, forwarder) = self.running.as_mut().unwrap();
+        let (_, forwarder) = self.running.as_mut().unwrap();
         for _ in 0..rounds {
-            if self.process.is_dead() || held.records.load(Ordering::Acquire) == 0 {
+            if self.process.is_dead() || forwarder.has_nothing_to_do() {
                 return;
             }
             forwarder.go_on();
@@ -436,7 +473,12 @@ impl World {
 
     fn check(&self) {
         let (held, _) = self.running.as_ref().unwrap();
-        assert!(held.is_empty(), "{} records are still held", held.records.load(Ordering::Acquire));
+        assert!(
+            held.is_empty(),
+            "{} records are still held, {:?} in trouble",
+            held.records.load(Ordering::Acquire),
+            held.troubled.all()
+        );
         for (sent, topic) in self.sent.iter().flat_map(|sent| TOPICS.map(|topic| (sent, topic))) {
             assert!(!held.waits(topic, Some(sent.key.as_bytes())), "{} waits for nothing", sent.key);
         }
@@ -467,20 +509,31 @@ impl World {
         }
     }
 
-    /// What lies aside, each with the reason.
-    fn aside(&self) -> Vec<String> {
+    /// What lies aside: its value and the reason.
+    fn all_aside(&self) -> Vec<(String, String)> {
         let dir = self.dir().join("aside");
-        let place = Consumer::open(&dir, "spool", &BTreeSet::new()).unwrap();
-        let begin = place.next().map_or(Begin::From(From::Start), Begin::At);
-        let mut reader = JournalReader::open(&dir, begin, true, BTreeSet::new()).unwrap();
-        let mut values = Vec::new();
+        let place = place::place(&(Arc::new(RealDisk) as _), &dir, ASIDE_NAME).unwrap();
+        let mut reader = JournalReader::open(&dir, place::begin(&place), true, BTreeSet::new()).unwrap();
+        let mut all = Vec::new();
         while let Next::Record(record) = reader.next(Duration::ZERO).unwrap() {
-            assert!(is_large(&record));
             let why = record.headers.iter().find(|(name, _)| name == Header::Refused.name()).unwrap();
-            assert_eq!(why.1, b"too_large");
-            values.push(String::from_utf8(record.value).unwrap());
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+            all.push((text(&record.value), text(&why.1)));
         }
-        values
+        all
+    }
+
+    /// The values of what lies aside at the end: what is too large for any broker.
+    fn aside(&self) -> Vec<String> {
+        let all = self.all_aside().into_iter();
+        all.inspect(|(value, why)| assert_eq!((value.ends_with("large"), why.as_str()), (true, "too_large")))
+            .map(|(value, _)| value)
+            .collect()
+    }
+
+    /// How many records lie aside for this reason.
+    fn aside_for(&self, reason: &str) -> usize {
+        self.all_aside().iter().filter(|(_, why)| why == reason).count()
     }
 }
 
@@ -490,16 +543,20 @@ fn close(held: &Held) {
 
 /// Tells the story once for every step of it, with the end that `end` gives for it.
 fn tell_with_every_end(end: impl Fn(usize) -> End + Send) {
+    alone(move || {
+        let metrics = Arc::new(Metrics::new(&[]).unwrap());
+        let steps = World::new(end(0), &metrics).tell(usize::MAX);
+        assert!(steps > 200, "{steps}");
+        for step in 0..steps {
+            World::new(end(step), &metrics).tell(step);
+        }
+    });
+}
+
+/// Does `it` on a thread of its own, on which the forwarder's pauses end at once.
+fn alone(it: impl FnOnce() + Send) {
     std::thread::scope(|scope| {
-        let told = scope.spawn(move || {
-            let metrics = Arc::new(Metrics::new(&[]).unwrap());
-            let steps = World::new(end(0), &metrics).tell(usize::MAX);
-            assert!(steps > 200, "{steps}");
-            for step in 0..steps {
-                World::new(end(step), &metrics).tell(step);
-            }
-        });
-        // The forwarder's pauses end at once.
+        let told = scope.spawn(it);
         while !told.is_finished() {
             told.thread().unpark();
             std::thread::sleep(Duration::from_micros(100));
@@ -516,4 +573,165 @@ fn what_is_acknowledged_reaches_kafka_in_order_though_the_gateway_is_killed_at_a
 #[test]
 fn what_is_acknowledged_reaches_kafka_in_order_though_the_power_fails_at_any_step() {
     tell_with_every_end(|step| End::LossOfPower(step as u64));
+}
+
+#[test]
+fn kafka_is_asked_again_after_a_failure_though_the_spool_has_no_room() {
+    let world = World::new(End::Kill, &Arc::new(Metrics::new(&[]).unwrap()));
+    let (held, forwarder) = world.try_open(1).unwrap();
+    let thread = std::thread::spawn(|| forwarder.run());
+    *held.forwarder.lock().unwrap() = Some(thread.thread().clone());
+    // Once while the forwarder may not sleep yet, and again when it does.
+    for _ in 0..3 {
+        let (completion, receipt) = Completion::new(1);
+        held.rescue(&record("k", 0, "0"), Class::TimedOut, &completion);
+        assert!(wait_for(receipt).is_err());
+        let limit = Instant::now() + Duration::from_secs(30);
+        while held.open.load(Ordering::Acquire) {
+            assert!(Instant::now() < limit, "Kafka is asked again");
+            std::thread::yield_now();
+        }
+    }
+    held.closing.store(true, Ordering::Release);
+    held.wake();
+    thread.join().unwrap();
+    close(&held);
+}
+
+#[test]
+fn a_topic_that_may_not_be_written_to_is_asked_once_and_keeps_its_order() {
+    alone(|| {
+        let mut world = World::new(End::Kill, &Arc::new(Metrics::new(&[]).unwrap()));
+        world.open();
+        let refused = |world: &World| world.broker.lock().unwrap().refused;
+        world.act(Action::Refuses(Some(Class::Forbidden)));
+        for _ in 0..3 {
+            world.act(Action::Send("d", 1));
+        }
+        world.rounds(20);
+        for _ in 0..3 {
+            world.act(Action::Send("d", 1));
+            world.act(Action::Send("a", 0));
+        }
+        world.rounds(20);
+        // By a request and by the forwarder.
+        assert_eq!((world.aside_for("denied"), refused(&world)), (6, 2));
+        // A start tries again, in vain.
+        world.act(Action::Restart);
+        world.rounds(20);
+        world.act(Action::Send("d", 1));
+        world.rounds(20);
+        assert_eq!((world.aside_for("denied"), refused(&world)), (7, 3));
+        world.act(Action::Refuses(None));
+        world.act(Action::Restart);
+        world.act(Action::Send("d", 1));
+        world.rounds(40);
+        assert_eq!(world.aside_for("denied"), 0);
+        world.check();
+        world.close();
+    });
+}
+
+#[test]
+fn a_line_that_ends_while_a_request_is_looked_at_does_not_split_a_key() {
+    let mut records = Records::new(7);
+    for (key, value) in [("a", "0"), ("k", "1"), ("b", "2"), ("k", "3")] {
+        add(&mut records, key, 0, value);
+    }
+    assert_eq!(waiting(&records, |record| record.index() == 1), [false, true, false, true]);
+    // Nor does one that begins.
+    assert_eq!(waiting(&records, |record| record.index() == 3), [false, true, false, true]);
+}
+
+#[test]
+fn what_can_not_be_sent_is_not_held_where_it_could_overtake_its_key() {
+    alone(|| {
+        let mut world = World::new(End::Kill, &Arc::new(Metrics::new(&[]).unwrap()));
+        world.open();
+        let (held, _) = world.running.as_ref().unwrap();
+        let request = |keys: [(&str, usize); 3]| {
+            let mut records = Records::new(7);
+            keys.iter().for_each(|(key, topic)| add(&mut records, key, *topic, "v"));
+            let (completion, receipt) = Completion::new(3);
+            // One is sent, and the next can't be.
+            let sent = |_: &dyn Fn(&RecordRef<'_>) -> bool| {
+                completion.durable(1);
+                1
+            };
+            held.send_or_hold(&records, &topics(), &completion, sent).unwrap();
+            (wait_for(receipt).is_ok(), held.records.load(Ordering::Acquire))
+        };
+        // The same key in another topic has a line of its own there.
+        assert_eq!(request([("a", 0), ("b", 0), ("a", 1)]), (true, 2));
+        assert_eq!(request([("c", 0), ("d", 0), ("c", 0)]), (false, 3));
+        world.close();
+    });
+}
+
+#[test]
+fn one_record_that_gets_through_shows_that_kafka_takes_records_and_is_not_sent_again() {
+    alone(|| {
+        let mut world = World::new(End::Kill, &Arc::new(Metrics::new(&[]).unwrap()));
+        world.open();
+        world.act(Action::Broker(Mood::Fails));
+        world.act(Action::Send("a", 0));
+        world.act(Action::Send("d", 1));
+        world.act(Action::Broker(Mood::Takes));
+        world.broker.lock().unwrap().hangs = true;
+        world.rounds(6);
+        let (held, _) = world.running.as_ref().unwrap();
+        assert!(!held.open.load(Ordering::Acquire), "Kafka is asked again, though the oldest record hangs");
+        assert_eq!(held.records.load(Ordering::Acquire), 2);
+        // A refusal: the rest is sent anew.
+        world.act(Action::Refuses(Some(Class::Topic)));
+        world.act(Action::Send("d", 1));
+        world.rounds(6);
+        let of_d = |world: &World| {
+            let broker = world.broker.lock().unwrap();
+            broker.log.iter().filter(|record| record.topic == TOPICS[1]).count()
+        };
+        assert_eq!((of_d(&world), world.broker.lock().unwrap().refused), (1, 1));
+        world.broker.lock().unwrap().hangs = false;
+        world.act(Action::Refuses(None));
+        world.act(Action::Restart);
+        world.rounds(20);
+        world.check();
+        world.close();
+    });
+}
+
+#[test]
+fn while_the_spool_can_not_be_read_every_key_waits_and_none_is_left_behind() {
+    alone(|| {
+        let mut world = World::new(End::Kill, &Arc::new(Metrics::new(&[]).unwrap()));
+        world.open();
+        world.act(Action::Broker(Mood::Fails));
+        for key in ["a", "b", "a"] {
+            world.act(Action::Send(key, 0));
+        }
+        world.close();
+        world.act(Action::Broker(Mood::Takes));
+        let (held, mut forwarder) = world.try_open(1 << 20).unwrap();
+        // Reading a directory fails.
+        let segments = std::fs::read_dir(world.dir()).unwrap().map(|entry| entry.unwrap().path());
+        let segments: Vec<_> =
+            segments.filter(|path| path.extension().is_some_and(|end| end == "log")).collect();
+        for segment in &segments {
+            std::fs::rename(segment, segment.with_extension("away")).unwrap();
+            std::fs::create_dir(segment).unwrap();
+        }
+        forwarder.begin();
+        world.running = Some((Arc::clone(&held), forwarder));
+        world.rounds(2);
+        assert!(held.waits(TOPICS[0], Some(b"a")) && held.waits(TOPICS[0], Some(b"b")));
+        for segment in &segments {
+            std::fs::remove_dir(segment).unwrap();
+            std::fs::rename(segment.with_extension("away"), segment).unwrap();
+        }
+        world.rounds(20);
+        assert_eq!(world.broker.lock().unwrap().log.len(), 3);
+        drop(held);
+        world.check();
+        world.close();
+    });
 }

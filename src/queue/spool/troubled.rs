@@ -1,15 +1,17 @@
-//! The topics that Kafka lacks. Their records go by way of the spool, or each request would wait for a deadline
-//! to learn again what is known.
+//! The topics that Kafka lacks, or lets nobody write to. Their records go by way of the spool, or each request would
+//! learn again, and late, what is known.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-/// The names of the topics that Kafka lacks.
+use crate::queue::kafka::Class;
+
+/// Their names, and what is wrong with them.
 #[derive(Default)]
 pub(super) struct Troubled {
     any: AtomicBool,
-    topics: RwLock<HashSet<String>>,
+    topics: RwLock<HashMap<String, Class>>,
 }
 
 impl Troubled {
@@ -20,22 +22,30 @@ impl Troubled {
 
     /// Whether `topic` is one.
     pub(super) fn has(&self, topic: &str) -> bool {
-        self.any() && self.topics.read().unwrap_or_else(PoisonError::into_inner).contains(topic)
+        self.why(topic).is_some()
+    }
+
+    /// What is wrong with `topic`, if anything is.
+    pub(super) fn why(&self, topic: &str) -> Option<Class> {
+        if !self.any() {
+            return None;
+        }
+        self.topics.read().unwrap_or_else(PoisonError::into_inner).get(topic).copied()
     }
 
     /// All of them.
     pub(super) fn all(&self) -> Vec<String> {
-        self.topics.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.topics.read().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect()
     }
 
-    /// Kafka lacks `topic`; whether that is news.
-    pub(super) fn add(&self, topic: &str) -> bool {
+    /// Kafka takes nothing for `topic`; whether that is news.
+    pub(super) fn add(&self, topic: &str, why: Class) -> bool {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         self.any.store(true, Ordering::Release);
-        topics.insert(topic.to_owned())
+        topics.insert(topic.to_owned(), why).is_none()
     }
 
-    /// Kafka has `topic` again.
+    /// Kafka takes records for `topic` again.
     pub(super) fn remove(&self, topic: &str) {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         topics.remove(topic);
@@ -45,13 +55,13 @@ impl Troubled {
 
 #[cfg(test)]
 mod tests {
-    use super::Troubled;
+    use super::*;
 
     #[test]
     fn a_topic_is_in_trouble_until_it_is_back() {
         let troubled = Troubled::default();
         assert!(!troubled.any() && !troubled.has("a"));
-        assert!(troubled.add("a") && !troubled.add("a"));
+        assert!(troubled.add("a", Class::Topic) && !troubled.add("a", Class::Forbidden));
         assert!(troubled.any() && troubled.has("a") && !troubled.has("b"));
         troubled.remove("a");
         assert!(!troubled.any() && !troubled.has("a"));

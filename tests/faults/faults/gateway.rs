@@ -48,8 +48,9 @@ pub fn killed_before_sync(bench: &mut Bench, dice: &mut Dice) -> Outcome {
     killed_at(bench, "fdatasync", dice.of(1..40))
 }
 
-/// Kafka has records, and the file with the new place of reading is not synced.
-pub fn killed_before_sync_of_place(bench: &mut Bench, dice: &mut Dice) -> Outcome {
+/// Kafka has records, and the new place of reading has its name, but the directory is not synced: nothing else there calls
+/// this. (The file's own sync is among those of `killed_before_sync`.)
+pub fn killed_before_sync_of_name(bench: &mut Bench, dice: &mut Dice) -> Outcome {
     killed_at(bench, "fsync", dice.of(1..40))
 }
 

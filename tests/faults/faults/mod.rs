@@ -43,7 +43,7 @@ const fn on_journal(name: &'static str, weight: usize, run: fn(&mut Dice) -> Out
 pub const ALL: &[Fault] = &[
     on_kafka("SIGKILL of Weir", 20, gateway::killed),
     on_kafka("SIGKILL before the spool is synced", 8, gateway::killed_before_sync),
-    on_kafka("SIGKILL before the spool's place is synced", 8, gateway::killed_before_sync_of_place),
+    on_kafka("SIGKILL before the place's new name is synced", 8, gateway::killed_before_sync_of_name),
     on_kafka("SIGKILL before the spool's place is renamed", 8, gateway::killed_before_rename),
     on_kafka("SIGKILL before a segment is removed", 4, gateway::killed_before_removal),
     on_kafka("SIGKILL before something goes to a broker", 8, gateway::killed_before_sending),

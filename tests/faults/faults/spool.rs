@@ -27,8 +27,7 @@ pub fn damaged_place(bench: &mut Bench, dice: &mut Dice) -> Outcome {
         if dice.once_in(2) {
             bytes.truncate(at);
         } else {
-            // No JSON has this byte.
-            bytes[at] = 0xff;
+            bytes[at] ^= 1 << dice.of(0..8);
         }
         fs::write(place, bytes).expect("it can be written");
     })

@@ -15,9 +15,10 @@ pub fn deleted(bench: &mut Bench, dice: &mut Dice) -> Outcome {
         let topic = format!("{}{GOLD}", bench.prefix);
         let due = bench.rest();
         assert!(lock(&bench.oracle).has(&due), "what is in the topic has been read");
+        let before = set_aside(bench, "topic");
         bench.kafka.delete_topic(&topic);
         bench.clients.resume();
-        await_set_aside(bench, "topic");
+        await_set_aside(bench, "topic", before);
         thread::sleep(dice.millis(0..1_000));
         bench.kafka.create_topic(&topic, 3, &[]);
         bench.reader.start_again(&topic);
@@ -30,8 +31,9 @@ pub fn record_too_large(bench: &mut Bench, dice: &mut Dice) -> Outcome {
     bench.cycle(Way::Straight, |bench| {
         let topic = format!("{}{EVENTS}", bench.prefix);
         lock(&bench.oracle).set_aside(&topic);
+        let before = set_aside(bench, "too_large");
         bench.kafka.configure_topic(&topic, &[("max.message.bytes", "3000")]);
-        await_set_aside(bench, "too_large");
+        await_set_aside(bench, "too_large", before);
         thread::sleep(dice.millis(0..500));
         bench.kafka.configure_topic(&topic, &[]);
         // It tries again what it set aside when it starts.
@@ -42,9 +44,12 @@ pub fn record_too_large(bench: &mut Bench, dice: &mut Dice) -> Outcome {
     })
 }
 
-/// Waits until the gateway puts a record out of the way of others, for this reason.
-fn await_set_aside(bench: &Bench, class: &str) {
-    let set_aside = || bench.weir.metric(&format!("weir_spool_set_aside_total{{class=\"{class}\"}}"));
-    let before = set_aside();
-    wait_for("a record to be set aside", || (set_aside() > before).then_some(()));
+/// How many records the gateway has put out of the way of others, for this reason.
+fn set_aside(bench: &Bench, class: &str) -> f64 {
+    bench.weir.metric(&format!("weir_spool_set_aside_total{{class=\"{class}\"}}"))
+}
+
+/// Waits until there are more than `before`, which was told before there was a reason.
+fn await_set_aside(bench: &Bench, class: &str, before: f64) {
+    wait_for("a record to be set aside", || (set_aside(bench, class) > before).then_some(()));
 }

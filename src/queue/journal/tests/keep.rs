@@ -229,8 +229,16 @@ fn a_spool_keeps_none() {
     let bytes = metrics.spool_bytes.clone();
     let open = || {
         let topics = Arc::new(topics.clone());
-        JournalQueue::open_spool(Arc::new(RealDisk), &place.dir(), &config(SMALL), topics, &metrics, &bytes)
-            .unwrap()
+        JournalQueue::open_spool(
+            Arc::new(RealDisk),
+            &place.dir(),
+            &config(SMALL),
+            topics,
+            &metrics,
+            &bytes,
+            "",
+        )
+        .unwrap()
     };
     let queue = open();
     write(&queue, now_ms(), 0, 4);
