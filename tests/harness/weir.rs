@@ -55,6 +55,13 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
+/// A loopback address of this test program's alone, with any port: where a gateway was killed, its clients must not meet
+/// that of another program.
+fn own_address() -> String {
+    let [_, high, middle, low] = std::process::id().to_be_bytes();
+    format!("127.{}.{middle}.{low}:0", 1 + high % 254)
+}
+
 /// How a gateway is to be started.
 #[derive(Debug, Default)]
 pub struct Start {
@@ -118,7 +125,7 @@ impl Start {
         for name in inherited.iter().filter(|name| name.to_string_lossy().starts_with("WEIR_")) {
             command.env_remove(name);
         }
-        command.env("WEIR_DATA", &data).env("WEIR_LISTEN", "127.0.0.1:0").env("WEIR_ADMIN", "127.0.0.1:0");
+        command.env("WEIR_DATA", &data).env("WEIR_LISTEN", own_address()).env("WEIR_ADMIN", "127.0.0.1:0");
         if let Some(toml) = &self.config {
             let path = folder.path().join("weir.toml");
             fs::write(&path, toml).unwrap();
