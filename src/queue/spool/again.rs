@@ -33,6 +33,8 @@ pub(super) struct Again {
     pub(super) is_asked: bool,
     /// More of those topics was set aside meanwhile.
     is_behind: bool,
+    /// It has come to the end once.
+    is_at_end: bool,
     pub(super) taken: u64,
     pub(super) refused: u64,
     pub(super) begun: Instant,
@@ -41,7 +43,12 @@ pub(super) struct Again {
 impl Again {
     pub(super) fn begin(aside: &Aside, back: Vec<String>, is_asked: bool) -> Result<Self, PassError> {
         let (pass, begun) = (aside.pass()?, Instant::now());
-        Ok(Again { pass, back, is_asked, is_behind: false, taken: 0, refused: 0, begun })
+        Ok(Again { pass, back, is_asked, is_behind: false, is_at_end: false, taken: 0, refused: 0, begun })
+    }
+
+    /// Whether the spool has to wait for it: else records that keep coming would be set aside before it, and it never ended.
+    pub(super) fn holds_up(&self) -> bool {
+        self.is_at_end
     }
 
     /// A record of `topic` was set aside.
@@ -62,6 +69,7 @@ impl Again {
             return Ok(Step::Done);
         }
         if chunk.is_empty() {
+            self.is_at_end = true;
             self.pass.extend()?;
             return Ok(Step::More);
         }

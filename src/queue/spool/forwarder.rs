@@ -198,6 +198,9 @@ impl<O: Outlet> Forwarder<O> {
     /// One round of reading, sending and hearing.
     pub(super) fn go_on(&mut self) {
         self.look_again();
+        if self.again.as_ref().is_some_and(Again::holds_up) {
+            return;
+        }
         if !self.fill() {
             thread::park_timeout(PAUSE.1);
         } else if self.window.is_empty() {

@@ -633,6 +633,30 @@ fn a_topic_that_may_not_be_written_to_is_asked_once_and_keeps_its_order() {
 }
 
 #[test]
+fn a_topic_that_is_back_gets_out_of_trouble_though_its_records_keep_coming() {
+    alone(|| {
+        let mut world = World::new(End::Kill, &Arc::new(Metrics::new(&[]).unwrap()));
+        world.open();
+        world.act(Action::Refuses(Some(Class::Topic)));
+        world.act(Action::Send("d", 1));
+        world.rounds(20);
+        assert_eq!(world.aside_for("topic"), 1);
+        world.act(Action::Refuses(None));
+        world.act(Action::Restart);
+        for _ in 0..50 {
+            world.act(Action::Send("d", 1));
+            world.rounds(1);
+        }
+        let (held, _) = world.running.as_ref().unwrap();
+        assert!(!held.troubled.any());
+        world.rounds(40);
+        assert_eq!(world.aside_for("topic"), 0);
+        world.check();
+        world.close();
+    });
+}
+
+#[test]
 fn a_line_that_ends_while_a_request_is_looked_at_does_not_split_a_key() {
     let mut records = Records::new(7);
     for (key, value) in [("a", "0"), ("k", "1"), ("b", "2"), ("k", "3")] {
