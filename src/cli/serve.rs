@@ -124,8 +124,19 @@ async fn serve(
     announce: impl FnOnce(&str) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let named = |error: io::Error| Failure::Named(format!("cannot start serving: {error}"));
+    let listen_for = |kind| signal(kind).map_err(named);
     let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate()).map_err(named)?, signal(SignalKind::interrupt()).map_err(named)?);
+        (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
+    // By default it would kill, and who sends it means no harm.
+    let mut hangup = listen_for(SignalKind::hangup())?;
+    actix_rt::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::warn!(
+                "SIGHUP changes nothing: configuration and secrets are read at the start, so restart Weir to change them; \
+                 certificates it reads again by itself"
+            );
+        }
+    });
     // What is left of the time is the queue's.
     let drain = config.limits.shutdown.mul_f64(0.75);
     let Clients { listeners, url: main, tls_url: tls, watch } = clients;

@@ -6,7 +6,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
+use crate::harness::rudderstack::{Agent, Call};
 use crate::harness::weir::{Weir, command};
+use crate::harness::wire::Answer;
 
 const WORKSPACE: &str = include_str!("../fixtures/workspace.json");
 const ACCESS_KEY: &str = "5e0b1a4c-canary-access-key";
@@ -91,4 +93,71 @@ fn the_keys_and_secrets_that_the_workspace_goes_on_sending_open_weir() {
     assert_eq!(person.header("ce_source"), "/acme/gainsight-tickets");
     assert_eq!(event.topic, "weir.events.ticket-actions.standard");
     assert_eq!(event.header("ce_eventname"), "Ticket Closed");
+}
+
+/// What the destination of `contract` makes of an event, as its router sends it.
+fn publish(weir: &Weir, contract: &str) -> Answer {
+    let headers = [
+        ("sharedSecret", SECRET),
+        ("topicName", "Ticket Actions"),
+        ("tenantId", TENANT_ID),
+        ("Content-Type", "application/json"),
+        ("eventName", "Ticket Closed"),
+        ("eventVersion", "1.0.0"),
+        ("contractId", contract),
+        ("Accesskey", ACCESS_KEY),
+    ];
+    let target = "/v1.0/api/eventManager/event";
+    let headers = if contract.is_empty() { &headers[..6] } else { &headers };
+    call(weir, &Call { agent: Agent::Go, method: "POST", target, headers, body: r#"{"id":1}"# })
+}
+
+fn call(weir: &Weir, call: &Call<'_>) -> Answer {
+    let mut wire = weir.connect();
+    wire.send(call.bytes());
+    wire.answer()
+}
+
+#[test]
+fn the_calls_that_the_workspace_goes_on_making_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let weir = Weir::with_config(text(&import(folder.path()).stdout));
+    let headers = [("Accesskey", ACCESS_KEY), ("Content-Type", "application/json")];
+    let made = |agent, method, target, body| {
+        let answer = call(&weir, &Call { agent, method, target, headers: &headers, body });
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
+    };
+    made(Agent::Go, "PUT", "/v1.0/api/people", r#"{"Email":"ada@example.com","Plan__gc":"gold"}"#);
+    let found = made(Agent::Axios, "POST", "/v1/data/objects/query/Company", r#"{"select":["Name"]}"#);
+    assert_eq!(found["data"]["records"], serde_json::json!([]));
+    let company = r#"{"records":[{"Name":"Acme","Tier__gc":"A"}]}"#;
+    let gsid =
+        made(Agent::Axios, "POST", "/v1/data/objects/Company", company)["data"]["records"][0]["Gsid"].clone();
+    assert_eq!(
+        made(Agent::Axios, "PUT", "/v1/data/objects/Company?keys=Name", company)["data"]["records"][0]["Gsid"],
+        gsid
+    );
+    let link = format!(r#"{{"Email":"ada@example.com","companies":[{{"Company_ID":{gsid}}}]}}"#);
+    made(Agent::Go, "PUT", "/v1.0/api/people", &link);
+    // Two destinations have this topic and this secret, each a contract of its own.
+    for contract in ["standard", "gold"] {
+        let answer = publish(&weir, contract);
+        assert_eq!(answer.status, 200, "{contract}: {answer:?}");
+    }
+    let records = weir.records();
+    let seen: Vec<_> =
+        records.iter().map(|record| (record.topic.as_str(), record.header("ce_contract"))).collect();
+    assert_eq!(
+        seen,
+        [
+            ("weir.people", ""),
+            ("weir.companies", ""),
+            ("weir.companies", ""),
+            ("weir.people", ""),
+            ("weir.events.ticket-actions.standard", "standard"),
+            ("weir.events.ticket-actions.gold", "gold"),
+        ]
+    );
+    assert_eq!(records[3].value, serde_json::json!({"Email": "ada@example.com", "CompanyId": gsid}));
 }

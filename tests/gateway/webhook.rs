@@ -2,23 +2,17 @@
 
 use serde_json::json;
 
+use crate::harness::rudderstack::{Agent, Call};
 use crate::harness::weir::{KEY, Start, Weir, command, config, hash};
 use crate::harness::wire::{Answer, basic};
 
 const IDENTIFY: &str =
     r#"{"type":"identify","messageId":"m1","userId":"u","context":{"traits":{"email":"a@b.c"}}}"#;
 
-/// A request as the Go client of RudderStack's router writes it, with a header that the destination's settings add.
+/// A request as RudderStack's router writes it, with a header that the destination's settings add.
 fn as_rudderstack_sends(method: &str, target: &str, header: (&str, &str), body: &str) -> Vec<u8> {
-    let mut own = [("Content-Type", "application/json"), header];
-    own.sort_unstable();
-    let [first, second] = own.map(|(name, value)| format!("{name}: {value}\r\n"));
-    let length = body.len();
-    format!(
-        "{method} {target} HTTP/1.1\r\nHost: weir.example.com\r\nUser-Agent: RudderLabs\r\nContent-Length: {length}\r\n\
-         {first}{second}Accept-Encoding: gzip\r\n\r\n{body}"
-    )
-    .into_bytes()
+    let headers = [("content-type", "application/json"), header];
+    Call { agent: Agent::Go, method, target, headers: &headers, body }.bytes()
 }
 
 fn post(weir: &Weir, target: &str, body: &str) -> Answer {

@@ -10,6 +10,7 @@
 pub mod journal;
 pub mod kafka;
 pub mod reaper;
+pub mod rudderstack;
 pub mod sdks;
 pub mod tls;
 pub mod weir;

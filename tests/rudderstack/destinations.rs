@@ -3,7 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::client::{Agent, Call, Client};
+use crate::client::Client;
+use crate::harness::rudderstack::{Agent, Call};
 use crate::router::{Attempt, Deliver, told};
 
 /// What is entered in RudderStack's dashboard.

@@ -91,8 +91,9 @@ impl ImportArgs {
         let of_file = || if self.is_stdin() { None } else { self.file.parent().map(Path::to_owned) };
         let folder = self.secrets.clone().or_else(of_file).unwrap_or_default();
         let folder = if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder };
-        let absolute = folder.canonicalize().map_err(|error| {
-            let what = "name an existing one with --secrets";
+        let made = if self.secrets.is_some() { fs::create_dir_all(&folder) } else { Ok(()) };
+        let absolute = made.and_then(|()| folder.canonicalize()).map_err(|error| {
+            let what = "name another one with --secrets";
             Failure::Named(format!("cannot keep secrets in {}: {error}; {what}", folder.display()))
         })?;
         if absolute.to_str().is_none() {

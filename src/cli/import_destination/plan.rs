@@ -67,6 +67,8 @@ pub(super) struct Publisher {
     pub events: BTreeMap<String, EventName>,
     /// The shared secret itself.
     pub secret: Option<String>,
+    /// Whether it is switched off: then nobody may show the secret.
+    pub is_off: bool,
 }
 
 /// The plan for `destinations`.
@@ -262,6 +264,7 @@ impl Planner {
             kafka_topic: None,
             events,
             secret,
+            is_off: !destination.enabled,
         });
     }
 

@@ -98,7 +98,10 @@ impl Page<'_> {
         self.add("");
         self.table(&path);
         let file = quoted(&secret_file(folder, publisher).to_string_lossy());
-        let off = if publisher.secret.is_some() { "" } else { "# " };
+        if publisher.is_off {
+            self.add("# Switched off in RudderStack: without its secret, no event is taken for it.");
+        }
+        let off = if publisher.secret.is_some() && !publisher.is_off { "" } else { "# " };
         self.add(format!("{off}secrets = [{{ file = {file} }}]"));
         self.pair("tenant", &publisher.tenant);
         self.pair("topic", &publisher.topic);

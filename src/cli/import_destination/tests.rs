@@ -324,6 +324,7 @@ fn what_is_switched_off_in_rudderstack_stays_off() {
     let (text, left_out) = imported(&off);
     let config = loaded(&text);
     assert!(!config.sources["off"].enabled);
+    assert!(config.publishers.values().all(|publisher| publisher.secrets.is_empty()), "no secret opens it");
     assert_left_out(&left_out, &["sources.off: \"Off\" is switched off"]);
 
     let (text, _) = imported(&json!([off, destination("On", json!({}))]));

@@ -99,8 +99,10 @@ fn verdict(summary: &Summary, ids: &[String]) -> Result<(), Failure> {
         _ => {}
     }
     if stay > 0 {
-        let text =
-            format!("{stay} of the events stay in quarantine; change what is said above, then replay them");
+        let text = format!(
+            "{stay} of the events stay in quarantine; change what is said above, restart the Weir that runs with the old \
+             configuration, then replay them"
+        );
         return Err(Failure::Named(text));
     }
     if already > 0 && !ids.is_empty() {
