@@ -13,12 +13,11 @@ use super::connection::ConnectionState;
 use super::events::{Admitted, Answered, Way, admit, hand_over, make_room, take};
 use super::proof;
 use crate::admission::credentials::presented_key;
-use crate::admission::secrets::Proof;
 use crate::app::App;
 use crate::gateway::gainsight::{Operation, Told, process};
 use crate::gateway::{Request, Rules};
 use crate::mapping::gainsight::EventHead;
-use crate::tenants::{Senders, Source};
+use crate::tenants::Senders;
 
 /// The parameter of an update that says by which fields its records are found.
 const KEYS: &str = "keys";
@@ -42,7 +41,8 @@ pub async fn answer(
     let Answered { answer, body_ended } = if operation == Operation::Event {
         let admitted = admit_publishers(app, headers).map_err(Told::Refused);
         take(app, headers, payload, path, admitted, connection, |senders, proof, body| {
-            let source = publisher(senders, head.topic.as_deref(), proof).ok_or(Answer::InvalidSecret)?;
+            let source = senders.publisher(head.topic.as_deref(), head.contract.as_deref(), proof);
+            let source = source.ok_or(Answer::InvalidSecret)?;
             hand_over(app, source, proof, headers, way, body)
         })
         .await
@@ -82,16 +82,6 @@ fn admit_publishers<'a>(app: &'a App, headers: &HeaderMap) -> Result<Admitted<&'
     let shown = proof::shown(&app.metrics, headers, id, secrets)?;
     let senders = senders.filter(|_| !shown.is_nothing()).ok_or(Answer::InvalidSecret)?;
     make_room(app, headers, senders, shown)
-}
-
-/// The publisher that sends: that of the topic which lists a secret of `proof`. Where the tenant has no publisher
-/// with that topic, the first one that lists it: it is to be told.
-fn publisher<'a>(senders: &'a Senders, topic: Option<&str>, proof: Proof<'_>) -> Option<&'a Source> {
-    let of_topic = |source: &&Source| source.publishers.iter().any(|one| Some(one.topic.as_str()) == topic);
-    let is_proven = |source: &&Source| proof.holds(&source.secrets);
-    let all = || senders.publishers.iter().map(AsRef::as_ref);
-    let known = all().any(|source| of_topic(&source));
-    all().filter(|source| !known || of_topic(source)).find(is_proven)
 }
 
 /// What the headers of an event say; what is blank is missing.

@@ -511,6 +511,55 @@ fn an_event_may_be_signed_instead() {
 }
 
 #[test]
+fn of_publishers_with_one_topic_and_one_secret_the_one_that_an_event_means_by_its_contract_gets_it() {
+    // As `weir import-destination` makes them of destinations of one organisation, which has one secret.
+    let more = r#"
+        [publishers.a-silver]
+        tenant = "acme"
+        topic = "Ticket Actions"
+        contract = "silver"
+        secrets = [{ env = "TICKETS" }]
+        [publishers.b-gold]
+        tenant = "acme"
+        topic = "Ticket Actions"
+        kafka_topic = "weir.gold"
+        contract = "gold"
+        secrets = [{ env = "TICKETS" }]
+        [publishers.c-plain]
+        tenant = "acme"
+        topic = "Ticket Actions"
+        kafka_topic = "weir.plain"
+        secrets = [{ env = "TICKETS" }]
+        [publishers.d-theirs]
+        tenant = "acme"
+        topic = "Ticket Actions"
+        kafka_topic = "weir.theirs"
+        contract = "bronze"
+        secrets = [{ env = "ALERTS" }]
+    "#;
+    let (before, after) = config()
+        .split_once("[publishers.tickets]")
+        .map(|(one, two)| (one.to_owned(), two.to_owned()))
+        .unwrap();
+    let (_, alerts) = after.split_once("[publishers.alerts]").unwrap();
+    let toml = format!("{}{more}[publishers.alerts]{alerts}", before.replace("\"tickets\"", ""));
+    let weir = Start::default().config(toml).env("TICKETS", SECRET).env("ALERTS", OTHER_SECRET).serve();
+    for (contract, publisher, ce_contract) in
+        [(Some("silver"), "a-silver", "silver"), (Some("gold"), "b-gold", "gold"), (None, "c-plain", "")]
+    {
+        let answer = go(&weir, "POST", EVENT, &event_headers("N", contract), "{}");
+        assert_eq!(answer.status, 200, "{contract:?}");
+        let record = weir.records().pop().unwrap();
+        assert_eq!(record.header("ce_source"), format!("/acme/{publisher}"), "{contract:?}");
+        assert_eq!(record.header("ce_contract"), ce_contract);
+    }
+    // Who lists it has another secret, so the first of those that were proven is told.
+    let answer = go(&weir, "POST", EVENT, &event_headers("N", Some("bronze")), "{}");
+    let text = "the contract is not listed for its publisher: a-silver";
+    assert_eq!((answer.status, envelope(&answer)), (400, failed("GSOBJ_1008", text)));
+}
+
+#[test]
 fn header_names_are_read_in_any_letter_case_and_a_body_in_gzip() {
     let weir = start().serve();
     for case in [str::to_owned as fn(&str) -> String, str::to_uppercase, str::to_lowercase] {
