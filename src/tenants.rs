@@ -208,8 +208,6 @@ pub struct Source {
 pub struct Senders {
     /// The tenant.
     pub tenant: Arc<Tenant>,
-    /// The secrets of all publishers, each once.
-    pub secrets: Vec<Arc<Secret>>,
     /// Each publisher as the source of its events: with its id, and none but itself to send to.
     pub publishers: Vec<Arc<Source>>,
 }

@@ -69,6 +69,17 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// `secrets`, each once.
+pub fn each_once<'a>(secrets: impl IntoIterator<Item = &'a Arc<Secret>>) -> Vec<Arc<Secret>> {
+    let mut all: Vec<Arc<Secret>> = Vec::new();
+    for secret in secrets {
+        if all.iter().all(|other| other.id != secret.id) {
+            all.push(Arc::clone(secret));
+        }
+    }
+    all
+}
+
 /// Compared in constant time, and of one length whatever the secret's.
 fn digest(text: &[u8]) -> CtOutput<Sha256> {
     CtOutput::new(Sha256::digest(text))

@@ -51,6 +51,11 @@ impl Shown {
         self.secrets.is_empty() && self.signature.is_none()
     }
 
+    /// Whether a secret was shown already: the body of one who has only signed may prove nothing.
+    pub fn is_proven(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
     /// What must see the body as it is transferred.
     pub fn signature(&mut self) -> Option<&mut Signature> {
         self.signature.as_deref_mut()

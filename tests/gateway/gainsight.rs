@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::harness::journal::Record;
+use crate::harness::wait_for;
 use crate::harness::weir::{KEY, Start, Weir, command, hash};
 use crate::harness::wire::{Answer, Headers, basic, request};
 
@@ -314,6 +315,13 @@ fn who_may_not_send_is_told_so_and_nothing_is_stored() {
             "{headers:?}"
         );
     }
+    let shown: Vec<_> = weir
+        .metrics()
+        .into_iter()
+        .filter(|(name, count)| name.starts_with("weir_secrets") && *count > 0.0)
+        .collect();
+    // All but the one that shows nothing.
+    assert_eq!(shown, [(r#"weir_secrets_total{method="header",verdict="invalid"}"#.to_owned(), 5.0)]);
     assert!(weir.records().is_empty());
     assert_eq!(weir.metrics().keys().filter(|name| name.starts_with("weir_events_total")).count(), 0);
 }
@@ -425,7 +433,7 @@ fn a_weir_that_takes_nothing_has_rudderstack_come_again() {
         .env("TICKETS", SECRET)
         .env("ALERTS", OTHER_SECRET)
         .serve();
-    crate::harness::wait_for("readiness to go", || (weir.admin("/readyz").0 == 503).then_some(()));
+    wait_for("readiness to go", || (weir.admin("/readyz").0 == 503).then_some(()));
     let headers = event_headers("N", None);
     for (method, target) in ROUTES {
         let answer = go(&weir, method, target, &headers, "{}");
@@ -557,6 +565,42 @@ fn of_publishers_with_one_topic_and_one_secret_the_one_that_an_event_means_by_it
     let answer = go(&weir, "POST", EVENT, &event_headers("N", Some("bronze")), "{}");
     let text = "the contract is not listed for its publisher: a-silver";
     assert_eq!((answer.status, envelope(&answer)), (400, failed("GSOBJ_1008", text)));
+}
+
+#[test]
+fn who_has_proven_nothing_holds_no_memory_but_for_what_has_come() {
+    let weir = start().serve();
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().to_string();
+    let forged = format!("v1,{}", data_encoding::BASE64.encode(&[7; 32]));
+    let announce = |bytes: &str| {
+        let headers = [
+            ("webhook-id", "msg_1"),
+            ("webhook-timestamp", now.as_str()),
+            ("webhook-signature", forged.as_str()),
+            ("tenantId", TENANT),
+            ("topicName", "Ticket Actions"),
+            ("Content-Length", bytes),
+        ];
+        let mut wire = weir.connect();
+        wire.send(request("POST", EVENT, &headers, b""));
+        wire
+    };
+    let held = || weir.metric("weir_body_inflight_bytes");
+    let waiting = announce("524288");
+    wait_for("the request to be under way", || (held() > 0.0).then_some(()));
+    assert_eq!(held(), 1.0);
+    // More than an event may have is refused before it comes.
+    let answer = announce("524289").answer();
+    assert_eq!(
+        (answer.status, envelope(&answer)),
+        (413, failed("GSOBJ_1001", "request size exceeds max limit"))
+    );
+    let key = [("Accesskey", KEY), ("Content-Length", "524289")];
+    let mut wire = weir.connect();
+    wire.send(request("PUT", PEOPLE, &key, b""));
+    assert_eq!(wire.answer().status, 413);
+    drop(waiting);
 }
 
 #[test]
