@@ -253,15 +253,8 @@ fn a_call_that_was_taken_is_told_in_gainsights_envelope_and_each_under_an_id_of_
     assert_eq!(envelope(&created), envelope(&updated));
     let told = envelope(&created)["data"].clone();
     let records = weir.records();
-    let records: Vec<_> = records
-        .iter()
-        .skip(1)
-        .take(2)
-        .map(|record| {
-            json!({"Name": record.value["Name"],
-        "Gsid": record.header("ce_companyid")})
-        })
-        .collect();
+    let records: Vec<_> =
+        records.iter().skip(1).take(2).map(|record| json!({"Gsid": record.header("ce_companyid")})).collect();
     assert_eq!(told, json!({"count": 2, "errors": null, "records": records}));
     let event = go(&weir, "POST", EVENT, &event_headers("N", None), "{}");
     assert_eq!((event.status, envelope(&event)), (200, well(Value::Null)));
