@@ -15,6 +15,7 @@ use crate::event::json::write_string;
 use crate::gateway::gainsight::{self, Operation};
 use crate::gateway::{MappedAgain, Request, Rules, map_again};
 use crate::http::routes::{Endpoint, find};
+use crate::mapping::gainsight::EventHead;
 use crate::mapping::{Rejection, Stamp};
 use crate::metrics::Metrics;
 use crate::quarantine::Reason;
@@ -232,11 +233,16 @@ impl<'a> Replay<'a> {
             Some(Operation::Event) => (self.tenants.publishers().find(is_its), "publishers"),
             _ => (self.tenants.sources.iter().find(is_its), "sources"),
         };
-        let Some(source) = source else {
+        let Some(filed) = source else {
             return impossible(format!(
                 "its source {} is not configured; add it under [{table}], then replay",
                 entry.source
             ));
+        };
+        let head = entry.head.clone().unwrap_or_default();
+        let source = match operation {
+            Some(Operation::Event) => self.publisher(filed, &head),
+            _ => filed,
         };
         let received = jiff::Timestamp::from_millisecond(entry.received_ms).unwrap_or_default();
         // Where the event brought no time, its records' own timestamp was the time of receipt.
@@ -255,7 +261,6 @@ impl<'a> Replay<'a> {
         let mapped = match operation {
             None => map_again(&request, rules, &stamp, &event, records),
             Some(operation) => {
-                let head = entry.head.clone().unwrap_or_default();
                 gainsight::map_again(operation, &head, &request, rules, &stamp, &event, records)
             }
         };
@@ -267,12 +272,20 @@ impl<'a> Replay<'a> {
                  nevertheless"
                     .to_owned(),
             ),
+            MappedAgain::Rejected(Rejection { reason: Reason::TopicUnknown, .. }) if self.knows(filed, &head) => {
+                impossible(
+                    "no publisher with its topic is known to list a secret that its sender showed; --without-secret \
+                     replays it nevertheless"
+                        .to_owned(),
+                )
+            }
             MappedAgain::Rejected(rejection) => Fate::Rejected {
                 reason: rejection.reason.label().to_owned(),
                 detail: rejection.detail.into_owned(),
             },
             MappedAgain::Queued => {
-                let note = Stamp { time: None, traceparent: None, ..stamp };
+                // Of the source that it is filed under, whoever sends it today.
+                let note = Stamp { ce_source: &filed.ce_source, time: None, traceparent: None, ..stamp };
                 let topic = source.tenant.rejected;
                 let draft = note.draft(&mut self.group.notes, Kind::Replayed, topic, None, ["replayed", ""]);
                 draft.value(|out| {
@@ -283,6 +296,24 @@ impl<'a> Replay<'a> {
                 Fate::Queued { records: self.group.records.len() - before }
             }
         }
+    }
+
+    /// The publisher that `head` leads to today, chosen as on the route: one whose sender has shown a secret that
+    /// `filed` lists, under which the event was filed. It, where there is none.
+    fn publisher(&self, filed: &'a Arc<Source>, head: &EventHead) -> &'a Arc<Source> {
+        let listed: Vec<_> = filed.secrets.iter().map(|secret| secret.id()).collect();
+        let proof = if self.order.without_secret { Proof::Operator } else { Proof::Secrets(&listed) };
+        let senders = self.tenants.senders.iter().find(|one| one.tenant.id == filed.tenant.id);
+        let chosen = senders
+            .and_then(|senders| senders.publisher(head.topic.as_deref(), head.contract.as_deref(), proof));
+        chosen.unwrap_or(filed)
+    }
+
+    /// Whether the tenant of `filed` has a publisher with the topic of `head`.
+    fn knows(&self, filed: &Source, head: &EventHead) -> bool {
+        let of_tenant = self.tenants.publishers().filter(|one| one.tenant.id == filed.tenant.id);
+        let mut topics = of_tenant.flat_map(|one| &one.publishers).map(|publisher| &publisher.topic);
+        topics.any(|topic| head.topic.as_ref() == Some(topic))
     }
 
     /// Makes the group durable, then tells of it.

@@ -177,6 +177,11 @@ impl Publisher {
     pub fn opens_to(&self, proof: Proof<'_>) -> bool {
         !self.require_secret || proof.holds(&self.secrets)
     }
+
+    /// Whether an event of its topic that names this contract, or none, is meant for it before all others.
+    fn is_meant_by(&self, contract: Option<&str>) -> bool {
+        contract.map_or(self.contract.is_none(), |contract| self.contracts.contains_key(contract))
+    }
 }
 
 /// A sender with access keys, or a publisher that sends for itself.
@@ -203,10 +208,34 @@ pub struct Source {
 pub struct Senders {
     /// The tenant.
     pub tenant: Arc<Tenant>,
-    /// The secrets of all publishers, each once.
-    pub secrets: Vec<Arc<Secret>>,
     /// Each publisher as the source of its events: with its id, and none but itself to send to.
     pub publishers: Vec<Arc<Source>>,
+}
+
+impl Senders {
+    /// Those that an event with `topic` may come from: the publishers with that topic; all, where there is none, so
+    /// that one of them can be told.
+    pub fn with_topic(&self, topic: Option<&str>) -> impl Iterator<Item = &Arc<Source>> {
+        let has_topic = move |source: &&Arc<Source>| {
+            source.publishers.iter().any(|publisher| Some(publisher.topic.as_str()) == topic)
+        };
+        let known = self.publishers.iter().any(|source| has_topic(&source));
+        self.publishers.iter().filter(move |source| !known || has_topic(source))
+    }
+
+    /// The publisher that sends an event with `topic` and `contract`, whose sender has shown `proof`: several may
+    /// have one topic, and share one secret. The first that lists the contract, or, where the event names none, has
+    /// none of its own; else the first.
+    pub fn publisher(
+        &self,
+        topic: Option<&str>,
+        contract: Option<&str>,
+        proof: Proof<'_>,
+    ) -> Option<&Arc<Source>> {
+        let is_meant = |source: &Source| source.publishers.iter().any(|one| one.is_meant_by(contract));
+        let proven = self.with_topic(topic).filter(|source| proof.holds(&source.secrets));
+        proven.min_by_key(|source| !is_meant(source))
+    }
 }
 
 /// All sources by key, all publishers by tenant, and the topics they write to.

@@ -69,6 +69,17 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// `secrets`, each once.
+pub fn each_once<'a>(secrets: impl IntoIterator<Item = &'a Arc<Secret>>) -> Vec<Arc<Secret>> {
+    let mut all: Vec<Arc<Secret>> = Vec::new();
+    for secret in secrets {
+        if all.iter().all(|other| other.id != secret.id) {
+            all.push(Arc::clone(secret));
+        }
+    }
+    all
+}
+
 /// Compared in constant time, and of one length whatever the secret's.
 fn digest(text: &[u8]) -> CtOutput<Sha256> {
     CtOutput::new(Sha256::digest(text))
@@ -143,6 +154,11 @@ pub fn in_headers(
     found.filter(|_| of_tenant).map(Some).ok_or(Invalid)
 }
 
+/// Whether `headers` name another tenant than `tenant`.
+pub fn name_another(headers: &HeaderMap, tenant: &str) -> bool {
+    headers.get(&TENANT_ID).is_some_and(|id| id.as_bytes() != tenant.as_bytes())
+}
+
 /// What a check of a presented secret came to: the closed set of `weir_secrets_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -154,7 +170,7 @@ pub enum Verdict {
     SignatureVerified,
     /// The time of the signature is outside the window.
     SignatureStale,
-    /// No signature is right, or a header of it is missing.
+    /// No signature is right, or a header of it is missing, or another tenant's id is beside it.
     SignatureInvalid,
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::topics::{contract_topic, publisher_topic, tenant_topics};
 use super::{Config, PublisherConfig, TenantConfig};
-use crate::admission::secrets::Secret;
+use crate::admission::secrets::each_once;
 use crate::tenants::{Publisher, Senders, Source, Tenant, Tenants, Topics};
 
 impl Tenants {
@@ -35,7 +35,7 @@ impl Tenants {
                 ce_source: format!("/{}/{id}", settings.tenant),
                 enabled: settings.enabled,
                 tenant: Arc::clone(tenant),
-                secrets: all_secrets(&publishers),
+                secrets: each_once(publishers.iter().flat_map(|publisher| &publisher.secrets)),
                 publishers,
             });
             resolved.keys.extend(settings.keys.iter().map(|key| (*key, Arc::clone(&source))));
@@ -59,7 +59,6 @@ impl Tenants {
             };
             resolved.senders.push(Senders {
                 tenant: Arc::clone(tenant),
-                secrets: all_secrets(&of_tenant),
                 publishers: of_tenant.iter().zip(index.by_ref()).map(source).collect(),
             });
         }
@@ -104,15 +103,4 @@ fn publisher(id: &str, settings: &PublisherConfig, prefix: &str, topics: &mut To
         secrets: Vec::new(),
         require_secret: settings.require_secret,
     }
-}
-
-/// The secrets of `publishers`, each once.
-fn all_secrets(publishers: &[Arc<Publisher>]) -> Vec<Arc<Secret>> {
-    let mut all: Vec<Arc<Secret>> = Vec::new();
-    for secret in publishers.iter().flat_map(|publisher| &publisher.secrets) {
-        if all.iter().all(|other| other.id() != secret.id()) {
-            all.push(Arc::clone(secret));
-        }
-    }
-    all
 }

@@ -51,7 +51,8 @@ impl Secrets {
     /// Reads all that `config` lists, and adds what can't be used to `problems`.
     pub(super) fn read(config: &Config, environment: Environment<'_>, problems: &mut Problems) -> Secrets {
         let mut secrets = Secrets::default();
-        let mut owners: HashMap<SecretId, (&str, &str)> = HashMap::new();
+        // By what a secret proves with: its key has several texts, with padding and without.
+        let mut owners: HashMap<[u8; 32], (&str, &str)> = HashMap::new();
         for (id, publisher) in &config.publishers {
             let path = join(&join("publishers", id), "secrets");
             for (index, place) in publisher.secrets.iter().enumerate() {
@@ -64,8 +65,10 @@ impl Secrets {
                     }
                 };
                 secrets.warn(&key, place, &text);
-                let secret = secrets.add(id, &text);
-                let (owner, tenant) = *owners.entry(secret).or_insert((id, &publisher.tenant));
+                secrets.add(id, &text);
+                let proving = signing_key(&text).unwrap_or_else(|| text.into_bytes());
+                let owner = owners.entry(keys::digest(&proving)).or_insert((id, &publisher.tenant));
+                let (owner, tenant) = *owner;
                 if tenant != publisher.tenant {
                     let other = join("publishers", owner);
                     problems.add(
@@ -79,7 +82,7 @@ impl Secrets {
     }
 
     /// Adds the secret `text` to those of `publisher`.
-    pub(crate) fn add(&mut self, publisher: &str, text: &str) -> SecretId {
+    pub(crate) fn add(&mut self, publisher: &str, text: &str) {
         let next = SecretId::new(self.known.len());
         let known = self.known.entry(keys::digest(text.as_bytes()));
         let secret = Arc::clone(known.or_insert_with(|| Arc::new(Secret::new(next, text))));
@@ -87,7 +90,6 @@ impl Secrets {
         if listed.iter().all(|other| other.id() != id) {
             listed.push(secret);
         }
-        id
     }
 
     /// The secrets of `publisher`, each once.

@@ -7,7 +7,7 @@ use crate::event::json::{Shape, shape, trim};
 use crate::event::kind::CallType;
 use crate::event::scan::{Scan, levels};
 use crate::http::answer::Answer;
-use crate::mapping::gainsight::{EventHead, MOST_COMPANIES, Saved, company, event, people};
+use crate::mapping::gainsight::{EventHead, MOST_COMPANIES, company, event, people};
 use crate::mapping::{Rejection, Stamp};
 use crate::metrics::Outcome;
 use crate::quarantine::{Kept, Reason};
@@ -49,8 +49,8 @@ pub enum Told {
     Taken,
     /// Nothing was found: Weir keeps no store.
     NoRecords,
-    /// These companies were taken.
-    Companies(Vec<Saved>),
+    /// The companies with these ids were taken.
+    Companies(Vec<String>),
     /// It failed for this.
     Failed(Rejection),
     /// Some of its records failed, and with them the call: why, of each one in turn.
@@ -166,10 +166,10 @@ impl Work<'_> {
             self.records.rewind(mark);
             return self.fail_records(call, &companies, mapped);
         }
-        let saved = mapped.into_iter().flatten().map(|(saved, dropped)| {
+        let saved = mapped.into_iter().flatten().map(|(id, dropped)| {
             self.tally.traits_dropped(Map::Company, dropped);
             self.tally.count(call, Outcome::Queued);
-            saved
+            id
         });
         Told::Companies(saved.collect())
     }
@@ -191,7 +191,7 @@ impl Work<'_> {
         &mut self,
         call: CallType,
         companies: &[&str],
-        mapped: Vec<Result<(Saved, u64), Rejection>>,
+        mapped: Vec<Result<(String, u64), Rejection>>,
     ) -> Told {
         let rejections: Vec<_> = mapped.into_iter().map(Result::err).collect();
         for (index, (raw, rejection)) in companies.iter().zip(&rejections).enumerate() {
@@ -225,7 +225,7 @@ impl Work<'_> {
         self.in_bounds(|work| event(head, raw, publisher, stamp, &mut work.records))
     }
 
-    fn company(&mut self, raw: &str, stamp: &Stamp<'_>) -> Result<(Saved, u64), Rejection> {
+    fn company(&mut self, raw: &str, stamp: &Stamp<'_>) -> Result<(String, u64), Rejection> {
         self.object(raw)?;
         let tenant = &self.request.source.tenant;
         self.in_bounds(|work| company(raw, tenant, stamp, &mut work.records))

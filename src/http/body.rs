@@ -43,7 +43,7 @@ impl Encoding {
 /// Why there is no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyError {
-    /// Larger than `limits.body_bytes`, before or after inflating.
+    /// Larger than its room, before or after inflating.
     TooLarge,
     /// Broken chunks, broken gzip, or the client went away.
     Unreadable,
@@ -66,17 +66,27 @@ pub fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// Reads `payload` to its end; `lease` holds the announced length already. A `signature` takes the bytes as they
-/// are transferred.
+/// How much a body may hold, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Room {
+    /// Most bytes, before and after inflating.
+    pub most: usize,
+    /// Whether the announced length is held at once. Who has proven nothing yet holds only what has come.
+    pub at_once: bool,
+}
+
+/// Reads `payload`, of at most `most` bytes, to its end; `lease` is that of [`reserve`]. A `signature` takes the
+/// bytes as they are transferred.
 pub async fn read(
     mut payload: Payload,
     encoding: Encoding,
     limits: &Limits,
+    most: usize,
     lease: Lease,
     mut signature: Option<&mut Signature>,
 ) -> Result<Body, BodyError> {
     let last = Instant::now() + limits.body;
-    let mut sink = Sink::new(encoding, limits.body_bytes, lease);
+    let mut sink = Sink::new(encoding, most, lease);
     loop {
         let deadline = last.min(Instant::now() + limits.chunk);
         match timeout_at(deadline, payload.next()).await {
@@ -199,12 +209,13 @@ impl Write for Capped {
 }
 
 /// A lease for the body that `headers` announce, taken before a byte of it is read.
-pub fn reserve(headers: &HeaderMap, limits: &Limits, budget: &Arc<Budget>) -> Result<Lease, BodyError> {
+pub fn reserve(headers: &HeaderMap, room: Room, budget: &Arc<Budget>) -> Result<Lease, BodyError> {
     let announced = content_length(headers).unwrap_or(0);
-    if announced > limits.body_bytes {
+    if announced > room.most {
         return Err(BodyError::TooLarge);
     }
-    budget.lease(announced.max(1)).ok_or(BodyError::NoRoom)
+    let bytes = if room.at_once { announced.max(1) } else { 1 };
+    budget.lease(bytes).ok_or(BodyError::NoRoom)
 }
 
 #[cfg(test)]

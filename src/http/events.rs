@@ -10,7 +10,7 @@ use actix_web::web::Payload;
 use tokio::time::timeout;
 
 use super::answer::Answer;
-use super::body::{self, Body, BodyError, Encoding};
+use super::body::{self, Body, BodyError, Encoding, Room};
 use super::budget::Lease;
 use super::connection::{ConnectionState, next_turn};
 use super::proof::{self, Shown};
@@ -51,7 +51,7 @@ pub fn answer<'a>(
     let headers = request.headers();
     let admitted = match call {
         Call::Webhook => admit_webhook(app, request),
-        _ => admit(app, headers, presented_key(headers, request.query_string())),
+        _ => admit(app, headers, presented_key(headers, request.query_string()), app.limits.body_bytes),
     };
     take(app, headers, payload, path, admitted, connection, move |source, proof, body| {
         hand_over(app, source, proof, headers, Way { path, call, process }, body)
@@ -69,11 +69,11 @@ pub(super) async fn take<'a, S, A: From<Answer>>(
     connection: Option<&ConnectionState>,
     hand_over: impl FnOnce(S, Proof<'_>, Body) -> Result<Box<HandedOver<'a, A>>, Answer>,
 ) -> Answered<A> {
-    let Admitted { sender, mut shown, encoding, lease } = match admitted {
+    let Admitted { sender, mut shown, encoding, most, lease } = match admitted {
         Ok(admitted) => admitted,
         Err(answer) => return Answered { answer, body_ended: !announces_body(headers) },
     };
-    match body::read(payload, encoding, &app.limits, lease, shown.signature()).await {
+    match body::read(payload, encoding, &app.limits, most, lease, shown.signature()).await {
         Ok(body) => {
             let proven = shown.proven(&app.metrics);
             let answer = match proven.and_then(|proven| hand_over(sender, Proof::Secrets(&proven), body)) {
@@ -95,22 +95,25 @@ pub(super) struct Admitted<S> {
     sender: S,
     shown: Shown,
     encoding: Encoding,
+    most: usize,
     lease: Lease,
 }
 
 /// A webhook whose path names a source takes no other's key.
 fn admit_webhook<'a>(app: &'a App, request: &HttpRequest) -> Result<Admitted<&'a Source>, Answer> {
     let headers = request.headers();
-    let admitted = admit(app, headers, webhook_key(headers, request.query_string()))?;
+    let key = webhook_key(headers, request.query_string());
+    let admitted = admit(app, headers, key, app.limits.body_bytes)?;
     let is_named = source_named(request.path()).is_none_or(|named| named == admitted.sender.id);
     is_named.then_some(admitted).ok_or(Answer::UnknownKey)
 }
 
-/// All that can be refused before the body of one who presents this access key.
+/// All that can be refused before the body, of at most `most` bytes, of one who presents this access key.
 pub(super) fn admit<'a>(
     app: &'a App,
     headers: &HeaderMap,
     key: Option<Cow<'_, [u8]>>,
+    most: usize,
 ) -> Result<Admitted<&'a Source>, Answer> {
     let key = key.ok_or(Answer::NoKey)?;
     let source: &Source = app.tenants.keys.get(&digest(&key)).ok_or(Answer::UnknownKey)?;
@@ -118,7 +121,7 @@ pub(super) fn admit<'a>(
     if !source.enabled {
         return Err(Answer::SourceDisabled);
     }
-    make_room(app, headers, source, shown)
+    make_room(app, headers, source, shown, Room { most, at_once: true })
 }
 
 /// Admits `sender` if there is room for what it sends. Comes after the key: a client with a wrong one shall learn
@@ -128,13 +131,14 @@ pub(super) fn make_room<S>(
     headers: &HeaderMap,
     sender: S,
     shown: Shown,
+    room: Room,
 ) -> Result<Admitted<S>, Answer> {
     if !app.is_ready() {
         return Err(app.unavailable(Cause::NotReady));
     }
     let encoding = Encoding::of(headers).ok_or(Answer::UnknownEncoding)?;
-    let lease = body::reserve(headers, &app.limits, &app.budget).map_err(|error| refusal(app, error))?;
-    Ok(Admitted { sender, shown, encoding, lease })
+    let lease = body::reserve(headers, room, &app.budget).map_err(|error| refusal(app, error))?;
+    Ok(Admitted { sender, shown, encoding, most: room.most, lease })
 }
 
 fn refusal(app: &App, error: BodyError) -> Answer {

@@ -9,16 +9,17 @@ use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::answer::Answer;
+use super::body::Room;
 use super::connection::ConnectionState;
 use super::events::{Admitted, Answered, Way, admit, hand_over, make_room, take};
 use super::proof;
 use crate::admission::credentials::presented_key;
-use crate::admission::secrets::Proof;
+use crate::admission::secrets::each_once;
 use crate::app::App;
 use crate::gateway::gainsight::{Operation, Told, process};
 use crate::gateway::{Request, Rules};
 use crate::mapping::gainsight::EventHead;
-use crate::tenants::{Senders, Source};
+use crate::tenants::Senders;
 
 /// The parameter of an update that says by which fields its records are found.
 const KEYS: &str = "keys";
@@ -40,15 +41,18 @@ pub async fn answer(
         |request: &Request<'_>, rules: &Rules, body: &[u8]| process(operation, &head, request, rules, body);
     let way = Way { path, call: operation.call(), process };
     let Answered { answer, body_ended } = if operation == Operation::Event {
-        let admitted = admit_publishers(app, headers).map_err(Told::Refused);
+        let admitted = admit_publishers(app, headers, head.topic.as_deref()).map_err(Told::Refused);
         take(app, headers, payload, path, admitted, connection, |senders, proof, body| {
-            let source = publisher(senders, head.topic.as_deref(), proof).ok_or(Answer::InvalidSecret)?;
+            let source = senders.publisher(head.topic.as_deref(), head.contract.as_deref(), proof);
+            let source = source.ok_or(Answer::InvalidSecret)?;
             hand_over(app, source, proof, headers, way, body)
         })
         .await
     } else {
         let key = presented_key(headers, request.query_string());
-        let admitted = admit(app, headers, key).map_err(Told::Refused);
+        let most =
+            if operation == Operation::People { app.limits.event_bytes } else { app.limits.body_bytes };
+        let admitted = admit(app, headers, key, most).map_err(Told::Refused);
         let admitted = admitted.and_then(|admitted| {
             let by_name = operation != Operation::Company || finds_by_name(request);
             by_name.then_some(admitted).ok_or(Told::WrongKeys)
@@ -73,25 +77,22 @@ pub fn refuse(path: &'static str, answer: Answer) -> HttpResponse {
     envelope::response(path, &Told::Refused(answer))
 }
 
-/// All that can be refused before the body of one who sends for a publisher, and so must show its secret.
-fn admit_publishers<'a>(app: &'a App, headers: &HeaderMap) -> Result<Admitted<&'a Senders>, Answer> {
+/// All that can be refused before the body of one who sends for a publisher with `topic`, and so must show its
+/// secret.
+fn admit_publishers<'a>(
+    app: &'a App,
+    headers: &HeaderMap,
+    topic: Option<&str>,
+) -> Result<Admitted<&'a Senders>, Answer> {
     let id = headers.get("tenantid").map_or(&b""[..], |id| id.as_bytes());
     let is_known = |senders: &&Senders| senders.tenant.gainsight_id.as_bytes() == id;
     let senders = app.tenants.senders.iter().find(is_known);
-    let (id, secrets) = senders.map_or(("", &[][..]), |one| (&one.tenant.gainsight_id, &one.secrets));
-    let shown = proof::shown(&app.metrics, headers, id, secrets)?;
+    let secrets = senders.map(|one| each_once(one.with_topic(topic).flat_map(|source| &source.secrets)));
+    let id = senders.map_or("", |one| &one.tenant.gainsight_id);
+    let shown = proof::shown(&app.metrics, headers, id, &secrets.unwrap_or_default())?;
     let senders = senders.filter(|_| !shown.is_nothing()).ok_or(Answer::InvalidSecret)?;
-    make_room(app, headers, senders, shown)
-}
-
-/// The publisher that sends: that of the topic which lists a secret of `proof`. Where the tenant has no publisher
-/// with that topic, the first one that lists it: it is to be told.
-fn publisher<'a>(senders: &'a Senders, topic: Option<&str>, proof: Proof<'_>) -> Option<&'a Source> {
-    let of_topic = |source: &&Source| source.publishers.iter().any(|one| Some(one.topic.as_str()) == topic);
-    let is_proven = |source: &&Source| proof.holds(&source.secrets);
-    let all = || senders.publishers.iter().map(AsRef::as_ref);
-    let known = all().any(|source| of_topic(&source));
-    all().filter(|source| !known || of_topic(source)).find(is_proven)
+    let room = Room { most: app.limits.event_bytes, at_once: shown.is_proven() };
+    make_room(app, headers, senders, shown, room)
 }
 
 /// What the headers of an event say; what is blank is missing.

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use actix_web::http::header::HeaderMap;
 
 use super::answer::Answer;
-use crate::admission::secrets::{Secret, SecretId, Verdict, in_headers};
+use crate::admission::secrets::{Secret, SecretId, Verdict, in_headers, name_another};
 use crate::admission::signature::{Refused, Signature, Signed};
 use crate::metrics::Metrics;
 
@@ -38,6 +38,9 @@ pub fn shown(
         Err(_) => return Err(refuse(metrics, Verdict::HeaderInvalid)),
     }
     if let Some(signed) = Signed::read(headers).map_err(|refused| refuse(metrics, refused.into()))? {
+        if name_another(headers, tenant) {
+            return Err(refuse(metrics, Verdict::SignatureInvalid));
+        }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let begun = signed.begin(secrets, now);
         shown.signature = Some(begun.map_err(|refused| refuse(metrics, refused.into()))?);
@@ -49,6 +52,11 @@ impl Shown {
     /// Whether neither a secret nor a signature was presented.
     pub fn is_nothing(&self) -> bool {
         self.secrets.is_empty() && self.signature.is_none()
+    }
+
+    /// Whether a secret was shown already: the body of one who has only signed may prove nothing.
+    pub fn is_proven(&self) -> bool {
+        !self.secrets.is_empty()
     }
 
     /// What must see the body as it is transferred.

@@ -13,7 +13,7 @@ use super::track;
 use super::{Rejection, Stamp, convert};
 use crate::event::compact::plain;
 use crate::event::envelope::{Traits, read_traits};
-use crate::event::json::{Shape, shape, strict};
+use crate::event::json::{Shape, shape};
 use crate::event::scan::Scan;
 use crate::quarantine::Reason;
 use crate::record::{Kind, Records};
@@ -26,15 +26,6 @@ pub const MOST_COMPANIES: usize = 50;
 const COMPANIES: &str = "companies";
 /// The member of such a company that says which it is.
 const COMPANY_ID: &str = "Company_ID";
-
-/// A company as its sender is told of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Saved {
-    /// Its name, strict JSON.
-    pub name: String,
-    /// Its id: see [`super::company::company_id`].
-    pub id: String,
-}
 
 /// Writes the person that `raw`, an object, describes, and its link to each company it names. One that names
 /// companies and no field but its email is a link alone, as a group call is. The links may take `most` bytes.
@@ -106,8 +97,8 @@ fn company_ids(raw: Option<&str>) -> Result<(Vec<String>, u64), Rejection> {
     Ok((ids, others.count() as u64))
 }
 
-/// Writes the company that `raw`, an object, describes. Returns what its sender is told, and how many members
-/// the tenant's map left out.
+/// Writes the company that `raw`, an object, describes. Returns its id (see [`super::company::company_id`]), and
+/// how many members the tenant's map left out.
 ///
 /// # Errors
 /// `company_name_missing`.
@@ -116,12 +107,12 @@ pub fn company(
     tenant: &Tenant,
     stamp: &Stamp<'_>,
     records: &mut Records,
-) -> Result<(Saved, u64), Rejection> {
+) -> Result<(String, u64), Rejection> {
     let sources = [read_traits(Some(raw))];
     let company = Object::fill(&COMPANY_BY_FIELD, &sources, &tenant.company_fields, tenant.unmapped_traits);
     let name = required_name(&company).ok_or(Rejection::new(Reason::CompanyNameMissing))?;
     let id = write_company(&company, name, tenant, stamp, records);
-    Ok((Saved { name: strict(name).into_owned(), id }, company.dropped))
+    Ok((id, company.dropped))
 }
 
 /// What an event's headers say of it.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::harness::journal::Record;
+use crate::harness::wait_for;
 use crate::harness::weir::{KEY, Start, Weir, command, hash};
 use crate::harness::wire::{Answer, Headers, basic, request};
 
@@ -252,15 +253,8 @@ fn a_call_that_was_taken_is_told_in_gainsights_envelope_and_each_under_an_id_of_
     assert_eq!(envelope(&created), envelope(&updated));
     let told = envelope(&created)["data"].clone();
     let records = weir.records();
-    let records: Vec<_> = records
-        .iter()
-        .skip(1)
-        .take(2)
-        .map(|record| {
-            json!({"Name": record.value["Name"],
-        "Gsid": record.header("ce_companyid")})
-        })
-        .collect();
+    let records: Vec<_> =
+        records.iter().skip(1).take(2).map(|record| json!({"Gsid": record.header("ce_companyid")})).collect();
     assert_eq!(told, json!({"count": 2, "errors": null, "records": records}));
     let event = go(&weir, "POST", EVENT, &event_headers("N", None), "{}");
     assert_eq!((event.status, envelope(&event)), (200, well(Value::Null)));
@@ -314,6 +308,13 @@ fn who_may_not_send_is_told_so_and_nothing_is_stored() {
             "{headers:?}"
         );
     }
+    let shown: Vec<_> = weir
+        .metrics()
+        .into_iter()
+        .filter(|(name, count)| name.starts_with("weir_secrets") && *count > 0.0)
+        .collect();
+    // All but the one that shows nothing.
+    assert_eq!(shown, [(r#"weir_secrets_total{method="header",verdict="invalid"}"#.to_owned(), 5.0)]);
     assert!(weir.records().is_empty());
     assert_eq!(weir.metrics().keys().filter(|name| name.starts_with("weir_events_total")).count(), 0);
 }
@@ -425,7 +426,7 @@ fn a_weir_that_takes_nothing_has_rudderstack_come_again() {
         .env("TICKETS", SECRET)
         .env("ALERTS", OTHER_SECRET)
         .serve();
-    crate::harness::wait_for("readiness to go", || (weir.admin("/readyz").0 == 503).then_some(()));
+    wait_for("readiness to go", || (weir.admin("/readyz").0 == 503).then_some(()));
     let headers = event_headers("N", None);
     for (method, target) in ROUTES {
         let answer = go(&weir, method, target, &headers, "{}");
@@ -511,6 +512,91 @@ fn an_event_may_be_signed_instead() {
 }
 
 #[test]
+fn of_publishers_with_one_topic_and_one_secret_the_one_that_an_event_means_by_its_contract_gets_it() {
+    // As `weir import-destination` makes them of destinations of one organisation, which has one secret.
+    let more = r#"
+        [publishers.a-silver]
+        tenant = "acme"
+        topic = "Ticket Actions"
+        contract = "silver"
+        secrets = [{ env = "TICKETS" }]
+        [publishers.b-gold]
+        tenant = "acme"
+        topic = "Ticket Actions"
+        kafka_topic = "weir.gold"
+        contract = "gold"
+        secrets = [{ env = "TICKETS" }]
+        [publishers.c-plain]
+        tenant = "acme"
+        topic = "Ticket Actions"
+        kafka_topic = "weir.plain"
+        secrets = [{ env = "TICKETS" }]
+        [publishers.d-theirs]
+        tenant = "acme"
+        topic = "Ticket Actions"
+        kafka_topic = "weir.theirs"
+        contract = "bronze"
+        secrets = [{ env = "ALERTS" }]
+    "#;
+    let (before, after) = config()
+        .split_once("[publishers.tickets]")
+        .map(|(one, two)| (one.to_owned(), two.to_owned()))
+        .unwrap();
+    let (_, alerts) = after.split_once("[publishers.alerts]").unwrap();
+    let toml = format!("{}{more}[publishers.alerts]{alerts}", before.replace("\"tickets\"", ""));
+    let weir = Start::default().config(toml).env("TICKETS", SECRET).env("ALERTS", OTHER_SECRET).serve();
+    for (contract, publisher, ce_contract) in
+        [(Some("silver"), "a-silver", "silver"), (Some("gold"), "b-gold", "gold"), (None, "c-plain", "")]
+    {
+        let answer = go(&weir, "POST", EVENT, &event_headers("N", contract), "{}");
+        assert_eq!(answer.status, 200, "{contract:?}");
+        let record = weir.records().pop().unwrap();
+        assert_eq!(record.header("ce_source"), format!("/acme/{publisher}"), "{contract:?}");
+        assert_eq!(record.header("ce_contract"), ce_contract);
+    }
+    // Who lists it has another secret, so the first of those that were proven is told.
+    let answer = go(&weir, "POST", EVENT, &event_headers("N", Some("bronze")), "{}");
+    let text = "the contract is not listed for its publisher: a-silver";
+    assert_eq!((answer.status, envelope(&answer)), (400, failed("GSOBJ_1008", text)));
+}
+
+#[test]
+fn who_has_proven_nothing_holds_no_memory_but_for_what_has_come() {
+    let weir = start().serve();
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs().to_string();
+    let forged = format!("v1,{}", data_encoding::BASE64.encode(&[7; 32]));
+    let announce = |bytes: &str| {
+        let headers = [
+            ("webhook-id", "msg_1"),
+            ("webhook-timestamp", now.as_str()),
+            ("webhook-signature", forged.as_str()),
+            ("tenantId", TENANT),
+            ("topicName", "Ticket Actions"),
+            ("Content-Length", bytes),
+        ];
+        let mut wire = weir.connect();
+        wire.send(request("POST", EVENT, &headers, b""));
+        wire
+    };
+    let held = || weir.metric("weir_body_inflight_bytes");
+    let waiting = announce("524288");
+    wait_for("the request to be under way", || (held() > 0.0).then_some(()));
+    assert_eq!(held(), 1.0);
+    // More than an event may have is refused before it comes.
+    let answer = announce("524289").answer();
+    assert_eq!(
+        (answer.status, envelope(&answer)),
+        (413, failed("GSOBJ_1001", "request size exceeds max limit"))
+    );
+    let key = [("Accesskey", KEY), ("Content-Length", "524289")];
+    let mut wire = weir.connect();
+    wire.send(request("PUT", PEOPLE, &key, b""));
+    assert_eq!(wire.answer().status, 413);
+    drop(waiting);
+}
+
+#[test]
 fn header_names_are_read_in_any_letter_case_and_a_body_in_gzip() {
     let weir = start().serve();
     for case in [str::to_owned as fn(&str) -> String, str::to_uppercase, str::to_lowercase] {
@@ -551,9 +637,10 @@ fn a_client_that_sends_many_calls_on_one_connection_gets_each_answer() {
 }
 
 /// Runs `weir quarantine replay` beside `weir`: each line of JSON that it prints.
-fn replay(weir: &Weir) -> Vec<Value> {
+fn replay(weir: &Weir, flags: &[&str]) -> Vec<Value> {
     let data = weir.data().to_str().unwrap();
-    let output = command(&["quarantine", "replay", "--json", "--data", data]).output().unwrap();
+    let output =
+        command(&[&["quarantine", "replay", "--json", "--data", data], flags].concat()).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
@@ -576,7 +663,7 @@ fn what_was_kept_is_replayed_once_the_configuration_is_mended() {
         .replace("\"gold\"]", "\"gold\", \"silver\"]");
     let environment = |start: Start| start.env("TICKETS", SECRET).env("ALERTS", OTHER_SECRET);
     let weir = environment(Start::default().config(mended).on_data_of(&weir)).serve();
-    let told = replay(&weir);
+    let told = replay(&weir, &[]);
     let outcomes: Vec<_> =
         told[..4].iter().map(|line| (line["outcome"].as_str().unwrap(), line["records"].as_u64())).collect();
     let queued = |records| ("queued", Some(records));
@@ -598,6 +685,48 @@ fn what_was_kept_is_replayed_once_the_configuration_is_mended() {
     let event =
         weir.records().into_iter().find(|record| record.header("ce_type") == "weir.event.v1").unwrap();
     assert_eq!((event.header("ce_source"), event.header("ce_contract")), ("/acme/tickets", "silver"));
+}
+
+#[test]
+fn an_event_of_an_unknown_topic_is_replayed_once_a_publisher_with_its_secret_has_the_topic() {
+    let mut weir = start().serve();
+    let with_topic = |topic: &'static str| {
+        let mut headers = event_headers("N", Some("gold"));
+        headers.retain(|(name, _)| *name != "Topicname");
+        headers.push(("Topicname", topic));
+        headers
+    };
+    for topic in ["Added", "Of Others"] {
+        assert_eq!(go(&weir, "POST", EVENT, &with_topic(topic), r#"{"id":1}"#).status, 400);
+    }
+    assert_eq!(weir.quarantine(), ["topic_unknown"; 2]);
+    weir.stop();
+    let added = r#"
+        [publishers.added]
+        tenant = "acme"
+        topic = "Added"
+        contract = "gold"
+        secrets = [{ env = "TICKETS" }]
+        [publishers.others]
+        tenant = "acme"
+        topic = "Of Others"
+        contract = "gold"
+        secrets = [{ env = "ALERTS" }]
+    "#;
+    let mended = Start::default().config(config() + added).on_data_of(&weir);
+    let weir = mended.env("TICKETS", SECRET).env("ALERTS", OTHER_SECRET).serve();
+    let told = replay(&weir, &[]);
+    assert_eq!((&told[0]["outcome"], &told[0]["records"]), (&json!("queued"), &json!(1)), "{told:?}");
+    assert_eq!(told[1]["outcome"], "impossible");
+    assert!(told[1]["detail"].as_str().unwrap().contains("--without-secret"), "{told:?}");
+    // It stands in quarantine under `tickets`, and so does the note of its replay.
+    let told = replay(&weir, &["--without-secret"]);
+    assert_eq!(told[0]["outcome"], "queued", "{told:?}");
+    let sources: Vec<_> =
+        weir.records()[2..].iter().map(|record| record.header("ce_source").to_owned()).collect();
+    assert_eq!(sources, ["/acme/added", "/acme/tickets", "/acme/others", "/acme/tickets"]);
+    let told = replay(&weir, &[]);
+    assert_eq!((told.len(), &told[0]["already"]), (1, &json!(2)), "{told:?}");
 }
 
 #[test]

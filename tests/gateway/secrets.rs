@@ -220,13 +220,17 @@ fn a_signature_opens_the_publishers_that_list_its_secret_with_the_old_and_the_ne
     for secret in [OLD, NEW] {
         assert_eq!(Signed::with(secret, body.as_bytes()).post(&weir, &[], &body).brief(), (200, "ok"));
     }
+    // Whoever names a tenant must name the right one.
+    let signed = Signed::with(NEW, body.as_bytes());
+    assert_eq!(signed.post(&weir, &[("tenantId", "G-Other")], &body).brief(), INVALID);
+    assert_eq!(signed.post(&weir, &[("tenantId", "G-Acme")], &body).brief(), (200, "ok"));
     // A repeated webhook-id is a retry.
     let retried = Signed::with(NEW, body.as_bytes());
     for _ in 0..2 {
         assert_eq!(retried.post(&weir, &[], &body).brief(), (200, "ok"));
     }
-    assert_eq!(which(&weir), ["event.strict"; 4]);
-    assert_eq!(counted(&weir), ["signature verified 4"]);
+    assert_eq!(which(&weir), ["event.strict"; 5]);
+    assert_eq!(counted(&weir), ["signature invalid 1", "signature verified 5"]);
 }
 
 #[test]

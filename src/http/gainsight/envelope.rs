@@ -13,7 +13,7 @@ use crate::event::json::write_string;
 use crate::gateway::gainsight::Told;
 use crate::http::answer::{Answer, RETRY_AFTER};
 use crate::mapping::Rejection;
-use crate::mapping::gainsight::{MOST_COMPANIES, Saved};
+use crate::mapping::gainsight::MOST_COMPANIES;
 use crate::quarantine::Reason;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -86,7 +86,7 @@ fn envelope(told: &Told) -> Envelope<'_> {
     match told {
         Told::Taken => well(no_data),
         Told::NoRecords => well(b"{\"records\":[]}".to_vec()),
-        Told::Companies(companies) => well(saved(companies)),
+        Told::Companies(ids) => well(saved(ids)),
         Told::Failed(rejection) => failed(error(rejection), no_data),
         Told::FailedRecords(rejections) => {
             let first = rejections.iter().flatten().next().map(error);
@@ -107,13 +107,13 @@ fn envelope(told: &Told) -> Envelope<'_> {
     }
 }
 
-/// `{"count":n,"errors":null,"records":[{"Name":…,"Gsid":…}]}`
-fn saved(companies: &[Saved]) -> Vec<u8> {
-    let mut out = format!("{{\"count\":{},\"errors\":null,\"records\":[", companies.len()).into_bytes();
-    for (place, company) in companies.iter().enumerate() {
+/// `{"count":n,"errors":null,"records":[{"Gsid":…}]}`
+fn saved(ids: &[String]) -> Vec<u8> {
+    let mut out = format!("{{\"count\":{},\"errors\":null,\"records\":[", ids.len()).into_bytes();
+    for (place, id) in ids.iter().enumerate() {
         let separator = if place == 0 { "" } else { "," };
-        out.extend_from_slice(format!("{separator}{{\"Name\":{},\"Gsid\":", company.name).as_bytes());
-        write_string(&mut out, &company.id);
+        out.extend_from_slice(format!("{separator}{{\"Gsid\":").as_bytes());
+        write_string(&mut out, id);
         out.push(b'}');
     }
     out.extend_from_slice(b"]}");
