@@ -62,6 +62,7 @@ impl Acceptor {
     /// # Errors
     /// When the client does not speak TLS, refuses the certificate, leaves, or is too slow.
     pub async fn accept(&self, io: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        let peer = io.peer_addr().ok();
         let acceptor = TlsAcceptor::from(self.current.get());
         let handshake = acceptor.accept_with(io, |session| session.set_buffer_limit(Some(OUTGOING_BYTES)));
         let outcome =
@@ -70,7 +71,7 @@ impl Acceptor {
             Ok(_) => self.succeeded.inc(),
             Err(error) => {
                 self.failed.inc();
-                tracing::debug!(%error, "TLS handshake failed");
+                tracing::debug!(%error, ?peer, "TLS handshake failed");
             }
         }
         outcome
