@@ -30,7 +30,7 @@ pub fn identity(raw: Option<&str>) -> Option<Cow<'_, str>> {
 pub fn message_id<'a>(event: &Event<'a>, call: CallType, index: usize) -> Cow<'a, str> {
     let is_scalar = |raw: &&str| matches!(shape(raw), Shape::String | Shape::Number | Shape::Boolean);
     if let Some(id) = identity(event.message_id.filter(is_scalar)) {
-        return if id.len() > MESSAGE_ID_BYTES { hex(&Sha256::digest(id.as_bytes())).into() } else { id };
+        return bounded(id);
     }
     if !event.times.any() {
         return random_id().into();
@@ -43,6 +43,16 @@ pub fn message_id<'a>(event: &Event<'a>, call: CallType, index: usize) -> Cow<'a
         .chain_update((index as u64).to_le_bytes())
         .finalize();
     hex(&digest).into()
+}
+
+/// An id that a call brings as plain text, as a message id; random where it shows nothing, or there is none.
+pub fn call_id(text: Option<Cow<'_, str>>) -> Cow<'_, str> {
+    let id = text.map(visible).filter(|id| !id.is_empty());
+    id.map_or_else(|| random_id().into(), bounded)
+}
+
+fn bounded(id: Cow<'_, str>) -> Cow<'_, str> {
+    if id.len() > MESSAGE_ID_BYTES { hex(&Sha256::digest(id.as_bytes())).into() } else { id }
 }
 
 /// 128 random bits in hex.
@@ -154,6 +164,19 @@ mod tests {
         assert_eq!(given(&format!("\"{long}\"")), long);
         let longer = "x".repeat(201);
         assert_eq!(given(&format!("\"{longer}\"")), hex(&Sha256::digest(longer.as_bytes())));
+    }
+
+    #[test]
+    fn the_id_of_a_call_is_kept_hashed_when_long_and_random_when_there_is_none() {
+        let id = |text: &'static str| call_id(Some(text.into())).into_owned();
+        assert_eq!(id(" msg_1\u{200b} "), "msg_1");
+        let longer: &str = "x".repeat(201).leak();
+        assert_eq!(id(longer), hex(&Sha256::digest(longer.as_bytes())));
+        for nothing in ["", " ", "\u{200b}"] {
+            assert_eq!(id(nothing).len(), 32);
+            assert_ne!(id(nothing), id(nothing));
+        }
+        assert_ne!(call_id(None), call_id(None));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Calls of Gainsight's own API, on their way to records as all others, but with Gainsight's rules for what is
 //! told of them: a call whose records do not all fit fails as a whole.
 
+use std::borrow::Cow;
+
 use super::{Call, MappedAgain, Processed, Request, Rules, Work};
-use crate::event::identity::random_id;
+use crate::event::identity::{call_id, random_id};
 use crate::event::json::{Shape, shape, trim};
 use crate::event::kind::CallType;
 use crate::event::scan::{Scan, levels};
@@ -69,11 +71,12 @@ impl From<Answer> for Told {
     }
 }
 
-/// Turns the `body` of a call into records and what to tell. Of an event, `head` says what it is, and the source
-/// of `request` is its publisher.
+/// Turns the `body` of a call into records and what to tell. Of an event, `head` says what it is, `id` is its own
+/// where it has one, and the source of `request` is its publisher.
 pub fn process(
     operation: Operation,
     head: &EventHead,
+    id: Option<Cow<'_, str>>,
     request: &Request<'_>,
     rules: &Rules,
     body: &[u8],
@@ -83,13 +86,14 @@ pub fn process(
     work.head = (operation == Operation::Event).then_some(head);
     let raw = trim(&text);
     let answer = match operation {
-        Operation::People => work.single(CallType::Identify, raw, Work::person),
+        Operation::People => work.single(CallType::Identify, &random_id(), raw, Work::person),
         Operation::CompanyQuery if levels(raw).is_err() => Told::Failed(Rejection::new(Reason::InvalidJson)),
         Operation::CompanyQuery => Told::NoRecords,
         Operation::Company => work.companies(raw),
         // RudderStack sends no body for an event without properties.
         Operation::Event => {
-            work.single(CallType::Track, if raw.is_empty() { "{}" } else { raw }, |work, raw, stamp| {
+            let raw = if raw.is_empty() { "{}" } else { raw };
+            work.single(CallType::Track, &call_id(id), raw, |work, raw, stamp| {
                 work.published(head, raw, stamp)
             })
         }
@@ -119,11 +123,15 @@ pub fn map_again(
     })
 }
 
+/// A company's id and how many members were left out, or why it failed.
+type Mapped = Result<(String, u64), Rejection>;
+
 impl Work<'_> {
-    /// A call of one object, which `map` makes records of.
+    /// A call of one object with this id, which `map` makes records of.
     fn single(
         &mut self,
         call: CallType,
+        id: &str,
         raw: &str,
         map: impl FnOnce(&mut Self, &str, &Stamp<'_>) -> Result<(), Rejection>,
     ) -> Told {
@@ -131,14 +139,13 @@ impl Work<'_> {
             self.tally.count(call, Outcome::Refused);
             return Told::Refused(Answer::TooLarge);
         }
-        let id = random_id();
-        let stamp = self.stamp(&id, None);
+        let stamp = self.stamp(id, None);
         match map(self, raw, &stamp) {
             Ok(()) => {
                 self.tally.count(call, Outcome::Queued);
                 Told::Taken
             }
-            Err(rejection) => self.fail(call, raw, rejection),
+            Err(rejection) => self.fail(call, &stamp, raw, rejection),
         }
     }
 
@@ -146,7 +153,8 @@ impl Work<'_> {
     fn companies(&mut self, raw: &str) -> Told {
         let call = CallType::Group;
         if levels(raw).is_err() {
-            return self.fail(call, raw, Rejection::new(Reason::InvalidJson));
+            let id = random_id();
+            return self.fail(call, &self.stamp(&id, None), raw, Rejection::new(Reason::InvalidJson));
         }
         let companies = records_of(raw);
         if companies.is_empty() || companies.len() > MOST_COMPANIES {
@@ -158,15 +166,15 @@ impl Work<'_> {
             .iter()
             .map(|raw| {
                 let id = random_id();
-                let stamp = self.stamp(&id, None);
-                self.company(raw, &stamp)
+                let mapped = self.company(raw, &self.stamp(&id, None));
+                (id, mapped)
             })
             .collect();
-        if mapped.iter().any(Result::is_err) {
+        if mapped.iter().any(|(_, mapped)| mapped.is_err()) {
             self.records.rewind(mark);
             return self.fail_records(call, &companies, mapped);
         }
-        let saved = mapped.into_iter().flatten().map(|(id, dropped)| {
+        let saved = mapped.into_iter().filter_map(|(_, mapped)| mapped.ok()).map(|(id, dropped)| {
             self.tally.traits_dropped(Map::Company, dropped);
             self.tally.count(call, Outcome::Queued);
             id
@@ -175,27 +183,21 @@ impl Work<'_> {
     }
 
     /// Keeps a call that failed, and tells why.
-    fn fail(&mut self, call: CallType, raw: &str, rejection: Rejection) -> Told {
+    fn fail(&mut self, call: CallType, stamp: &Stamp<'_>, raw: &str, rejection: Rejection) -> Told {
         let kept = match rejection.reason {
             Reason::InvalidJson => Kept::Bytes(self.body),
             _ => Kept::Event(raw),
         };
-        let id = random_id();
-        let stamp = self.stamp(&id, None);
-        self.reject(call, 0, &stamp, rejection.clone(), kept);
+        self.reject(call, 0, stamp, rejection.clone(), kept);
         Told::Failed(rejection)
     }
 
-    /// Keeps the records that failed. Those that did not are not kept: their sender is told that the call failed.
-    fn fail_records(
-        &mut self,
-        call: CallType,
-        companies: &[&str],
-        mapped: Vec<Result<(String, u64), Rejection>>,
-    ) -> Told {
-        let rejections: Vec<_> = mapped.into_iter().map(Result::err).collect();
-        for (index, (raw, rejection)) in companies.iter().zip(&rejections).enumerate() {
-            let Some(rejection) = rejection else {
+    /// Keeps the records that failed, each under its id. Those that did not are not kept: their sender is told that the call failed.
+    fn fail_records(&mut self, call: CallType, companies: &[&str], mapped: Vec<(String, Mapped)>) -> Told {
+        let mut rejections = Vec::new();
+        for (index, (raw, (id, mapped))) in companies.iter().zip(mapped).enumerate() {
+            rejections.push(mapped.err());
+            let Some(Some(rejection)) = rejections.last() else {
                 self.tally.count(call, Outcome::Refused);
                 continue;
             };
@@ -203,9 +205,7 @@ impl Work<'_> {
                 Reason::EventTooLarge => Kept::Bytes(raw.as_bytes()),
                 _ => Kept::Event(raw),
             };
-            let id = random_id();
-            let stamp = self.stamp(&id, None);
-            self.reject(call, index, &stamp, rejection.clone(), kept);
+            self.reject(call, index, &self.stamp(&id, None), rejection.clone(), kept);
         }
         Told::FailedRecords(rejections)
     }
@@ -225,7 +225,7 @@ impl Work<'_> {
         self.in_bounds(|work| event(head, raw, publisher, stamp, &mut work.records))
     }
 
-    fn company(&mut self, raw: &str, stamp: &Stamp<'_>) -> Result<(String, u64), Rejection> {
+    fn company(&mut self, raw: &str, stamp: &Stamp<'_>) -> Mapped {
         self.object(raw)?;
         let tenant = &self.request.source.tenant;
         self.in_bounds(|work| company(raw, tenant, stamp, &mut work.records))

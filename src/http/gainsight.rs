@@ -15,6 +15,7 @@ use super::events::{Admitted, Answered, Way, admit, hand_over, make_room, take};
 use super::proof;
 use crate::admission::credentials::presented_key;
 use crate::admission::secrets::each_once;
+use crate::admission::signature::message_id;
 use crate::app::App;
 use crate::gateway::gainsight::{Operation, Told, process};
 use crate::gateway::{Request, Rules};
@@ -37,8 +38,11 @@ pub async fn answer(
 ) -> (HttpResponse, bool) {
     let headers = request.headers();
     let head = if operation == Operation::Event { event_head(headers) } else { EventHead::default() };
-    let process =
-        |request: &Request<'_>, rules: &Rules, body: &[u8]| process(operation, &head, request, rules, body);
+    // Once a body is there, its id was signed with it, or the request refused; access keys sign nothing.
+    let signed = message_id(headers).filter(|_| operation == Operation::Event).map(String::from_utf8_lossy);
+    let process = |request: &Request<'_>, rules: &Rules, body: &[u8]| {
+        process(operation, &head, signed, request, rules, body)
+    };
     let way = Way { path, call: operation.call(), process };
     let Answered { answer, body_ended } = if operation == Operation::Event {
         let admitted = admit_publishers(app, headers, head.topic.as_deref()).map_err(Told::Refused);

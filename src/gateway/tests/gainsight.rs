@@ -29,7 +29,7 @@ impl Setup {
             traceparent: None,
             received_ms: RECEIVED,
         };
-        let Processed { records, answer, tally } = process(operation, head, &request, &rules, body);
+        let Processed { records, answer, tally } = process(operation, head, None, &request, &rules, body);
         let metrics = Metrics::new(&["web".to_owned()]).unwrap();
         tally.settle(&metrics, &source, &kinds(&records));
         let unmapped = tally.unmapped_names().to_vec();
