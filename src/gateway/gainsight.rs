@@ -160,6 +160,9 @@ impl Work<'_> {
         if companies.is_empty() || companies.len() > MOST_COMPANIES {
             return Told::WrongCount;
         }
+        if companies.len() > self.rules.events {
+            return Told::Refused(Answer::TooManyEvents);
+        }
         let mark = self.records.mark();
         // A call has no id, and each of its companies counts by itself.
         let mapped: Vec<_> = companies

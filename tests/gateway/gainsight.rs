@@ -376,8 +376,9 @@ fn what_is_refused_as_a_whole_is_told_in_the_envelope_and_stores_nothing() {
     let larger = format!(r#"{{"Email":"a@x.y","Comments":"{}"}}"#, "x".repeat(2000));
     let too_large = "request size exceeds max limit";
     let count = "records must be a list of 1 to 50 objects";
+    let four = json!({"records": vec![json!({"Name": "A"}); 4]}).to_string();
     let key = ("Accesskey", KEY);
-    let rows: [(usize, Headers<'_>, &str, u16, &str, &str); 8] = [
+    let rows: [(usize, Headers<'_>, &str, u16, &str, &str); 9] = [
         (0, &[key], &large, 413, "GSOBJ_1001", too_large),
         (0, &[key], &larger, 413, "GSOBJ_1001", too_large),
         (1, &[key], &larger, 413, "GSOBJ_1001", too_large),
@@ -393,6 +394,7 @@ fn what_is_refused_as_a_whole_is_told_in_the_envelope_and_stores_nothing() {
         (1, &[key], "{", 400, "GSOBJ_1008", "invalid json"),
         (2, &[key], "{}", 400, "GSOBJ_1008", count),
         (3, &[key], r#"{"records":[]}"#, 400, "GSOBJ_1008", count),
+        (3, &[key], &four, 413, "GSOBJ_1001", "too many events in one request"),
     ];
     for (route, headers, body, status, code, text) in rows {
         let (method, target) = ROUTES[route];
