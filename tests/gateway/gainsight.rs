@@ -530,18 +530,15 @@ fn of_publishers_with_one_topic_and_one_secret_the_one_that_an_event_means_by_it
         [publishers.b-gold]
         tenant = "acme"
         topic = "Ticket Actions"
-        kafka_topic = "weir.gold"
         contract = "gold"
         secrets = [{ env = "TICKETS" }]
         [publishers.c-plain]
         tenant = "acme"
         topic = "Ticket Actions"
-        kafka_topic = "weir.plain"
         secrets = [{ env = "TICKETS" }]
         [publishers.d-theirs]
         tenant = "acme"
         topic = "Ticket Actions"
-        kafka_topic = "weir.theirs"
         contract = "bronze"
         secrets = [{ env = "ALERTS" }]
     "#;
