@@ -46,7 +46,7 @@ impl Operation {
 
 /// What the sender of a call is told, once its records are durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Reply {
     /// It was taken; there is no more to say.
     Taken,
     /// Nothing was found: Weir keeps no store.
@@ -65,9 +65,9 @@ pub enum Told {
     Refused(Answer),
 }
 
-impl From<Answer> for Told {
+impl From<Answer> for Reply {
     fn from(answer: Answer) -> Self {
-        Told::Refused(answer)
+        Reply::Refused(answer)
     }
 }
 
@@ -80,15 +80,15 @@ pub fn process(
     request: &Request<'_>,
     rules: &Rules,
     body: &[u8],
-) -> Processed<Told> {
+) -> Processed<Reply> {
     let text = String::from_utf8_lossy(body);
     let mut work = Work::new(request, rules, body, Records::new(request.received_ms));
     work.head = (operation == Operation::Event).then_some(head);
     let raw = trim(&text);
     let answer = match operation {
         Operation::People => work.single(CallType::Identify, &random_id(), raw, Work::person),
-        Operation::CompanyQuery if levels(raw).is_err() => Told::Failed(Rejection::new(Reason::InvalidJson)),
-        Operation::CompanyQuery => Told::NoRecords,
+        Operation::CompanyQuery if levels(raw).is_err() => Reply::Failed(Rejection::new(Reason::InvalidJson)),
+        Operation::CompanyQuery => Reply::NoRecords,
         Operation::Company => work.companies(raw),
         // RudderStack sends no body for an event without properties.
         Operation::Event => {
@@ -134,23 +134,23 @@ impl Work<'_> {
         id: &str,
         raw: &str,
         map: impl FnOnce(&mut Self, &str, &Stamp<'_>) -> Result<(), Rejection>,
-    ) -> Told {
+    ) -> Reply {
         if raw.len() > self.rules.event_bytes {
             self.tally.count(call, Outcome::Refused);
-            return Told::Refused(Answer::TooLarge);
+            return Reply::Refused(Answer::TooLarge);
         }
         let stamp = self.stamp(id, None);
         match map(self, raw, &stamp) {
             Ok(()) => {
                 self.tally.count(call, Outcome::Queued);
-                Told::Taken
+                Reply::Taken
             }
             Err(rejection) => self.fail(call, &stamp, raw, rejection),
         }
     }
 
     /// The companies of `records`.
-    fn companies(&mut self, raw: &str) -> Told {
+    fn companies(&mut self, raw: &str) -> Reply {
         let call = CallType::Group;
         if levels(raw).is_err() {
             let id = random_id();
@@ -158,10 +158,10 @@ impl Work<'_> {
         }
         let companies = records_of(raw);
         if companies.is_empty() || companies.len() > MOST_COMPANIES {
-            return Told::WrongCount;
+            return Reply::WrongCount;
         }
         if companies.len() > self.rules.events {
-            return Told::Refused(Answer::TooManyEvents);
+            return Reply::Refused(Answer::TooManyEvents);
         }
         let mark = self.records.mark();
         // A call has no id, and each of its companies counts by itself.
@@ -182,21 +182,21 @@ impl Work<'_> {
             self.tally.count(call, Outcome::Queued);
             id
         });
-        Told::Companies(saved.collect())
+        Reply::Companies(saved.collect())
     }
 
     /// Keeps a call that failed, and tells why.
-    fn fail(&mut self, call: CallType, stamp: &Stamp<'_>, raw: &str, rejection: Rejection) -> Told {
+    fn fail(&mut self, call: CallType, stamp: &Stamp<'_>, raw: &str, rejection: Rejection) -> Reply {
         let kept = match rejection.reason {
             Reason::InvalidJson => Kept::Bytes(self.body),
             _ => Kept::Event(raw),
         };
         self.reject(call, 0, stamp, rejection.clone(), kept);
-        Told::Failed(rejection)
+        Reply::Failed(rejection)
     }
 
     /// Keeps the records that failed, each under its id. Those that did not are not kept: their sender is told that the call failed.
-    fn fail_records(&mut self, call: CallType, companies: &[&str], mapped: Vec<(String, Mapped)>) -> Told {
+    fn fail_records(&mut self, call: CallType, companies: &[&str], mapped: Vec<(String, Mapped)>) -> Reply {
         let mut rejections = Vec::new();
         for (index, (raw, (id, mapped))) in companies.iter().zip(mapped).enumerate() {
             rejections.push(mapped.err());
@@ -210,7 +210,7 @@ impl Work<'_> {
             };
             self.reject(call, index, &self.stamp(&id, None), rejection.clone(), kept);
         }
-        Told::FailedRecords(rejections)
+        Reply::FailedRecords(rejections)
     }
 
     fn person(&mut self, raw: &str, stamp: &Stamp<'_>) -> Result<(), Rejection> {
