@@ -7,7 +7,7 @@ use super::{Call, MappedAgain, Processed, Request, Rules, Work};
 use crate::event::identity::{call_id, random_id};
 use crate::event::json::{Shape, shape, trim};
 use crate::event::kind::CallType;
-use crate::event::scan::{Scan, levels};
+use crate::event::scan::{Invalid, Scan, levels};
 use crate::http::answer::Answer;
 use crate::mapping::gainsight::{EventHead, MOST_COMPANIES, company, event, people};
 use crate::mapping::{Rejection, Stamp};
@@ -116,7 +116,9 @@ pub fn map_again(
         let raw = trim(event);
         match operation {
             Operation::People => work.person(raw, stamp),
-            Operation::CompanyQuery | Operation::Company => work.company(raw, stamp).map(|_| ()),
+            Operation::CompanyQuery | Operation::Company => {
+                work.company(raw, levels_of(raw)?, stamp).map(|_| ())
+            }
             Operation::Event => work.published(head, raw, stamp),
         }?;
         Ok(Outcome::Queued)
@@ -152,11 +154,13 @@ impl Work<'_> {
     /// The companies of `records`.
     fn companies(&mut self, raw: &str) -> Reply {
         let call = CallType::Group;
-        if levels(raw).is_err() {
+        let Ok(companies) = records_of(raw) else {
+            if levels(raw).is_ok() {
+                return Reply::WrongCount;
+            }
             let id = random_id();
             return self.fail(call, &self.stamp(&id, None), raw, Rejection::new(Reason::InvalidJson));
-        }
-        let companies = records_of(raw);
+        };
         if companies.is_empty() || companies.len() > MOST_COMPANIES {
             return Reply::WrongCount;
         }
@@ -167,9 +171,9 @@ impl Work<'_> {
         // A call has no id, and each of its companies counts by itself.
         let mapped: Vec<_> = companies
             .iter()
-            .map(|raw| {
+            .map(|(raw, levels)| {
                 let id = random_id();
-                let mapped = self.company(raw, &self.stamp(&id, None));
+                let mapped = self.company(raw, *levels, &self.stamp(&id, None));
                 (id, mapped)
             })
             .collect();
@@ -196,9 +200,14 @@ impl Work<'_> {
     }
 
     /// Keeps the records that failed, each under its id. Those that did not are not kept: their sender is told that the call failed.
-    fn fail_records(&mut self, call: CallType, companies: &[&str], mapped: Vec<(String, Mapped)>) -> Reply {
+    fn fail_records(
+        &mut self,
+        call: CallType,
+        companies: &[(&str, usize)],
+        mapped: Vec<(String, Mapped)>,
+    ) -> Reply {
         let mut rejections = Vec::new();
-        for (index, (raw, (id, mapped))) in companies.iter().zip(mapped).enumerate() {
+        for (index, ((raw, _), (id, mapped))) in companies.iter().zip(mapped).enumerate() {
             rejections.push(mapped.err());
             let Some(Some(rejection)) = rejections.last() else {
                 self.tally.count(call, Outcome::Refused);
@@ -228,41 +237,56 @@ impl Work<'_> {
         self.in_bounds(|work| event(head, raw, publisher, stamp, &mut work.records))
     }
 
-    fn company(&mut self, raw: &str, stamp: &Stamp<'_>) -> Mapped {
-        self.object(raw)?;
+    fn company(&mut self, raw: &str, levels: usize, stamp: &Stamp<'_>) -> Mapped {
+        self.in_limits(raw, levels)?;
         let tenant = &self.request.source.tenant;
         self.in_bounds(|work| company(raw, tenant, stamp, &mut work.records))
     }
 
     /// Whether `raw` is an object within the limits.
     fn object(&self, raw: &str) -> Result<(), Rejection> {
-        let wrong = if raw.len() > self.rules.event_bytes {
-            Some(Reason::EventTooLarge)
-        } else {
-            match levels(raw) {
-                Err(_) => Some(Reason::InvalidJson),
-                Ok(_) if shape(raw) != Shape::Object => Some(Reason::NotAnObject),
-                Ok(levels) if levels > self.rules.depth => Some(Reason::DepthExceeded),
-                Ok(_) => None,
-            }
+        self.in_limits(raw, levels_of(raw)?)
+    }
+
+    /// Whether `raw`, a value of so many levels, is an object within the limits.
+    fn in_limits(&self, raw: &str, levels: usize) -> Result<(), Rejection> {
+        let wrong = match shape(raw) {
+            _ if raw.len() > self.rules.event_bytes => Reason::EventTooLarge,
+            Shape::Object if levels <= self.rules.depth => return Ok(()),
+            Shape::Object => Reason::DepthExceeded,
+            _ => Reason::NotAnObject,
         };
-        wrong.map_or(Ok(()), |reason| Err(Rejection::new(reason)))
+        Err(Rejection::new(wrong))
     }
 }
 
-/// The elements of `records`, one more than are allowed at most; none where there is no such list.
-fn records_of(raw: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    let Ok([Some(records)]) = Scan::new(raw).members_named(["records"]) else { return found };
-    let read = Scan::new(records).elements(|scan| {
-        let record = scan.value()?;
-        if found.len() <= MOST_COMPANIES {
-            found.push(record);
+fn levels_of(raw: &str) -> Result<usize, Rejection> {
+    levels(raw).map_err(|_| Rejection::new(Reason::InvalidJson))
+}
+
+/// The elements of `records` with the levels of each, one more than are allowed at most; none where there is no
+/// such list.
+///
+/// # Errors
+/// `raw` is no JSON, or no object.
+fn records_of(raw: &str) -> Result<Vec<(&str, usize)>, Invalid> {
+    let (mut found, mut is_first) = (Vec::new(), true);
+    let mut scan = Scan::new(raw);
+    scan.members(|scan, name| {
+        let is_list = name == "records" && scan.next_byte() == Some(b'[');
+        if !(is_list && is_first) {
+            is_first &= name != "records";
+            return scan.value().map(|_| ());
         }
-        Ok(())
-    });
-    if read.is_err() {
-        found.clear();
-    }
-    found
+        is_first = false;
+        scan.elements(|scan| {
+            let record = scan.measured(Scan::value)?;
+            if found.len() <= MOST_COMPANIES {
+                found.push(record);
+            }
+            Ok(())
+        })
+    })?;
+    scan.end()?;
+    Ok(found)
 }

@@ -230,12 +230,30 @@ fn a_call_brings_one_to_fifty_companies_in_a_list() {
     let records = |n: usize| format!(r#"{{"records":[{}]}}"#, vec![r#"{"Name":"A"}"#; n].join(","));
     let fate = Setup::new().gainsight(Company, records(50));
     assert_eq!(fate.records.len(), 50);
-    let wrong = [r#"{"records":{"Name":"A"}}"#, r#"{"records":null}"#, r#"{"Name":"A"}"#, "[]", "7"];
+    let wrong = [
+        r#"{"records":[],"records":[{"Name":"A"}]}"#,
+        r#"{"records":{"Name":"A"}}"#,
+        r#"{"records":null}"#,
+        r#"{"Name":"A"}"#,
+        "[]",
+        "7",
+    ];
     for body in wrong.map(str::to_owned).into_iter().chain([records(0), records(51)]) {
         let fate = Setup::new().gainsight(Company, &body);
         assert_eq!((fate.answer, fate.records.len()), (Reply::WrongCount, 0), "{body}");
     }
-    assert_eq!(Setup::new().gainsight(Company, "{").answer, failed(Reason::InvalidJson));
+    for body in ["{", r#"{"records":[{"Name":"A"}]} x"#, r#"{"records":[{"Name":"A"}],}"#] {
+        assert_eq!(Setup::new().gainsight(Company, body).answer, failed(Reason::InvalidJson), "{body}");
+    }
+    let mut setup = Setup::new();
+    setup.rules.depth = 1;
+    let fate = setup.gainsight(Company, r#"{"records":[{"Name":"A"},{"Name":[]}]}"#);
+    let deep = vec![None, Some(Rejection::new(Reason::DepthExceeded))];
+    assert_eq!(
+        fate.answer,
+        Reply::FailedRecords(deep),
+        "the levels of each record count, not those around it"
+    );
 }
 
 #[test]
