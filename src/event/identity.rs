@@ -57,13 +57,27 @@ fn bounded(id: Cow<'_, str>) -> Cow<'_, str> {
 
 /// 128 random bits in hex.
 pub fn random_id() -> String {
+    format!("{:032x}", random_bits())
+}
+
+/// A random UUID (RFC 9562, version 4).
+pub fn random_uuid() -> String {
+    let bits = random_bits() & !(0xf << 76) & !(0b11 << 62) | (4 << 76) | (0b10 << 62);
+    let mut id = format!("{bits:032x}");
+    for place in [20, 16, 12, 8] {
+        id.insert(place, '-');
+    }
+    id
+}
+
+fn random_bits() -> u128 {
     let mut bytes = [0; 16];
     // Without entropy the clock still tells events of one request apart by their order.
     if getrandom::fill(&mut bytes).is_err() {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        bytes = now.as_nanos().to_le_bytes();
+        return now.as_nanos();
     }
-    hex(&bytes)
+    u128::from_be_bytes(bytes)
 }
 
 /// `event` before and behind `part`, a slice of it.
@@ -177,6 +191,16 @@ mod tests {
             assert_ne!(id(nothing), id(nothing));
         }
         assert_ne!(call_id(None), call_id(None));
+    }
+
+    #[test]
+    fn a_random_uuid_is_of_version_4_and_never_the_same() {
+        let id = random_uuid();
+        let places: Vec<_> = id.match_indices('-').map(|(place, _)| place).collect();
+        assert_eq!((id.len(), places), (36, vec![8, 13, 18, 23]));
+        assert_eq!(id.as_bytes()[14], b'4');
+        assert!(b"89ab".contains(&id.as_bytes()[19]), "{id}");
+        assert_ne!(random_uuid(), id);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::borrow::Cow;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use data_encoding::HEXLOWER;
 
+use crate::event::identity::random_uuid;
 use crate::event::json::write_string;
 use crate::gateway::gainsight::Reply;
 use crate::http::answer::{Answer, RETRY_AFTER};
@@ -44,7 +44,7 @@ struct Envelope<'t> {
 /// The response, without the CORS headers that every response gets.
 pub fn response(path: &'static str, reply: &Reply) -> HttpResponse {
     let envelope = envelope(reply);
-    let request_id = request_id();
+    let request_id = random_uuid();
     tracing::debug!(route = path, %request_id, code = envelope.error.as_ref().map(|error| error.0), "told");
     let mut response = HttpResponse::build(envelope.status);
     response.insert_header((header::CONTENT_TYPE, JSON));
@@ -177,19 +177,4 @@ fn write_text(out: &mut Vec<u8>, text: Option<&str>) {
         Some(text) => write_string(out, text),
         None => out.extend_from_slice(b"null"),
     }
-}
-
-/// A random UUID: by it a request is found in the log.
-fn request_id() -> String {
-    let mut bytes = [0; 16];
-    // Without entropy the id says nothing, and the answer is right all the same.
-    getrandom::fill(&mut bytes).ok();
-    let mut bits = u128::from_be_bytes(bytes);
-    bits = (bits & !(0xf << 76)) | (4 << 76);
-    bits = (bits & !(0b11 << 62)) | (0b10 << 62);
-    let mut id = HEXLOWER.encode(&bits.to_be_bytes());
-    for place in [20, 16, 12, 8] {
-        id.insert(place, '-');
-    }
-    id
 }
