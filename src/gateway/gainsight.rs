@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{Call, MappedAgain, Processed, Request, Rules, Work};
+use super::{MappedAgain, Processed, Request, Rules, Work};
 use crate::event::identity::{call_id, random_id};
 use crate::event::json::{Shape, shape, trim};
 use crate::event::kind::CallType;
@@ -27,21 +27,6 @@ pub enum Operation {
     Company,
     /// Publishes an event.
     Event,
-}
-
-impl Operation {
-    /// What an SDK would have called it.
-    pub fn call(self) -> Call {
-        Call::One(self.call_type())
-    }
-
-    fn call_type(self) -> CallType {
-        match self {
-            Operation::People => CallType::Identify,
-            Operation::CompanyQuery | Operation::Company => CallType::Group,
-            Operation::Event => CallType::Track,
-        }
-    }
 }
 
 /// What the sender of a call is told, once its records are durable.

@@ -43,7 +43,7 @@ pub async fn answer(
     let process = |request: &Request<'_>, rules: &Rules, body: &[u8]| {
         process(operation, &head, signed, request, rules, body)
     };
-    let way = Way { path, call: operation.call(), process };
+    let way = Way { path, process };
     let Answered { answer, body_ended } = if operation == Operation::Event {
         let admitted = admit_publishers(app, headers, head.topic.as_deref()).map_err(Reply::Refused);
         take(app, headers, payload, path, admitted, connection, |senders, proof, body| {

@@ -24,7 +24,6 @@ impl Setup {
         let request = Request {
             source: &source,
             proof: Proof::NONE,
-            call: operation.call(),
             path: "/v1.0/api/people",
             traceparent: None,
             received_ms: RECEIVED,
@@ -283,14 +282,8 @@ fn a_record_that_is_larger_than_the_queue_takes_fails() {
 fn what_was_kept_is_mapped_again_by_the_rules_of_its_route() {
     let again = |operation: Operation, event: &str| {
         let (rules, source) = (Setup::new().rules, Setup::new().source());
-        let request = Request {
-            source: &source,
-            proof: Proof::NONE,
-            call: operation.call(),
-            path: "/",
-            traceparent: None,
-            received_ms: 0,
-        };
+        let request =
+            Request { source: &source, proof: Proof::NONE, path: "/", traceparent: None, received_ms: 0 };
         let stamp = Stamp {
             message_id: "m",
             ce_source: &source.ce_source,
