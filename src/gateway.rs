@@ -55,8 +55,6 @@ pub struct Request<'a> {
     pub source: &'a Source,
     /// The shared secrets that it has shown.
     pub proof: Proof<'a>,
-    /// What the route makes of the body.
-    pub call: Call,
     /// The route's path.
     pub path: &'static str,
     /// W3C trace context.
@@ -76,13 +74,14 @@ pub struct Processed<A = Answer> {
     pub tally: Tally,
 }
 
-/// Turns `body` into records and an answer.
-pub fn process(request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed {
+/// Turns `body`, which is taken for a `call`, into records and an answer.
+pub fn process(call: Call, request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed {
     // Nearly every body is valid: to check that is faster than to look for what to repair.
     let text = std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
     let mut work = Work::new(request, rules, body, Records::new(request.received_ms));
     work.records.reserve(body.len() + 512);
-    let refusal = match request.call {
+    work.routed = call == Call::Webhook;
+    let refusal = match call {
         Call::One(call) => work.one(Some(call), trim(&text)),
         Call::Batch => work.batch(Batch::read(&text, rules.events)),
         Call::Webhook if shape(trim(&text)) == Shape::Array => {
@@ -110,17 +109,21 @@ pub enum MappedAgain {
     Rejected(Rejection),
 }
 
-/// Maps one event that was rejected at the route of `request` again, under the id and the time of `stamp`,
+/// Maps one event that was rejected at the route of `request`, which takes a `call`, again, under the id and the time of `stamp`,
 /// and adds its records to `records`. Not even those of a publisher that takes it are there while another
 /// refuses it: they were queued when it was rejected.
 pub fn map_again(
+    call: Call,
     request: &Request<'_>,
     rules: &Rules,
     stamp: &Stamp<'_>,
     event: &str,
     records: &mut Records,
 ) -> MappedAgain {
-    again_with(request, rules, records, |work| work.again(stamp, trim(event)))
+    again_with(request, rules, records, |work| {
+        work.routed = call == Call::Webhook;
+        work.again(call, stamp, trim(event))
+    })
 }
 
 /// Maps an event again by `again`.
@@ -152,6 +155,8 @@ struct Work<'a> {
     rules: &'a Rules,
     body: &'a [u8],
     batch_sent: Option<&'a str>,
+    /// Whether RudderStack has said where the events go, as it does with what it posts to a webhook.
+    routed: bool,
     /// What a call's headers say of its event, on Gainsight's route.
     head: Option<&'a EventHead>,
     records: Records,
@@ -166,6 +171,7 @@ impl<'a> Work<'a> {
             rules,
             body,
             batch_sent: None,
+            routed: false,
             head: None,
             records,
             tally: Tally::default(),
@@ -242,7 +248,7 @@ impl<'a> Work<'a> {
     }
 
     /// An event that was rejected before.
-    fn again(&mut self, stamp: &Stamp<'_>, raw: &str) -> Result<Outcome, Rejection> {
+    fn again(&mut self, call: Call, stamp: &Stamp<'_>, raw: &str) -> Result<Outcome, Rejection> {
         if raw.len() > self.rules.event_bytes {
             return Err(Rejection::new(Reason::EventTooLarge));
         }
@@ -250,7 +256,7 @@ impl<'a> Work<'a> {
             return Err(Rejection::new(Reason::InvalidJson));
         }
         let event = Event::read(&mut Scan::new(raw)).map_err(|_| Rejection::new(Reason::NotAnObject))?;
-        let call = match self.request.call {
+        let call = match call {
             Call::One(call) => Ok(call),
             Call::Batch | Call::Webhook => call_type(&event),
         };
@@ -295,8 +301,7 @@ impl<'a> Work<'a> {
         if !matches!(call, CallType::Identify | CallType::Group | CallType::Track) {
             return Ok(self.ignore(Ignored::CallType));
         }
-        // RudderStack has routed what it posts to a webhook.
-        if self.request.call != Call::Webhook && !wanted(event.integrations) {
+        if !self.routed && !wanted(event.integrations) {
             return Ok(self.ignore(Ignored::IntegrationsOff));
         }
         let Request { source, proof, .. } = *self.request;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::admission::secrets::Proof;
 use crate::event::json::write_string;
 use crate::gateway::gainsight::{self, Operation};
-use crate::gateway::{MappedAgain, Request, Rules, map_again};
+use crate::gateway::{Call, MappedAgain, Request, Rules, map_again};
 use crate::http::routes::{Endpoint, find};
 use crate::mapping::gainsight::EventHead;
 use crate::mapping::{Rejection, Stamp};
@@ -223,14 +223,14 @@ impl<'a> Replay<'a> {
             return impossible(text.to_owned());
         };
         let route = find(&entry.path).map(|route| (route.path, route.endpoint));
-        let (path, call, operation) = match route {
-            Some((path, Endpoint::Events(call))) => (path, call, None),
-            Some((path, Endpoint::Gainsight(operation))) => (path, operation.call(), Some(operation)),
+        let (path, way) = match route {
+            Some((path, Endpoint::Events(call))) => (path, Way::Sdk(call)),
+            Some((path, Endpoint::Gainsight(operation))) => (path, Way::Gainsight(operation)),
             _ => return impossible("this Weir does not know the route that it came by".to_owned()),
         };
         let is_its = |source: &&Arc<Source>| source.ce_source == entry.source;
-        let (source, table) = match operation {
-            Some(Operation::Event) => (self.tenants.publishers().find(is_its), "publishers"),
+        let (source, table) = match way {
+            Way::Gainsight(Operation::Event) => (self.tenants.publishers().find(is_its), "publishers"),
             _ => (self.tenants.sources.iter().find(is_its), "sources"),
         };
         let Some(filed) = source else {
@@ -240,8 +240,8 @@ impl<'a> Replay<'a> {
             ));
         };
         let head = entry.head.clone().unwrap_or_default();
-        let source = match operation {
-            Some(Operation::Event) => self.publisher(filed, &head),
+        let source = match way {
+            Way::Gainsight(Operation::Event) => self.publisher(filed, &head),
             _ => filed,
         };
         let received = jiff::Timestamp::from_millisecond(entry.received_ms).unwrap_or_default();
@@ -255,12 +255,12 @@ impl<'a> Replay<'a> {
             replay_of: Some(&entry.id),
         };
         let traceparent = stamp.traceparent;
-        let request = Request { source, proof, call, path, traceparent, received_ms: entry.received_ms };
+        let request = Request { source, proof, path, traceparent, received_ms: entry.received_ms };
         let before = self.group.records.len();
         let (rules, records) = (&self.rules, &mut self.group.records);
-        let mapped = match operation {
-            None => map_again(&request, rules, &stamp, &event, records),
-            Some(operation) => {
+        let mapped = match way {
+            Way::Sdk(call) => map_again(call, &request, rules, &stamp, &event, records),
+            Way::Gainsight(operation) => {
                 gainsight::map_again(operation, &head, &request, rules, &stamp, &event, records)
             }
         };
@@ -350,6 +350,13 @@ fn make_durable((queue, metrics): (&dyn Queue, &Metrics), records: Records) -> R
         metrics.record(kind, records);
     }
     Ok(())
+}
+
+/// What an event came by.
+#[derive(Clone, Copy)]
+enum Way {
+    Sdk(Call),
+    Gainsight(Operation),
 }
 
 /// The text of an event that is kept whole.

@@ -73,6 +73,11 @@ impl<'r> Signed<'r> {
     }
 }
 
+/// The id that `headers` give the message which they sign.
+pub fn message_id(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(&ID).map(|id| id.as_bytes())
+}
+
 /// Whole seconds since the Unix epoch, in digits.
 fn seconds(text: &[u8]) -> Option<u64> {
     let digits = text.iter().all(u8::is_ascii_digit);

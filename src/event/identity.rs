@@ -30,7 +30,7 @@ pub fn identity(raw: Option<&str>) -> Option<Cow<'_, str>> {
 pub fn message_id<'a>(event: &Event<'a>, call: CallType, index: usize) -> Cow<'a, str> {
     let is_scalar = |raw: &&str| matches!(shape(raw), Shape::String | Shape::Number | Shape::Boolean);
     if let Some(id) = identity(event.message_id.filter(is_scalar)) {
-        return if id.len() > MESSAGE_ID_BYTES { hex(&Sha256::digest(id.as_bytes())).into() } else { id };
+        return bounded(id);
     }
     if !event.times.any() {
         return random_id().into();
@@ -45,15 +45,39 @@ pub fn message_id<'a>(event: &Event<'a>, call: CallType, index: usize) -> Cow<'a
     hex(&digest).into()
 }
 
+/// An id that a call brings as plain text, as a message id; random where it shows nothing, or there is none.
+pub fn call_id(text: Option<Cow<'_, str>>) -> Cow<'_, str> {
+    let id = text.map(visible).filter(|id| !id.is_empty());
+    id.map_or_else(|| random_id().into(), bounded)
+}
+
+fn bounded(id: Cow<'_, str>) -> Cow<'_, str> {
+    if id.len() > MESSAGE_ID_BYTES { hex(&Sha256::digest(id.as_bytes())).into() } else { id }
+}
+
 /// 128 random bits in hex.
 pub fn random_id() -> String {
+    format!("{:032x}", random_bits())
+}
+
+/// A random UUID (RFC 9562, version 4).
+pub fn random_uuid() -> String {
+    let bits = random_bits() & !(0xf << 76) & !(0b11 << 62) | (4 << 76) | (0b10 << 62);
+    let mut id = format!("{bits:032x}");
+    for place in [20, 16, 12, 8] {
+        id.insert(place, '-');
+    }
+    id
+}
+
+fn random_bits() -> u128 {
     let mut bytes = [0; 16];
     // Without entropy the clock still tells events of one request apart by their order.
     if getrandom::fill(&mut bytes).is_err() {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        bytes = now.as_nanos().to_le_bytes();
+        return now.as_nanos();
     }
-    hex(&bytes)
+    u128::from_be_bytes(bytes)
 }
 
 /// `event` before and behind `part`, a slice of it.
@@ -154,6 +178,29 @@ mod tests {
         assert_eq!(given(&format!("\"{long}\"")), long);
         let longer = "x".repeat(201);
         assert_eq!(given(&format!("\"{longer}\"")), hex(&Sha256::digest(longer.as_bytes())));
+    }
+
+    #[test]
+    fn the_id_of_a_call_is_kept_hashed_when_long_and_random_when_there_is_none() {
+        let id = |text: &'static str| call_id(Some(text.into())).into_owned();
+        assert_eq!(id(" msg_1\u{200b} "), "msg_1");
+        let longer: &str = "x".repeat(201).leak();
+        assert_eq!(id(longer), hex(&Sha256::digest(longer.as_bytes())));
+        for nothing in ["", " ", "\u{200b}"] {
+            assert_eq!(id(nothing).len(), 32);
+            assert_ne!(id(nothing), id(nothing));
+        }
+        assert_ne!(call_id(None), call_id(None));
+    }
+
+    #[test]
+    fn a_random_uuid_is_of_version_4_and_never_the_same() {
+        let id = random_uuid();
+        let places: Vec<_> = id.match_indices('-').map(|(place, _)| place).collect();
+        assert_eq!((id.len(), places), (36, vec![8, 13, 18, 23]));
+        assert_eq!(id.as_bytes()[14], b'4');
+        assert!(b"89ab".contains(&id.as_bytes()[19]), "{id}");
+        assert_ne!(random_uuid(), id);
     }
 
     #[test]

@@ -1,11 +1,13 @@
 //! Calls of Gainsight's own API, on their way to records as all others, but with Gainsight's rules for what is
 //! told of them: a call whose records do not all fit fails as a whole.
 
-use super::{Call, MappedAgain, Processed, Request, Rules, Work};
-use crate::event::identity::random_id;
+use std::borrow::Cow;
+
+use super::{MappedAgain, Processed, Request, Rules, Work};
+use crate::event::identity::{call_id, random_id};
 use crate::event::json::{Shape, shape, trim};
 use crate::event::kind::CallType;
-use crate::event::scan::{Scan, levels};
+use crate::event::scan::{Invalid, Scan, levels};
 use crate::http::answer::Answer;
 use crate::mapping::gainsight::{EventHead, MOST_COMPANIES, company, event, people};
 use crate::mapping::{Rejection, Stamp};
@@ -27,24 +29,9 @@ pub enum Operation {
     Event,
 }
 
-impl Operation {
-    /// What an SDK would have called it.
-    pub fn call(self) -> Call {
-        Call::One(self.call_type())
-    }
-
-    fn call_type(self) -> CallType {
-        match self {
-            Operation::People => CallType::Identify,
-            Operation::CompanyQuery | Operation::Company => CallType::Group,
-            Operation::Event => CallType::Track,
-        }
-    }
-}
-
 /// What the sender of a call is told, once its records are durable.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
+pub enum Reply {
     /// It was taken; there is no more to say.
     Taken,
     /// Nothing was found: Weir keeps no store.
@@ -63,33 +50,35 @@ pub enum Told {
     Refused(Answer),
 }
 
-impl From<Answer> for Told {
+impl From<Answer> for Reply {
     fn from(answer: Answer) -> Self {
-        Told::Refused(answer)
+        Reply::Refused(answer)
     }
 }
 
-/// Turns the `body` of a call into records and what to tell. Of an event, `head` says what it is, and the source
-/// of `request` is its publisher.
+/// Turns the `body` of a call into records and what to tell. Of an event, `head` says what it is, `id` is its own
+/// where it has one, and the source of `request` is its publisher.
 pub fn process(
     operation: Operation,
     head: &EventHead,
+    id: Option<Cow<'_, str>>,
     request: &Request<'_>,
     rules: &Rules,
     body: &[u8],
-) -> Processed<Told> {
+) -> Processed<Reply> {
     let text = String::from_utf8_lossy(body);
     let mut work = Work::new(request, rules, body, Records::new(request.received_ms));
     work.head = (operation == Operation::Event).then_some(head);
     let raw = trim(&text);
     let answer = match operation {
-        Operation::People => work.single(CallType::Identify, raw, Work::person),
-        Operation::CompanyQuery if levels(raw).is_err() => Told::Failed(Rejection::new(Reason::InvalidJson)),
-        Operation::CompanyQuery => Told::NoRecords,
+        Operation::People => work.single(CallType::Identify, &random_id(), raw, Work::person),
+        Operation::CompanyQuery if levels(raw).is_err() => Reply::Failed(Rejection::new(Reason::InvalidJson)),
+        Operation::CompanyQuery => Reply::NoRecords,
         Operation::Company => work.companies(raw),
         // RudderStack sends no body for an event without properties.
         Operation::Event => {
-            work.single(CallType::Track, if raw.is_empty() { "{}" } else { raw }, |work, raw, stamp| {
+            let raw = if raw.is_empty() { "{}" } else { raw };
+            work.single(CallType::Track, &call_id(id), raw, |work, raw, stamp| {
                 work.published(head, raw, stamp)
             })
         }
@@ -112,90 +101,100 @@ pub fn map_again(
         let raw = trim(event);
         match operation {
             Operation::People => work.person(raw, stamp),
-            Operation::CompanyQuery | Operation::Company => work.company(raw, stamp).map(|_| ()),
+            Operation::CompanyQuery | Operation::Company => {
+                work.company(raw, levels_of(raw)?, stamp).map(|_| ())
+            }
             Operation::Event => work.published(head, raw, stamp),
         }?;
         Ok(Outcome::Queued)
     })
 }
 
+/// A company's id and how many members were left out, or why it failed.
+type Mapped = Result<(String, u64), Rejection>;
+
 impl Work<'_> {
-    /// A call of one object, which `map` makes records of.
+    /// A call of one object with this id, which `map` makes records of.
     fn single(
         &mut self,
         call: CallType,
+        id: &str,
         raw: &str,
         map: impl FnOnce(&mut Self, &str, &Stamp<'_>) -> Result<(), Rejection>,
-    ) -> Told {
+    ) -> Reply {
         if raw.len() > self.rules.event_bytes {
             self.tally.count(call, Outcome::Refused);
-            return Told::Refused(Answer::TooLarge);
+            return Reply::Refused(Answer::TooLarge);
         }
-        let id = random_id();
-        let stamp = self.stamp(&id, None);
+        let stamp = self.stamp(id, None);
         match map(self, raw, &stamp) {
             Ok(()) => {
                 self.tally.count(call, Outcome::Queued);
-                Told::Taken
+                Reply::Taken
             }
-            Err(rejection) => self.fail(call, raw, rejection),
+            Err(rejection) => self.fail(call, &stamp, raw, rejection),
         }
     }
 
     /// The companies of `records`.
-    fn companies(&mut self, raw: &str) -> Told {
+    fn companies(&mut self, raw: &str) -> Reply {
         let call = CallType::Group;
-        if levels(raw).is_err() {
-            return self.fail(call, raw, Rejection::new(Reason::InvalidJson));
-        }
-        let companies = records_of(raw);
+        let Ok(companies) = records_of(raw) else {
+            if levels(raw).is_ok() {
+                return Reply::WrongCount;
+            }
+            let id = random_id();
+            return self.fail(call, &self.stamp(&id, None), raw, Rejection::new(Reason::InvalidJson));
+        };
         if companies.is_empty() || companies.len() > MOST_COMPANIES {
-            return Told::WrongCount;
+            return Reply::WrongCount;
+        }
+        if companies.len() > self.rules.events {
+            return Reply::Refused(Answer::TooManyEvents);
         }
         let mark = self.records.mark();
         // A call has no id, and each of its companies counts by itself.
         let mapped: Vec<_> = companies
             .iter()
-            .map(|raw| {
+            .map(|(raw, levels)| {
                 let id = random_id();
-                let stamp = self.stamp(&id, None);
-                self.company(raw, &stamp)
+                let mapped = self.company(raw, *levels, &self.stamp(&id, None));
+                (id, mapped)
             })
             .collect();
-        if mapped.iter().any(Result::is_err) {
+        if mapped.iter().any(|(_, mapped)| mapped.is_err()) {
             self.records.rewind(mark);
             return self.fail_records(call, &companies, mapped);
         }
-        let saved = mapped.into_iter().flatten().map(|(id, dropped)| {
+        let saved = mapped.into_iter().filter_map(|(_, mapped)| mapped.ok()).map(|(id, dropped)| {
             self.tally.traits_dropped(Map::Company, dropped);
             self.tally.count(call, Outcome::Queued);
             id
         });
-        Told::Companies(saved.collect())
+        Reply::Companies(saved.collect())
     }
 
     /// Keeps a call that failed, and tells why.
-    fn fail(&mut self, call: CallType, raw: &str, rejection: Rejection) -> Told {
+    fn fail(&mut self, call: CallType, stamp: &Stamp<'_>, raw: &str, rejection: Rejection) -> Reply {
         let kept = match rejection.reason {
             Reason::InvalidJson => Kept::Bytes(self.body),
             _ => Kept::Event(raw),
         };
-        let id = random_id();
-        let stamp = self.stamp(&id, None);
-        self.reject(call, 0, &stamp, rejection.clone(), kept);
-        Told::Failed(rejection)
+        self.reject(call, 0, stamp, rejection.clone(), kept);
+        Reply::Failed(rejection)
     }
 
-    /// Keeps the records that failed. Those that did not are not kept: their sender is told that the call failed.
+    /// Keeps the records that failed, each under its id. Those that did not are not kept: their sender is told that the call failed.
     fn fail_records(
         &mut self,
         call: CallType,
-        companies: &[&str],
-        mapped: Vec<Result<(String, u64), Rejection>>,
-    ) -> Told {
-        let rejections: Vec<_> = mapped.into_iter().map(Result::err).collect();
-        for (index, (raw, rejection)) in companies.iter().zip(&rejections).enumerate() {
-            let Some(rejection) = rejection else {
+        companies: &[(&str, usize)],
+        mapped: Vec<(String, Mapped)>,
+    ) -> Reply {
+        let mut rejections = Vec::new();
+        for (index, ((raw, _), (id, mapped))) in companies.iter().zip(mapped).enumerate() {
+            rejections.push(mapped.err());
+            let Some(Some(rejection)) = rejections.last() else {
                 self.tally.count(call, Outcome::Refused);
                 continue;
             };
@@ -203,11 +202,9 @@ impl Work<'_> {
                 Reason::EventTooLarge => Kept::Bytes(raw.as_bytes()),
                 _ => Kept::Event(raw),
             };
-            let id = random_id();
-            let stamp = self.stamp(&id, None);
-            self.reject(call, index, &stamp, rejection.clone(), kept);
+            self.reject(call, index, &self.stamp(&id, None), rejection.clone(), kept);
         }
-        Told::FailedRecords(rejections)
+        Reply::FailedRecords(rejections)
     }
 
     fn person(&mut self, raw: &str, stamp: &Stamp<'_>) -> Result<(), Rejection> {
@@ -225,41 +222,56 @@ impl Work<'_> {
         self.in_bounds(|work| event(head, raw, publisher, stamp, &mut work.records))
     }
 
-    fn company(&mut self, raw: &str, stamp: &Stamp<'_>) -> Result<(String, u64), Rejection> {
-        self.object(raw)?;
+    fn company(&mut self, raw: &str, levels: usize, stamp: &Stamp<'_>) -> Mapped {
+        self.in_limits(raw, levels)?;
         let tenant = &self.request.source.tenant;
         self.in_bounds(|work| company(raw, tenant, stamp, &mut work.records))
     }
 
     /// Whether `raw` is an object within the limits.
     fn object(&self, raw: &str) -> Result<(), Rejection> {
-        let wrong = if raw.len() > self.rules.event_bytes {
-            Some(Reason::EventTooLarge)
-        } else {
-            match levels(raw) {
-                Err(_) => Some(Reason::InvalidJson),
-                Ok(_) if shape(raw) != Shape::Object => Some(Reason::NotAnObject),
-                Ok(levels) if levels > self.rules.depth => Some(Reason::DepthExceeded),
-                Ok(_) => None,
-            }
+        self.in_limits(raw, levels_of(raw)?)
+    }
+
+    /// Whether `raw`, a value of so many levels, is an object within the limits.
+    fn in_limits(&self, raw: &str, levels: usize) -> Result<(), Rejection> {
+        let wrong = match shape(raw) {
+            _ if raw.len() > self.rules.event_bytes => Reason::EventTooLarge,
+            Shape::Object if levels <= self.rules.depth => return Ok(()),
+            Shape::Object => Reason::DepthExceeded,
+            _ => Reason::NotAnObject,
         };
-        wrong.map_or(Ok(()), |reason| Err(Rejection::new(reason)))
+        Err(Rejection::new(wrong))
     }
 }
 
-/// The elements of `records`, one more than are allowed at most; none where there is no such list.
-fn records_of(raw: &str) -> Vec<&str> {
-    let mut found = Vec::new();
-    let Ok([Some(records)]) = Scan::new(raw).members_named(["records"]) else { return found };
-    let read = Scan::new(records).elements(|scan| {
-        let record = scan.value()?;
-        if found.len() <= MOST_COMPANIES {
-            found.push(record);
+fn levels_of(raw: &str) -> Result<usize, Rejection> {
+    levels(raw).map_err(|_| Rejection::new(Reason::InvalidJson))
+}
+
+/// The elements of `records` with the levels of each, one more than are allowed at most; none where there is no
+/// such list.
+///
+/// # Errors
+/// `raw` is no JSON, or no object.
+fn records_of(raw: &str) -> Result<Vec<(&str, usize)>, Invalid> {
+    let (mut found, mut is_first) = (Vec::new(), true);
+    let mut scan = Scan::new(raw);
+    scan.members(|scan, name| {
+        let is_list = name == "records" && scan.next_byte() == Some(b'[');
+        if !(is_list && is_first) {
+            is_first &= name != "records";
+            return scan.value().map(|_| ());
         }
-        Ok(())
-    });
-    if read.is_err() {
-        found.clear();
-    }
-    found
+        is_first = false;
+        scan.elements(|scan| {
+            let record = scan.measured(Scan::value)?;
+            if found.len() <= MOST_COMPANIES {
+                found.push(record);
+            }
+            Ok(())
+        })
+    })?;
+    scan.end()?;
+    Ok(found)
 }

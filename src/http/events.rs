@@ -54,7 +54,8 @@ pub fn answer<'a>(
         _ => admit(app, headers, presented_key(headers, request.query_string()), app.limits.body_bytes),
     };
     take(app, headers, payload, path, admitted, connection, move |source, proof, body| {
-        hand_over(app, source, proof, headers, Way { path, call, process }, body)
+        let process = |request: &Request<'_>, rules: &Rules, body: &[u8]| process(call, request, rules, body);
+        hand_over(app, source, proof, headers, Way { path, process }, body)
     })
 }
 
@@ -153,8 +154,6 @@ fn refusal(app: &App, error: BodyError) -> Answer {
 pub(super) struct Way<P> {
     /// The route's path.
     pub path: &'static str,
-    /// What it takes a body for.
-    pub call: Call,
     /// From the body to records and an answer.
     pub process: P,
 }
@@ -169,12 +168,11 @@ pub(super) fn hand_over<'a, A>(
     way: Way<impl FnOnce(&Request<'_>, &Rules, &[u8]) -> Processed<A>>,
     body: Body,
 ) -> Result<Box<HandedOver<'a, A>>, Answer> {
-    let Way { path, call, process } = way;
+    let Way { path, process } = way;
     let received_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let request = Request {
         source,
         proof,
-        call,
         path,
         traceparent: traceparent(headers),
         received_ms: i64::try_from(received_ms).unwrap_or(i64::MAX),

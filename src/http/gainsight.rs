@@ -15,8 +15,9 @@ use super::events::{Admitted, Answered, Way, admit, hand_over, make_room, take};
 use super::proof;
 use crate::admission::credentials::presented_key;
 use crate::admission::secrets::each_once;
+use crate::admission::signature::message_id;
 use crate::app::App;
-use crate::gateway::gainsight::{Operation, Told, process};
+use crate::gateway::gainsight::{Operation, Reply, process};
 use crate::gateway::{Request, Rules};
 use crate::mapping::gainsight::EventHead;
 use crate::tenants::Senders;
@@ -37,11 +38,14 @@ pub async fn answer(
 ) -> (HttpResponse, bool) {
     let headers = request.headers();
     let head = if operation == Operation::Event { event_head(headers) } else { EventHead::default() };
-    let process =
-        |request: &Request<'_>, rules: &Rules, body: &[u8]| process(operation, &head, request, rules, body);
-    let way = Way { path, call: operation.call(), process };
+    // Once a body is there, its id was signed with it, or the request refused; access keys sign nothing.
+    let signed = message_id(headers).filter(|_| operation == Operation::Event).map(String::from_utf8_lossy);
+    let process = |request: &Request<'_>, rules: &Rules, body: &[u8]| {
+        process(operation, &head, signed, request, rules, body)
+    };
+    let way = Way { path, process };
     let Answered { answer, body_ended } = if operation == Operation::Event {
-        let admitted = admit_publishers(app, headers, head.topic.as_deref()).map_err(Told::Refused);
+        let admitted = admit_publishers(app, headers, head.topic.as_deref()).map_err(Reply::Refused);
         take(app, headers, payload, path, admitted, connection, |senders, proof, body| {
             let source = senders.publisher(head.topic.as_deref(), head.contract.as_deref(), proof);
             let source = source.ok_or(Answer::InvalidSecret)?;
@@ -52,10 +56,10 @@ pub async fn answer(
         let key = presented_key(headers, request.query_string());
         let most =
             if operation == Operation::People { app.limits.event_bytes } else { app.limits.body_bytes };
-        let admitted = admit(app, headers, key, most).map_err(Told::Refused);
+        let admitted = admit(app, headers, key, most).map_err(Reply::Refused);
         let admitted = admitted.and_then(|admitted| {
             let by_name = operation != Operation::Company || finds_by_name(request);
-            by_name.then_some(admitted).ok_or(Told::WrongKeys)
+            by_name.then_some(admitted).ok_or(Reply::WrongKeys)
         });
         take(app, headers, payload, path, admitted, connection, |source, proof, body| {
             hand_over(app, source, proof, headers, way, body)
@@ -74,7 +78,7 @@ fn finds_by_name(request: &HttpRequest) -> bool {
 
 /// The answer to a request that never came to its route.
 pub fn refuse(path: &'static str, answer: Answer) -> HttpResponse {
-    envelope::response(path, &Told::Refused(answer))
+    envelope::response(path, &Reply::Refused(answer))
 }
 
 /// All that can be refused before the body of one who sends for a publisher with `topic`, and so must show its

@@ -63,12 +63,11 @@ impl Held {
         let request = Request {
             source: &tenants.sources[0],
             proof: Proof::NONE,
-            call,
             path,
             traceparent: Some("00-a-b-01"),
             received_ms: RECEIVED,
         };
-        let Processed { records, .. } = process(&request, &rules(), body);
+        let Processed { records, .. } = process(call, &request, &rules(), body);
         wait_for(queue.enqueue(records).unwrap()).unwrap();
         queue.close(Instant::now() + Duration::from_secs(60));
     }
@@ -375,12 +374,11 @@ fn thousands_are_replayed_in_groups_and_an_end_keeps_what_was_told() {
         let request = Request {
             source,
             proof: Proof::NONE,
-            call,
             path: "/v1/track",
             traceparent: None,
             received_ms: RECEIVED,
         };
-        wait_for(queue.enqueue(process(&request, &rules(), body.as_bytes()).records).unwrap()).unwrap();
+        wait_for(queue.enqueue(process(call, &request, &rules(), body.as_bytes()).records).unwrap()).unwrap();
     }
     queue.close(Instant::now() + Duration::from_secs(60));
     drop(queue);

@@ -1,6 +1,6 @@
 //! Calls of Gainsight's own API.
 
-use super::super::gainsight::{Operation, Told, map_again, process};
+use super::super::gainsight::{Operation, Reply, map_again, process};
 use super::properties::{assert_sound, json};
 use super::*;
 use crate::mapping::gainsight::EventHead;
@@ -9,27 +9,26 @@ use proptest::prelude::*;
 use Operation::{Company, CompanyQuery, Event, People};
 
 impl Setup {
-    fn gainsight(self, operation: Operation, body: impl AsRef<[u8]>) -> Fate<Told> {
+    fn gainsight(self, operation: Operation, body: impl AsRef<[u8]>) -> Fate<Reply> {
         self.with_head(operation, &EventHead::default(), body.as_ref())
     }
 
     /// An event of the publisher `tickets`.
-    fn publish_event(self, head: &EventHead, body: &str) -> Fate<Told> {
+    fn publish_event(self, head: &EventHead, body: &str) -> Fate<Reply> {
         self.with_head(Event, head, body.as_bytes())
     }
 
-    fn with_head(mut self, operation: Operation, head: &EventHead, body: &[u8]) -> Fate<Told> {
+    fn with_head(mut self, operation: Operation, head: &EventHead, body: &[u8]) -> Fate<Reply> {
         let (topics, rules) = (std::mem::take(&mut self.topics), self.rules);
         let source = self.source();
         let request = Request {
             source: &source,
             proof: Proof::NONE,
-            call: operation.call(),
             path: "/v1.0/api/people",
             traceparent: None,
             received_ms: RECEIVED,
         };
-        let Processed { records, answer, tally } = process(operation, head, &request, &rules, body);
+        let Processed { records, answer, tally } = process(operation, head, None, &request, &rules, body);
         let metrics = Metrics::new(&["web".to_owned()]).unwrap();
         tally.settle(&metrics, &source, &kinds(&records));
         let unmapped = tally.unmapped_names().to_vec();
@@ -37,8 +36,8 @@ impl Setup {
     }
 }
 
-fn failed(reason: Reason) -> Told {
-    Told::Failed(Rejection::new(reason))
+fn failed(reason: Reason) -> Reply {
+    Reply::Failed(Rejection::new(reason))
 }
 
 /// The id of the company "Acme" of the tenant `acme`, by `printf 'acme\x1fAcme' | sha256sum`.
@@ -50,7 +49,7 @@ fn a_person_is_sent_in_fields_and_becomes_what_its_traits_would_have() {
         "MasterAvatarTypeCode":"0x10","Plan__gc":"gold","plan":"silver","email":"no field","Gsid":"x",
         "EmailOptOut":"false","Timezone":null,"LastName":""}"#;
     let fate = Setup::new().gainsight(People, body);
-    assert_eq!(fate.answer, Told::Taken);
+    assert_eq!(fate.answer, Reply::Taken);
     let person = fate.only();
     assert_eq!((person.topic.as_str(), person.key.as_deref()), ("weir.people", Some("acme\u{1f}ada@x.y")));
     assert_eq!(person.which(), "person");
@@ -156,7 +155,7 @@ fn a_long_email_does_not_stand_in_many_links() {
     assert_eq!(fate.answer, failed(Reason::RecordTooLarge));
     assert_eq!(fate.records.len(), 1);
     let fate = Setup::new().gainsight(People, body("a@x", 51));
-    assert!(matches!(&fate.answer, Told::Failed(rejection) if rejection.detail.contains("at most 50")));
+    assert!(matches!(&fate.answer, Reply::Failed(rejection) if rejection.detail.contains("at most 50")));
 }
 
 #[test]
@@ -183,7 +182,7 @@ fn companies_are_sent_in_fields_and_told_with_their_ids() {
     let body = r#"{"records":[{"Name":" Acme ","Employees":"250","Arr":"5","Summary":7,"tier":"A","X__gc":1,
         "Nps":9,"Users":""},{"Name":8}]}"#;
     let fate = Setup::new().gainsight(Company, body);
-    let Told::Companies(saved) = &fate.answer else { panic!("{:?}", fate.answer) };
+    let Reply::Companies(saved) = &fate.answer else { panic!("{:?}", fate.answer) };
     assert_eq!((saved.len(), saved[0].as_str()), (2, ACME));
     let expected = [
         ("company", r#"{"Name":" Acme ","Employees":250,"Arr":"5","Summary":"7","Tier__gc":"A","X__gc":1}"#),
@@ -213,7 +212,7 @@ fn one_company_that_fails_fails_the_call_and_only_it_is_kept() {
         why(Reason::EventTooLarge),
         None,
     ];
-    assert_eq!(fate.answer, Told::FailedRecords(expected));
+    assert_eq!(fate.answer, Reply::FailedRecords(expected));
     let kept: Vec<_> =
         fate.records.iter().map(|record| (record.which(), record.json()["index"].clone())).collect();
     assert_eq!(kept, [("rejected", 1.into()), ("rejected", 2.into()), ("rejected", 3.into())]);
@@ -230,17 +229,36 @@ fn a_call_brings_one_to_fifty_companies_in_a_list() {
     let records = |n: usize| format!(r#"{{"records":[{}]}}"#, vec![r#"{"Name":"A"}"#; n].join(","));
     let fate = Setup::new().gainsight(Company, records(50));
     assert_eq!(fate.records.len(), 50);
-    let wrong = [r#"{"records":{"Name":"A"}}"#, r#"{"records":null}"#, r#"{"Name":"A"}"#, "[]", "7"];
+    let wrong = [
+        r#"{"records":[],"records":[{"Name":"A"}]}"#,
+        r#"{"records":{"Name":"A"}}"#,
+        r#"{"records":null}"#,
+        r#"{"Name":"A"}"#,
+        "[]",
+        "7",
+    ];
     for body in wrong.map(str::to_owned).into_iter().chain([records(0), records(51)]) {
         let fate = Setup::new().gainsight(Company, &body);
-        assert_eq!((fate.answer, fate.records.len()), (Told::WrongCount, 0), "{body}");
+        assert_eq!((fate.answer, fate.records.len()), (Reply::WrongCount, 0), "{body}");
     }
-    assert_eq!(Setup::new().gainsight(Company, "{").answer, failed(Reason::InvalidJson));
+    for body in ["{", r#"{"records":[{"Name":"A"}]} x"#, r#"{"records":[{"Name":"A"}],}"#] {
+        assert_eq!(Setup::new().gainsight(Company, body).answer, failed(Reason::InvalidJson), "{body}");
+    }
+    let mut setup = Setup::new();
+    setup.rules.depth = 1;
+    let fate = setup.gainsight(Company, r#"{"records":[{"Name":"A"},{"Name":[]}]}"#);
+    let deep = vec![None, Some(Rejection::new(Reason::DepthExceeded))];
+    assert_eq!(
+        fate.answer,
+        Reply::FailedRecords(deep),
+        "the levels of each record count, not those around it"
+    );
 }
 
 #[test]
 fn a_query_finds_nothing_and_leaves_nothing() {
-    for (body, told) in [("{}", Told::NoRecords), ("7", Told::NoRecords), ("{", failed(Reason::InvalidJson))]
+    for (body, told) in
+        [("{}", Reply::NoRecords), ("7", Reply::NoRecords), ("{", failed(Reason::InvalidJson))]
     {
         let fate = Setup::new().gainsight(CompanyQuery, body);
         assert_eq!((fate.answer, fate.records.len(), fate.counts.len()), (told, 0, 0), "{body}");
@@ -264,14 +282,8 @@ fn a_record_that_is_larger_than_the_queue_takes_fails() {
 fn what_was_kept_is_mapped_again_by_the_rules_of_its_route() {
     let again = |operation: Operation, event: &str| {
         let (rules, source) = (Setup::new().rules, Setup::new().source());
-        let request = Request {
-            source: &source,
-            proof: Proof::NONE,
-            call: operation.call(),
-            path: "/",
-            traceparent: None,
-            received_ms: 0,
-        };
+        let request =
+            Request { source: &source, proof: Proof::NONE, path: "/", traceparent: None, received_ms: 0 };
         let stamp = Stamp {
             message_id: "m",
             ce_source: &source.ce_source,
@@ -313,7 +325,7 @@ const CLOSED: [&str; 4] = ["Ticket Actions", "Closed", "v01", ""];
 #[test]
 fn an_event_goes_under_the_name_and_version_that_it_came_with_and_without_a_key() {
     let fate = Setup::new().publish_event(&head(CLOSED), r#" {"id":7.50,"\u0000":"\ud800","n":null} "#);
-    assert_eq!(fate.answer, Told::Taken);
+    assert_eq!(fate.answer, Reply::Taken);
     let event = fate.only();
     assert_eq!(
         (event.topic.as_str(), &event.key, event.which()),
@@ -381,7 +393,7 @@ fn an_event_that_breaks_a_rule_fails_and_is_kept_with_what_its_headers_said() {
     ] {
         let head = head(said);
         let fate = Setup::new().publish_event(&head, body);
-        let told = Told::Failed(Rejection { reason, detail: detail.to_owned().into() });
+        let told = Reply::Failed(Rejection { reason, detail: detail.to_owned().into() });
         assert_eq!(fate.answer, told, "{said:?} {body}");
         let kept = fate.only().json();
         assert_eq!((&kept["reason"], &kept["detail"]), (&reason.label().into(), &detail.into()));

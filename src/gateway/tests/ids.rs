@@ -133,13 +133,12 @@ fn the_trace_of_the_request_goes_with_every_record() {
     let request = Request {
         source: &source,
         proof: Proof::NONE,
-        call: Call::One(CallType::Group),
         path: "/v1/group",
         traceparent: Some(trace),
         received_ms: RECEIVED,
     };
     let body = br#"{"userId":"u","traits":{"name":"N"},"context":{"traits":{"email":"e@x"}}}"#;
-    let records = process(&request, &Setup::new().rules, body).records;
+    let records = process(Call::One(CallType::Group), &request, &Setup::new().rules, body).records;
     assert_eq!((records.len(), records.received_ms()), (2, RECEIVED));
     for record in records.iter() {
         assert!(record.headers().any(|header| header == ("traceparent", trace.as_bytes())));

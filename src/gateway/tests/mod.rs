@@ -148,12 +148,11 @@ impl Setup {
         let request = Request {
             source: &source,
             proof: Proof::Secrets(&proof),
-            call,
             path,
             traceparent: None,
             received_ms: RECEIVED,
         };
-        let Processed { records, answer, tally } = process(&request, &rules, body);
+        let Processed { records, answer, tally } = process(call, &request, &rules, body);
         let metrics = Metrics::new(&["web".to_owned()]).unwrap();
         tally.settle(&metrics, &source, &kinds(&records));
         let unmapped = tally.unmapped_names().to_vec();

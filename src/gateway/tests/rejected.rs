@@ -198,17 +198,11 @@ fn a_rejected_event_larger_than_a_record_may_be_is_kept_in_part() {
 #[test]
 fn a_request_that_is_not_durable_counts_every_event_as_refused_and_nothing_else() {
     let source = Setup::new().source();
-    let request = Request {
-        source: &source,
-        proof: Proof::NONE,
-        call: Call::Batch,
-        path: "/v1/batch",
-        traceparent: None,
-        received_ms: 0,
-    };
+    let request =
+        Request { source: &source, proof: Proof::NONE, path: "/v1/batch", traceparent: None, received_ms: 0 };
     let body = br#"{"batch":[{"type":"page","userId":"u"},{"type":"identify","userId":"u"},1,2,
         {"type":"identify","userId":"u","traits":{"email":"e","custom":1}}]}"#;
-    let tally = process(&request, &Setup::new().rules, body).tally;
+    let tally = process(Call::Batch, &request, &Setup::new().rules, body).tally;
     let metrics = Metrics::new(&["web".to_owned()]).unwrap();
     tally.refuse(&metrics, &source);
     let refused = [("identify/refused", 2), ("page/refused", 1), ("unknown/refused", 2)];

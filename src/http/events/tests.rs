@@ -61,7 +61,9 @@ async fn take_three(app: &App) -> Answer {
     let lease = app.budget.lease(body.len()).unwrap();
     let body = Body { bytes: body, _lease: lease };
     let source = &app.tenants.sources[0];
-    let way = Way { path: "/v1/batch", call: Call::Batch, process };
+    let process =
+        |request: &Request<'_>, rules: &Rules, body: &[u8]| process(Call::Batch, request, rules, body);
+    let way = Way { path: "/v1/batch", process };
     match hand_over(app, source, Proof::NONE, &HeaderMap::new(), way, body) {
         Ok(handed_over) => handed_over.answer().await,
         Err(answer) => answer,

@@ -7,10 +7,10 @@ use std::borrow::Cow;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderValue};
-use data_encoding::HEXLOWER;
 
+use crate::event::identity::random_uuid;
 use crate::event::json::write_string;
-use crate::gateway::gainsight::Told;
+use crate::gateway::gainsight::Reply;
 use crate::http::answer::{Answer, RETRY_AFTER};
 use crate::mapping::Rejection;
 use crate::mapping::gainsight::MOST_COMPANIES;
@@ -42,17 +42,17 @@ struct Envelope<'t> {
 }
 
 /// The response, without the CORS headers that every response gets.
-pub fn response(path: &'static str, told: &Told) -> HttpResponse {
-    let envelope = envelope(told);
-    let request_id = request_id();
+pub fn response(path: &'static str, reply: &Reply) -> HttpResponse {
+    let envelope = envelope(reply);
+    let request_id = random_uuid();
     tracing::debug!(route = path, %request_id, code = envelope.error.as_ref().map(|error| error.0), "told");
     let mut response = HttpResponse::build(envelope.status);
     response.insert_header((header::CONTENT_TYPE, JSON));
-    match told {
-        Told::Refused(Answer::Unavailable) => {
+    match reply {
+        Reply::Refused(Answer::Unavailable) => {
             response.insert_header((header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER)));
         }
-        Told::Refused(Answer::WrongMethod { allow, .. }) => {
+        Reply::Refused(Answer::WrongMethod { allow, .. }) => {
             response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
         }
         _ => {}
@@ -78,28 +78,28 @@ impl Envelope<'_> {
     }
 }
 
-fn envelope(told: &Told) -> Envelope<'_> {
+fn envelope(reply: &Reply) -> Envelope<'_> {
     let well = |data| Envelope { status: StatusCode::OK, error: None, message: None, data };
     let failed =
         |error, data| Envelope { status: StatusCode::BAD_REQUEST, error: Some(error), message: None, data };
     let no_data = b"null".to_vec();
-    match told {
-        Told::Taken => well(no_data),
-        Told::NoRecords => well(b"{\"records\":[]}".to_vec()),
-        Told::Companies(ids) => well(saved(ids)),
-        Told::Failed(rejection) => failed(error(rejection), no_data),
-        Told::FailedRecords(rejections) => {
+    match reply {
+        Reply::Taken => well(no_data),
+        Reply::NoRecords => well(b"{\"records\":[]}".to_vec()),
+        Reply::Companies(ids) => well(saved(ids)),
+        Reply::Failed(rejection) => failed(error(rejection), no_data),
+        Reply::FailedRecords(rejections) => {
             let first = rejections.iter().flatten().next().map(error);
             failed(first.unwrap_or((VALIDATION, Cow::Borrowed(""))), record_errors(rejections))
         }
-        Told::WrongCount => {
+        Reply::WrongCount => {
             let text = format!("records must be a list of 1 to {MOST_COMPANIES} objects");
             failed((VALIDATION, text.into()), no_data)
         }
-        Told::WrongKeys => {
+        Reply::WrongKeys => {
             failed((INVALID_FIELD, "keys must be Name, by which Weir finds companies".into()), no_data)
         }
-        Told::Refused(answer) => {
+        Reply::Refused(answer) => {
             let (code, text) = refusal(answer);
             let message = (answer.status() == StatusCode::UNAUTHORIZED).then_some("Unauthorized");
             Envelope { status: answer.status(), error: Some((code, text)), message, data: no_data }
@@ -177,19 +177,4 @@ fn write_text(out: &mut Vec<u8>, text: Option<&str>) {
         Some(text) => write_string(out, text),
         None => out.extend_from_slice(b"null"),
     }
-}
-
-/// A random UUID: by it a request is found in the log.
-fn request_id() -> String {
-    let mut bytes = [0; 16];
-    // Without entropy the id says nothing, and the answer is right all the same.
-    getrandom::fill(&mut bytes).ok();
-    let mut bits = u128::from_be_bytes(bytes);
-    bits = (bits & !(0xf << 76)) | (4 << 76);
-    bits = (bits & !(0b11 << 62)) | (0b10 << 62);
-    let mut id = HEXLOWER.encode(&bits.to_be_bytes());
-    for place in [20, 16, 12, 8] {
-        id.insert(place, '-');
-    }
-    id
 }
