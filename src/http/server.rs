@@ -158,6 +158,9 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
                     let state = connection.as_deref();
                     let answered = events::answer(&app, &request, payload, label, call, state).await;
                     body_ended = answered.body_ended;
+                    if let Some(why) = answered.answer.error_text() {
+                        tracing::debug!(route = label, why = why.trim_end(), "refused");
+                    }
                     answered.answer.response()
                 }
                 Endpoint::Gainsight(operation) => {

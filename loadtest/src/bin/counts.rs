@@ -250,12 +250,11 @@ fn process(
         let request = gateway::Request {
             source,
             proof: Proof::NONE,
-            call,
             path: "/v1",
             traceparent: None,
             received_ms: RECEIVED_MS,
         };
-        let processed = gateway::process(&request, &rules, black_box(body));
+        let processed = gateway::process(call, &request, &rules, black_box(body));
         if processed.answer != Answer::Ok || processed.records.is_empty() {
             return Err("an event became no record".into());
         }

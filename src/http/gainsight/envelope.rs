@@ -45,7 +45,8 @@ struct Envelope<'t> {
 pub fn response(path: &'static str, reply: &Reply) -> HttpResponse {
     let envelope = envelope(reply);
     let request_id = random_uuid();
-    tracing::debug!(route = path, %request_id, code = envelope.error.as_ref().map(|error| error.0), "told");
+    let (code, why) = envelope.error.as_ref().map(|(code, text)| (*code, text.as_ref())).unzip();
+    tracing::debug!(route = path, %request_id, code, why, "answered as Gainsight does");
     let mut response = HttpResponse::build(envelope.status);
     response.insert_header((header::CONTENT_TYPE, JSON));
     match reply {
