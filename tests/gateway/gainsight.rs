@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 
 use crate::harness::journal::Record;
+use crate::harness::rudderstack::{Agent, Call, Verdict, verdict};
 use crate::harness::wait_for;
 use crate::harness::weir::{KEY, Start, Weir, command, hash};
 use crate::harness::wire::{Answer, Headers, basic, request};
@@ -61,34 +62,20 @@ fn start() -> Start {
     Start::default().config(config()).env("TICKETS", SECRET).env("ALERTS", OTHER_SECRET)
 }
 
-/// Sends what Go's client in rudder-server's router sends: its own order, its own letter case.
+/// Sends what rudder-server's router sends.
 fn go(weir: &Weir, method: &str, target: &str, headers: Headers<'_>, body: &str) -> Answer {
-    let mut text =
-        format!("{method} {target} HTTP/1.1\r\nHost: weir.example.com\r\nUser-Agent: RudderLabs\r\n");
-    text.push_str(&format!("Content-Length: {}\r\n", body.len()));
-    for (name, value) in headers {
-        text.push_str(&format!("{name}: {value}\r\n"));
-    }
-    send(weir, &format!("{text}Accept-Encoding: gzip\r\n\r\n{body}"))
+    call(weir, &Call { agent: Agent::Go, method, target, headers, body })
 }
 
-/// Sends what axios in RudderStack's transformer sends.
+/// Sends what RudderStack's transformer sends.
 fn axios(weir: &Weir, method: &str, target: &str, body: &Value) -> Answer {
-    let body = body.to_string();
-    let length = body.len();
-    send(
-        weir,
-        &format!(
-            "{method} {target} HTTP/1.1\r\nAccept: application/json, text/plain, */*\r\nContent-Type: application/json\r\n\
-             Accesskey: {KEY}\r\nUser-Agent: axios/1.13.2\r\nContent-Length: {length}\r\n\
-             Accept-Encoding: gzip, compress, deflate, br\r\nHost: weir.example.com\r\nConnection: keep-alive\r\n\r\n{body}"
-        ),
-    )
+    let headers = [("Content-Type", "application/json"), ("Accesskey", KEY)];
+    call(weir, &Call { agent: Agent::Axios, method, target, headers: &headers, body: &body.to_string() })
 }
 
-fn send(weir: &Weir, request: &str) -> Answer {
+fn call(weir: &Weir, call: &Call<'_>) -> Answer {
     let mut wire = weir.connect();
-    wire.send(request);
+    wire.send(call.bytes());
     wire.answer()
 }
 
@@ -109,22 +96,6 @@ fn event_headers<'h>(name: &'h str, contract: Option<&'h str>) -> Vec<(&'h str, 
         ("Topicname", "Ticket Actions"),
     ]);
     headers
-}
-
-/// What RudderStack does after an answer of its router or its transformer.
-#[derive(Debug, PartialEq)]
-enum Verdict {
-    Done,
-    Again,
-    Never,
-}
-
-fn verdict(status: u16) -> Verdict {
-    match status {
-        200..=299 => Verdict::Done,
-        429 | 408 | 500.. => Verdict::Again,
-        _ => Verdict::Never,
-    }
 }
 
 /// The transformer's search for a company: whether there is one, where it takes the answer.

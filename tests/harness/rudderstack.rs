@@ -1,5 +1,5 @@
-//! The two HTTP clients with which RudderStack calls a destination, as they write their requests: Go's in the router, and
-//! axios in the transformer.
+//! RudderStack as it calls a destination: how its two HTTP clients write their requests (Go's in the router, axios in the
+//! transformer), and what it makes of an answer.
 
 /// The name that they know Weir by: that of the tests' certificates.
 const HOST: &str = super::tls::NAME;
@@ -65,4 +65,24 @@ fn canonical(name: &str) -> String {
         first.to_ascii_uppercase() + &rest.to_ascii_lowercase()
     };
     name.split('-').map(part).collect::<Vec<_>>().join("-")
+}
+
+/// What RudderStack makes of an answer's status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// The event is delivered.
+    Done,
+    /// It is sent again.
+    Again,
+    /// It is given up.
+    Never,
+}
+
+/// The router's verdict.
+pub fn verdict(status: u16) -> Verdict {
+    match status {
+        200..=299 => Verdict::Done,
+        408 | 429 | 500.. | ..200 => Verdict::Again,
+        _ => Verdict::Never,
+    }
 }

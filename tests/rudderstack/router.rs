@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, Peer};
+use crate::harness::rudderstack::{Verdict, verdict};
 use crate::harness::wire::Answer;
 
 /// The real one begins with ten seconds and ends with five minutes.
@@ -29,10 +30,10 @@ impl Attempt {
     pub fn judge(answer: &std::io::Result<Answer>) -> Self {
         match answer {
             Err(error) => Attempt::Failed(format!("504: {error}")),
-            Ok(answer) => match answer.status {
-                200..=299 => Attempt::Delivered,
-                408 | 429 | 500.. | ..200 => Attempt::Failed(told(answer)),
-                _ => Attempt::Aborted(told(answer)),
+            Ok(answer) => match verdict(answer.status) {
+                Verdict::Done => Attempt::Delivered,
+                Verdict::Again => Attempt::Failed(told(answer)),
+                Verdict::Never => Attempt::Aborted(told(answer)),
             },
         }
     }
