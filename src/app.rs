@@ -9,6 +9,7 @@ use crate::http::answer::Answer;
 use crate::http::budget::Budget;
 use crate::metrics::Metrics;
 use crate::queue::Queue;
+use crate::reused::ReusedIds;
 use crate::tenants::Tenants;
 use crate::unavailable::{Cause, Unavailable};
 use crate::unmapped::UnmappedNames;
@@ -18,6 +19,9 @@ pub fn rules(limits: &Limits, record_bytes: usize) -> Rules {
     let Limits { event_bytes, events, depth, .. } = *limits;
     Rules { event_bytes, events, depth, record_bytes }
 }
+
+/// One in so many bytes of the memory for bodies is there for those of who has shown no key before.
+const UNKNOWN_SHARE: usize = 8;
 
 /// The running gateway.
 pub struct App {
@@ -33,8 +37,12 @@ pub struct App {
     pub rules: Rules,
     /// The memory for bodies.
     pub budget: Arc<Budget>,
+    /// The part of it that those may take who have shown no key before their body.
+    pub unknown_budget: Arc<Budget>,
     /// Unmapped event names, each logged once.
     pub unmapped: UnmappedNames,
+    /// Sources that use one messageId twice, each logged once.
+    pub reused_ids: ReusedIds,
     unavailable: Unavailable,
     draining: AtomicBool,
 }
@@ -44,7 +52,9 @@ impl App {
     pub fn new(tenants: Tenants, queue: Arc<dyn Queue>, metrics: Arc<Metrics>, limits: Limits) -> Self {
         let rules = rules(&limits, queue.largest_record());
         let budget = Budget::new(limits.inflight_bytes);
+        let unknown_budget = Budget::part_of(&budget, limits.inflight_bytes / UNKNOWN_SHARE);
         let (unmapped, draining) = (UnmappedNames::new(), AtomicBool::new(false));
+        let reused_ids = ReusedIds::new(tenants.sender_ids().len());
         App {
             tenants,
             queue,
@@ -52,7 +62,9 @@ impl App {
             limits,
             rules,
             budget,
+            unknown_budget,
             unmapped,
+            reused_ids,
             unavailable: Unavailable::default(),
             draining,
         }

@@ -4,13 +4,20 @@
 pub mod gainsight;
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
 
 use crate::admission::secrets::Proof;
-use crate::event::envelope::{Batch, Element, Event};
-use crate::event::identity::{identity, message_id, random_id};
+use crate::event::decode::{Repair, Text};
+use crate::event::envelope::{Batch, Broken, Element, Event};
+use crate::event::identity::{given_id, identity, message_id, random_id};
 use crate::event::json::{Shape, shape, text, trim};
+use crate::event::key::composed;
 use crate::event::kind::CallType;
 use crate::event::scan::{Invalid, Scan, levels};
+use crate::event::time::Received;
 use crate::http::answer::{Answer, Quarantined};
 use crate::mapping::company::company;
 use crate::mapping::gainsight::EventHead;
@@ -59,8 +66,10 @@ pub struct Request<'a> {
     pub path: &'static str,
     /// W3C trace context.
     pub traceparent: Option<&'a str>,
-    /// Time of receipt: milliseconds since the Unix epoch.
-    pub received_ms: i64,
+    /// What it says of its body's type.
+    pub content_type: Option<&'a str>,
+    /// When it was received.
+    pub received: &'a Received,
 }
 
 /// What became of a request's events, once its records are durable.
@@ -76,26 +85,68 @@ pub struct Processed<A = Answer> {
 
 /// Turns `body`, which is taken for a `call`, into records and an answer.
 pub fn process(call: Call, request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed {
-    // Nearly every body is valid: to check that is faster than to look for what to repair.
-    let text = std::str::from_utf8(body).map_or_else(|_| String::from_utf8_lossy(body), Cow::Borrowed);
-    let mut work = Work::new(request, rules, body, Records::new(request.received_ms));
+    let text = Text::decode(body, request.content_type);
+    let nulled;
+    let mut work = Work::new(request, rules, &text, Records::new(request.received.ms()));
     work.records.reserve(body.len() + 512);
     work.routed = call == Call::Webhook;
-    let refusal = match call {
-        Call::One(call) => work.one(Some(call), trim(&text)),
-        Call::Batch => work.batch(Batch::read(&text, rules.events)),
-        Call::Webhook if shape(trim(&text)) == Shape::Array => {
-            work.batch(Batch::read_array(trim(&text), rules.events))
+    let mut parsed = Parsed::read(call, text.text(), rules.events);
+    if !parsed.is_whole() {
+        nulled = text.without_non_finite();
+        if let Some(nulled) = &nulled {
+            work.text = nulled;
+            parsed = Parsed::read(call, nulled.text(), rules.events);
         }
-        Call::Webhook => work.one(None, trim(&text)),
-    };
+    }
+    let refusal = work.take(call, parsed);
     let answer = match refusal {
         Some(refusal) => refusal,
         None if work.quarantined.is_empty() => Answer::Ok,
         None => Answer::Quarantined(work.quarantined),
     };
+    work.tally.repaired(work.text.repairs());
     work.records.shrink();
     Processed { records: work.records, answer, tally: work.tally }
+}
+
+/// A body as far as it is JSON.
+enum Parsed<'t> {
+    /// One value.
+    One(Result<Single<'t>, Invalid>),
+    /// A batch.
+    Batch(Result<Batch<'t>, Invalid>),
+}
+
+/// What should be a single event.
+#[expect(clippy::large_enum_variant, reason = "nearly all are events: a box for each would cost more")]
+enum Single<'t> {
+    /// An object.
+    Event(Event<'t>),
+    /// Any other JSON value.
+    Other(&'t str),
+}
+
+impl<'t> Parsed<'t> {
+    fn read(call: Call, text: &'t str, most: usize) -> Self {
+        let raw = trim(text);
+        match (call, shape(raw)) {
+            (Call::Batch, _) => Parsed::Batch(Batch::read(text, most)),
+            (Call::Webhook, Shape::Array) => Parsed::Batch(Batch::read_array(text, most)),
+            (_, Shape::Object) => {
+                let mut scan = Scan::new(raw);
+                let event = Event::read(&mut scan).and_then(|event| scan.end().map(|()| event));
+                Parsed::One(event.map(Single::Event))
+            }
+            _ => Parsed::One(levels(raw).map(|_| Single::Other(raw))),
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        match self {
+            Parsed::One(event) => event.is_ok(),
+            Parsed::Batch(batch) => batch.as_ref().is_ok_and(|batch| batch.broken.is_none()),
+        }
+    }
 }
 
 /// What became of an event that was mapped again.
@@ -126,16 +177,54 @@ pub fn map_again(
     })
 }
 
-/// Maps an event again by `again`.
-fn again_with<'a>(
-    request: &'a Request<'a>,
-    rules: &'a Rules,
+/// Maps what was kept of a batch that was no JSON, or broke in the middle, again, as if it came now: from its first
+/// event that was not read then, which had this `index`. Events that can't be mapped are rejected each by itself.
+pub fn map_batch_again(
+    call: Call,
+    request: &Request<'_>,
+    rules: &Rules,
+    (index, replay_of): (usize, &str),
+    kept: &[u8],
     records: &mut Records,
-    again: impl FnOnce(&mut Work<'a>) -> Result<Outcome, Rejection>,
+) -> MappedAgain {
+    let opening: &[u8] = match call {
+        _ if index == 0 => b"",
+        Call::Webhook => b"[",
+        Call::One(_) | Call::Batch => b"{\"batch\":[",
+    };
+    let body = [opening, kept].concat();
+    let text = Text::decode(&body, request.content_type);
+    let nulled = text.without_non_finite();
+    let text = nulled.as_ref().unwrap_or(&text);
+    let parsed = Parsed::read(call, text.text(), rules.events);
+    if !parsed.is_whole() {
+        return MappedAgain::Rejected(Rejection::new(Reason::InvalidJson));
+    }
+    let so_far = std::mem::replace(records, Records::new(0));
+    let mut work = Work::new(request, rules, text, so_far);
+    (work.routed, work.first_index, work.replay_of) = (call == Call::Webhook, index, Some(replay_of));
+    let refusal = work.take(call, parsed);
+    *records = work.records;
+    match refusal {
+        Some(Answer::TooManyEvents) => {
+            let detail = "it holds more events than limits.events allows";
+            MappedAgain::Rejected(Rejection { reason: Reason::InvalidJson, detail: detail.into() })
+        }
+        _ => MappedAgain::Queued,
+    }
+}
+
+/// Maps an event again by `again`.
+fn again_with(
+    request: &Request<'_>,
+    rules: &Rules,
+    records: &mut Records,
+    again: impl FnOnce(&mut Work<'_>) -> Result<Outcome, Rejection>,
 ) -> MappedAgain {
     let mark = records.mark();
     let so_far = std::mem::replace(records, Records::new(0));
-    let mut work = Work::new(request, rules, &[], so_far);
+    let nothing = Text::decode(&[], None);
+    let mut work = Work::new(request, rules, &nothing, so_far);
     let outcome = again(&mut work);
     let why_ignored = work.tally.why_ignored();
     *records = work.records;
@@ -153,8 +242,13 @@ fn again_with<'a>(
 struct Work<'a> {
     request: &'a Request<'a>,
     rules: &'a Rules,
-    body: &'a [u8],
+    text: &'a Text<'a>,
     batch_sent: Option<&'a str>,
+    /// Of a batch, the index of its first event; and what tells apart the ids of all, once they are compared.
+    first_index: usize,
+    ids: Option<Vec<u64>>,
+    /// In a replay of a batch: the `ce_id` under which it was rejected.
+    replay_of: Option<&'a str>,
     /// Whether RudderStack has said where the events go, as it does with what it posts to a webhook.
     routed: bool,
     /// What a call's headers say of its event, on Gainsight's route.
@@ -165,12 +259,15 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(request: &'a Request<'a>, rules: &'a Rules, body: &'a [u8], records: Records) -> Self {
+    fn new(request: &'a Request<'a>, rules: &'a Rules, text: &'a Text<'a>, records: Records) -> Self {
         Work {
             request,
             rules,
-            body,
+            text,
             batch_sent: None,
+            first_index: 0,
+            ids: None,
+            replay_of: None,
             routed: false,
             head: None,
             records,
@@ -179,26 +276,32 @@ impl<'a> Work<'a> {
         }
     }
 
+    /// Maps what a body brings, or says why it is refused.
+    fn take(&mut self, call: Call, parsed: Parsed<'a>) -> Option<Answer> {
+        match (parsed, call) {
+            (Parsed::Batch(batch), _) => self.batch(batch),
+            (Parsed::One(event), Call::One(given)) => self.one(Some(given), event),
+            (Parsed::One(event), Call::Batch | Call::Webhook) => self.one(None, event),
+        }
+    }
+
     /// A single event, of the type that the route gives or its own. SDKs are refused only where rudder-server itself
     /// refuses them; a webhook is told of every rejection, for RudderStack to show it.
-    fn one(&mut self, given: Option<CallType>, raw: &str) -> Option<Answer> {
+    fn one(&mut self, given: Option<CallType>, event: Result<Single<'a>, Invalid>) -> Option<Answer> {
         let call = given.unwrap_or(CallType::Unknown);
-        if raw.len() > self.rules.event_bytes {
+        if trim(self.text.text()).len() > self.rules.event_bytes {
             self.tally.count(call, Outcome::Refused);
             return Some(Answer::TooLarge);
         }
-        match shape(raw) {
-            Shape::Object => {
-                let mut scan = Scan::new(raw);
-                match Event::read(&mut scan).and_then(|event| scan.end().map(|()| event)) {
-                    Ok(event) => self.event(given, 0, &event),
-                    Err(_) => return Some(self.invalid_json(call)),
-                }
+        match event {
+            Err(_) => return Some(self.invalid_json(call, Kept::Bytes)),
+            Ok(Single::Event(event)) => self.event(given, 0, &event),
+            Ok(Single::Other(raw)) => {
+                // rudder-server makes an object of a scalar, which then has no identity.
+                let is_array = shape(raw) == Shape::Array;
+                let reason = if is_array { Reason::NotAnObject } else { Reason::IdentityMissing };
+                self.reject_unread(call, 0, Rejection::new(reason), Kept::Event(raw));
             }
-            _ if levels(raw).is_err() => return Some(self.invalid_json(call)),
-            Shape::Array => self.reject_unread(call, 0, Reason::NotAnObject, Kept::Event(raw)),
-            // rudder-server makes an object of a scalar, which then has no identity.
-            _ => self.reject_unread(call, 0, Reason::IdentityMissing, Kept::Event(raw)),
         }
         let rejected = self.quarantined.first()?;
         let as_rudder = Answer::refusing_single(rejected.reason);
@@ -207,36 +310,74 @@ impl<'a> Work<'a> {
 
     fn batch(&mut self, batch: Result<Batch<'a>, Invalid>) -> Option<Answer> {
         let batch = match batch {
-            Err(_) => return Some(self.invalid_json(CallType::Unknown)),
+            // What follows the first event may be whole.
+            Err(_) => return Some(self.invalid_json(CallType::Unknown, Kept::Whole)),
             Ok(batch) if batch.too_many => return Some(Answer::TooManyEvents),
             Ok(batch) if batch.elements.is_empty() => return Some(Answer::EmptyBatch),
             Ok(batch) => batch,
         };
         self.batch_sent = batch.sent_at;
-        for (index, element) in batch.elements.iter().enumerate() {
+        self.ids = Some(Vec::with_capacity(batch.elements.len()));
+        for (index, element) in (self.first_index..).zip(&batch.elements) {
             let (Element::Event(Event { raw, .. }) | Element::Other(raw)) = element;
             if raw.len() > self.rules.event_bytes {
                 let kept = Kept::Bytes(raw.as_bytes());
-                self.reject_unread(CallType::Unknown, index, Reason::EventTooLarge, kept);
+                self.reject_unread(CallType::Unknown, index, Rejection::new(Reason::EventTooLarge), kept);
                 continue;
             }
             match element {
                 Element::Event(event) => self.event(None, index, event),
                 Element::Other(raw) => {
-                    self.reject_unread(CallType::Unknown, index, Reason::NotAnObject, Kept::Event(raw));
+                    let rejection = Rejection::new(Reason::NotAnObject);
+                    self.reject_unread(CallType::Unknown, index, rejection, Kept::Event(raw));
                 }
             }
         }
+        self.count_reused_ids(&batch.elements);
+        if let Some(broken) = batch.broken {
+            self.reject_rest(self.first_index + batch.elements.len(), broken);
+        }
         None
+    }
+
+    /// Keeps what is behind the last whole event of a batch.
+    fn reject_rest(&mut self, index: usize, Broken { rest, at }: Broken<'_>) {
+        let at = self.text.origin_of(at);
+        let detail = format!("the batch breaks at byte {at} of the body; what came before was taken");
+        let rejection = Rejection { reason: Reason::InvalidJson, detail: detail.into() };
+        let kept = Kept::Whole(self.text.came_as(rest));
+        self.reject_unread(CallType::Unknown, index, rejection, kept);
+        self.tally.repaired(&[Repair::CutBatch]);
+    }
+
+    /// Counts events that share their id with an earlier one of other bytes: a reader will drop one of the two.
+    fn count_reused_ids(&mut self, elements: &[Element<'_>]) {
+        let mut ids = self.ids.take().unwrap_or_default();
+        ids.sort_unstable();
+        if ids.array_windows().all(|[one, next]| one != next) {
+            return;
+        }
+        let mut first_of = HashMap::new();
+        for event in elements.iter().filter_map(Element::event) {
+            let Some(id) = given_id(event) else { continue };
+            let call = call_type(event).unwrap_or(CallType::Unknown);
+            if *first_of.entry((id, call)).or_insert(event.raw) != event.raw {
+                self.tally.id_reused();
+            }
+        }
     }
 
     /// One event of a request: mapped, ignored or rejected.
     fn event(&mut self, given: Option<CallType>, index: usize, event: &Event<'_>) {
         let call = given.map_or_else(|| call_type(event), Ok);
         let label = call.unwrap_or(CallType::Unknown);
-        let id = message_id(event, label, index);
-        let time = event.times.happened(self.batch_sent, self.request.received_ms);
-        let stamp = self.stamp(&id, time.as_deref());
+        let happened = event.times.happened(self.batch_sent, self.request.received);
+        self.tally.times_unreadable(happened.unreadable);
+        let id = message_id(event, &happened, label, index);
+        if let Some(ids) = &mut self.ids {
+            ids.push(FixedState::default().hash_one((id.as_ref(), label as u8)));
+        }
+        let stamp = self.stamp(&id, &happened.text);
         let rejection = match self.map_in_bounds(call, event, &stamp) {
             Ok(outcome) => {
                 self.tally.count(label, outcome);
@@ -244,7 +385,12 @@ impl<'a> Work<'a> {
             }
             Err(rejection) => rejection,
         };
-        self.reject(label, index, &stamp, rejection, Kept::Event(event.raw));
+        let kept = match rejection.reason {
+            // As text it would not be what came.
+            Reason::KeyUndecodable => Kept::Bytes(self.text.came_as(event.raw)),
+            _ => Kept::Event(event.raw),
+        };
+        self.reject(label, index, &stamp, rejection, kept);
     }
 
     /// An event that was rejected before.
@@ -296,7 +442,7 @@ impl<'a> Work<'a> {
             return Err(Rejection::new(Reason::DepthExceeded));
         }
         let who = identity(event.user_id).or_else(|| identity(event.anonymous_id));
-        let who = who.ok_or(Rejection::new(Reason::IdentityMissing))?;
+        let who = composed(who.ok_or(Rejection::new(Reason::IdentityMissing))?);
         let call = call.map_err(Rejection::new)?;
         if !matches!(call, CallType::Identify | CallType::Group | CallType::Track) {
             return Ok(self.ignore(Ignored::CallType));
@@ -338,16 +484,17 @@ impl<'a> Work<'a> {
     }
 
     /// A whole body that is not JSON: kept as it came.
-    fn invalid_json(&mut self, call: CallType) -> Answer {
-        self.reject_unread(call, 0, Reason::InvalidJson, Kept::Bytes(self.body));
+    fn invalid_json(&mut self, call: CallType, kept: impl FnOnce(&'a [u8]) -> Kept<'a>) -> Answer {
+        let kept = kept(self.text.came_as(self.text.text()));
+        self.reject_unread(call, self.first_index, Rejection::new(Reason::InvalidJson), kept);
         Answer::InvalidJson
     }
 
     /// Rejects what could not be read as an event, and so has no id and no time.
-    fn reject_unread(&mut self, call: CallType, index: usize, reason: Reason, kept: Kept<'_>) {
+    fn reject_unread(&mut self, call: CallType, index: usize, rejection: Rejection, kept: Kept<'_>) {
         let id = random_id();
-        let stamp = self.stamp(&id, None);
-        self.reject(call, index, &stamp, Rejection::new(reason), kept);
+        let stamp = self.stamp(&id, self.request.received.text());
+        self.reject(call, index, &stamp, rejection, kept);
     }
 
     fn reject(
@@ -379,12 +526,12 @@ impl<'a> Work<'a> {
         });
     }
 
-    fn stamp<'s>(&self, message_id: &'s str, time: Option<&'s str>) -> Stamp<'s>
+    fn stamp<'s>(&self, message_id: &'s str, time: &'s str) -> Stamp<'s>
     where
         'a: 's,
     {
         let Request { source, traceparent, .. } = *self.request;
-        Stamp { message_id, ce_source: &source.ce_source, time, traceparent, replay_of: None }
+        Stamp { message_id, ce_source: &source.ce_source, time, traceparent, replay_of: self.replay_of }
     }
 }
 

@@ -31,7 +31,7 @@
 //! [`config`] reads and checks the configuration and resolves it into [`tenants`], all that the request path
 //! looks up. [`app`] is what requests share. [`first_start`] makes a source to try Weir with. [`cli`] holds
 //! the commands, a file or folder each. [`telemetry`] starts the logs, [`unmapped`] tells operators which track
-//! events nobody maps, [`unavailable`] why clients are told to come again.
+//! events nobody maps, [`reused`] who uses ids twice, [`unavailable`] why clients are told to come again.
 
 pub mod admission;
 pub mod app;
@@ -48,6 +48,7 @@ pub mod quarantine;
 pub mod queue;
 pub mod record;
 pub mod replay;
+pub mod reused;
 pub mod tally;
 pub mod telemetry;
 pub mod tenants;

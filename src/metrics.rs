@@ -11,6 +11,7 @@ use prometheus::{
 };
 
 use crate::admission::secrets::Verdict;
+use crate::event::decode::Repair;
 use crate::event::kind::CallType;
 use crate::http::routes::ROUTES;
 use crate::quarantine::Reason;
@@ -72,9 +73,13 @@ impl EventCounters {
         let cell = self.resolved.get(slot)?.get(call as usize)?.get(outcome as usize)?;
         // What is resolved already needs no name.
         Some(cell.get_or_init(|| {
-            let source = self.sources.get(slot).map_or("", String::as_str);
-            self.counters.with_label_values(&[source, call.label(), outcome.label()])
+            self.counters.with_label_values(&[self.label(slot), call.label(), outcome.label()])
         }))
+    }
+
+    /// The label of the source at `source`.
+    fn label(&self, source: usize) -> &str {
+        self.sources.get(source).or(self.sources.last()).map_or("", String::as_str)
     }
 }
 
@@ -113,6 +118,9 @@ pub struct Metrics {
     pub ignored: IntCounterVec,
     /// `weir_traits_dropped_total{tenant,map}`: custom traits outside the tenant's `person` or `company` map.
     pub traits_dropped: IntCounterVec,
+    times_unreadable: IntCounterVec,
+    ids_reused: IntCounterVec,
+    repaired: IntCounterVec,
     records: [IntCounter; Kind::ALL.len()],
     secrets: [IntCounter; Verdict::ALL.len()],
     unavailable: [IntCounter; Cause::ALL.len()],
@@ -244,6 +252,21 @@ impl Metrics {
                 "Custom traits that the tenant's field map does not name.",
                 &["tenant", "map"],
             )?,
+            times_unreadable: r.counters(
+                "weir_times_unreadable_total",
+                "Times of events that could not be read, or lie before 2000 or after the receipt.",
+                &["source"],
+            )?,
+            ids_reused: r.counters(
+                "weir_message_ids_reused_total",
+                "Events with the messageId of another event of their request: readers drop one of them.",
+                &["source"],
+            )?,
+            repaired: r.counters(
+                "weir_repaired_total",
+                "Bodies that were repaired so that they could be read, by source and what was done.",
+                &["source", "repair"],
+            )?,
             secrets: Verdict::ALL.map(|verdict| secrets.with_label_values(&verdict.labels())),
             unavailable: Cause::ALL.map(|cause| unavailable.with_label_values(&[cause.label()])),
             records: Kind::ALL.map(|kind| records.with_label_values(&[kind.label()])),
@@ -325,6 +348,20 @@ impl Metrics {
         if let Some(counter) = self.quarantined.get(reason as usize) {
             counter.inc();
         }
+    }
+
+    /// Counts times that could not be read and ids that were used twice, of the source at `source`.
+    pub fn oddities(&self, source: usize, times_unreadable: u32, ids_reused: u32) {
+        for (counter, count) in [(&self.times_unreadable, times_unreadable), (&self.ids_reused, ids_reused)] {
+            if count > 0 {
+                counter.with_label_values(&[self.events.label(source)]).inc_by(count.into());
+            }
+        }
+    }
+
+    /// Counts bodies of the source at `source` that were repaired.
+    pub fn repaired(&self, source: usize, repair: Repair, bodies: u32) {
+        self.repaired.with_label_values(&[self.events.label(source), repair.label()]).inc_by(bodies.into());
     }
 
     /// Counts a shared secret or signature that was checked.

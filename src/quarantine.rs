@@ -1,5 +1,6 @@
 //! The rejected events: kept on the queue with their reason, ready for replay.
 
+mod parts;
 pub mod read;
 
 use sha2::{Digest, Sha256};
@@ -12,6 +13,11 @@ use crate::tenants::TopicId;
 
 /// Most bytes of a rejected body that are kept where it can't be kept as JSON.
 pub const KEPT_BYTES: usize = 65_536;
+
+/// What the first and the last of parts have beside what one record has, at the longest: their size is reckoned
+/// with it.
+const PART: &str = ".9999999";
+const MOST_PARTS: &str = ",\"truncated\":false,\"part\":9999999,\"parts\":9999999";
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident $label:literal $sentence:literal)*) => {
@@ -55,8 +61,14 @@ reasons! {
     DepthExceeded "depth_exceeded" "event is nested too deeply"
     /// An identify call without an email.
     EmailMissing "email_missing" "email is required for identify"
+    /// An email that is no text with something on both sides of an `@`.
+    EmailInvalid "email_invalid" "an email must be text with something on both sides of an @"
     /// A group call without the company's name.
     CompanyNameMissing "company_name_missing" "company name is required for group"
+    /// A company's name that is neither text nor a number.
+    CompanyNameInvalid "company_name_invalid" "a company's name must be text or a number"
+    /// A record's key would hold what could not be decoded: two such may have been different.
+    KeyUndecodable "key_undecodable" "the email, company name or user id holds characters that can't be decoded; send UTF-8, or declare the charset"
     /// A person's company without an id, on Gainsight's route.
     CompanyIdMissing "company_id_missing" "companies must be a list of objects, each with a Company_ID"
     /// A group call without the user's email.
@@ -80,8 +92,11 @@ reasons! {
 pub enum Kept<'a> {
     /// Valid JSON, as it came.
     Event(&'a str),
-    /// What can't be kept as JSON: not JSON, too large, or too deep for a reader's parser.
+    /// What can't be kept as JSON: not JSON, too large, or too deep for a reader's parser. The first bytes are enough
+    /// to see what it was.
     Bytes(&'a [u8]),
+    /// Bytes that may hold many events, and so are kept to the last, in as many records as that takes.
+    Whole(&'a [u8]),
 }
 
 /// A rejected event on its way into quarantine.
@@ -100,12 +115,13 @@ pub struct Rejected<'a> {
 }
 
 impl Rejected<'_> {
-    /// Writes the record to `topic`, in `most` bytes: what does not fit whole is kept in part.
+    /// Writes the record to `topic`, in `most` bytes: what does not fit whole is kept in part, or in parts.
     pub fn write(&self, records: &mut Records, topic: TopicId, stamp: &Stamp<'_>, most: usize) {
         let mark = records.mark();
         let bytes = match self.kept {
             Kept::Event(event) => event.as_bytes(),
             Kept::Bytes(bytes) => bytes,
+            Kept::Whole(bytes) => return self.write_parts(records, topic, stamp, most, bytes),
         };
         let (mut whole, mut part) = (true, KEPT_BYTES.min(bytes.len()));
         // As JSON; else its first bytes; else as many of them as the second attempt shows to fit.
@@ -120,7 +136,7 @@ impl Rejected<'_> {
             if over == 0 {
                 return;
             }
-            if !whole || matches!(self.kept, Kept::Bytes(_)) {
+            if !whole || !matches!(self.kept, Kept::Event(_)) {
                 part = part.saturating_sub(over.div_ceil(4) * 3);
             }
             whole = false;
@@ -137,16 +153,52 @@ impl Rejected<'_> {
     /// Writes the first `most` of `bytes`.
     fn write_bytes(&self, out: &mut Vec<u8>, bytes: &[u8], most: usize) {
         let kept = bytes.get(..most).unwrap_or(bytes);
+        self.write_base64(
+            out,
+            kept,
+            &format!("{},\"truncated\":{}", measured(bytes), kept.len() < bytes.len()),
+        );
+    }
+
+    /// Writes `bytes` whole, in records of at most `most` bytes: `<id>/rejected`, then `<id>/rejected.1` and so on.
+    fn write_parts(
+        &self,
+        records: &mut Records,
+        topic: TopicId,
+        stamp: &Stamp<'_>,
+        most: usize,
+        bytes: &[u8],
+    ) {
+        let (mark, measured) = (records.mark(), measured(bytes));
+        stamp.draft(records, Kind::Rejected, topic, None, ["rejected", PART]).value(|out| {
+            self.write_base64(out, &[], &format!("{measured}{MOST_PARTS}"));
+        });
+        let frame = records.largest_since(mark);
+        records.rewind(mark);
+        // Of a multiple of three bytes, so that the parts' base64 is that of the whole.
+        let room = most.saturating_sub(frame) / 4 * 3;
+        let parts = bytes.chunks(room.max(3)).len().max(1);
+        let mut left = bytes;
+        for part in 0..parts {
+            let (kept, behind) = left.split_at_checked(room.max(3)).unwrap_or((left, &[]));
+            left = behind;
+            let which = if part == 0 { String::new() } else { format!(".{part}") };
+            let mut rest = format!("{measured},\"truncated\":false");
+            if parts > 1 {
+                rest.push_str(&format!(",\"part\":{part},\"parts\":{parts}"));
+            }
+            let draft = stamp.draft(records, Kind::Rejected, topic, None, ["rejected", &which]);
+            draft.value(|out| self.write_base64(out, kept, &rest));
+        }
+    }
+
+    fn write_base64(&self, out: &mut Vec<u8>, kept: &[u8], rest: &str) {
         self.write_head(out);
         out.extend_from_slice(b",\"event_base64\":\"");
         out.extend_from_slice(data_encoding::BASE64.encode(kept).as_bytes());
-        let rest = format!(
-            "\",\"bytes\":{},\"sha256\":\"{}\",\"truncated\":{}}}",
-            bytes.len(),
-            data_encoding::HEXLOWER.encode(&Sha256::digest(bytes)),
-            kept.len() < bytes.len(),
-        );
+        out.push(b'"');
         out.extend_from_slice(rest.as_bytes());
+        out.push(b'}');
     }
 
     fn write_head(&self, out: &mut Vec<u8>) {
@@ -162,4 +214,10 @@ impl Rejected<'_> {
             out.extend_from_slice(&head);
         }
     }
+}
+
+/// How many `bytes` there are, and which, as members of JSON.
+fn measured(bytes: &[u8]) -> String {
+    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(bytes));
+    format!(",\"bytes\":{},\"sha256\":\"{digest}\"", bytes.len())
 }

@@ -75,7 +75,7 @@ pub enum Header {
     Id,
     /// `/<tenant>/<source>`.
     Source,
-    /// When the event happened, RFC 3339; absent where the event brought no readable time.
+    /// When the event happened, RFC 3339; the receipt where the event brought no time that can be believed.
     Time,
     /// Events-Framework topic, as configured.
     Topic,

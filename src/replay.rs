@@ -11,9 +11,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::{Deserialize, Serialize};
 
 use crate::admission::secrets::Proof;
+use crate::event::decode::Text;
 use crate::event::json::write_string;
+use crate::event::time::{Received, believed};
 use crate::gateway::gainsight::{self, Operation};
-use crate::gateway::{Call, MappedAgain, Request, Rules, map_again};
+use crate::gateway::{Call, MappedAgain, Request, Rules, map_again, map_batch_again};
 use crate::http::routes::{Endpoint, find};
 use crate::mapping::gainsight::EventHead;
 use crate::mapping::{Rejection, Stamp};
@@ -219,7 +221,7 @@ impl<'a> Replay<'a> {
         let proof = if self.order.without_secret { Proof::Operator } else { Proof::NONE };
         let Some(event) = whole(&entry.event) else {
             let text =
-                "only its first bytes are kept, so it can't be replayed; its sender must send it again";
+                "only a part of its bytes is kept, so it can't be replayed; its sender must send it again";
             return impossible(text.to_owned());
         };
         let route = find(&entry.path).map(|route| (route.path, route.endpoint));
@@ -244,24 +246,34 @@ impl<'a> Replay<'a> {
             Way::Gainsight(Operation::Event) => self.publisher(filed, &head),
             _ => filed,
         };
-        let received = jiff::Timestamp::from_millisecond(entry.received_ms).unwrap_or_default();
-        // Where the event brought no time, its records' own timestamp was the time of receipt.
-        let time = entry.time.clone().unwrap_or_else(|| format!("{received:.3}"));
+        let received = Received::at(entry.received_ms);
+        // A Weir of before left it out where the event brought none, and wrote some that no reader takes.
+        let time =
+            entry.time.as_deref().map_or(Cow::Borrowed(received.text()), |time| believed(time, &received));
         let stamp = Stamp {
             message_id: entry.message_id(),
             ce_source: &source.ce_source,
-            time: Some(&time),
+            time: &time,
             traceparent: entry.traceparent.as_deref(),
             replay_of: Some(&entry.id),
         };
         let traceparent = stamp.traceparent;
-        let request = Request { source, proof, path, traceparent, received_ms: entry.received_ms };
+        let received = &received;
+        let request = Request { source, proof, path, traceparent, content_type: None, received };
         let before = self.group.records.len();
         let (rules, records) = (&self.rules, &mut self.group.records);
+        let is_batch = entry.reason == Reason::InvalidJson.label();
+        let text = Text::decode(&event, None);
+        let nulled = text.without_non_finite();
+        let text = nulled.as_ref().unwrap_or(&text).text();
         let mapped = match way {
-            Way::Sdk(call) => map_again(call, &request, rules, &stamp, &event, records),
+            Way::Sdk(call @ (Call::Batch | Call::Webhook)) if is_batch => {
+                let index = usize::try_from(entry.index).unwrap_or(0);
+                map_batch_again(call, &request, rules, (index, &entry.id), &event, records)
+            }
+            Way::Sdk(call) => map_again(call, &request, rules, &stamp, text, records),
             Way::Gainsight(operation) => {
-                gainsight::map_again(operation, &head, &request, rules, &stamp, &event, records)
+                gainsight::map_again(operation, &head, &request, rules, &stamp, text, records)
             }
         };
         match mapped {
@@ -285,7 +297,8 @@ impl<'a> Replay<'a> {
             },
             MappedAgain::Queued => {
                 // Of the source that it is filed under, whoever sends it today.
-                let note = Stamp { ce_source: &filed.ce_source, time: None, traceparent: None, ..stamp };
+                let now = Received::at(self.group.notes.received_ms());
+                let note = Stamp { ce_source: &filed.ce_source, time: now.text(), traceparent: None, ..stamp };
                 let topic = source.tenant.rejected;
                 let draft = note.draft(&mut self.group.notes, Kind::Replayed, topic, None, ["replayed", ""]);
                 draft.value(|out| {
@@ -359,15 +372,12 @@ enum Way {
     Gainsight(Operation),
 }
 
-/// The text of an event that is kept whole.
-fn whole(event: &Stored) -> Option<Cow<'_, str>> {
+/// An event that is kept whole.
+fn whole(event: &Stored) -> Option<Cow<'_, [u8]>> {
     match event {
-        Stored::Event(event) => Some(Cow::Borrowed(event)),
+        Stored::Event(event) => Some(Cow::Borrowed(event.as_bytes())),
         Stored::Bytes { truncated: true, .. } => None,
-        Stored::Bytes { base64, .. } => {
-            let bytes = data_encoding::BASE64.decode(base64.as_bytes()).ok()?;
-            Some(Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()))
-        }
+        Stored::Bytes { base64, .. } => data_encoding::BASE64.decode(base64.as_bytes()).ok().map(Cow::Owned),
     }
 }
 

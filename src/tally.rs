@@ -1,5 +1,6 @@
 //! What a request's events came to, gathered while they are mapped and counted once when it is certain.
 
+use crate::event::decode::Repair;
 use crate::event::kind::CallType;
 use crate::metrics::{Metrics, Outcome};
 use crate::quarantine::Reason;
@@ -63,6 +64,9 @@ pub struct Tally {
     quarantined: Vec<Reason>,
     ignored: [u32; Ignored::ALL.len()],
     traits_dropped: [u64; Map::ALL.len()],
+    times_unreadable: u32,
+    ids_reused: u32,
+    repaired: [u32; Repair::ALL.len()],
     unmapped: Vec<String>,
 }
 
@@ -100,6 +104,30 @@ impl Tally {
         }
     }
 
+    /// So many times of an event could not be read, or not be believed.
+    pub fn times_unreadable(&mut self, times: u32) {
+        self.times_unreadable += times;
+    }
+
+    /// An event has the id of another one of its request.
+    pub fn id_reused(&mut self) {
+        self.ids_reused += 1;
+    }
+
+    /// Whether an event has the id of another one.
+    pub fn has_reused_ids(&self) -> bool {
+        self.ids_reused > 0
+    }
+
+    /// What was done to the body so that it could be read.
+    pub fn repaired(&mut self, repairs: &[Repair]) {
+        for repair in repairs {
+            if let Some(count) = self.repaired.get_mut(*repair as usize) {
+                *count += 1;
+            }
+        }
+    }
+
     /// A track call's name that no publisher maps.
     pub fn unmapped(&mut self, name: &str) {
         if self.unmapped.len() < UNMAPPED_NAMES {
@@ -131,6 +159,10 @@ impl Tally {
                 .traits_dropped
                 .with_label_values(&[source.tenant.id.as_str(), map.label()])
                 .inc_by(traits);
+        }
+        metrics.oddities(source.index, self.times_unreadable, self.ids_reused);
+        for (repair, bodies) in Repair::ALL.into_iter().zip(self.repaired).filter(|(_, bodies)| *bodies > 0) {
+            metrics.repaired(source.index, repair, bodies);
         }
         for (kind, records) in Kind::ALL.into_iter().zip(kinds) {
             metrics.record(kind, *records);

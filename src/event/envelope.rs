@@ -147,6 +147,31 @@ pub enum Element<'a> {
     Other(&'a str),
 }
 
+impl<'a> Element<'a> {
+    /// The event, if it is one.
+    pub fn event(&self) -> Option<&Event<'a>> {
+        match self {
+            Element::Event(event) => Some(event),
+            Element::Other(_) => None,
+        }
+    }
+}
+
+/// The access key that `body`, an event or a batch, brings as its `writeKey`, as far as it is JSON.
+pub fn write_key<'a>(body: &'a str) -> Option<Cow<'a, str>> {
+    let mut key = None;
+    let members = |scan: &mut Scan<'a>, name: Cow<'a, str>| {
+        let value = scan.value()?;
+        if name == "writeKey" {
+            key.get_or_insert(value);
+        }
+        Ok(())
+    };
+    // What has been found counts, also where the body breaks later.
+    Scan::new(body).members(members).ok();
+    key.filter(|raw| shape(raw) == Shape::String).map(text).filter(|key| !key.is_empty())
+}
+
 /// The body of a batch call.
 #[derive(Debug, Default)]
 pub struct Batch<'a> {
@@ -156,6 +181,19 @@ pub struct Batch<'a> {
     pub too_many: bool,
     /// `sentAt` of the batch, raw.
     pub sent_at: Option<&'a str>,
+    /// What is behind the last of them, where that is not JSON.
+    pub broken: Option<Broken<'a>>,
+    /// Where the last of them ends.
+    end: usize,
+}
+
+/// The end of a batch that breaks in the middle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Broken<'a> {
+    /// From the first element that is not whole.
+    pub rest: &'a str,
+    /// Where in the body it breaks.
+    pub at: usize,
 }
 
 impl<'a> Batch<'a> {
@@ -163,39 +201,54 @@ impl<'a> Batch<'a> {
     /// one value.
     ///
     /// # Errors
-    /// When it is not JSON.
+    /// When it is not JSON, and brings nothing before it breaks.
     pub fn read(body: &'a str, most: usize) -> Result<Self, Invalid> {
-        let mut scan = Scan::new(body);
-        let mut batch = Batch::default();
-        if scan.next_byte() == Some(b'{') {
-            let mut found = false;
-            scan.members(|scan, name| match name.as_ref() {
-                "batch" if !found => {
-                    found = true;
-                    batch.fill(scan, most)
-                }
-                "sentAt" => {
-                    batch.sent_at.get_or_insert(scan.value()?);
-                    Ok(())
-                }
-                _ => scan.value().map(|_| ()),
-            })?;
-        } else {
-            scan.value()?;
-        }
-        scan.end()?;
-        Ok(batch)
+        Batch::as_far_as_whole(body, |batch, scan| batch.members(scan, most))
     }
 
     /// Reads a body that is an array, with at most `most` elements.
     ///
     /// # Errors
-    /// When it is not JSON.
+    /// When it is not JSON, and brings nothing before it breaks.
     pub fn read_array(body: &'a str, most: usize) -> Result<Self, Invalid> {
+        Batch::as_far_as_whole(body, |batch, scan| batch.fill(scan, most))
+    }
+
+    fn as_far_as_whole(
+        body: &'a str,
+        read: impl FnOnce(&mut Self, &mut Scan<'a>) -> Result<(), Invalid>,
+    ) -> Result<Self, Invalid> {
         let (mut scan, mut batch) = (Scan::new(body), Batch::default());
-        batch.fill(&mut scan, most)?;
-        scan.end()?;
+        match read(&mut batch, &mut scan).and_then(|()| scan.end()) {
+            Ok(()) => {}
+            Err(invalid) if batch.elements.is_empty() => return Err(invalid),
+            Err(_) => {
+                let rest = body.get(batch.end..).unwrap_or_default();
+                let rest = rest.trim_start_matches([',', ' ', '\t', '\n', '\r']);
+                batch.broken = Some(Broken { rest, at: scan.at() });
+            }
+        }
         Ok(batch)
+    }
+
+    /// Takes the value at which `scan` is, a body.
+    fn members(&mut self, scan: &mut Scan<'a>, most: usize) -> Result<(), Invalid> {
+        if scan.next_byte() != Some(b'{') {
+            return scan.value().map(|_| ());
+        }
+        let mut found = false;
+        let read = scan.members(|scan, name| match name.as_ref() {
+            "batch" if !found => {
+                found = true;
+                self.fill(scan, most)
+            }
+            "sentAt" => {
+                self.sent_at.get_or_insert(scan.value()?);
+                Ok(())
+            }
+            _ => scan.value().map(|_| ()),
+        });
+        read.map(|_| ())
     }
 
     /// Takes the value of `batch`, at which `scan` is.
@@ -216,6 +269,7 @@ impl<'a> Batch<'a> {
             Some(b'{') => Element::Event(Event::read(scan)?),
             _ => Element::Other(scan.value()?),
         });
+        self.end = scan.at();
         Ok(())
     }
 }
@@ -301,9 +355,27 @@ mod tests {
         assert!(!Batch::read("{\"batch\":[1,2,3]}", 3).unwrap().too_many);
         let sent = Batch::read(r#"{"batch":[],"sentAt":"s","sentAt":"t"}"#, 3).unwrap().sent_at;
         assert_eq!(sent, Some("\"s\""));
-        for body in ["", "{", "{\"batch\":[}", "nul", "{\"batch\":[]}x", "[1", "{\"batch\":[1,2,3,4,}"] {
+        for body in ["", "{", "{\"batch\":[}", "nul", "{\"batch\":[]}x", "[1", "{\"batch\":[{\"a\":1,]}"] {
             assert!(Batch::read(body, 3).is_err(), "{body}");
         }
+    }
+
+    #[test]
+    fn a_batch_that_breaks_is_read_up_to_its_first_element_that_is_not_whole() {
+        for (body, elements, rest, at) in [
+            (r#"{"batch":[{"a":1}, {"a":NaN},2]}"#, 1, r#"{"a":NaN},2]}"#, 24),
+            (r#"{"batch":[1,{"a":1}"#, 2, "", 19),
+            (r#"{"batch":[1,{"a":"#, 1, r#"{"a":"#, 17),
+            (r#"{"batch":[1],"sentAt":now}"#, 1, r#"],"sentAt":now}"#, 22),
+            (r#"{"batch":[1]} x"#, 1, "]} x", 14),
+            (r#"{"batch":[1 2]}"#, 1, "2]}", 12),
+        ] {
+            let batch = Batch::read(body, 5).unwrap();
+            assert_eq!((batch.elements.len(), batch.broken), (elements, Some(Broken { rest, at })), "{body}");
+        }
+        let array = Batch::read_array("[1,2,}", 5).unwrap();
+        assert_eq!((array.elements.len(), array.broken), (2, Some(Broken { rest: "}", at: 5 })));
+        assert_eq!(Batch::read("{\"batch\":[1]}", 5).unwrap().broken, None);
     }
 
     proptest! {
@@ -319,7 +391,8 @@ mod tests {
                 format!(r#"{{"batch":[{{"context":{{"{name}":{value},"traits":{value}}}}}],"{name}":{value}}}"#),
             ] {
                 let read = Batch::read(&body, most);
-                prop_assert_eq!(read.is_ok(), levels(&body).is_ok(), "{}", body);
+                let is_whole = read.as_ref().is_ok_and(|batch| batch.broken.is_none());
+                prop_assert_eq!(is_whole, levels(&body).is_ok(), "{}", body);
                 prop_assert!(read.is_err() || read.unwrap().elements.len() <= most);
             }
         }

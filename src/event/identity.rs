@@ -1,38 +1,44 @@
 //! Who an event speaks of, and its own id.
 //!
 //! RudderStack takes any JSON as `userId` or `anonymousId`, makes it text, removes what can't be seen and
-//! trims it; what is left decides whether the event has an identity.
+//! trims it; what is left decides whether the event has an identity. A whole number is one number, however it is
+//! written.
 
 use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
-use unicode_properties::{GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use super::compact::plain;
 use super::envelope::Event;
 use super::json::{Shape, shape};
+use super::key::{scalar, visible};
 use super::kind::CallType;
+use super::time::Happened;
 
 /// Longest message id that is kept as it came, in bytes.
 const MESSAGE_ID_BYTES: usize = 200;
 
 /// The text of a raw `userId` or `anonymousId`; `None` if it is missing, null or shows nothing.
 pub fn identity(raw: Option<&str>) -> Option<Cow<'_, str>> {
-    let text = plain(raw.filter(|raw| shape(raw) != Shape::Null)?);
+    let text = scalar(raw.filter(|raw| shape(raw) != Shape::Null)?);
     Some(visible(text)).filter(|text| !text.is_empty())
 }
 
-/// The id of `event`: its `messageId`, made from what the event is where it has none.
+/// The id of `event`, which `happened` then: its `messageId`, made from what the event is where it has none, or
+/// one that can't be decoded: two such may have been different.
 ///
-/// Derived only for an event with a time of its own, from its bytes less `sentAt`, what it is taken for and
-/// its place in the request, so that a client's retry gives the same id while two true events never share
-/// one.
-pub fn message_id<'a>(event: &Event<'a>, call: CallType, index: usize) -> Cow<'a, str> {
-    let is_scalar = |raw: &&str| matches!(shape(raw), Shape::String | Shape::Number | Shape::Boolean);
-    if let Some(id) = identity(event.message_id.filter(is_scalar)) {
+/// Derived only for an event with a time of its own that tells milliseconds, from its bytes less `sentAt`, what it
+/// is taken for and its place in the request, so that a client's retry gives the same id while two true events never
+/// share one: a coarse clock shows both the same time.
+pub fn message_id<'a>(
+    event: &Event<'a>,
+    happened: &Happened<'_>,
+    call: CallType,
+    index: usize,
+) -> Cow<'a, str> {
+    if let Some(id) = given_id(event) {
         return bounded(id);
     }
-    if !event.times.any() {
+    if !happened.is_fine {
         return random_id().into();
     }
     let (before, after) = around(event.raw, event.times.sent);
@@ -43,6 +49,13 @@ pub fn message_id<'a>(event: &Event<'a>, call: CallType, index: usize) -> Cow<'a
         .chain_update((index as u64).to_le_bytes())
         .finalize();
     hex(&digest).into()
+}
+
+/// The `messageId` that `event` brings, if it can be told from all others.
+pub fn given_id<'a>(event: &Event<'a>) -> Option<Cow<'a, str>> {
+    let is_scalar = |raw: &&str| matches!(shape(raw), Shape::String | Shape::Number | Shape::Boolean);
+    let given = identity(event.message_id.filter(is_scalar));
+    given.filter(|id| id.is_ascii() || !id.contains(char::REPLACEMENT_CHARACTER))
 }
 
 /// An id that a call brings as plain text, as a message id; random where it shows nothing, or there is none.
@@ -94,50 +107,11 @@ fn hex(bytes: &[u8]) -> String {
     data_encoding::HEXLOWER.encode(bytes)
 }
 
-/// `text` without characters that can't be seen, trimmed: RudderStack's sanitising.
-fn visible(text: Cow<'_, str>) -> Cow<'_, str> {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || text.chars().all(is_visible) {
-        return match text {
-            Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(' ')),
-            Cow::Owned(text) => Cow::Owned(text.trim_matches(' ').to_owned()),
-        };
-    }
-    let seen: String = text.chars().filter(|character| is_visible(*character)).collect();
-    Cow::Owned(seen.trim_matches(' ').to_owned())
-}
-
-/// Go's `unicode.IsPrint`, less the letters and marks that are drawn as nothing.
-fn is_visible(character: char) -> bool {
-    if character.is_ascii() {
-        return matches!(character, ' '..='~');
-    }
-    let printable = matches!(
-        character.general_category_group(),
-        GeneralCategoryGroup::Letter
-            | GeneralCategoryGroup::Mark
-            | GeneralCategoryGroup::Number
-            | GeneralCategoryGroup::Punctuation
-            | GeneralCategoryGroup::Symbol
-    );
-    let blank = matches!(
-        character,
-        '\u{34f}'
-            | '\u{115f}'
-            | '\u{1160}'
-            | '\u{17b4}'
-            | '\u{17b5}'
-            | '\u{2800}'
-            | '\u{3164}'
-            | '\u{ffa0}'
-            | '\u{1d159}'
-    );
-    printable && !blank
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::event::scan::Scan;
+    use crate::event::time::Received;
 
     #[test]
     fn trap_5_an_identity_may_be_any_json() {
@@ -165,7 +139,14 @@ mod tests {
     }
 
     fn id(event: &str, index: usize) -> String {
-        message_id(&Event::read(&mut Scan::new(event)).unwrap(), CallType::Track, index).into_owned()
+        id_of(event, CallType::Track, index)
+    }
+
+    fn id_of(event: &str, call: CallType, index: usize) -> String {
+        let event = Event::read(&mut Scan::new(event)).unwrap();
+        let received = Received::at(1_795_262_400_000);
+        let happened = event.times.happened(None, &received);
+        message_id(&event, &happened, call, index).into_owned()
     }
 
     #[test]
@@ -173,6 +154,7 @@ mod tests {
         let given = |raw: &str| id(&format!("{{\"messageId\":{raw}}}"), 0);
         assert_eq!(given("\" m-1 \""), "m-1");
         assert_eq!(given("12"), "12");
+        assert_eq!(given("12.0"), "12");
         assert_eq!(given("true"), "true");
         let long = "x".repeat(200);
         assert_eq!(given(&format!("\"{long}\"")), long);
@@ -206,25 +188,34 @@ mod tests {
     #[test]
     fn a_missing_message_id_is_derived_from_the_event_less_its_sending_time() {
         let event = |sent: &str, a: u8| {
-            format!(r#"{{"timestamp":"2026-11-21","messageId":null,"sentAt":"{sent}","a":{a}}}"#)
+            format!(
+                r#"{{"timestamp":"2026-11-21T10:11:12.131Z","messageId":null,"sentAt":"{sent}","a":{a}}}"#
+            )
         };
         let first = id(&event("S1", 1), 0);
         assert_eq!(first, id(&event("S2 later", 1), 0));
         assert_ne!(first, id(&event("S1", 1), 1));
         assert_ne!(first, id(&event("S1", 2), 0));
         let (raw, page) = (event("S1", 1), CallType::Page);
-        assert_ne!(
-            first,
-            message_id(&Event::read(&mut Scan::new(&raw)).unwrap(), page, 0),
-            "one body on two routes"
-        );
+        assert_ne!(first, id_of(&raw, page, 0), "one body on two routes");
     }
 
     #[test]
-    fn an_event_without_id_and_time_gets_a_random_id() {
+    fn an_event_without_id_and_without_a_time_that_tells_milliseconds_gets_a_random_id() {
         for raw in ["{}", "[]", "null", "\" \""] {
             let event = format!(r#"{{"messageId":{raw},"timestamp":"unreadable"}}"#);
             assert_ne!(id(&event, 0), id(&event, 0), "{raw}");
         }
+        for time in ["2026-11-21", "2026-11-21T10:11:12Z", "2026-11-21T10:11:12.000Z", "1587118937"] {
+            let event = format!(r#"{{"timestamp":"{time}","a":1}}"#);
+            assert_ne!(id(&event, 0), id(&event, 0), "{time}");
+        }
+    }
+
+    #[test]
+    fn a_message_id_that_can_not_be_decoded_counts_as_missing() {
+        let event = "{\"messageId\":\"a\u{fffd}\"}";
+        assert_ne!(id(event, 0), id(event, 0));
+        assert_eq!(given_id(&Event::read(&mut Scan::new(event)).unwrap()), None);
     }
 }

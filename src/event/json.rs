@@ -57,6 +57,13 @@ pub fn text(raw: &str) -> Cow<'_, str> {
 
 /// The text of a raw JSON string, decoded: see `text`.
 pub(super) fn unescaped(raw: &str) -> String {
+    let mut text = unescaped_whole(raw);
+    text.retain(|character| character != '\0');
+    text
+}
+
+/// The same with `\u0000` for what it is.
+pub(super) fn unescaped_whole(raw: &str) -> String {
     // Asked for bytes, serde_json lets lone surrogates through, encoded as if they were characters.
     struct Bytes;
     impl Visitor<'_> for Bytes {
@@ -85,7 +92,6 @@ fn repaired(mut bytes: Vec<u8>) -> String {
         }
         rest = after;
     }
-    bytes.retain(|byte| *byte != 0);
     String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 

@@ -39,6 +39,11 @@ impl<'a> Scan<'a> {
         Scan { text, at: 0, depth: 0, deepest: 0, closers: Vec::new() }
     }
 
+    /// How many bytes of the text are passed: where it broke, once it did.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
     /// What the next value begins with: `{`, `[`, `"`, `t`, `f`, `n`, `-` or a digit, if it is one.
     pub fn next_byte(&mut self) -> Option<u8> {
         self.space();

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::{MappedAgain, Processed, Request, Rules, Work};
+use crate::event::decode::Text;
 use crate::event::identity::{call_id, random_id};
 use crate::event::json::{Shape, shape, trim};
 use crate::event::kind::CallType;
@@ -66,10 +67,12 @@ pub fn process(
     rules: &Rules,
     body: &[u8],
 ) -> Processed<Reply> {
-    let text = String::from_utf8_lossy(body);
-    let mut work = Work::new(request, rules, body, Records::new(request.received_ms));
+    let text = Text::decode(body, request.content_type);
+    let nulled = text.without_non_finite();
+    let text = nulled.as_ref().unwrap_or(&text);
+    let mut work = Work::new(request, rules, text, Records::new(request.received.ms()));
     work.head = (operation == Operation::Event).then_some(head);
-    let raw = trim(&text);
+    let raw = trim(text.text());
     let answer = match operation {
         Operation::People => work.single(CallType::Identify, &random_id(), raw, Work::person),
         Operation::CompanyQuery if levels(raw).is_err() => Reply::Failed(Rejection::new(Reason::InvalidJson)),
@@ -83,6 +86,7 @@ pub fn process(
             })
         }
     };
+    work.tally.repaired(text.repairs());
     work.records.shrink();
     Processed { records: work.records, answer, tally: work.tally }
 }
@@ -126,7 +130,7 @@ impl Work<'_> {
             self.tally.count(call, Outcome::Refused);
             return Reply::Refused(Answer::TooLarge);
         }
-        let stamp = self.stamp(id, None);
+        let stamp = self.stamp(id, self.request.received.text());
         match map(self, raw, &stamp) {
             Ok(()) => {
                 self.tally.count(call, Outcome::Queued);
@@ -144,7 +148,12 @@ impl Work<'_> {
                 return Reply::WrongCount;
             }
             let id = random_id();
-            return self.fail(call, &self.stamp(&id, None), raw, Rejection::new(Reason::InvalidJson));
+            return self.fail(
+                call,
+                &self.stamp(&id, self.request.received.text()),
+                raw,
+                Rejection::new(Reason::InvalidJson),
+            );
         };
         if companies.is_empty() || companies.len() > MOST_COMPANIES {
             return Reply::WrongCount;
@@ -158,7 +167,7 @@ impl Work<'_> {
             .iter()
             .map(|(raw, levels)| {
                 let id = random_id();
-                let mapped = self.company(raw, *levels, &self.stamp(&id, None));
+                let mapped = self.company(raw, *levels, &self.stamp(&id, self.request.received.text()));
                 (id, mapped)
             })
             .collect();
@@ -177,7 +186,8 @@ impl Work<'_> {
     /// Keeps a call that failed, and tells why.
     fn fail(&mut self, call: CallType, stamp: &Stamp<'_>, raw: &str, rejection: Rejection) -> Reply {
         let kept = match rejection.reason {
-            Reason::InvalidJson => Kept::Bytes(self.body),
+            Reason::InvalidJson => Kept::Bytes(self.text.came_as(self.text.text())),
+            Reason::KeyUndecodable => Kept::Bytes(self.text.came_as(raw)),
             _ => Kept::Event(raw),
         };
         self.reject(call, 0, stamp, rejection.clone(), kept);
@@ -199,10 +209,10 @@ impl Work<'_> {
                 continue;
             };
             let kept = match rejection.reason {
-                Reason::EventTooLarge => Kept::Bytes(raw.as_bytes()),
+                Reason::EventTooLarge | Reason::KeyUndecodable => Kept::Bytes(self.text.came_as(raw)),
                 _ => Kept::Event(raw),
             };
-            self.reject(call, index, &self.stamp(&id, None), rejection.clone(), kept);
+            self.reject(call, index, &self.stamp(&id, self.request.received.text()), rejection.clone(), kept);
         }
         Reply::FailedRecords(rejections)
     }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// A bound shared by all requests.
+/// A bound shared by all requests, or by some of them.
 #[derive(Debug)]
 pub struct Budget {
     limit: usize,
     used: AtomicUsize,
+    /// The bound of all, of which this is a part.
+    whole: Option<Arc<Budget>>,
 }
 
 /// What one request holds of it; given back on drop.
@@ -20,7 +22,12 @@ pub struct Lease {
 impl Budget {
     /// A bound of `limit` bytes.
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Budget { limit, used: AtomicUsize::new(0) })
+        Arc::new(Budget { limit, used: AtomicUsize::new(0), whole: None })
+    }
+
+    /// A bound of `limit` bytes that are taken from `whole`, too.
+    pub fn part_of(whole: &Arc<Budget>, limit: usize) -> Arc<Self> {
+        Arc::new(Budget { limit, used: AtomicUsize::new(0), whole: Some(Arc::clone(whole)) })
     }
 
     /// Bytes held now.
@@ -33,6 +40,23 @@ impl Budget {
         let mut lease = Lease { budget: Arc::clone(self), bytes: 0 };
         lease.grow(bytes).then_some(lease)
     }
+
+    fn take(&self, bytes: usize) -> bool {
+        let held = self.used.fetch_add(bytes, Ordering::Relaxed);
+        let fits = self.limit.checked_sub(bytes).is_some_and(|free| held <= free);
+        if fits && self.whole.as_ref().is_none_or(|whole| whole.take(bytes)) {
+            return true;
+        }
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        false
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
+        if let Some(whole) = &self.whole {
+            whole.give_back(bytes);
+        }
+    }
 }
 
 impl Lease {
@@ -43,14 +67,11 @@ impl Lease {
 
     /// Takes `bytes` more; false if there is no room.
     pub fn grow(&mut self, bytes: usize) -> bool {
-        let used = &self.budget.used;
-        let held = used.fetch_add(bytes, Ordering::Relaxed);
-        if self.budget.limit.checked_sub(bytes).is_none_or(|free| held > free) {
-            used.fetch_sub(bytes, Ordering::Relaxed);
-            return false;
+        let fits = self.budget.take(bytes);
+        if fits {
+            self.bytes += bytes;
         }
-        self.bytes += bytes;
-        true
+        fits
     }
 
     /// Grows to `bytes` in all, if it isn't as large already.
@@ -61,7 +82,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.budget.give_back(self.bytes);
     }
 }
 
@@ -79,5 +100,18 @@ mod tests {
         drop(first);
         assert_eq!(budget.used(), 0);
         assert!(budget.lease(101).is_none());
+    }
+
+    #[test]
+    fn a_part_takes_from_the_whole_and_never_more_than_its_own() {
+        let whole = Budget::new(100);
+        let part = Budget::part_of(&whole, 30);
+        let mut lease = part.lease(20).unwrap();
+        assert!(!lease.grow(11));
+        assert_eq!((part.used(), whole.used()), (20, 20));
+        let rest = whole.lease(75).unwrap();
+        assert!(!lease.grow(6) && lease.grow(5));
+        drop((lease, rest));
+        assert_eq!((part.used(), whole.used()), (0, 0));
     }
 }

@@ -2,16 +2,17 @@
 //! is read is refused then.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use actix_web::HttpRequest;
-use actix_web::http::header::HeaderMap;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::Payload;
 use tokio::time::timeout;
 
 use super::answer::Answer;
 use super::body::{self, Body, BodyError, Encoding, Room};
-use super::budget::Lease;
+use super::budget::{Budget, Lease};
 use super::connection::{ConnectionState, next_turn};
 use super::proof::{self, Shown};
 use super::routes::source_named;
@@ -19,6 +20,9 @@ use crate::admission::credentials::{presented_key, webhook_key};
 use crate::admission::keys::digest;
 use crate::admission::secrets::Proof;
 use crate::app::App;
+use crate::event::decode::Text;
+use crate::event::envelope::write_key;
+use crate::event::time::Received;
 use crate::gateway::{Call, Processed, Request, Rules, process};
 use crate::queue::Refused;
 use crate::queue::completion::Receipt;
@@ -50,11 +54,15 @@ pub fn answer<'a>(
 ) -> impl Future<Output = Answered> + 'a {
     let headers = request.headers();
     let admitted = match call {
-        Call::Webhook => admit_webhook(app, request),
-        _ => admit(app, headers, presented_key(headers, request.query_string()), app.limits.body_bytes),
+        Call::Webhook => admit_webhook(app, request).map(Admitted::known),
+        _ => match presented_key(headers, request.query_string()) {
+            None if !proof::is_shown(headers) => admit_unknown(app, headers),
+            key => admit(app, headers, key, app.limits.body_bytes).map(Admitted::known),
+        },
     };
     take(app, headers, payload, path, admitted, connection, move |source, proof, body| {
         let process = |request: &Request<'_>, rules: &Rules, body: &[u8]| process(call, request, rules, body);
+        let source = source.map_or_else(|| admit_by_body(app, headers, &body), Ok)?;
         hand_over(app, source, proof, headers, Way { path, process }, body)
     })
 }
@@ -100,6 +108,32 @@ pub(super) struct Admitted<S> {
     lease: Lease,
 }
 
+impl<'a> Admitted<&'a Source> {
+    /// The same, where others may not be known yet.
+    fn known(self) -> Admitted<Option<&'a Source>> {
+        let Admitted { sender, shown, encoding, most, lease } = self;
+        Admitted { sender: Some(sender), shown, encoding, most, lease }
+    }
+}
+
+/// One who presents no key, nor anything else, before the body: newer libraries of Segment's have it there. Such
+/// bodies share a small part of the memory, so that who has no key at all can't keep others from theirs.
+fn admit_unknown<'a>(app: &App, headers: &HeaderMap) -> Result<Admitted<Option<&'a Source>>, Answer> {
+    if !announces_body(headers) {
+        return Err(Answer::NoKey);
+    }
+    let room = Room { most: app.limits.body_bytes, at_once: false };
+    make_room(app, headers, None, Shown::default(), room, &app.unknown_budget)
+}
+
+/// The source of the key in `body`.
+fn admit_by_body<'a>(app: &'a App, headers: &HeaderMap, body: &Body) -> Result<&'a Source, Answer> {
+    let text = Text::decode(&body.bytes, content_type(headers));
+    let key = write_key(text.text()).ok_or(Answer::NoKey)?;
+    let source: &Source = app.tenants.keys.get(&digest(key.as_bytes())).ok_or(Answer::UnknownKey)?;
+    source.enabled.then_some(source).ok_or(Answer::SourceDisabled)
+}
+
 /// A webhook whose path names a source takes no other's key.
 fn admit_webhook<'a>(app: &'a App, request: &HttpRequest) -> Result<Admitted<&'a Source>, Answer> {
     let headers = request.headers();
@@ -122,7 +156,7 @@ pub(super) fn admit<'a>(
     if !source.enabled {
         return Err(Answer::SourceDisabled);
     }
-    make_room(app, headers, source, shown, Room { most, at_once: true })
+    make_room(app, headers, source, shown, Room { most, at_once: true }, &app.budget)
 }
 
 /// Admits `sender` if there is room for what it sends. Comes after the key: a client with a wrong one shall learn
@@ -133,12 +167,13 @@ pub(super) fn make_room<S>(
     sender: S,
     shown: Shown,
     room: Room,
+    budget: &Arc<Budget>,
 ) -> Result<Admitted<S>, Answer> {
     if !app.is_ready() {
         return Err(app.unavailable(Cause::NotReady));
     }
     let encoding = Encoding::of(headers).ok_or(Answer::UnknownEncoding)?;
-    let lease = body::reserve(headers, room, &app.budget).map_err(|error| refusal(app, error))?;
+    let lease = body::reserve(headers, room, budget).map_err(|error| refusal(app, error))?;
     Ok(Admitted { sender, shown, encoding, most: room.most, lease })
 }
 
@@ -170,18 +205,23 @@ pub(super) fn hand_over<'a, A>(
 ) -> Result<Box<HandedOver<'a, A>>, Answer> {
     let Way { path, process } = way;
     let received_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let received = Received::at(i64::try_from(received_ms).unwrap_or(i64::MAX));
     let request = Request {
         source,
         proof,
         path,
         traceparent: traceparent(headers),
-        received_ms: i64::try_from(received_ms).unwrap_or(i64::MAX),
+        content_type: content_type(headers),
+        received: &received,
     };
     let Processed { records, answer, tally } = process(&request, &app.rules, &body.bytes);
     // The records have all that is needed: the body's memory is free for others during the wait.
     drop(body);
     for name in tally.unmapped_names() {
         app.unmapped.log(source, name);
+    }
+    if tally.has_reused_ids() {
+        app.reused_ids.log(source);
     }
     let counting = Counting { app, source, tally: Some(tally) };
     let kinds = kinds(&records);
@@ -247,8 +287,12 @@ impl Drop for Counting<'_> {
 
 /// Whether a body follows these headers.
 pub fn announces_body(headers: &HeaderMap) -> bool {
-    let chunked = headers.contains_key(actix_web::http::header::TRANSFER_ENCODING);
+    let chunked = headers.contains_key(header::TRANSFER_ENCODING);
     chunked || body::content_length(headers).is_some_and(|length| length > 0)
+}
+
+fn content_type(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::CONTENT_TYPE)?.to_str().ok()
 }
 
 /// The W3C trace context, if it is a well-formed one of version 00.

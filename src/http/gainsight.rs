@@ -96,7 +96,7 @@ fn admit_publishers<'a>(
     let shown = proof::shown(&app.metrics, headers, id, &secrets.unwrap_or_default())?;
     let senders = senders.filter(|_| !shown.is_nothing()).ok_or(Answer::InvalidSecret)?;
     let room = Room { most: app.limits.event_bytes, at_once: shown.is_proven() };
-    make_room(app, headers, senders, shown, room)
+    make_room(app, headers, senders, shown, room, &app.budget)
 }
 
 /// What the headers of an event say; what is blank is missing.

@@ -18,6 +18,11 @@ pub struct Shown {
     signature: Option<Box<Signature>>,
 }
 
+/// Whether `headers` show anything, right or wrong.
+pub fn is_shown(headers: &HeaderMap) -> bool {
+    !matches!(in_headers(headers, "", &[]), Ok(None)) || !matches!(Signed::read(headers), Ok(None))
+}
+
 /// Checks what `headers` show of `secrets`, to one who is known to Gainsight's clients as `tenant`, and counts it.
 ///
 /// # Errors

@@ -1,14 +1,16 @@
 //! group → a Company, and the link that ties the user to it.
 
+use std::borrow::Cow;
+
 use sha2::{Digest, Sha256};
 
 use super::fields::COMPANY;
 use super::object::Object;
 use super::person::{context_email, email_key};
 use super::{Rejection, Stamp, convert};
-use crate::event::compact::plain;
 use crate::event::envelope::{Event, read_traits};
-use crate::event::json::write_string;
+use crate::event::json::{Shape, shape, write_string};
+use crate::event::key::{key, shows_nothing};
 use crate::quarantine::Reason;
 use crate::record::{Header, KEY_SEPARATOR, Kind, Records};
 use crate::tenants::{GroupEmail, Tenant};
@@ -17,7 +19,7 @@ use crate::tenants::{GroupEmail, Tenant};
 /// tenant's map left out.
 ///
 /// # Errors
-/// `company_name_missing`, `user_email_missing`.
+/// `company_name_missing`, `company_name_invalid`, `user_email_missing`, `email_invalid`, `key_undecodable`.
 pub fn company(
     event: &Event<'_>,
     tenant: &Tenant,
@@ -26,16 +28,16 @@ pub fn company(
 ) -> Result<u64, Rejection> {
     let traits = [read_traits(event.traits)];
     let company = Object::fill(&COMPANY, &traits, &tenant.company_fields, tenant.unmapped_traits);
-    let name = required_name(&company).ok_or(Rejection::new(Reason::CompanyNameMissing))?;
+    let (name, name_key) = required_name(&company)?;
     let user = read_traits(event.context_traits);
     let email = context_email(&user);
     if email.is_none() && tenant.group_email == GroupEmail::Required {
         return Err(Rejection::new(Reason::UserEmailMissing));
     }
-    let company_id = write_company(&company, name, tenant, stamp, records);
-    if let Some(email) = email {
-        let key = email_key(email);
-        let key = Some([tenant.id.as_str(), key.as_str()]);
+    let email = email.map(|email| Ok((email, email_key(email)?))).transpose()?;
+    let company_id = write_company(&company, &name_key, tenant, stamp, records);
+    if let Some((email, email_key)) = email {
+        let key = Some([tenant.id.as_str(), email_key.as_str()]);
         stamp.draft(records, Kind::Link, tenant.people, key, ["link.", "0"]).value(|out| {
             write_link(out, email, &company_id);
             out.extend_from_slice(b",\"CompanyName\":");
@@ -46,21 +48,29 @@ pub fn company(
     Ok(company.dropped)
 }
 
-/// A company's name, raw, unless it is falsy or blank.
-pub(super) fn required_name<'a>(company: &Object<'a>) -> Option<&'a str> {
-    company.get("Name").filter(|raw| !convert::is_falsy(raw) && !convert::is_blank(raw))
+/// A company's name, raw and as part of a key.
+///
+/// # Errors
+/// `company_name_missing` where it is falsy or shows nothing, `company_name_invalid` where it is neither text nor a
+/// number, `key_undecodable`.
+pub(super) fn required_name<'a>(company: &Object<'a>) -> Result<(&'a str, Cow<'a, str>), Rejection> {
+    let name = company.get("Name").filter(|raw| !convert::is_falsy(raw) && !shows_nothing(raw));
+    let name = name.ok_or(Rejection::new(Reason::CompanyNameMissing))?;
+    if !matches!(shape(name), Shape::String | Shape::Number) {
+        return Err(Rejection::new(Reason::CompanyNameInvalid));
+    }
+    let key = key(name).map_err(|_| Rejection::new(Reason::KeyUndecodable))?;
+    Ok((name, key))
 }
 
-/// Writes `company`, whose name this is, and returns its id.
+/// Writes `company`, whose name has this key, and returns its id.
 pub(super) fn write_company(
     company: &Object<'_>,
-    name: &str,
+    key: &str,
     tenant: &Tenant,
     stamp: &Stamp<'_>,
     records: &mut Records,
 ) -> String {
-    let name = plain(name);
-    let key = name.trim();
     let company_id = company_id(&tenant.id, key);
     let key = Some([tenant.id.as_str(), key]);
     let mut draft = stamp.draft(records, Kind::Company, tenant.companies, key, ["company", ""]);

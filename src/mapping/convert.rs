@@ -32,11 +32,6 @@ fn is_zero(number: &str) -> bool {
     mantissa.bytes().all(|byte| matches!(byte, b'0' | b'.' | b'-'))
 }
 
-/// Whether `raw` is a string of blanks.
-pub fn is_blank(raw: &str) -> bool {
-    shape(raw) == Shape::String && text(raw).trim().is_empty()
-}
-
 /// Appends `raw` as it came, made strict.
 pub fn write_as_is(out: &mut Vec<u8>, raw: &str) {
     out.extend_from_slice(strict(raw).as_bytes());

@@ -32,7 +32,7 @@ const COMPANY_ID: &str = "Company_ID";
 /// Returns how many members were left out.
 ///
 /// # Errors
-/// `email_missing`, `company_id_missing`, `record_too_large`.
+/// `email_missing`, `email_invalid`, `key_undecodable`, `company_id_missing`, `record_too_large`.
 pub fn people(
     raw: &str,
     tenant: &Tenant,
@@ -46,14 +46,14 @@ pub fn people(
     let members = sources.iter().flatten().filter(|(_, raw)| *raw != "null");
     let companies = members.clone().find(|(name, _)| name == COMPANIES).map(|(_, raw)| *raw);
     let (companies, left_out) = company_ids(companies)?;
-    let key = email_key(email);
+    let key = email_key(email)?;
     // The email stands in the key and the value of every link.
     if (key.len() + email.len()).saturating_mul(companies.len()) > most {
         return Err(Rejection::new(Reason::RecordTooLarge));
     }
     let is_link = |(name, _): &(Cow<'_, str>, &str)| matches!(name.as_ref(), COMPANIES | "Email");
     let dropped = if companies.is_empty() || !members.clone().all(is_link) {
-        write_person(person, email, tenant, stamp, records)
+        write_person(person, &key, tenant, stamp, records)
     } else {
         0
     };
@@ -101,7 +101,7 @@ fn company_ids(raw: Option<&str>) -> Result<(Vec<String>, u64), Rejection> {
 /// how many members the tenant's map left out.
 ///
 /// # Errors
-/// `company_name_missing`.
+/// `company_name_missing`, `company_name_invalid`, `key_undecodable`.
 pub fn company(
     raw: &str,
     tenant: &Tenant,
@@ -110,8 +110,8 @@ pub fn company(
 ) -> Result<(String, u64), Rejection> {
     let sources = [read_traits(Some(raw))];
     let company = Object::fill(&COMPANY_BY_FIELD, &sources, &tenant.company_fields, tenant.unmapped_traits);
-    let name = required_name(&company).ok_or(Rejection::new(Reason::CompanyNameMissing))?;
-    let id = write_company(&company, name, tenant, stamp, records);
+    let (_, key) = required_name(&company)?;
+    let id = write_company(&company, &key, tenant, stamp, records);
     Ok((id, company.dropped))
 }
 

@@ -1,5 +1,6 @@
 //! Whether a client wants its event at Gainsight: the `integrations` member, read as RudderStack reads it.
 
+use crate::event::compact::compact;
 use crate::event::json::{Shape, shape};
 use crate::event::scan::Scan;
 
@@ -8,9 +9,9 @@ const GAINSIGHT: &str = "Gainsight";
 
 /// Whether `integrations` lets the event through: a boolean or object for Gainsight beats `All`, which is
 /// true unless it says otherwise. An `All` that is no boolean, like `integrations` that is no object, sends
-/// nowhere.
+/// nowhere; but null and an empty array, which PHP makes of a map that is empty, say nothing.
 pub fn wanted(integrations: Option<&str>) -> bool {
-    let Some(raw) = integrations else { return true };
+    let Some(raw) = integrations.filter(|raw| !says_nothing(raw)) else { return true };
     let Ok([all, gainsight]) = Scan::new(raw).members_named(["All", GAINSIGHT]) else { return false };
     let all = match all {
         None | Some("true") => true,
@@ -21,6 +22,14 @@ pub fn wanted(integrations: Option<&str>) -> bool {
         Some((Shape::Boolean, raw)) => raw == "true",
         Some((Shape::Object, _)) => true,
         _ => all,
+    }
+}
+
+fn says_nothing(raw: &str) -> bool {
+    match shape(raw) {
+        Shape::Null => true,
+        Shape::Array => compact(raw) == "[]",
+        _ => false,
     }
 }
 
@@ -43,9 +52,13 @@ mod tests {
             (r#"{"All":"true","Gainsight":true}"#, false),
             (r#"{"All":null}"#, false),
             (r#"{"All":false,"All":true}"#, false),
-            ("null", false),
-            ("[]", false),
+            ("null", true),
+            ("[]", true),
+            ("[ ]", true),
+            (r#"{"All":true,"Gainsight":[]}"#, true),
+            ("[0]", false),
             ("true", false),
+            ("\"\"", false),
         ] {
             assert_eq!(wanted(Some(raw)), expected, "{raw}");
         }

@@ -44,8 +44,8 @@ pub struct Stamp<'a> {
     pub message_id: &'a str,
     /// `/<tenant>/<source>`.
     pub ce_source: &'a str,
-    /// When it happened, if known.
-    pub time: Option<&'a str>,
+    /// When it happened, RFC 3339.
+    pub time: &'a str,
     /// W3C trace context of the request.
     pub traceparent: Option<&'a str>,
     /// In a replay: the `ce_id` under which the event was rejected.
@@ -68,9 +68,7 @@ impl Stamp<'_> {
         }
         let id = [self.message_id, "/", which, of].map(str::as_bytes);
         draft.header(Header::Id, &id).header(Header::Source, &[self.ce_source.as_bytes()]);
-        if let Some(time) = self.time {
-            draft.header(Header::Time, &[time.as_bytes()]);
-        }
+        draft.header(Header::Time, &[self.time.as_bytes()]);
         if let Some(traceparent) = self.traceparent {
             draft.header(Header::TraceParent, &[traceparent.as_bytes()]);
         }

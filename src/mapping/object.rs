@@ -7,6 +7,7 @@ use super::convert;
 use super::fields::{CUSTOM_SUFFIX, Convert, Meaning, Table};
 use crate::event::envelope::{Traits, few_and_distinct};
 use crate::event::json::write_string;
+use crate::event::key::shows_nothing;
 use crate::tenants::UnmappedTraits;
 
 /// Rank of a trait that is named like the field itself: behind every trait proper.
@@ -102,7 +103,7 @@ impl<'a> Object<'a> {
         let Some((slot, field)) = self.standard.get_mut(index).zip(self.table.fields.get(index)) else {
             return;
         };
-        let given = convert::is_given(raw) && !(field.convert == Convert::Email && convert::is_blank(raw));
+        let given = convert::is_given(raw) && !(field.convert == Convert::Email && shows_nothing(raw));
         // Claims are equal where two traits are mapped to one field: the later counts, as in RudderStack.
         if given && slot.is_none_or(|value| claim <= value.claim) {
             *slot = Some(Value { raw, claim, convert: convert.unwrap_or(field.convert) });

@@ -16,7 +16,7 @@ const CONTRACT: &str = "gainsightEventContractId";
 /// the key `who`. Returns how many took it: none is for the caller to judge.
 ///
 /// # Errors
-/// `event_name_missing`; or `secret_missing` where a publisher requires a secret that was not shown, or
+/// `event_name_missing`; `key_undecodable`; or `secret_missing` where a publisher requires a secret that was not shown, or
 /// `contract_unknown` where it doesn't list the event's contract: the records of the other publishers stand.
 pub fn track(
     event: &Event<'_>,
@@ -33,12 +33,16 @@ pub fn track(
     // RudderStack passes over an entry without an id, and so does its configuration's contract then count.
     let named = event.external_id(CONTRACT).filter(|id| !convert::is_falsy(id)).map(plain);
     let key = Some([source.tenant.id.as_str(), who]);
+    let is_decoded = who.is_ascii() || !who.contains(char::REPLACEMENT_CHARACTER);
     for publisher in &source.publishers {
         let Some(mapped) = publisher.events.get(name.as_ref()) else { continue };
         // First of all: the contracts of a publisher are no concern of a stranger.
         if !publisher.opens_to(proof) {
             refusing.push((Reason::SecretMissing, publisher.id.as_str()));
             continue;
+        }
+        if !is_decoded {
+            return Err(Rejection::new(Reason::KeyUndecodable));
         }
         let draft = begin(publisher, (&mapped.name, &mapped.version), named.as_deref(), key, stamp, records);
         let Some(draft) = draft else {

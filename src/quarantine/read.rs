@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use super::parts::Parts;
 use crate::config::{Config, QueueConfig};
 use crate::mapping::gainsight::EventHead;
 use crate::queue::journal::keep;
@@ -162,7 +163,7 @@ pub struct Entry {
     pub id: String,
     /// `ce_source`: `/<tenant>/<source>`.
     pub source: String,
-    /// `ce_time`, where the event brought a time.
+    /// `ce_time`; none on what a Weir of before wrote, where the event brought no time.
     pub time: Option<String>,
     /// W3C trace context of the request.
     pub traceparent: Option<String>,
@@ -214,6 +215,9 @@ struct Value<'a> {
     bytes: u64,
     #[serde(default)]
     truncated: bool,
+    #[serde(default)]
+    part: usize,
+    parts: Option<usize>,
     headers: Option<EventHead>,
 }
 
@@ -227,8 +231,9 @@ fn kind(record: &ReadRecord) -> Option<Kind> {
 }
 
 impl Entry {
-    /// The rejected event in `record`; none where that is something else.
-    pub fn of(record: &ReadRecord) -> Option<Entry> {
+    /// The rejected event in `record`, none where that is something else; and which part of it that is, of how many,
+    /// if the whole did not fit.
+    fn read(record: &ReadRecord) -> Option<(Entry, Option<[usize; 2]>)> {
         if kind(record)? != Kind::Rejected {
             return None;
         }
@@ -241,9 +246,14 @@ impl Entry {
             }
             (None, None) => return None,
         };
-        Some(Entry {
+        let mut id = own(Header::Id)?;
+        let part = value.parts.map(|parts| [value.part, parts]);
+        if let Some(end) = id.rfind('.').filter(|_| value.part > 0) {
+            id.truncate(end);
+        }
+        let entry = Entry {
             received_ms: record.timestamp_ms,
-            id: own(Header::Id)?,
+            id,
             source: own(Header::Source)?,
             time: own(Header::Time),
             traceparent: own(Header::TraceParent),
@@ -253,7 +263,8 @@ impl Entry {
             path: value.path.into_owned(),
             event,
             head: value.headers,
-        })
+        };
+        Some((entry, part))
     }
 
     /// The event's own id.
@@ -303,9 +314,9 @@ pub struct Quarantine {
 }
 
 /// Source and id of a rejected event, in little room: there may be very many.
-type Key = [u8; 16];
+pub(super) type Key = [u8; 16];
 
-fn key(source: &str, id: &str) -> Key {
+pub(super) fn key(source: &str, id: &str) -> Key {
     let digest = Sha256::new().chain_update(source).chain_update([0]).chain_update(id).finalize();
     let mut key = Key::default();
     key.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
@@ -343,17 +354,25 @@ impl Quarantine {
         selection: &Selection,
         mut see: impl FnMut(Entry, &ReadRecord, Option<i64>) -> Result<bool, E>,
     ) -> Result<(), E> {
-        let mut seen = HashSet::new();
+        let (mut seen, mut parts) = (HashSet::new(), Parts::default());
+        let mut goes_on = true;
         read_all(&mut *self.place.reader()?, |record| {
-            let Some(entry) = Entry::of(&record).filter(|entry| selection.means(entry)) else {
+            let read = Entry::read(&record).filter(|(entry, _)| selection.means(entry));
+            let Some((entry, record)) = read.and_then(|(entry, part)| parts.take(entry, part, record)) else {
                 return Ok(true);
             };
             let key = key(&entry.source, &entry.id);
-            if !seen.insert(key) {
-                return Ok(true);
+            if seen.insert(key) {
+                goes_on = see(entry, &record, self.replayed.get(&key).copied())?;
             }
-            see(entry, &record, self.replayed.get(&key).copied())
-        })
+            Ok::<bool, E>(goes_on)
+        })?;
+        for (key, (entry, record)) in parts.incomplete() {
+            if goes_on && seen.insert(key) {
+                goes_on = see(entry, &record, self.replayed.get(&key).copied())?;
+            }
+        }
+        Ok(())
     }
 }
 

@@ -65,7 +65,8 @@ impl Held {
             proof: Proof::NONE,
             path,
             traceparent: Some("00-a-b-01"),
-            received_ms: RECEIVED,
+            content_type: None,
+            received: &Received::at(RECEIVED),
         };
         let Processed { records, .. } = process(call, &request, &rules(), body);
         wait_for(queue.enqueue(records).unwrap()).unwrap();
@@ -144,7 +145,10 @@ fn an_event_is_queued_as_it_would_have_been_and_noted() {
     assert_eq!((note.topic.as_str(), &note.key), ("weir.rejected", &None));
     assert_eq!(header(note, "ce_type").as_deref(), Some("weir.replayed.v1"));
     assert_eq!(header(note, "ce_source").as_deref(), Some("/acme/web"));
-    assert_eq!(header(note, "ce_time"), None);
+    assert!(
+        header(note, "ce_time").is_some_and(|time| time.as_str() > "2026-11-21T12:00:00"),
+        "of the replay"
+    );
     assert_eq!(note.value, br#"{"replayed":"m/rejected"}"#);
     let counted = String::from_utf8(held.metrics.render()).unwrap();
     assert!(counted.contains("weir_records_total{record=\"event\"} 1\n"), "{counted}");
@@ -215,7 +219,7 @@ fn what_is_kept_in_part_or_of_an_unknown_source_can_not_be_replayed() {
     held.take(&config(""), Call::Batch, "/v1/batch", large.as_bytes());
     let (told, sums) = held.replay(MAPPED, &Order::default());
     assert!(
-        matches!(&told[..], [Fate::Impossible { detail }] if detail.contains("only its first bytes")),
+        matches!(&told[..], [Fate::Impossible { detail }] if detail.contains("only a part of its bytes")),
         "{told:?}"
     );
     assert_eq!(sums, Summary { impossible: 1, ..Summary::default() });
@@ -260,8 +264,13 @@ fn an_event_that_was_too_deep_and_is_kept_whole_is_replayed_under_a_higher_limit
 fn one_without_a_secret_is_replayed_only_on_purpose() {
     let held = Held::new();
     let (tenants, queue) = held.open(&config(""));
-    let stamp =
-        Stamp { message_id: "m", ce_source: "/acme/web", time: None, traceparent: None, replay_of: None };
+    let stamp = Stamp {
+        message_id: "m",
+        ce_source: "/acme/web",
+        time: "2026-11-01T00:00:00Z",
+        traceparent: None,
+        replay_of: None,
+    };
     let mut records = Records::new(RECEIVED);
     let topic = tenants.sources[0].tenant.rejected;
     stamp.draft(&mut records, Kind::Rejected, topic, None, ["rejected", ""]).value(|out| {
@@ -376,7 +385,8 @@ fn thousands_are_replayed_in_groups_and_an_end_keeps_what_was_told() {
             proof: Proof::NONE,
             path: "/v1/track",
             traceparent: None,
-            received_ms: RECEIVED,
+            content_type: None,
+            received: &Received::at(RECEIVED),
         };
         wait_for(queue.enqueue(process(call, &request, &rules(), body.as_bytes()).records).unwrap()).unwrap();
     }

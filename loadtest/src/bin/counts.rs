@@ -27,6 +27,7 @@ use weir::config::{self, Config, Overrides};
 use weir::event::envelope::{Batch, Event};
 use weir::event::kind::CallType;
 use weir::event::scan::Scan;
+use weir::event::time::Received;
 use weir::gateway::{self, Call, Rules};
 use weir::http::answer::Answer;
 use weir::http::proof::shown;
@@ -252,7 +253,8 @@ fn process(
             proof: Proof::NONE,
             path: "/v1",
             traceparent: None,
-            received_ms: RECEIVED_MS,
+            content_type: Some("application/json"),
+            received: &Received::at(RECEIVED_MS),
         };
         let processed = gateway::process(call, &request, &rules, black_box(body));
         if processed.answer != Answer::Ok || processed.records.is_empty() {
@@ -269,7 +271,7 @@ fn record(source: &Source) -> Records {
     let stamp = Stamp {
         message_id: "counts-0000000000",
         ce_source: &source.ce_source,
-        time: Some("2026-11-21T09:00:00.000Z"),
+        time: "2026-11-21T09:00:00.000Z",
         traceparent: None,
         replay_of: None,
     };

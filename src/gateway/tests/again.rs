@@ -13,12 +13,13 @@ fn again(setup: Setup, call: Call, event: &str) -> (MappedAgain, Vec<Made>) {
         proof: Proof::NONE,
         path: "/v1/track",
         traceparent: None,
-        received_ms: RECEIVED,
+        content_type: None,
+        received: &Received::at(RECEIVED),
     };
     let stamp = Stamp {
         message_id: "m",
         ce_source: &source.ce_source,
-        time: Some("2026-11-01T00:00:00Z"),
+        time: "2026-11-01T00:00:00Z",
         traceparent: None,
         replay_of: Some("m/rejected"),
     };

@@ -24,6 +24,7 @@ fn a_mapped_event_is_one_record_with_its_headers_and_properties() {
         ("ce_id", "t/event.tickets"),
         ("ce_source", "/acme/web"),
         ("ce_specversion", "1.0"),
+        ("ce_time", "2026-11-21T12:00:00.000Z"),
         ("ce_topic", "Ticket Actions"),
         ("ce_type", "weir.event.v1"),
         ("content-type", "application/json"),
@@ -178,14 +179,14 @@ fn an_unmapped_event_is_ignored_or_quarantined_and_its_name_told_once() {
     let typed: Vec<_> = unmapped.iter().map(|event| event.replacen('{', "{\"type\":\"track\",", 1)).collect();
     let events: Vec<_> = typed.iter().map(String::as_str).collect();
     let result = Setup::new().batch(&events);
-    assert_eq!(result.counted(), "ignored/event_not_mapped=3 track/ignored=3");
+    assert_eq!(result.counted(), "ids_reused=1 ignored/event_not_mapped=3 track/ignored=3");
     assert_eq!(result.unmapped, ["New", "Newer"]);
 
     let mut setup = Setup::new();
     setup.tenant.unmapped_events = UnmappedEvents::Quarantine;
     let result = setup.batch(&events);
     assert_eq!(result.reasons(), ["event_not_mapped"; 3]);
-    assert_eq!(result.counted(), "quarantined/event_not_mapped=3 track/quarantined=3");
+    assert_eq!(result.counted(), "ids_reused=1 quarantined/event_not_mapped=3 track/quarantined=3");
 }
 
 #[test]

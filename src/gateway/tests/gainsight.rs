@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use Operation::{Company, CompanyQuery, Event, People};
 
 impl Setup {
-    fn gainsight(self, operation: Operation, body: impl AsRef<[u8]>) -> Fate<Reply> {
+    pub(super) fn gainsight(self, operation: Operation, body: impl AsRef<[u8]>) -> Fate<Reply> {
         self.with_head(operation, &EventHead::default(), body.as_ref())
     }
 
@@ -26,7 +26,8 @@ impl Setup {
             proof: Proof::NONE,
             path: "/v1.0/api/people",
             traceparent: None,
-            received_ms: RECEIVED,
+            content_type: None,
+            received: &Received::at(RECEIVED),
         };
         let Processed { records, answer, tally } = process(operation, head, None, &request, &rules, body);
         let metrics = Metrics::new(&["web".to_owned()]).unwrap();
@@ -53,7 +54,7 @@ fn a_person_is_sent_in_fields_and_becomes_what_its_traits_would_have() {
     let person = fate.only();
     assert_eq!((person.topic.as_str(), person.key.as_deref()), ("weir.people", Some("acme\u{1f}ada@x.y")));
     assert_eq!(person.which(), "person");
-    assert_eq!(person.header("ce_time"), None);
+    assert_eq!(person.header("ce_time"), Some("2026-11-21T12:00:00.000Z"), "the receipt");
     let expected = concat!(
         r#"{"Email":" Ada@x.Y ","FirstName":"Ada","Location":"{\"city\":\"L\"}","EmailOptOut":"false","#,
         r#""Comments":"12.0","MasterAvatarTypeCode":16,"Plan__gc":"silver","Name":"Ada"}"#
@@ -151,7 +152,7 @@ fn a_long_email_does_not_stand_in_many_links() {
     let body = |email: &str, n| format!(r#"{{"Email":"{email}","companies":[{}]}}"#, companies(n));
     let fate = Setup::new().gainsight(People, body("a@x", 50));
     assert_eq!(fate.records.len(), 50);
-    let fate = Setup::new().gainsight(People, body(&"e".repeat(200_000), 50));
+    let fate = Setup::new().gainsight(People, body(&format!("{}@x", "e".repeat(200_000)), 50));
     assert_eq!(fate.answer, failed(Reason::RecordTooLarge));
     assert_eq!(fate.records.len(), 1);
     let fate = Setup::new().gainsight(People, body("a@x", 51));
@@ -163,7 +164,7 @@ fn no_call_takes_more_of_the_queue_than_the_configuration_was_checked_for() {
     let mut config = crate::config::load(None, &crate::config::Overrides::default()).unwrap();
     config.limits.events = 1;
     let (most_records, most_bytes) = crate::config::largest_request(&config);
-    let email = "e".repeat(5_200);
+    let email = format!("{}@x", "e".repeat(5_198));
     let companies = vec![r#"{"Company_ID":"C"}"#; 50].join(",");
     let people = format!(r#"{{"Email":"{email}","FirstName":"F","companies":[{companies}]}}"#);
     let company = format!(r#"{{"records":[{}]}}"#, vec![r#"{"Name":"A"}"#; 50].join(","));
@@ -282,12 +283,18 @@ fn a_record_that_is_larger_than_the_queue_takes_fails() {
 fn what_was_kept_is_mapped_again_by_the_rules_of_its_route() {
     let again = |operation: Operation, event: &str| {
         let (rules, source) = (Setup::new().rules, Setup::new().source());
-        let request =
-            Request { source: &source, proof: Proof::NONE, path: "/", traceparent: None, received_ms: 0 };
+        let request = Request {
+            source: &source,
+            proof: Proof::NONE,
+            path: "/",
+            traceparent: None,
+            content_type: None,
+            received: &Received::at(0),
+        };
         let stamp = Stamp {
             message_id: "m",
             ce_source: &source.ce_source,
-            time: None,
+            time: "2026-11-01T00:00:00Z",
             traceparent: None,
             replay_of: Some("m/rejected"),
         };
@@ -334,7 +341,7 @@ fn an_event_goes_under_the_name_and_version_that_it_came_with_and_without_a_key(
     let headers = ["ce_topic", "ce_eventname", "ce_eventversion", "ce_contract", "ce_time"];
     assert_eq!(
         headers.map(|name| event.header(name)),
-        [Some("Ticket Actions"), Some("Closed"), Some("v01"), None, None]
+        [Some("Ticket Actions"), Some("Closed"), Some("v01"), None, Some("2026-11-21T12:00:00.000Z")]
     );
     assert_eq!(event.value, r#"{"id":7.50,"":"\ufffd","n":null}"#);
     assert_eq!(fate.counted(), "track/queued=1");

@@ -92,8 +92,14 @@ fn what_waits_to_become_durable_holds_no_more_than_the_queue_counts() {
     let small = r#"{"type":"identify","userId":"u","traits":{"email":"e@x"}}"#;
     let body = format!(r#"{{"batch":[{small},{},{}]}}"#, unmapped(1), unmapped(2));
     let source = Setup::new().source();
-    let request =
-        Request { source: &source, proof: Proof::NONE, path: "/v1/batch", traceparent: None, received_ms: 0 };
+    let request = Request {
+        source: &source,
+        proof: Proof::NONE,
+        path: "/v1/batch",
+        traceparent: None,
+        content_type: None,
+        received: &Received::at(0),
+    };
     let Processed { records, tally, .. } =
         process(Call::Batch, &request, &Setup::new().rules, body.as_bytes());
     assert_eq!((records.len(), tally.unmapped_names().len()), (1, 2));

@@ -1,6 +1,7 @@
 //! identify → Person.
 
 use super::*;
+use crate::gateway::gainsight::{Operation, Reply};
 
 /// RudderStack's page and its code: field, trait, a value, what is sent.
 const FIELDS: [(&str, &str, &str, &str); 16] = [
@@ -149,18 +150,54 @@ fn an_email_that_is_missing_blank_or_false_is_quarantined() {
 }
 
 #[test]
-fn an_email_of_another_shape_is_kept_and_its_key_has_no_spacing() {
-    for (email, key) in [("123", "123"), ("{ \"a\" : 1 }", "{\"a\":1}"), ("true", "true")] {
+fn an_email_is_text_with_something_on_both_sides_of_an_at_sign() {
+    for email in [
+        "\"undefined\"",
+        "\"null\"",
+        "\"[object Object]\"",
+        "\"ada\"",
+        "\"@\"",
+        "\"ada@\"",
+        "\"@example.com\"",
+        "\" @ \"",
+        "\"ada@\\u200b\"",
+        "true",
+        "123",
+        r#"["a@x.io","b@x.io"]"#,
+        r#"{"address":"a@x.io"}"#,
+    ] {
         let body = format!(r#"{{"userId":"u","traits":{{"email":{email}}}}}"#);
         let result = Setup::new().one(CallType::Identify, body);
-        assert_eq!(result.only().key.as_deref(), Some(format!("acme\u{1f}{key}").as_str()));
-        assert_eq!(result.only().value, format!("{{\"Email\":{email}}}"));
+        assert_eq!(result.reasons(), ["email_invalid"], "{email}");
+        assert_eq!(result.counted(), "identify/quarantined=1 quarantined/email_invalid=1");
+        let people = Setup::new().gainsight(Operation::People, format!(r#"{{"Email":{email}}}"#));
+        assert_eq!(people.answer, Reply::Failed(Rejection::new(Reason::EmailInvalid)), "{email}");
+    }
+    for email in ["\"a@b\"", "\"Ada <ada@x.io>\"", "\"a@b@c\"", "\"\u{e4}@\u{f6}\""] {
+        let body = format!(r#"{{"userId":"u","traits":{{"email":{email}}}}}"#);
+        assert_eq!(Setup::new().one(CallType::Identify, body).only().which(), "person", "{email}");
+    }
+}
+
+#[test]
+fn what_nobody_can_see_makes_no_second_person_and_what_can_not_be_decoded_none() {
+    let key = |email: &str| {
+        let body = format!(r#"{{"userId":"u","traits":{{"email":"{email}"}}}}"#);
+        Setup::new().one(CallType::Identify, body).only().key.clone()
+    };
+    for same in ["\\ufeffADA@x.io", "ada@x.io\u{a0}", "\\u200bAda@X.io\\u0000"] {
+        assert_eq!(key(same).as_deref(), Some("acme\u{1f}ada@x.io"), "{same}");
+    }
+    assert_eq!(key("andr\u{e9}@x.io"), key("andre\\u0301@x.io"));
+    for broken in ["a\\ud800b@x.io", "a\u{fffd}b@x.io", "a\\u0000b@x.io"] {
+        let body = format!(r#"{{"userId":"u","traits":{{"email":"{broken}"}}}}"#);
+        assert_eq!(Setup::new().one(CallType::Identify, body).reasons(), ["key_undecodable"], "{broken}");
     }
 }
 
 #[test]
 fn a_separator_inside_an_email_leaves_the_keys_first_part_whole() {
-    let result = Setup::new().one(CallType::Identify, r#"{"userId":"u","traits":{"email":"a\u001fb"}}"#);
+    let result = Setup::new().one(CallType::Identify, r#"{"userId":"u","traits":{"email":"a\u001f@b"}}"#);
     let key = result.only().key.clone().unwrap();
-    assert_eq!(key.split_once('\u{1f}'), Some(("acme", "a\u{1f}b")));
+    assert_eq!(key.split_once('\u{1f}'), Some(("acme", "a\u{1f}@b")));
 }

@@ -40,7 +40,7 @@ fn a_message_id_is_kept_as_it_shows() {
         ("\"m-1\"", "m-1"),
         ("\" a/b/c \"", "a/b/c"),
         ("\"a\\u001fb\\nc\\u0000\"", "abc"),
-        ("12.0", "12.0"),
+        ("12.0", "12"),
         ("true", "true"),
         ("\"\u{65e5}\"", "\u{65e5}"),
     ] {
@@ -61,7 +61,7 @@ fn a_long_message_id_becomes_its_hash() {
 #[test]
 fn an_event_with_a_time_of_its_own_keeps_its_made_up_id_when_it_is_sent_again() {
     let event = |sent: &str, n: u8| {
-        format!(r#""userId":"u","originalTimestamp":"2026-01-01T00:00:00Z","sentAt":"{sent}","n":{n}"#)
+        format!(r#""userId":"u","originalTimestamp":"2026-01-01T00:00:00.017Z","sentAt":"{sent}","n":{n}"#)
     };
     let id = |members: &str| track(members).only().message_id().to_owned();
     let first = id(&event("2026-01-01T00:00:01Z", 1));
@@ -71,8 +71,22 @@ fn an_event_with_a_time_of_its_own_keeps_its_made_up_id_when_it_is_sent_again() 
 }
 
 #[test]
+fn two_true_events_never_look_like_one_however_coarse_their_clock() {
+    for time in [
+        "2026-01-01T00:00:00Z",
+        "2026-01-01T00:00:00.000Z",
+        "2026-01-01",
+        "1767225600",
+        "2026-01-01T00:00:00.5Z",
+    ] {
+        let members = format!(r#""userId":"u","timestamp":"{time}""#);
+        assert_ne!(track(&members).only().message_id(), track(&members).only().message_id(), "{time}");
+    }
+}
+
+#[test]
 fn equal_events_of_one_request_have_ids_of_their_own() {
-    for time in ["\"timestamp\":\"2026-01-01\",", ""] {
+    for time in ["\"timestamp\":\"2026-01-01T00:00:00.017Z\",", ""] {
         let event = format!(r#"{{"type":"track",{time}"userId":"u",{NAMED}}}"#);
         let result = Setup::new().batch(&[&event, &event]);
         assert_ne!(result.records[0].message_id(), result.records[1].message_id());
@@ -91,10 +105,10 @@ fn an_event_without_id_and_time_never_looks_like_another() {
 fn every_record_of_an_event_tells_its_id_source_and_time() {
     let time = "2026-11-21T01:56:20.458-08:30";
     let members = format!(r#""userId":"u","messageId":"m","timestamp":"{time}""#);
-    let group = format!(r#"{{{members},"traits":{{"name":"N"}},"context":{{"traits":{{"email":"e"}}}}}}"#);
+    let group = format!(r#"{{{members},"traits":{{"name":"N"}},"context":{{"traits":{{"email":"e@x"}}}}}}"#);
     let result = Setup::new().batch(&[
         &group.replacen('{', "{\"type\":\"group\",", 1),
-        &format!(r#"{{"type":"identify",{members},"traits":{{"email":"e"}}}}"#),
+        &format!(r#"{{"type":"identify",{members},"traits":{{"email":"e@x"}}}}"#),
         &format!(r#"{{"type":"track",{members},{NAMED}}}"#),
         &format!(r#"{{"type":"track",{members}}}"#),
     ]);
@@ -108,7 +122,7 @@ fn every_record_of_an_event_tells_its_id_source_and_time() {
     assert_eq!(
         result.counted(),
         concat!(
-            "group/queued=1 identify/queued=1 quarantined/event_name_missing=1 track/quarantined=1 ",
+            "group/queued=1 identify/queued=1 ids_reused=1 quarantined/event_name_missing=1 track/quarantined=1 ",
             "track/queued=1"
         )
     );
@@ -135,7 +149,8 @@ fn the_trace_of_the_request_goes_with_every_record() {
         proof: Proof::NONE,
         path: "/v1/group",
         traceparent: Some(trace),
-        received_ms: RECEIVED,
+        content_type: None,
+        received: &Received::at(RECEIVED),
     };
     let body = br#"{"userId":"u","traits":{"name":"N"},"context":{"traits":{"email":"e@x"}}}"#;
     let records = process(Call::One(CallType::Group), &request, &Setup::new().rules, body).records;
@@ -143,4 +158,29 @@ fn the_trace_of_the_request_goes_with_every_record() {
     for record in records.iter() {
         assert!(record.headers().any(|header| header == ("traceparent", trace.as_bytes())));
     }
+}
+
+#[test]
+fn ids_that_other_events_of_the_request_have_too_are_counted() {
+    let event = |kind: &str, id: &str, n: u8| {
+        format!(r#"{{"type":"{kind}","userId":"u","messageId":{id},"n":{n},{NAMED}}}"#)
+    };
+    let reused = |events: &[String]| {
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        Setup::new().batch(&events).counts.get("ids_reused").copied().unwrap_or(0)
+    };
+    assert_eq!(
+        reused(&[event("track", "\"m\"", 1), event("track", "\"m\"", 2), event("track", "\" m\"", 3)]),
+        2
+    );
+    // The same event once more, another type, whose records have other ids, and ids of their own.
+    assert_eq!(
+        reused(&[event("track", "\"m\"", 1), event("track", "\"m\"", 1), event("page", "\"m\"", 2)]),
+        0
+    );
+    assert_eq!(
+        reused(&[event("track", "\"m\"", 1), event("track", "\"n\"", 2), event("track", "null", 3)]),
+        0
+    );
+    assert_eq!(reused(&[event("track", "7", 1), event("track", "7.0", 1)]), 1);
 }

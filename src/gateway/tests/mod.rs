@@ -7,6 +7,7 @@ mod group;
 mod growth;
 mod identify;
 mod ids;
+mod lenient;
 mod properties;
 mod rejected;
 mod traps;
@@ -52,7 +53,7 @@ struct Fate<A = Answer> {
     records: Vec<Seen>,
     answer: A,
     /// Every count but those of records: `type/outcome`, `quarantined/<reason>`, `ignored/<reason>`,
-    /// `dropped/<map>`.
+    /// `dropped/<map>`, `repaired/<repair>`, `times_unreadable`, `ids_reused`.
     counts: BTreeMap<String, u64>,
     unmapped: Vec<String>,
 }
@@ -136,7 +137,12 @@ impl Setup {
         }
     }
 
-    fn process(mut self, call: Call, body: &[u8]) -> Fate {
+    fn process(self, call: Call, body: &[u8]) -> Fate {
+        self.process_as(None, call, body)
+    }
+
+    /// Processes a body that is declared to be of this type.
+    fn process_as(mut self, content_type: Option<&str>, call: Call, body: &[u8]) -> Fate {
         let (topics, rules) = (std::mem::take(&mut self.topics), self.rules);
         let proof = std::mem::take(&mut self.shown);
         let source = self.source();
@@ -150,7 +156,8 @@ impl Setup {
             proof: Proof::Secrets(&proof),
             path,
             traceparent: None,
-            received_ms: RECEIVED,
+            content_type,
+            received: &Received::at(RECEIVED),
         };
         let Processed { records, answer, tally } = process(call, &request, &rules, body);
         let metrics = Metrics::new(&["web".to_owned()]).unwrap();
@@ -231,6 +238,9 @@ fn counts(metrics: &Metrics) -> BTreeMap<String, u64> {
             "events_total" => format!("{}/{}", label("type")?, label("outcome")?),
             "quarantined_total" => format!("quarantined/{}", label("reason")?),
             "ignored_total" => format!("ignored/{}", label("reason")?),
+            "times_unreadable_total" => "times_unreadable".to_owned(),
+            "message_ids_reused_total" => "ids_reused".to_owned(),
+            "repaired_total" => format!("repaired/{}", label("repair")?),
             "traits_dropped_total" => format!("dropped/{}", label("map")?),
             _ => return None,
         };

@@ -228,7 +228,7 @@ proptest! {
     fn an_event_has_one_id_and_no_two_events_share_it(
         first in json(), second in json(), timed in any::<bool>()
     ) {
-        let time = if timed { r#""timestamp":"2026-11-21T00:00:00Z","# } else { "" };
+        let time = if timed { r#""timestamp":"2026-11-21T00:00:00.017Z","# } else { "" };
         let body = |properties: &str| format!(r#"{{{time}"userId":"u","event":"Both","properties":{properties}}}"#);
         let ids = |body: &str| {
             let result = Setup::new().one(CallType::Track, body);

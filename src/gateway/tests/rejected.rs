@@ -46,9 +46,22 @@ fn a_body_that_is_not_json_is_kept_byte_for_byte() {
 
 #[test]
 fn what_is_not_json_is_refused_whatever_it_is() {
-    for body in
-        ["", " ", "{", "{}x", "{}{}", "\u{feff}{}", "\u{c}{}", "{\"a\":01}", "nul", "NaN", "[1", "'a'"]
-    {
+    for body in [
+        "",
+        " ",
+        "{",
+        "{}x",
+        "{}{}",
+        "\u{feff}{",
+        "\u{c}{}",
+        "{\"a\":01}",
+        "nul",
+        "nan",
+        "[1",
+        "'a'",
+        "-NaN",
+        "{NaN:1}",
+    ] {
         let result = Setup::new().one(CallType::Track, body);
         assert_eq!(result.answer, Answer::InvalidJson, "{body:?}");
         assert_eq!(result.counted(), "quarantined/invalid_json=1 track/quarantined=1");
@@ -166,7 +179,7 @@ fn a_record_that_the_queue_cannot_take_is_quarantined_in_its_stead() {
     assert_eq!(result.counted(), "quarantined/record_too_large=1 track/quarantined=1");
 
     // A company fits, its link does not: neither is sent.
-    let email = "e".repeat(1_900);
+    let email = format!("{}@x", "e".repeat(1_898));
     let group = format!(
         r#"{{"userId":"u","traits":{{"name":"{}"}},"context":{{"traits":{{"email":"{email}"}}}}}}"#,
         "n".repeat(200)
@@ -198,8 +211,14 @@ fn a_rejected_event_larger_than_a_record_may_be_is_kept_in_part() {
 #[test]
 fn a_request_that_is_not_durable_counts_every_event_as_refused_and_nothing_else() {
     let source = Setup::new().source();
-    let request =
-        Request { source: &source, proof: Proof::NONE, path: "/v1/batch", traceparent: None, received_ms: 0 };
+    let request = Request {
+        source: &source,
+        proof: Proof::NONE,
+        path: "/v1/batch",
+        traceparent: None,
+        content_type: None,
+        received: &Received::at(0),
+    };
     let body = br#"{"batch":[{"type":"page","userId":"u"},{"type":"identify","userId":"u"},1,2,
         {"type":"identify","userId":"u","traits":{"email":"e","custom":1}}]}"#;
     let tally = process(Call::Batch, &request, &Setup::new().rules, body).tally;

@@ -55,12 +55,12 @@ fn an_empty_array_is_refused_and_so_is_one_with_too_many_events() {
     let mut few = Setup::new();
     few.rules.events = 1;
     assert_eq!(few.process(Call::Webhook, b"[{},{}]").answer, Answer::TooManyEvents);
-    assert_eq!(webhook("[{}").answer, Answer::InvalidJson);
+    assert_eq!(webhook("[{").answer, Answer::InvalidJson);
 }
 
 #[test]
 fn integrations_are_not_looked_at_since_rudderstack_has_routed_the_event() {
-    for integrations in [r#"{"All":false}"#, r#"{"Gainsight":false}"#, "null"] {
+    for integrations in [r#"{"All":false}"#, r#"{"Gainsight":false}"#, "\"\""] {
         let event = format!(
             r#"{{"type":"identify","userId":"u","traits":{{"email":"a@b.c"}},"integrations":{integrations}}}"#
         );

@@ -1,0 +1,100 @@
+//! The exact form of RFC 3339, which nearly every time has: read without a copy, so that what came can go on as
+//! it is; and the writing of all others in that form.
+
+use jiff::civil::{Date, DateTime, Time};
+use jiff::tz::Offset;
+use jiff::{SignedDuration, Timestamp};
+
+/// Most digits of a fraction that Java's and Go's readers keep.
+const FRACTION: usize = 9;
+/// The largest offset that Java reads, in minutes.
+const MOST_MINUTES: i32 = 18 * 60;
+
+/// A time, and what its text told of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Moment {
+    /// Date and time of day, at `offset`.
+    pub civil: DateTime,
+    /// Offset from UTC.
+    pub offset: Offset,
+    /// Whether its clock counted milliseconds or better: at least three digits of a fraction, not all 0.
+    pub is_fine: bool,
+    /// Whether the text itself is what every reader of RFC 3339 takes.
+    pub is_exact: bool,
+}
+
+impl Moment {
+    /// The instant; none beyond what jiff can represent (years -9999 to 9999).
+    pub fn instant(&self) -> Option<Timestamp> {
+        self.offset.to_timestamp(self.civil).ok()
+    }
+
+    /// RFC 3339, in UTC where the offset is larger than readers take or not of whole minutes.
+    pub fn written(&self) -> Option<String> {
+        let seconds = self.offset.seconds();
+        let minutes = seconds / 60;
+        if minutes == 0 || seconds % 60 != 0 || minutes.abs() > MOST_MINUTES {
+            return self.instant().map(|instant| instant.to_string());
+        }
+        let (sign, minutes) = if minutes < 0 { ('-', -minutes) } else { ('+', minutes) };
+        Some(format!("{}{sign}{:02}:{:02}", self.civil, minutes / 60, minutes % 60))
+    }
+}
+
+/// Reads `text` where it has the form of RFC 3339. A second of 60, a fraction of more digits than readers keep, and
+/// an offset larger than they take are read, too; such a text is not exact.
+pub fn read(text: &str) -> Option<Moment> {
+    let (date_time, rest) = text.as_bytes().split_first_chunk::<19>()?;
+    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2] = *date_time
+    else {
+        return None;
+    };
+    let year = i16::from(two(y1, y2)?) * 100 + i16::from(two(y3, y4)?);
+    let second = two(s1, s2)?;
+    let (nanos, digits, rest) = fraction(rest)?;
+    let minutes = zone(rest)?;
+    // A clock that rounds up writes 60; so does a leap second. Either is the next minute's first.
+    let is_over = second == 60;
+    let date = Date::new(year, two(m1, m2)?, two(d1, d2)?).ok()?;
+    let time = Time::new(two(h1, h2)?, two(n1, n2)?, second - i8::from(is_over), nanos).ok()?;
+    let civil = date.to_datetime(time);
+    Some(Moment {
+        civil: if is_over { civil.checked_add(SignedDuration::from_secs(1)).ok()? } else { civil },
+        offset: Offset::from_seconds(minutes * 60).ok()?,
+        is_fine: digits >= 3 && nanos != 0,
+        is_exact: !is_over
+            && digits <= FRACTION
+            && minutes.abs() <= MOST_MINUTES
+            && !rest.starts_with(b"-00:00"),
+    })
+}
+
+/// The number of two digits.
+fn two(tens: u8, ones: u8) -> Option<i8> {
+    let digit = |byte: u8| byte.is_ascii_digit().then(|| (byte - b'0').cast_signed());
+    Some(digit(tens)? * 10 + digit(ones)?)
+}
+
+/// Nanoseconds and number of digits of the fraction that `text` begins with, if it begins with one, and the rest.
+fn fraction(text: &[u8]) -> Option<(i32, usize, &[u8])> {
+    let Some(text) = text.strip_prefix(b".") else { return Some((0, 0, text)) };
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (fraction, rest) = text.split_at_checked(digits).filter(|_| digits > 0)?;
+    let padded = fraction.iter().chain(std::iter::repeat(&b'0')).take(FRACTION);
+    let nanos = padded.fold(0, |nanos, digit| nanos * 10 + i32::from(digit - b'0'));
+    Some((nanos, digits, rest))
+}
+
+/// `Z` or an offset of hours and minutes, in minutes.
+fn zone(text: &[u8]) -> Option<i32> {
+    let (sign, [h1, h2, b':', m1, m2]) = (match text {
+        b"Z" => return Some(0),
+        [b'+', offset @ ..] => (1, offset),
+        [b'-', offset @ ..] => (-1, offset),
+        _ => return None,
+    }) else {
+        return None;
+    };
+    let (hours, minutes) = (two(*h1, *h2)?, two(*m1, *m2)?);
+    (hours < 24 && minutes < 60).then(|| sign * (i32::from(hours) * 60 + i32::from(minutes)))
+}
