@@ -193,6 +193,8 @@ fn a_gateway_whose_queue_takes_nothing_says_so_before_a_body_is_sent_and_to_ever
         assert_error(&weir.send("GET", page, &[], ""), 503, "service unavailable");
     }
     // Who may not send learns that first.
-    assert_eq!(weir.send("POST", "/v1/batch", &[], "{}").status, 401);
+    assert_eq!(weir.send("POST", "/v1/batch", &[("Accesskey", "wrong")], "{}").status, 401);
+    // Whose key may stand in its body is told to come again, as long as that is not looked at.
+    assert_eq!(weir.send("POST", "/v1/batch", &[], "{}").status, 503);
     assert!(weir.records().is_empty());
 }

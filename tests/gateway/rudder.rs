@@ -17,10 +17,8 @@ fn single_events_are_answered_as_rudder_server_answers_them() {
         ("{", INVALID_JSON),
         (r#"{"userId":"u"} x"#, INVALID_JSON),
         (r#"{"userId":"u"}{"userId":"u"}"#, INVALID_JSON),
-        ("\u{feff}{\"userId\":\"u\"}", INVALID_JSON),
         ("{\"userId\":\"u\0\"}", INVALID_JSON),
         (r#"{"userId":"u","n":01}"#, INVALID_JSON),
-        (r#"{"userId":"u","n":NaN}"#, INVALID_JSON),
         ("userId=u&event=e", INVALID_JSON),
         ("{}", NO_IDENTITY),
         ("null", NO_IDENTITY),
@@ -49,8 +47,10 @@ fn single_events_are_answered_as_rudder_server_answers_them() {
         (r#"{"userId":"u","event":"e","context":"text"}"#, OK),
         (r#"{"userId":"u","event":"e","properties":{"a":"\u0000"}}"#, OK),
         (r#"{"userId":"u","event":"e","properties":{"a":"\ud800"}}"#, OK),
-        // On purpose: rudder-server calls this no JSON.
+        // On purpose: rudder-server calls these no JSON.
         (r#"{"userId":"u","event":"e","n":1e999}"#, OK),
+        (r#"{"userId":"u","event":"e","n":NaN}"#, OK),
+        ("\u{feff}{\"userId\":\"u\",\"event\":\"e\"}", OK),
     ];
     for (body, expected) in rows {
         assert_eq!(weir.post("/v1/track", body).brief(), expected, "{body}");

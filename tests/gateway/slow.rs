@@ -139,7 +139,7 @@ fn a_client_that_waits_in_silence_after_an_early_answer_is_let_go() {
         [(length, ""), (length, "12345"), (chunks, ""), (chunks, "5\r\n12345\r\n"), (chunks, "0\r\n\r\n")];
     for (header, body) in rows {
         let mut wire = weir.connect();
-        wire.send(request("POST", "/v1/batch", &[header], body.as_bytes()));
+        wire.send(request("POST", "/v1/batch", &[("Accesskey", "wrong"), header], body.as_bytes()));
         assert_eq!(wire.answer().status, 401);
         assert_eq!(wire.rest(), b"");
     }

@@ -1,4 +1,5 @@
-//! The real RudderStack SDKs, as installed by `tests/sdks/prepare`: runs a scenario through one of them.
+//! The real SDKs, as installed by `tests/sdks/prepare`: runs a scenario through one of RudderStack's, reads records with
+//! those of CloudEvents.
 #![cfg(test)]
 
 use std::io::Write;
@@ -18,13 +19,38 @@ pub enum Sdk {
     Python,
 }
 
+impl Sdk {
+    fn name(self) -> &'static str {
+        match self {
+            Sdk::Node => "node",
+            Sdk::Python => "python",
+        }
+    }
+}
+
+/// What the CloudEvents SDK for the language of `sdk` makes of records, as `weir tail --json` prints them:
+/// `{"id","source","type","time_ms"}` of each, or `{"id","error"}`.
+pub fn read_events(sdk: Sdk, records: &[u8]) -> Vec<Value> {
+    let mut child = Command::new("timeout")
+        .args(["60", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdks/read"), sdk.name()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("tests/sdks/read can be started");
+    let mut stdin = child.stdin.take().expect("stdin is a pipe");
+    let records = records.to_owned();
+    let writer = std::thread::spawn(move || stdin.write_all(&records));
+    let output = child.wait_with_output().expect("the SDK ends");
+    writer.join().expect("the writer ends").expect("the SDK reads all records");
+    assert!(output.status.success(), "{:?}: {}", sdk, output.status);
+    let lines = String::from_utf8(output.stdout).expect("the SDK prints text");
+    lines.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+}
+
 /// Sends `scenario` (JSON lines `{"call","args"}`) through the SDK to the gateway at `url` and returns what the SDK
 /// itself reported: `{"sdk","calls","ok","errors"}`. Panics where the SDK could not be run at all, or never ended.
 pub fn run(sdk: Sdk, url: &str, key: &str, scenario: &str) -> Value {
-    let name = match sdk {
-        Sdk::Node => "node",
-        Sdk::Python => "python",
-    };
+    let name = sdk.name();
     // The Python SDK retries for minutes where it gets no final answer; a test waits for one minute.
     let mut child = Command::new("timeout")
         .args(["60", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdks/send"), name])
