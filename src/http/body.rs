@@ -23,21 +23,47 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The encoding that `headers` name, in any letter case; `None` if Weir does not read it.
+    /// The encoding that `headers` name, in any letter case, in one list or several; `None` if Weir does not read it.
     pub fn of(headers: &HeaderMap) -> Option<Encoding> {
-        let mut named = headers.get_all(header::CONTENT_ENCODING);
-        let (first, second) = (named.next(), named.next());
-        let Some(first) = first else { return Some(Encoding::Identity) };
-        let name = first.to_str().ok()?.trim();
-        match name {
-            _ if second.is_some() => None,
-            _ if name.is_empty() || name.eq_ignore_ascii_case("identity") => Some(Encoding::Identity),
-            _ if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
-                Some(Encoding::Gzip)
+        let mut encoding = Encoding::Identity;
+        for list in headers.get_all(header::CONTENT_ENCODING) {
+            for name in list.to_str().ok()?.split(',').map(str::trim) {
+                if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
+                    // What was compressed twice would have to be inflated twice.
+                    if encoding == Encoding::Gzip {
+                        return None;
+                    }
+                    encoding = Encoding::Gzip;
+                } else if !is_none(name) {
+                    return None;
+                }
             }
-            _ => None,
         }
+        Some(encoding)
     }
+}
+
+/// What clients call a body that is not compressed. Besides the one name that HTTP has for that, they put here the
+/// charset, MIME's transfer encoding, or what their language writes for nothing. Charsets that are more than ASCII and
+/// not UTF-8 are not among them: to read such a body as UTF-8 would damage it without a word.
+const NONE: [&str; 12] = [
+    "",
+    "identity",
+    "none",
+    "null",
+    "undefined",
+    "utf-8",
+    "utf8",
+    "us-ascii",
+    "ascii",
+    "binary",
+    "8bit",
+    "7bit",
+];
+
+/// No encoding has a name with a slash: that is a media type, in the wrong place.
+fn is_none(name: &str) -> bool {
+    NONE.iter().any(|none| name.eq_ignore_ascii_case(none)) || name.contains('/')
 }
 
 /// Why there is no body.
@@ -288,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn encodings_are_read_in_any_letter_case() {
+    fn encodings_are_read_in_any_letter_case_and_so_are_the_names_of_none() {
         let of = |values: &[&'static str]| {
             let mut headers = HeaderMap::new();
             for value in values {
@@ -297,10 +323,36 @@ mod tests {
             Encoding::of(&headers)
         };
         assert_eq!(of(&[]), Some(Encoding::Identity));
-        assert_eq!(of(&["GZIP"]), Some(Encoding::Gzip));
-        assert_eq!(of(&["identity"]), Some(Encoding::Identity));
-        for other in [&["deflate"][..], &["br"], &["gzip, gzip"], &["gzip", "gzip"]] {
-            assert_eq!(of(other), None);
+        let [none, gzip, unknown] = [Some(Encoding::Identity), Some(Encoding::Gzip), None];
+        let rows: [(&[&'static str], _); 25] = [
+            (&["identity"], none),
+            (&["UTF-8"], none),
+            (&["utf8"], none),
+            (&["None"], none),
+            (&[""], none),
+            (&["us-ascii"], none),
+            (&["binary"], none),
+            (&["8bit"], none),
+            (&["undefined"], none),
+            (&["application/json; charset=utf-8"], none),
+            (&["identity", "utf-8"], none),
+            (&["GZIP"], gzip),
+            (&["x-gzip"], gzip),
+            (&["identity, gzip"], gzip),
+            (&["gzip,identity"], gzip),
+            (&["gzip", "none"], gzip),
+            (&[", gzip ,"], gzip),
+            (&["utf-8", "", "gzip"], gzip),
+            (&["deflate"], unknown),
+            (&["br"], unknown),
+            (&["iso-8859-1"], unknown),
+            (&["base64"], unknown),
+            (&["gzip, gzip"], unknown),
+            (&["gzip", "gzip"], unknown),
+            (&["identity, br"], unknown),
+        ];
+        for (values, encoding) in rows {
+            assert_eq!(of(values), encoding, "{values:?}");
         }
     }
 }

@@ -47,6 +47,41 @@ fn trap_6_chunked_bodies_are_read_in_any_chunks_compressed_or_not() {
 }
 
 #[test]
+fn names_that_mean_no_compression_are_none_alone_and_in_lists() {
+    let weir = Weir::standard();
+    let plain = [
+        "UTF-8",
+        "utf8",
+        "none",
+        "identity",
+        "",
+        "identity, utf-8",
+        "us-ascii",
+        "binary",
+        "8bit",
+        "application/json",
+    ];
+    for name in plain {
+        let answer = weir.post_with("/v1/identify", &[("Content-Encoding", name)], IDENTIFY);
+        assert_eq!(answer.brief(), (200, "ok"), "{name}");
+    }
+    let compressed = gzip(IDENTIFY.as_bytes());
+    for names in [&["identity, gzip"][..], &["gzip,identity"], &["gzip", "utf-8"], &["none", "", "x-gzip"]] {
+        let headers: Vec<_> = names.iter().map(|name| ("Content-Encoding", *name)).collect();
+        let answer = weir.post_with("/v1/identify", &headers, &compressed);
+        assert_eq!(answer.brief(), (200, "ok"), "{names:?}");
+    }
+    assert_eq!(weir.records().len(), plain.len() + 4);
+    let unknown = (415, "content encoding not supported\n");
+    for name in ["br", "gzip, gzip", "identity, br", "iso-8859-1", "base64", "utf-16"] {
+        let answer = weir.post_with("/v1/identify", &[("Content-Encoding", name)], IDENTIFY);
+        assert_eq!(answer.brief(), unknown, "{name}");
+    }
+    let twice = [("Content-Encoding", "gzip"), ("Content-Encoding", "gzip")];
+    assert_eq!(weir.post_with("/v1/identify", &twice, gzip(&compressed)).brief(), unknown);
+}
+
+#[test]
 fn several_gzip_members_are_one_body() {
     let weir = Weir::standard();
     let (head, tail) = IDENTIFY.split_at(20);
