@@ -168,13 +168,22 @@ fn a_head_request_is_answered_like_get_without_the_body() {
         assert_eq!(head.header("Content-Type"), get.header("Content-Type"));
     }
     let mut wire = weir.connect();
-    wire.send(request("HEAD", "/health", &[], b""));
-    wire.answer_to_head();
+    let rows = [
+        ("/health", 200),
+        ("/nope", 404),
+        ("/v1/track", 405),
+        ("/v1.0/api/people", 405),
+        ("/v1/webhook", 405),
+    ];
+    for (path, status) in rows {
+        wire.send(request("HEAD", path, &[], b""));
+        assert_eq!(wire.answer_to_head().status, status, "{path}");
+    }
     wire.send(request("GET", "/robots.txt", &[], b""));
     assert_eq!(
         wire.answer().text(),
         "User-agent: * \nDisallow: / \n",
-        "nothing of the HEAD's body came before"
+        "nothing of a HEAD's body came before"
     );
 }
 
