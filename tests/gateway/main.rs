@@ -20,6 +20,7 @@ mod cors;
 mod crash;
 mod gainsight;
 mod hostile;
+mod idle;
 mod lifecycle;
 mod limits;
 mod metrics;
