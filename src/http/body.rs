@@ -1,15 +1,18 @@
 //! A request's body: read within its deadlines, inflated while it streams, never larger than allowed.
 
 use std::io::{self, Write};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Bytes, Payload};
 use flate2::write::MultiGzDecoder;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::budget::{Budget, Lease};
+use super::connection::ConnectionState;
 use crate::admission::signature::Signature;
 use crate::config::Limits;
 
@@ -71,7 +74,7 @@ fn is_none(name: &str) -> bool {
 pub enum BodyError {
     /// Larger than its room, before or after inflating.
     TooLarge,
-    /// Broken chunks, broken gzip, or the client went away.
+    /// Broken chunks or too much around them, broken gzip, or the client went away.
     Unreadable,
     /// The memory for bodies is used up.
     NoRoom,
@@ -92,6 +95,54 @@ pub fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
+/// Bytes that chunked framing may take in all, besides what is in proportion to the body.
+const FRAMING_BYTES: usize = 8_192;
+/// Bytes of framing that every chunk may take besides: more than a size and its line ends need, even if it is padded.
+const FRAMING_BYTES_PER_CHUNK: usize = 16;
+
+/// A body on its way in, whose framing is in proportion to it: the sizes of chunks may be padded, every one may have
+/// an extension, and trailers may follow, all of which is read and dropped, and would otherwise be without bound.
+pub struct Incoming<'a> {
+    payload: Payload,
+    connection: Option<&'a ConnectionState>,
+    /// Bytes of the body that were handed on, and in how many pieces: at least one for every chunk.
+    bytes: usize,
+    pieces: usize,
+}
+
+impl<'a> Incoming<'a> {
+    /// The body of the request that `connection` has just begun.
+    pub fn new(payload: Payload, connection: Option<&'a ConnectionState>) -> Self {
+        Incoming { payload, connection, bytes: 0, pieces: 0 }
+    }
+
+    /// Whether more framing has come than may. Exact whenever all that was read has been taken apart, and the body
+    /// has not ended: nothing of a next request can be among it.
+    fn is_overframed(&self) -> bool {
+        let read = self.connection.map_or(0, ConnectionState::body_bytes_read);
+        let allowed = FRAMING_BYTES + self.pieces * FRAMING_BYTES_PER_CHUNK + self.bytes;
+        read.saturating_sub(self.bytes) > allowed
+    }
+}
+
+impl Stream for Incoming<'_> {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.payload.poll_next_unpin(context) {
+            Poll::Ready(Some(Ok(piece))) => {
+                self.bytes += piece.len();
+                self.pieces += 1;
+                Poll::Ready(Some(Ok(piece)))
+            }
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BodyError::Unreadable))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending if self.is_overframed() => Poll::Ready(Some(Err(BodyError::Unreadable))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
 /// How much a body may hold, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
@@ -101,10 +152,10 @@ pub struct Room {
     pub at_once: bool,
 }
 
-/// Reads `payload`, of at most `most` bytes, to its end; `lease` is that of [`reserve`]. A `signature` takes the
+/// Reads `incoming`, of at most `most` bytes, to its end; `lease` is that of [`reserve`]. A `signature` takes the
 /// bytes as they are transferred.
 pub async fn read(
-    mut payload: Payload,
+    mut incoming: Incoming<'_>,
     encoding: Encoding,
     limits: &Limits,
     most: usize,
@@ -115,7 +166,7 @@ pub async fn read(
     let mut sink = Sink::new(encoding, most, lease);
     loop {
         let deadline = last.min(Instant::now() + limits.chunk);
-        match timeout_at(deadline, payload.next()).await {
+        match timeout_at(deadline, incoming.next()).await {
             Err(_) => return Err(BodyError::TooSlow),
             Ok(Some(Ok(chunk))) => {
                 if let Some(signature) = &mut signature {
@@ -123,7 +174,7 @@ pub async fn read(
                 }
                 sink.take(chunk)?;
             }
-            Ok(Some(Err(_))) => return Err(BodyError::Unreadable),
+            Ok(Some(Err(error))) => return Err(error),
             Ok(None) => return sink.finish(),
         }
     }

@@ -83,6 +83,8 @@ pub struct ConnectionState {
     budget: Arc<Budget>,
     /// Bytes of the head under way, and of what came along with it.
     head: Cell<usize>,
+    /// Bytes that came since a request began.
+    body: Cell<usize>,
     lease: RefCell<Option<Lease>>,
     starved: Cell<Starved>,
 }
@@ -93,10 +95,16 @@ impl ConnectionState {
         self.enter(Phase::Request, None);
         self.place.busy();
         self.starved.set(Starved::No);
+        self.body.set(0);
         let mut lease = self.lease.borrow_mut();
         if lease.take().is_some() {
             *lease = size().checked_sub(FREE_HEAD).and_then(|costly| self.budget.lease(costly));
         }
+    }
+
+    /// Bytes that came for the request's body: all but those that came along with its head.
+    pub fn body_bytes_read(&self) -> usize {
+        self.body.get()
     }
 
     /// The request is answered. `body_ended` tells whether all of it was read. Says whether the connection may go on:
@@ -132,9 +140,10 @@ impl ConnectionState {
         self.deadline.set(within.map(|within| Instant::now() + within));
     }
 
-    /// These `bytes` came: perhaps of a head for which there is no memory.
+    /// These `bytes` came: of a body, or of a head, perhaps one for which there is no memory.
     fn arrived(&self, bytes: &[u8]) {
         match self.phase.get() {
+            Phase::Request => return self.body.set(self.body.get() + bytes.len()),
             Phase::FirstHead | Phase::Head => {}
             Phase::Answering | Phase::Idle => {
                 if !bytes.is_empty() {
@@ -142,7 +151,7 @@ impl ConnectionState {
                     self.place.busy();
                 }
             }
-            Phase::Request | Phase::Lingering | Phase::Aborted => return,
+            Phase::Lingering | Phase::Aborted => return,
         }
         let head = self.head.get() + bytes.len();
         self.head.set(head);
@@ -183,6 +192,7 @@ impl<S> Connection<S> {
             place,
             budget,
             head: Cell::new(0),
+            body: Cell::new(0),
             lease: RefCell::new(None),
             starved: Cell::new(Starved::No),
         };

@@ -81,6 +81,62 @@ fn names_that_mean_no_compression_are_none_alone_and_in_lists() {
     assert_eq!(weir.post_with("/v1/identify", &twice, gzip(&compressed)).brief(), unknown);
 }
 
+/// Framing of a megabyte, in each of the ways in which chunks may have more of it than they need.
+#[test]
+fn a_chunked_body_may_have_framing_in_proportion_to_it_and_no_more() {
+    let weir = Weir::standard();
+    let key = basic(weir.key());
+    let head = request(
+        "POST",
+        "/v1/page",
+        &[("Authorization", key.as_str()), ("Transfer-Encoding", "chunked")],
+        b"",
+    );
+    let long = "x".repeat(1 << 20);
+    let zeros = "0".repeat(1 << 20);
+    let extended = |extension: &str| -> String {
+        let chunk = |byte: char| format!("1;{extension}\r\n{byte}\r\n");
+        format!("{}0\r\n\r\n", PAGE.chars().chain(" ".repeat(1_000).chars()).map(chunk).collect::<String>())
+    };
+    let trailers =
+        |count: usize| format!("e\r\n{PAGE}\r\n0\r\n{}\r\n", "X-Trailer: 123456\r\n".repeat(count));
+    let refused = [
+        ("a long extension", format!("e;{long}\r\n{PAGE}\r\n0\r\n\r\n")),
+        ("an extension that never ends", format!("e;{long}")),
+        ("a long extension of the last chunk", format!("e\r\n{PAGE}\r\n0;{long}\r\n\r\n")),
+        ("blanks behind a size", format!("e{}\r\n{PAGE}\r\n0\r\n\r\n", " ".repeat(1 << 20))),
+        ("zeros before a size", format!("{zeros}e\r\n{PAGE}\r\n0\r\n\r\n")),
+        ("zeros that never end", zeros.clone()),
+        ("an extension to each of many small chunks", extended(&"x".repeat(1_000))),
+        ("a long trailer", format!("e\r\n{PAGE}\r\n0\r\nX: {long}\r\n\r\n")),
+        ("many trailers", trailers(50_000)),
+    ];
+    for (name, body) in refused {
+        let mut wire = weir.connect();
+        // Whatever is not taken any more: the answer may come before the end.
+        wire.try_send([head.as_slice(), body.as_bytes()].concat());
+        let answer = wire.answer_or_end().unwrap_or_else(|| panic!("{name}: no answer"));
+        assert_eq!(answer.brief(), (400, "failed to read body from request\n"), "{name}");
+        assert_eq!(answer.header("Connection"), Some("close"), "{name}");
+        assert_eq!(wire.rest(), b"", "{name}");
+    }
+    let large = format!("{PAGE}{}", " ".repeat(30_000));
+    let padded: String = large.chars().map(|byte| format!("00000001\r\n{byte}\r\n")).collect();
+    let taken = [
+        ("the smallest chunks", chunked(large.as_bytes(), 1)),
+        ("padded sizes", format!("{padded}0\r\n\r\n").into()),
+        ("a few trailers", trailers(10).into()),
+        ("an extension", format!("e;{}\r\n{PAGE}\r\n0\r\n\r\n", "x".repeat(1_000)).into()),
+        ("short extensions", extended("a=b").into()),
+    ];
+    let mut wire = weir.connect();
+    for (name, body) in taken {
+        wire.send([head.as_slice(), &body].concat());
+        let answer = wire.answer_or_end().unwrap_or_else(|| panic!("{name}: no answer"));
+        assert_eq!(answer.brief(), (200, "ok"), "{name}");
+    }
+}
+
 #[test]
 fn several_gzip_members_are_one_body() {
     let weir = Weir::standard();
