@@ -146,7 +146,8 @@ impl ConnectionState {
             Phase::Request => return self.body.set(self.body.get() + bytes.len()),
             Phase::FirstHead | Phase::Head => {}
             Phase::Answering | Phase::Idle => {
-                if !bytes.is_empty() {
+                // Line ends before a head are no part of it.
+                if bytes.iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
                     self.enter(Phase::Head, Some(self.within.header));
                     self.place.busy();
                 }

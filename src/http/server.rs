@@ -182,7 +182,9 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
     app.metrics.answer(label, response.status(), began.elapsed().as_secs_f64());
     tracing::debug!(route = label, status = response.status().as_u16(), "answered");
     if let Some(connection) = &connection {
-        if !connection.request_answered(body_ended) {
+        // What else the client offered to speak is not spoken here: nothing may wait for it.
+        let offered = request.head().connection_type() == ConnectionType::Upgrade;
+        if !connection.request_answered(body_ended) || offered {
             response.head_mut().set_connection_type(ConnectionType::Close);
         }
         if !body_ended {

@@ -178,6 +178,25 @@ fn a_client_that_asks_first_is_told_to_continue_and_then_answered() {
 }
 
 #[test]
+fn a_client_that_offers_another_protocol_is_answered_in_this_one_and_told_that_the_connection_ends() {
+    let weir = Weir::standard();
+    let key = basic(weir.key());
+    // As Java's HttpClient does; and nginx with the lines for WebSockets that its manual has.
+    let offers: [&[(&str, &str)]; 2] = [
+        &[("Connection", "Upgrade, HTTP2-Settings"), ("HTTP2-Settings", "AAEAAEAA"), ("Upgrade", "h2c")],
+        &[("Connection", "upgrade")],
+    ];
+    for offer in offers {
+        let mut wire = weir.connect();
+        let headers = [&[("Authorization", key.as_str())], offer].concat();
+        wire.send(request("POST", "/v1/identify", &headers, IDENTIFY.as_bytes()));
+        let answer = wire.answer();
+        assert_eq!((answer.brief(), answer.header("Connection")), ((200, "ok"), Some("close")), "{offer:?}");
+        assert_eq!(wire.rest(), b"");
+    }
+}
+
+#[test]
 fn pipelined_requests_are_answered_each_and_in_order() {
     let weir = Weir::standard();
     let key = basic(weir.key());
