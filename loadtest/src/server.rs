@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Args;
 
 /// Weir keeps idle connections as long.
-pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
+pub const KEEP_ALIVE: Duration = Duration::from_secs(650);
 /// The largest body, in bytes: Weir's default `limits.body_bytes`.
 pub const BODY_BYTES: usize = 4_096_000;
 

@@ -255,6 +255,7 @@ fn limits(mut section: Section<'_>) -> Limits {
         connections: size(&mut section, "connections", 1_000_000),
         header: millis(&mut section, "header_ms"),
         chunk: millis(&mut section, "chunk_ms"),
+        idle: millis(&mut section, "idle_ms"),
         body: millis(&mut section, "body_ms"),
         shutdown: millis(&mut section, "shutdown_ms"),
     };

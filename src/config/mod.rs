@@ -202,6 +202,8 @@ pub struct Limits {
     pub header: Duration,
     /// How long a body may pause.
     pub chunk: Duration,
+    /// How long a connection may stay unused between two requests.
+    pub idle: Duration,
     /// How long a body may take in all.
     pub body: Duration,
     /// How long a shutdown may take.

@@ -1,12 +1,15 @@
 //! The operators' listener: metrics and health, on an address of its own.
 
+use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 
 use actix_web::dev::Server;
+use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{App as WebApp, HttpResponse, HttpServer, web};
+use actix_web::{App as WebApp, HttpRequest, HttpResponse, HttpServer, web};
 
+use super::answer::Answer;
 use super::pages;
 use crate::app::App;
 
@@ -17,17 +20,8 @@ use crate::app::App;
 pub fn serve(app: Arc<App>, listener: TcpListener) -> std::io::Result<(Server, SocketAddr)> {
     let address = listener.local_addr()?;
     let server = HttpServer::new(move || {
-        let (for_metrics, for_ready) = (Arc::clone(&app), Arc::clone(&app));
-        WebApp::new()
-            .route("/metrics", web::get().to(move || metrics(Arc::clone(&for_metrics))))
-            .route("/livez", web::get().to(async || pages::alive()))
-            .route(
-                "/readyz",
-                web::get().to(move || {
-                    let ready = for_ready.is_ready();
-                    async move { pages::ready(ready) }
-                }),
-            )
+        let app = Arc::clone(&app);
+        WebApp::new().default_service(web::to(move |request: HttpRequest| ready(answer(&app, &request))))
     })
     .workers(1)
     .disable_signals()
@@ -37,7 +31,21 @@ pub fn serve(app: Arc<App>, listener: TcpListener) -> std::io::Result<(Server, S
     Ok((server, address))
 }
 
-async fn metrics(app: Arc<App>) -> HttpResponse {
+/// To HEAD as to GET: actix-http leaves out the body.
+fn answer(app: &App, request: &HttpRequest) -> HttpResponse {
+    let page: fn(&App) -> HttpResponse = match request.path() {
+        "/metrics" => metrics,
+        "/livez" => |_| pages::alive(),
+        "/readyz" => |app| pages::ready(app.is_ready()),
+        _ => return Answer::NoRoute.response(),
+    };
+    match *request.method() {
+        Method::GET | Method::HEAD => page(app),
+        _ => Answer::WrongMethod { allow: "GET, HEAD", advice: "" }.response(),
+    }
+}
+
+fn metrics(app: &App) -> HttpResponse {
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, text)).body(app.render_metrics())
 }

@@ -1,15 +1,18 @@
 //! A request's body: read within its deadlines, inflated while it streams, never larger than allowed.
 
 use std::io::{self, Write};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::{Bytes, Payload};
 use flate2::write::MultiGzDecoder;
-use futures_util::StreamExt;
+use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
 use super::budget::{Budget, Lease};
+use super::connection::ConnectionState;
 use crate::admission::signature::Signature;
 use crate::config::Limits;
 
@@ -23,21 +26,47 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The encoding that `headers` name, in any letter case; `None` if Weir does not read it.
+    /// The encoding that `headers` name, in any letter case, in one list or several; `None` if Weir does not read it.
     pub fn of(headers: &HeaderMap) -> Option<Encoding> {
-        let mut named = headers.get_all(header::CONTENT_ENCODING);
-        let (first, second) = (named.next(), named.next());
-        let Some(first) = first else { return Some(Encoding::Identity) };
-        let name = first.to_str().ok()?.trim();
-        match name {
-            _ if second.is_some() => None,
-            _ if name.is_empty() || name.eq_ignore_ascii_case("identity") => Some(Encoding::Identity),
-            _ if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") => {
-                Some(Encoding::Gzip)
+        let mut encoding = Encoding::Identity;
+        for list in headers.get_all(header::CONTENT_ENCODING) {
+            for name in list.to_str().ok()?.split(',').map(str::trim) {
+                if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
+                    // What was compressed twice would have to be inflated twice.
+                    if encoding == Encoding::Gzip {
+                        return None;
+                    }
+                    encoding = Encoding::Gzip;
+                } else if !is_none(name) {
+                    return None;
+                }
             }
-            _ => None,
         }
+        Some(encoding)
     }
+}
+
+/// What clients call a body that is not compressed. Besides the one name that HTTP has for that, they put here the
+/// charset, MIME's transfer encoding, or what their language writes for nothing. Charsets that are more than ASCII and
+/// not UTF-8 are not among them: to read such a body as UTF-8 would damage it without a word.
+const NONE: [&str; 12] = [
+    "",
+    "identity",
+    "none",
+    "null",
+    "undefined",
+    "utf-8",
+    "utf8",
+    "us-ascii",
+    "ascii",
+    "binary",
+    "8bit",
+    "7bit",
+];
+
+/// No encoding has a name with a slash: that is a media type, in the wrong place.
+fn is_none(name: &str) -> bool {
+    NONE.iter().any(|none| name.eq_ignore_ascii_case(none)) || name.contains('/')
 }
 
 /// Why there is no body.
@@ -45,7 +74,7 @@ impl Encoding {
 pub enum BodyError {
     /// Larger than its room, before or after inflating.
     TooLarge,
-    /// Broken chunks, broken gzip, or the client went away.
+    /// Broken chunks or too much around them, broken gzip, or the client went away.
     Unreadable,
     /// The memory for bodies is used up.
     NoRoom,
@@ -66,6 +95,54 @@ pub fn content_length(headers: &HeaderMap) -> Option<usize> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok()
 }
 
+/// Bytes that chunked framing may take in all, besides what is in proportion to the body.
+const FRAMING_BYTES: usize = 8_192;
+/// Bytes of framing that every chunk may take besides: more than a size and its line ends need, even if it is padded.
+const FRAMING_BYTES_PER_CHUNK: usize = 16;
+
+/// A body on its way in, whose framing is in proportion to it: the sizes of chunks may be padded, every one may have
+/// an extension, and trailers may follow, all of which is read and dropped, and would otherwise be without bound.
+pub struct Incoming<'a> {
+    payload: Payload,
+    connection: Option<&'a ConnectionState>,
+    /// Bytes of the body that were handed on, and in how many pieces: at least one for every chunk.
+    bytes: usize,
+    pieces: usize,
+}
+
+impl<'a> Incoming<'a> {
+    /// The body of the request that `connection` has just begun.
+    pub fn new(payload: Payload, connection: Option<&'a ConnectionState>) -> Self {
+        Incoming { payload, connection, bytes: 0, pieces: 0 }
+    }
+
+    /// Whether more framing has come than may. Exact whenever all that was read has been taken apart, and the body
+    /// has not ended: nothing of a next request can be among it.
+    fn is_overframed(&self) -> bool {
+        let read = self.connection.map_or(0, ConnectionState::body_bytes_read);
+        let allowed = FRAMING_BYTES + self.pieces * FRAMING_BYTES_PER_CHUNK + self.bytes;
+        read.saturating_sub(self.bytes) > allowed
+    }
+}
+
+impl Stream for Incoming<'_> {
+    type Item = Result<Bytes, BodyError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        match self.payload.poll_next_unpin(context) {
+            Poll::Ready(Some(Ok(piece))) => {
+                self.bytes += piece.len();
+                self.pieces += 1;
+                Poll::Ready(Some(Ok(piece)))
+            }
+            Poll::Ready(Some(Err(_))) => Poll::Ready(Some(Err(BodyError::Unreadable))),
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Pending if self.is_overframed() => Poll::Ready(Some(Err(BodyError::Unreadable))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
 /// How much a body may hold, and when.
 #[derive(Clone, Copy, Debug)]
 pub struct Room {
@@ -75,10 +152,10 @@ pub struct Room {
     pub at_once: bool,
 }
 
-/// Reads `payload`, of at most `most` bytes, to its end; `lease` is that of [`reserve`]. A `signature` takes the
+/// Reads `incoming`, of at most `most` bytes, to its end; `lease` is that of [`reserve`]. A `signature` takes the
 /// bytes as they are transferred.
 pub async fn read(
-    mut payload: Payload,
+    mut incoming: Incoming<'_>,
     encoding: Encoding,
     limits: &Limits,
     most: usize,
@@ -89,7 +166,7 @@ pub async fn read(
     let mut sink = Sink::new(encoding, most, lease);
     loop {
         let deadline = last.min(Instant::now() + limits.chunk);
-        match timeout_at(deadline, payload.next()).await {
+        match timeout_at(deadline, incoming.next()).await {
             Err(_) => return Err(BodyError::TooSlow),
             Ok(Some(Ok(chunk))) => {
                 if let Some(signature) = &mut signature {
@@ -97,7 +174,7 @@ pub async fn read(
                 }
                 sink.take(chunk)?;
             }
-            Ok(Some(Err(_))) => return Err(BodyError::Unreadable),
+            Ok(Some(Err(error))) => return Err(error),
             Ok(None) => return sink.finish(),
         }
     }
@@ -288,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn encodings_are_read_in_any_letter_case() {
+    fn encodings_are_read_in_any_letter_case_and_so_are_the_names_of_none() {
         let of = |values: &[&'static str]| {
             let mut headers = HeaderMap::new();
             for value in values {
@@ -297,10 +374,36 @@ mod tests {
             Encoding::of(&headers)
         };
         assert_eq!(of(&[]), Some(Encoding::Identity));
-        assert_eq!(of(&["GZIP"]), Some(Encoding::Gzip));
-        assert_eq!(of(&["identity"]), Some(Encoding::Identity));
-        for other in [&["deflate"][..], &["br"], &["gzip, gzip"], &["gzip", "gzip"]] {
-            assert_eq!(of(other), None);
+        let [none, gzip, unknown] = [Some(Encoding::Identity), Some(Encoding::Gzip), None];
+        let rows: [(&[&'static str], _); 25] = [
+            (&["identity"], none),
+            (&["UTF-8"], none),
+            (&["utf8"], none),
+            (&["None"], none),
+            (&[""], none),
+            (&["us-ascii"], none),
+            (&["binary"], none),
+            (&["8bit"], none),
+            (&["undefined"], none),
+            (&["application/json; charset=utf-8"], none),
+            (&["identity", "utf-8"], none),
+            (&["GZIP"], gzip),
+            (&["x-gzip"], gzip),
+            (&["identity, gzip"], gzip),
+            (&["gzip,identity"], gzip),
+            (&["gzip", "none"], gzip),
+            (&[", gzip ,"], gzip),
+            (&["utf-8", "", "gzip"], gzip),
+            (&["deflate"], unknown),
+            (&["br"], unknown),
+            (&["iso-8859-1"], unknown),
+            (&["base64"], unknown),
+            (&["gzip, gzip"], unknown),
+            (&["gzip", "gzip"], unknown),
+            (&["identity, br"], unknown),
+        ];
+        for (values, encoding) in rows {
+            assert_eq!(of(values), encoding, "{values:?}");
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A client's connection, with the deadlines that actix-http leaves to us: it times only a connection's
-//! first head, and neither later heads nor what it reads after an early answer.
+//! first head, and neither later heads nor what it reads after an early answer. It could time unused connections,
+//! but would set a timer anew with every request.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
@@ -14,9 +15,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::budget::{Budget, Lease};
-
-/// How long a connection may stay unused between two requests. Above the idle time of common balancers.
-pub const KEEP_ALIVE: Duration = Duration::from_secs(75);
+use super::places::Place;
+use crate::config::Limits;
 
 /// How long reading goes on after an answer that came before the body's end, so that the client sees it.
 pub const LINGER: Duration = Duration::from_secs(2);
@@ -32,6 +32,8 @@ enum Phase {
     FirstHead,
     /// A request is being handled: the body's reader has its own deadlines.
     Request,
+    /// The answer is on its way out.
+    Answering,
     /// Between requests.
     Idle,
     /// A later head is on the way.
@@ -53,15 +55,36 @@ enum Starved {
     Looked,
 }
 
+/// How long a client may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Within {
+    /// For a later head.
+    header: Duration,
+    /// For reading its answer: as long as for sending a body.
+    answer: Duration,
+    /// Between two requests.
+    idle: Duration,
+}
+
+impl Within {
+    /// As `limits` allow.
+    pub fn new(limits: &Limits) -> Self {
+        Within { header: limits.header, answer: limits.body, idle: limits.idle }
+    }
+}
+
 /// The state that a connection's stream and its requests' handlers share; both run on one thread.
 #[derive(Debug)]
 pub struct ConnectionState {
     phase: Cell<Phase>,
     deadline: Cell<Option<Instant>>,
-    header: Duration,
+    within: Within,
+    place: Rc<Place>,
     budget: Arc<Budget>,
     /// Bytes of the head under way, and of what came along with it.
     head: Cell<usize>,
+    /// Bytes that came since a request began.
+    body: Cell<usize>,
     lease: RefCell<Option<Lease>>,
     starved: Cell<Starved>,
 }
@@ -70,23 +93,41 @@ impl ConnectionState {
     /// A head of `size` bytes has been read in full; what came after it is a body, with a lease of its own.
     pub fn request_began(&self, size: impl FnOnce() -> usize) {
         self.enter(Phase::Request, None);
+        self.place.busy();
         self.starved.set(Starved::No);
+        self.body.set(0);
         let mut lease = self.lease.borrow_mut();
         if lease.take().is_some() {
             *lease = size().checked_sub(FREE_HEAD).and_then(|costly| self.budget.lease(costly));
         }
     }
 
-    /// The request is answered. `body_ended` tells whether all of it was read.
-    pub fn request_answered(&self, body_ended: bool) {
+    /// Bytes that came for the request's body: all but those that came along with its head.
+    pub fn body_bytes_read(&self) -> usize {
+        self.body.get()
+    }
+
+    /// The request is answered. `body_ended` tells whether all of it was read. Says whether the connection may go on:
+    /// not if that is in the way, nor if it would have to leave at once for want of places.
+    pub fn request_answered(&self, body_ended: bool) -> bool {
         self.head.set(0);
         self.lease.take();
         if body_ended {
-            // A head that came along with this request may be left half-sent: it has its time, too.
-            self.enter(Phase::Idle, Some(KEEP_ALIVE + self.header));
+            self.enter(Phase::Answering, Some(self.within.answer));
         } else {
             self.enter(Phase::Lingering, Some(LINGER));
         }
+        body_ended && !self.place.is_last()
+    }
+
+    /// What was written has left. Says whether the connection is now idle.
+    fn sent(&self) -> bool {
+        let answered = self.phase.get() == Phase::Answering;
+        if answered {
+            self.enter(Phase::Idle, Some(self.within.idle));
+            self.place.idle();
+        }
+        answered
     }
 
     /// Closes the connection without an answer: a 408 would make SDKs drop their events.
@@ -99,15 +140,21 @@ impl ConnectionState {
         self.deadline.set(within.map(|within| Instant::now() + within));
     }
 
-    /// `bytes` more came: part of a head, perhaps one for which there is no memory.
-    fn arrived(&self, bytes: usize) {
-        if !matches!(self.phase.get(), Phase::FirstHead | Phase::Idle | Phase::Head) {
-            return;
+    /// These `bytes` came: of a body, or of a head, perhaps one for which there is no memory.
+    fn arrived(&self, bytes: &[u8]) {
+        match self.phase.get() {
+            Phase::Request => return self.body.set(self.body.get() + bytes.len()),
+            Phase::FirstHead | Phase::Head => {}
+            Phase::Answering | Phase::Idle => {
+                // Line ends before a head are no part of it.
+                if bytes.iter().any(|byte| !matches!(byte, b'\r' | b'\n')) {
+                    self.enter(Phase::Head, Some(self.within.header));
+                    self.place.busy();
+                }
+            }
+            Phase::Lingering | Phase::Aborted => return,
         }
-        if self.phase.get() == Phase::Idle && bytes > 0 {
-            self.enter(Phase::Head, Some(self.header));
-        }
-        let head = self.head.get() + bytes;
+        let head = self.head.get() + bytes.len();
         self.head.set(head);
         let Some(costly) = head.checked_sub(FREE_HEAD) else { return };
         let mut lease = self.lease.borrow_mut();
@@ -137,14 +184,16 @@ pub struct Connection<S> {
 }
 
 impl<S> Connection<S> {
-    /// Wraps `io`; later heads may take `header`, and large ones take from `budget`.
-    pub fn new(io: S, header: Duration, budget: Arc<Budget>) -> Self {
+    /// Wraps `io`, which holds `place`; large heads take from `budget`.
+    pub fn new(io: S, place: Rc<Place>, within: Within, budget: Arc<Budget>) -> Self {
         let state = ConnectionState {
             phase: Cell::new(Phase::FirstHead),
             deadline: Cell::new(None),
-            header,
+            within,
+            place,
             budget,
             head: Cell::new(0),
+            body: Cell::new(0),
             lease: RefCell::new(None),
             starved: Cell::new(Starved::No),
         };
@@ -218,9 +267,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Connection<S> {
         }
         match Pin::new(&mut this.io).poll_read(context, buffer) {
             Poll::Ready(result) => {
-                this.state.arrived(buffer.filled().len() - before);
+                this.state.arrived(buffer.filled().get(before..).unwrap_or_default());
                 Poll::Ready(result)
             }
+            Poll::Pending if this.state.place.must_leave(context) => Poll::Ready(Err(this.end(context))),
             Poll::Pending => this.poll_late(context).map(|()| Err(this.end(context))),
         }
     }
@@ -232,7 +282,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(context)
+        let this = self.get_mut();
+        ready!(Pin::new(&mut this.io).poll_flush(context))?;
+        // Nothing reads any more until more comes, or a timer fires: this is the last chance to set it.
+        if this.state.sent() && this.poll_late(context).is_ready() {
+            context.waker().wake_by_ref();
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -243,6 +299,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Connection<S> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::places::Places;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
 
@@ -253,7 +310,10 @@ mod tests {
         let (io, _) = listener.accept().await.unwrap();
         client.write_all(b"x").await.unwrap();
         io.readable().await.unwrap();
-        let mut connection = Connection::new(io, Duration::from_secs(60), Budget::new(0));
+        let long = Duration::from_secs(60);
+        let within = Within { header: long, answer: long, idle: long };
+        let place = Places::of_this_worker(10).take();
+        let mut connection = Connection::new(io, place, within, Budget::new(0));
         let within = if late { Duration::ZERO } else { Duration::from_secs(60) };
         connection.state.enter(phase, Some(within));
         connection.read(&mut [0; 8]).await
@@ -267,6 +327,31 @@ mod tests {
             assert_eq!(read_in(Phase::Aborted, false).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
             // What has come by now is not late.
             assert_eq!(read_in(Phase::Idle, true).await.unwrap(), 1);
+        });
+    }
+
+    #[test]
+    fn a_connection_is_idle_and_may_be_closed_for_another_only_once_its_answer_has_left() {
+        actix_rt::System::new().block_on(async {
+            let places = Places::of_this_worker(2);
+            let long = Duration::from_secs(60);
+            let within = Within { header: long, answer: long, idle: long };
+            let (_client, io) = tokio::io::duplex(8);
+            let mut connection = Connection::new(io, places.take(), within, Budget::new(0));
+            let state = connection.state();
+            state.request_began(|| 0);
+            assert!(state.request_answered(true), "there is a place");
+            let other = places.take();
+            let mut byte = [0; 1];
+            poll_fn(|context| {
+                let read = Pin::new(&mut connection).poll_read(context, &mut ReadBuf::new(&mut byte));
+                assert!(read.is_pending(), "{read:?}");
+                Poll::Ready(())
+            })
+            .await;
+            connection.flush().await.unwrap();
+            assert_eq!(connection.read(&mut byte).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+            drop(other);
         });
     }
 }

@@ -11,7 +11,7 @@ use actix_web::web::Payload;
 use tokio::time::timeout;
 
 use super::answer::Answer;
-use super::body::{self, Body, BodyError, Encoding, Room};
+use super::body::{self, Body, BodyError, Encoding, Incoming, Room};
 use super::budget::{Budget, Lease};
 use super::connection::{ConnectionState, next_turn};
 use super::proof::{self, Shown};
@@ -82,7 +82,8 @@ pub(super) async fn take<'a, S, A: From<Answer>>(
         Ok(admitted) => admitted,
         Err(answer) => return Answered { answer, body_ended: !announces_body(headers) },
     };
-    match body::read(payload, encoding, &app.limits, most, lease, shown.signature()).await {
+    let incoming = Incoming::new(payload, connection);
+    match body::read(incoming, encoding, &app.limits, most, lease, shown.signature()).await {
         Ok(body) => {
             let proven = shown.proven(&app.metrics);
             let answer = match proven.and_then(|proven| hand_over(sender, Proof::Secrets(&proven), body)) {

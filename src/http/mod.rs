@@ -9,6 +9,7 @@ pub mod cors;
 pub mod events;
 pub mod gainsight;
 pub mod pages;
+pub mod places;
 pub mod proof;
 pub mod routes;
 pub mod server;

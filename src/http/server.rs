@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_http::error::DispatchError;
-use actix_http::{ConnectionType, HttpService};
+use actix_http::{ConnectionType, HttpService, KeepAlive};
 use actix_rt::net::TcpStream;
 use actix_server::{GracefulShutdownSignal, Server};
 use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
@@ -18,7 +18,8 @@ use actix_web::{App as WebApp, HttpRequest, HttpResponse};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::answer::Answer;
-use super::connection::{Connection, ConnectionState, KEEP_ALIVE, LINGER, next_turn};
+use super::connection::{Connection, ConnectionState, LINGER, Within, next_turn};
+use super::places::{Place, Places};
 use super::routes::{Endpoint, find};
 use super::tls::Acceptor;
 use super::{cors, events, gainsight, pages};
@@ -47,19 +48,20 @@ pub struct Listeners {
 pub fn serve(app: Arc<App>, listeners: Listeners, drain: Duration) -> std::io::Result<Server> {
     // Each worker takes its share of the connections: never more of them than there are shares.
     let workers = workers().min(app.limits.connections);
+    let share = app.limits.connections / workers;
     let mut builder = Server::build()
         .workers(workers)
-        .max_concurrent_connections(app.limits.connections / workers)
+        .max_concurrent_connections(share)
         .shutdown_timeout(drain.as_secs().max(1))
         .disable_signals();
     let draining = builder.graceful_shutdown_signal();
     if let Some(listener) = listeners.plain {
         let (app, draining) = (Arc::clone(&app), draining.clone());
         builder = builder.listen("weir", listener, move || {
-            let within = Arc::clone(&app);
+            let (within, places) = (Arc::clone(&app), Places::of_this_worker(share));
             fn_service(move |io: TcpStream| {
-                let peer = accepted(&io);
-                ready(Ok((connection(&within, io), peer)))
+                let (place, peer) = (places.take(), accepted(&io));
+                ready(Ok((connection(&within, io, place), peer)))
             })
             .and_then(http(Arc::clone(&app), draining.clone()))
         })?;
@@ -67,12 +69,12 @@ pub fn serve(app: Arc<App>, listeners: Listeners, drain: Duration) -> std::io::R
     if let Some((listener, acceptor)) = listeners.tls {
         builder = builder.listen("weir over TLS", listener, move || {
             let (within, acceptor) = (Arc::clone(&app), acceptor.clone());
+            let places = Places::of_this_worker(share);
             fn_service(move |io: TcpStream| {
                 let (within, acceptor) = (Arc::clone(&within), acceptor.clone());
-                async move {
-                    let peer = accepted(&io);
-                    Ok((connection(&within, acceptor.accept(io).await?), peer))
-                }
+                // Taken now: a handshake under way takes a place, too.
+                let (place, peer) = (places.take(), accepted(&io));
+                async move { Ok((connection(&within, acceptor.accept(io).await?, place), peer)) }
             })
             .and_then(http(Arc::clone(&app), draining.clone()))
         })?;
@@ -87,8 +89,8 @@ fn accepted(io: &TcpStream) -> Option<SocketAddr> {
     io.peer_addr().ok()
 }
 
-fn connection<S>(app: &App, io: S) -> Connection<S> {
-    Connection::new(io, app.limits.header, Arc::clone(&app.budget))
+fn connection<S>(app: &App, io: S, place: Rc<Place>) -> Connection<S> {
+    Connection::new(io, place, Within::new(&app.limits), Arc::clone(&app.budget))
 }
 
 /// HTTP/1.1 over connections with deadlines, every request to the dispatcher.
@@ -103,7 +105,8 @@ fn http<S: AsyncRead + AsyncWrite + Unpin + 'static>(
         }))
         .into_factory();
     HttpService::build()
-        .keep_alive(KEEP_ALIVE)
+        // For as long as the connection itself allows.
+        .keep_alive(KeepAlive::Os)
         .client_request_timeout(header + CLOCK)
         .client_disconnect_timeout(LINGER)
         .graceful_shutdown_signal(move || {
@@ -179,10 +182,13 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
     app.metrics.answer(label, response.status(), began.elapsed().as_secs_f64());
     tracing::debug!(route = label, status = response.status().as_u16(), "answered");
     if let Some(connection) = &connection {
-        connection.request_answered(body_ended);
+        // What else the client offered to speak is not spoken here: nothing may wait for it.
+        let offered = request.head().connection_type() == ConnectionType::Upgrade;
+        if !connection.request_answered(body_ended) || offered {
+            response.head_mut().set_connection_type(ConnectionType::Close);
+        }
         if !body_ended {
             // The rest is read for a moment, so that the client sees its answer; then this is over.
-            response.head_mut().set_connection_type(ConnectionType::Close);
             next_turn().await;
         }
     }

@@ -47,6 +47,97 @@ fn trap_6_chunked_bodies_are_read_in_any_chunks_compressed_or_not() {
 }
 
 #[test]
+fn names_that_mean_no_compression_are_none_alone_and_in_lists() {
+    let weir = Weir::standard();
+    let plain = [
+        "UTF-8",
+        "utf8",
+        "none",
+        "identity",
+        "",
+        "identity, utf-8",
+        "us-ascii",
+        "binary",
+        "8bit",
+        "application/json",
+    ];
+    for name in plain {
+        let answer = weir.post_with("/v1/identify", &[("Content-Encoding", name)], IDENTIFY);
+        assert_eq!(answer.brief(), (200, "ok"), "{name}");
+    }
+    let compressed = gzip(IDENTIFY.as_bytes());
+    for names in [&["identity, gzip"][..], &["gzip,identity"], &["gzip", "utf-8"], &["none", "", "x-gzip"]] {
+        let headers: Vec<_> = names.iter().map(|name| ("Content-Encoding", *name)).collect();
+        let answer = weir.post_with("/v1/identify", &headers, &compressed);
+        assert_eq!(answer.brief(), (200, "ok"), "{names:?}");
+    }
+    assert_eq!(weir.records().len(), plain.len() + 4);
+    let unknown = (415, "content encoding not supported\n");
+    for name in ["br", "gzip, gzip", "identity, br", "iso-8859-1", "base64", "utf-16"] {
+        let answer = weir.post_with("/v1/identify", &[("Content-Encoding", name)], IDENTIFY);
+        assert_eq!(answer.brief(), unknown, "{name}");
+    }
+    let twice = [("Content-Encoding", "gzip"), ("Content-Encoding", "gzip")];
+    assert_eq!(weir.post_with("/v1/identify", &twice, gzip(&compressed)).brief(), unknown);
+}
+
+/// Framing of a megabyte, in each of the ways in which chunks may have more of it than they need.
+#[test]
+fn a_chunked_body_may_have_framing_in_proportion_to_it_and_no_more() {
+    let weir = Weir::standard();
+    let key = basic(weir.key());
+    let head = request(
+        "POST",
+        "/v1/page",
+        &[("Authorization", key.as_str()), ("Transfer-Encoding", "chunked")],
+        b"",
+    );
+    let long = "x".repeat(1 << 20);
+    let zeros = "0".repeat(1 << 20);
+    let extended = |extension: &str| -> String {
+        let chunk = |byte: char| format!("1;{extension}\r\n{byte}\r\n");
+        format!("{}0\r\n\r\n", PAGE.chars().chain(" ".repeat(1_000).chars()).map(chunk).collect::<String>())
+    };
+    let trailers =
+        |count: usize| format!("e\r\n{PAGE}\r\n0\r\n{}\r\n", "X-Trailer: 123456\r\n".repeat(count));
+    let refused = [
+        ("a long extension", format!("e;{long}\r\n{PAGE}\r\n0\r\n\r\n")),
+        ("an extension that never ends", format!("e;{long}")),
+        ("a long extension of the last chunk", format!("e\r\n{PAGE}\r\n0;{long}\r\n\r\n")),
+        ("blanks behind a size", format!("e{}\r\n{PAGE}\r\n0\r\n\r\n", " ".repeat(1 << 20))),
+        ("zeros before a size", format!("{zeros}e\r\n{PAGE}\r\n0\r\n\r\n")),
+        ("zeros that never end", zeros.clone()),
+        ("an extension to each of many small chunks", extended(&"x".repeat(1_000))),
+        ("a long trailer", format!("e\r\n{PAGE}\r\n0\r\nX: {long}\r\n\r\n")),
+        ("many trailers", trailers(50_000)),
+    ];
+    for (name, body) in refused {
+        let mut wire = weir.connect();
+        // Whatever is not taken any more: the answer may come before the end.
+        wire.try_send([head.as_slice(), body.as_bytes()].concat());
+        let answer = wire.answer_or_end().unwrap_or_else(|| panic!("{name}: no answer"));
+        assert_eq!(answer.brief(), (400, "failed to read body from request\n"), "{name}");
+        assert_eq!(answer.header("Connection"), Some("close"), "{name}");
+        assert_eq!(wire.rest(), b"", "{name}");
+    }
+    let large = format!("{PAGE}{}", " ".repeat(30_000));
+    let padded: String = large.chars().map(|byte| format!("00000001\r\n{byte}\r\n")).collect();
+    let taken = [
+        ("the smallest chunks", chunked(large.as_bytes(), 1)),
+        ("padded sizes", format!("{padded}0\r\n\r\n").into()),
+        ("a few trailers", trailers(10).into()),
+        ("an extension", format!("e;{}\r\n{PAGE}\r\n0\r\n\r\n", "x".repeat(1_000)).into()),
+        ("short extensions", extended("a=b").into()),
+    ];
+    let mut wire = weir.connect();
+    for (name, body) in taken {
+        wire.send([head.as_slice(), &body].concat());
+        let answer = wire.answer_or_end().unwrap_or_else(|| panic!("{name}: no answer"));
+        assert_eq!(answer.brief(), (200, "ok"), "{name}");
+    }
+}
+
+#[test]
 fn several_gzip_members_are_one_body() {
     let weir = Weir::standard();
     let (head, tail) = IDENTIFY.split_at(20);
@@ -84,6 +175,25 @@ fn a_client_that_asks_first_is_told_to_continue_and_then_answered() {
     wire.send(IDENTIFY);
     assert_eq!(wire.answer().brief(), (200, "ok"));
     assert_eq!(weir.records().len(), 1);
+}
+
+#[test]
+fn a_client_that_offers_another_protocol_is_answered_in_this_one_and_told_that_the_connection_ends() {
+    let weir = Weir::standard();
+    let key = basic(weir.key());
+    // As Java's HttpClient does; and nginx with the lines for WebSockets that its manual has.
+    let offers: [&[(&str, &str)]; 2] = [
+        &[("Connection", "Upgrade, HTTP2-Settings"), ("HTTP2-Settings", "AAEAAEAA"), ("Upgrade", "h2c")],
+        &[("Connection", "upgrade")],
+    ];
+    for offer in offers {
+        let mut wire = weir.connect();
+        let headers = [&[("Authorization", key.as_str())], offer].concat();
+        wire.send(request("POST", "/v1/identify", &headers, IDENTIFY.as_bytes()));
+        let answer = wire.answer();
+        assert_eq!((answer.brief(), answer.header("Connection")), ((200, "ok"), Some("close")), "{offer:?}");
+        assert_eq!(wire.rest(), b"");
+    }
 }
 
 #[test]
@@ -133,13 +243,22 @@ fn a_head_request_is_answered_like_get_without_the_body() {
         assert_eq!(head.header("Content-Type"), get.header("Content-Type"));
     }
     let mut wire = weir.connect();
-    wire.send(request("HEAD", "/health", &[], b""));
-    wire.answer_to_head();
+    let rows = [
+        ("/health", 200),
+        ("/nope", 404),
+        ("/v1/track", 405),
+        ("/v1.0/api/people", 405),
+        ("/v1/webhook", 405),
+    ];
+    for (path, status) in rows {
+        wire.send(request("HEAD", path, &[], b""));
+        assert_eq!(wire.answer_to_head().status, status, "{path}");
+    }
     wire.send(request("GET", "/robots.txt", &[], b""));
     assert_eq!(
         wire.answer().text(),
         "User-agent: * \nDisallow: / \n",
-        "nothing of the HEAD's body came before"
+        "nothing of a HEAD's body came before"
     );
 }
 

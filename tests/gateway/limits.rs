@@ -168,24 +168,23 @@ fn chunked_and_inflated_bodies_count_against_the_memory_as_they_grow() {
 }
 
 #[test]
-fn connections_beyond_the_limit_wait_until_one_is_closed() {
+fn where_every_connection_is_in_use_another_waits_until_one_ends() {
     let workers = std::thread::available_parallelism().unwrap().get();
-    let page = request("GET", "/robots.txt", &[], b"");
-    let ask = |wire: &mut Wire| {
-        wire.send(&page);
-        assert_eq!(wire.answer().status, 200);
-    };
     for limit in [1, workers] {
         let weir = Weir::with_limits(&format!("connections = {limit}"));
         let mut open: Vec<Wire> = (0..limit).map(|_| weir.connect()).collect();
-        open.iter_mut().for_each(ask);
+        let whole = [head(&weir, "/v1/page", &[("Content-Length", "14")]), PAGE.into()].concat();
+        open.iter_mut().for_each(|wire| wire.send(&whole[..whole.len() - 1]));
         let mut waiting = weir.connect();
-        waiting.send(&page);
+        waiting.send(&whole);
         assert!(!waiting.has_answer_within(Duration::from_millis(300)), "{limit}");
         assert_eq!(weir.admin("/livez").0, 200, "operators have a listener of their own");
+        let mut first = open.swap_remove(0);
+        first.send(&whole[whole.len() - 1..]);
+        assert_eq!(first.answer().brief(), (200, "ok"));
+        assert_eq!(waiting.answer().brief(), (200, "ok"));
         drop(open.pop());
-        assert_eq!(waiting.answer().status, 200);
-        open.iter_mut().for_each(ask);
+        assert_eq!(weir.post("/v1/page", PAGE).brief(), (200, "ok"));
     }
 }
 

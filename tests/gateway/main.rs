@@ -21,6 +21,7 @@ mod cors;
 mod crash;
 mod gainsight;
 mod hostile;
+mod idle;
 mod lenient;
 mod lifecycle;
 mod limits;

@@ -1,6 +1,7 @@
 //! The small pages, for probes, crawlers and operators.
 
 use crate::harness::weir::Weir;
+use crate::harness::wire::{Wire, request};
 
 #[test]
 fn health_and_version_have_the_keys_that_probes_of_rudder_server_read() {
@@ -40,4 +41,26 @@ fn the_operators_listener_tells_metrics_liveness_and_readiness_and_nothing_else(
         assert_eq!(weir.admin(path).0, 404, "{path}");
     }
     assert_ne!(weir.url(), weir.admin_url());
+}
+
+#[test]
+fn the_operators_listener_answers_head_as_get_without_the_body_and_says_which_methods_it_knows() {
+    let weir = Weir::standard();
+    let mut wire = Wire::connect(weir.admin_url());
+    for (path, status) in [("/livez", 200), ("/readyz", 200), ("/metrics", 200), ("/nope", 404)] {
+        wire.send(request("GET", path, &[], b""));
+        let get = wire.answer();
+        wire.send(request("HEAD", path, &[], b""));
+        let head = wire.answer_to_head();
+        assert_eq!((get.status, head.status), (status, status), "{path}");
+        assert_eq!(head.header("Content-Type"), get.header("Content-Type"), "{path}");
+        if path != "/metrics" {
+            assert_eq!(head.header("Content-Length"), get.header("Content-Length"), "{path}");
+        }
+    }
+    for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+        wire.send(request(method, "/readyz", &[("Content-Length", "0")], b""));
+        let answer = wire.answer();
+        assert_eq!((answer.brief(), answer.header("Allow")), ((405, ""), Some("GET, HEAD")), "{method}");
+    }
 }

@@ -39,6 +39,20 @@ fn a_later_head_that_does_not_end_closes_the_connection_without_a_word() {
 }
 
 #[test]
+fn a_line_end_behind_a_body_is_no_head_that_has_begun() {
+    let weir = Weir::with_limits("header_ms = 300");
+    let whole = post(&weir, &[], PAGE);
+    let mut wire = weir.connect();
+    for _ in 0..2 {
+        wire.send(&whole);
+        assert_eq!(wire.answer().status, 200);
+        // Some small devices end a body as they end a line.
+        wire.send("\r\n");
+        thread::sleep(Duration::from_millis(900));
+    }
+}
+
+#[test]
 fn a_head_that_trickles_in_is_timed_as_a_whole() {
     let weir = Weir::with_limits("header_ms = 400");
     let mut wire = weir.connect();

@@ -131,8 +131,9 @@ fn plain_http_and_tls_are_served_at_once_and_share_the_limit_of_connections() {
     assert!(secured.weir.url().starts_with("http://"));
 
     let mut plain = secured.weir.connect();
-    plain.send(identify());
-    assert_eq!(plain.answer().brief(), (200, "ok"));
+    let whole = identify();
+    let (first, rest) = whole.split_at(whole.len() - 10);
+    plain.send(first);
     let client = secured.authority.client(&TLS13);
     let name = NAME.try_into().unwrap();
     let mut session = ClientConnection::new(Arc::clone(&client), name).unwrap();
@@ -141,7 +142,8 @@ fn plain_http_and_tls_are_served_at_once_and_share_the_limit_of_connections() {
     let mut waiting = Wire::connect(&tls_url);
     waiting.send(hello);
     assert!(!waiting.has_answer_within(Duration::from_millis(300)), "the one connection is taken");
-    drop(plain);
+    plain.send(rest);
+    assert_eq!(plain.answer().brief(), (200, "ok"));
     assert!(waiting.has_answer_within(PATIENCE));
     drop(waiting);
     let (mut wire, _) = Wire::connect(&tls_url).over_tls(&client).unwrap();
@@ -349,6 +351,40 @@ fn every_end_that_weir_makes_is_announced() {
     wire.send(request("POST", "/v1/identify", &headers, IDENTIFY.as_bytes()));
     assert_eq!(wire.answer().brief(), (200, "ok"));
     assert_eq!(wire.rest(), b"");
+}
+
+/// So are those of connections that are idle for too long, or in a new client's way.
+#[test]
+fn an_idle_connection_over_tls_is_closed_in_time_or_for_a_new_client_plain_or_not() {
+    let secured = Secured::with("", "idle_ms = 200");
+    let mut wire = secured.wire();
+    wire.send(identify());
+    assert_eq!(wire.answer().brief(), (200, "ok"));
+    assert_eq!(wire.rest(), b"");
+
+    // Connections go to the workers in turn; each has two places.
+    let workers = std::thread::available_parallelism().unwrap().get();
+    let beside = "listen = \"127.0.0.1:0\"";
+    let secured = Secured::with(beside, &format!("connections = {}", 2 * workers));
+    let client = secured.authority.client(&TLS13);
+    let plain = || secured.weir.connect();
+    let over_tls = || Wire::connect(&secured.weir.tls_url()).over_tls(&client).unwrap().0;
+    let used = |connect: &dyn Fn() -> Wire| -> Vec<Wire> {
+        let wires = (0..workers).map(|_| {
+            let mut wire = connect();
+            wire.send(identify());
+            assert_eq!(wire.answer().brief(), (200, "ok"));
+            wire
+        });
+        wires.collect()
+    };
+    let mut earlier = used(&plain);
+    for connect in [&over_tls as &dyn Fn() -> Wire, &over_tls, &plain] {
+        let later = used(connect);
+        for mut wire in std::mem::replace(&mut earlier, later) {
+            assert_eq!(wire.rest(), b"");
+        }
+    }
 }
 
 #[test]

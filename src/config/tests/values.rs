@@ -74,6 +74,7 @@ fn a_value_of_the_wrong_type_or_out_of_bounds_is_one_problem() {
         ("[limits]\nconnections = 0", "limits.connections", "a whole number from 1"),
         ("[limits]\nheader_ms = 0", "limits.header_ms", "a whole number from 1"),
         ("[limits]\nchunk_ms = 0", "limits.chunk_ms", "a whole number from 1"),
+        ("[limits]\nidle_ms = 0", "limits.idle_ms", "a whole number from 1"),
         ("[limits]\nbody_ms = 0", "limits.body_ms", "a whole number from 1"),
         ("[limits]\nshutdown_ms = 0", "limits.shutdown_ms", "a whole number from 1"),
         ("[limits]\nbody_bytes = 0", "limits.body_bytes", "a whole number from 1"),
