@@ -12,6 +12,7 @@ use crate::queue::Queue;
 use crate::tenants::Tenants;
 use crate::unavailable::{Cause, Unavailable};
 use crate::unmapped::UnmappedNames;
+use crate::unverifiable::Unverifiable;
 
 /// What a body may hold under `limits`, before a queue that takes records of at most `record_bytes`.
 pub fn rules(limits: &Limits, record_bytes: usize) -> Rules {
@@ -35,6 +36,8 @@ pub struct App {
     pub budget: Arc<Budget>,
     /// Unmapped event names, each logged once.
     pub unmapped: UnmappedNames,
+    /// Senders whose signatures no secret can verify.
+    pub unverifiable: Unverifiable,
     unavailable: Unavailable,
     draining: AtomicBool,
 }
@@ -53,6 +56,7 @@ impl App {
             rules,
             budget,
             unmapped,
+            unverifiable: Unverifiable::default(),
             unavailable: Unavailable::default(),
             draining,
         }
