@@ -145,6 +145,43 @@ fn wrong_usage_ends_with_2() {
 }
 
 #[test]
+fn an_address_that_can_only_mean_one_is_taken_and_any_other_is_told_what_to_write() {
+    for listen in ["localhost:0", ":0", "*:0"] {
+        let output = weir(&["check", "--listen", listen, "--admin", listen]).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let output = weir(&["check"]).env("WEIR_LISTEN", listen).env("WEIR_ADMIN", listen).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    for flag in ["--listen", "--admin"] {
+        let output = weir(&["serve", flag, "8080"]).output().unwrap();
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(
+            told.contains(flag) && told.contains("write 127.0.0.1:8080 for this machine alone"),
+            "{told}"
+        );
+    }
+    for variable in ["WEIR_LISTEN", "WEIR_ADMIN"] {
+        let output = weir(&["serve"]).env(variable, "http://[::1]:80").output().unwrap();
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(
+            told.contains(&format!("{variable} must be an address, not a URL; write [::1]:80 ")),
+            "{told}"
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = written(folder.path(), "listen = '0.0.0.0'\nadmin = 9464\n");
+    let output = weir(&["check", "--config", &path, "--brokers", "kafka"]).output().unwrap();
+    assert_eq!(
+        stderr(&output),
+        "listen: names no port; write 0.0.0.0:8080, say\nadmin: names no address; write 127.0.0.1:9464 for this \
+         machine alone, or 0.0.0.0:9464 for all who reach it\nqueue.brokers: \"kafka\" has no port; write kafka:9092, if \
+         Kafka listens where it usually does\n"
+    );
+}
+
+#[test]
 fn check_prints_the_defaults_and_they_pass_its_own_check() {
     let output = weir(&["check", "--defaults"]).output().unwrap();
     assert!(output.status.success());

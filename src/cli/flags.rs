@@ -50,10 +50,10 @@ pub struct ConfigFlags {
     #[arg(long, env = "WEIR_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Where clients send events, such as 0.0.0.0:8080; port 0 picks one
-    #[arg(long, env = "WEIR_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "WEIR_LISTEN", value_name = "ADDR", value_parser = |text: &str| address("WEIR_LISTEN", text))]
     pub listen: Option<SocketAddr>,
     /// Where operators find metrics and health
-    #[arg(long, env = "WEIR_ADMIN", value_name = "ADDR")]
+    #[arg(long, env = "WEIR_ADMIN", value_name = "ADDR", value_parser = |text: &str| address("WEIR_ADMIN", text))]
     pub admin: Option<SocketAddr>,
     /// Kafka's bootstrap servers, host:port with commas between; without them the journal is the queue
     #[arg(long, env = "WEIR_BROKERS", value_name = "LIST")]
@@ -61,6 +61,13 @@ pub struct ConfigFlags {
     /// Create the topics that Kafka lacks
     #[arg(long)]
     pub create_topics: bool,
+}
+
+/// An address to listen on. Of the variable that holds it, if it is that, nothing else would tell.
+fn address(variable: &str, text: &str) -> Result<SocketAddr, String> {
+    let from_variable = std::env::var_os(variable).is_some_and(|value| value == text);
+    config::address::listen(text)
+        .map_err(|advice| if from_variable { format!("{variable} {advice}") } else { format!("it {advice}") })
 }
 
 impl ConfigFlags {
