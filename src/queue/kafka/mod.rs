@@ -10,6 +10,7 @@ mod forwarding;
 mod health;
 mod producer;
 mod reader;
+mod refusal;
 mod room;
 mod settings;
 mod statistics;
@@ -37,9 +38,9 @@ use crate::record::{RecordRef, Records};
 use crate::tenants::Topics;
 
 pub(super) use self::forwarding::{Forwarding, Outlet};
-pub(super) use self::health::Class;
 pub(super) use self::producer::Rescue;
 pub use self::reader::{KafkaReader, list_topics};
+pub(super) use self::refusal::{Class, Refusal};
 pub use self::settings::{buffer_bytes, check_settings, most_in_flight, producer_settings};
 
 /// What a record needs on the wire beyond key, value and its own header values: the constant headers, the

@@ -32,7 +32,7 @@ use self::lines::Lines;
 use self::troubled::Troubled;
 use super::journal::disk::{Disk, RealDisk};
 use super::journal::{JournalError, JournalQueue};
-use super::kafka::{Class, Forwarding, KafkaQueue, Rescue, StartError};
+use super::kafka::{Class, Forwarding, KafkaQueue, Refusal, Rescue, StartError};
 use crate::config::{Ack, QueueConfig};
 use crate::metrics::Metrics;
 use crate::queue::{Completion, Queue, Receipt, Refused};
@@ -223,10 +223,15 @@ impl Held {
     }
 
     /// Kafka takes nothing for `topic`.
-    fn trouble(&self, topic: &str, class: Class) {
-        if self.troubled.add(topic, class) {
-            let reason = class.label();
-            tracing::error!(topic, reason, "Kafka takes no records for this topic: they are set aside");
+    fn trouble(&self, topic: &str, why: Refusal) {
+        if self.troubled.add(topic, why) {
+            let (reason, error, advice) = (why.class.label(), why.name(), why.advice());
+            tracing::error!(
+                topic,
+                reason,
+                error,
+                "Kafka takes no records for this topic: they are set aside until it does; {advice}"
+            );
         }
     }
 
