@@ -182,6 +182,35 @@ fn an_address_that_can_only_mean_one_is_taken_and_any_other_is_told_what_to_writ
 }
 
 #[test]
+fn check_warns_of_a_disk_that_lacks_room_and_of_a_data_folder_that_can_not_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let warnings = |queue: &str, data: &Path| {
+        let path = written(folder.path(), &format!("[queue]\n{queue}"));
+        let output = weir(&["check", "--config", &path]).env("WEIR_DATA", data).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    // More than any disk has.
+    let data = folder.path().join("data");
+    let report = warnings("free_bytes = 1_000_000_000_000_000", &data);
+    assert!(report.contains("\nwarning: queue.free_bytes: the disk of "), "{report}");
+    assert!(
+        report.contains("every request gets 503") && report.contains(folder.path().to_str().unwrap()),
+        "{report}"
+    );
+    let report = warnings("free_bytes = 0\njournal_bytes = 1_000_000_000_000_000", &data);
+    assert!(report.contains("\nwarning: queue.journal_bytes: the journal may hold "), "{report}");
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let report = warnings("free_bytes = 0", &file.join("data"));
+    assert!(
+        report.contains("\nwarning: data: ") && report.contains("a file is where a folder should be"),
+        "{report}"
+    );
+    assert!(!data.exists());
+}
+
+#[test]
 fn check_prints_the_defaults_and_they_pass_its_own_check() {
     let output = weir(&["check", "--defaults"]).output().unwrap();
     assert!(output.status.success());

@@ -13,7 +13,7 @@ use super::listeners::{Clients, bind, url};
 use super::run_file::{RunFile, Urls};
 use super::{ConfigFlags, Failure, print};
 use crate::app::App;
-use crate::config::{self, Config};
+use crate::config::{self, Config, disk};
 use crate::control::Control;
 use crate::first_start;
 use crate::http::{admin, server};
@@ -46,7 +46,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     telemetry::init(args.log_format, &args.log).map_err(Failure::Named)?;
     let mut config = args.config.load_to_serve()?;
     let demo = first_start::prepare(&mut config)?;
-    for warning in config::warnings(&config) {
+    for warning in config::warnings(&config).into_iter().chain(disk::warnings(&config)) {
         tracing::warn!("{warning}");
     }
     config.limits.connections = open_files(config.limits.connections);
@@ -60,8 +60,9 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let queue = open_queue(&config, &tenants, metrics)?;
     RunFile::clear(&config.data);
     let app = Arc::new(App::new(tenants, queue.0, queue.1, config.limits.clone()));
-    let announce = |url: &str| match &demo {
-        Some(demo) => print(&format!("{}\n", first_start::curl_line(demo, url))),
+    let announce = |url: &str, is_ready: bool| match &demo {
+        Some(demo) if is_ready => print(&format!("{}\n", first_start::curl_line(demo, url))),
+        Some(_) => print("no event can be taken yet: the log says why\n"),
         None => Ok(()),
     };
     actix_rt::System::new().block_on(serve(app, &config, clients, admin_listener, announce))
@@ -121,7 +122,7 @@ async fn serve(
     config: &Config,
     clients: Clients,
     admin_listener: TcpListener,
-    announce: impl FnOnce(&str) -> Result<(), Failure>,
+    announce: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let named = |error: io::Error| Failure::Named(format!("cannot start serving: {error}"));
     let listen_for = |kind| signal(kind).map_err(named);
@@ -152,11 +153,23 @@ async fn serve(
         tracing::warn!(%error, "no control.sock in the data directory: to replay quarantine, stop Weir first");
     }
     let run_file = RunFile::write(&config.data, &urls).map_err(|error| {
-        Failure::Named(format!("cannot write run.json in {}: {error}", config.data.display()))
+        let (data, advice) = (config.data.display(), disk::advice(&error));
+        Failure::Named(format!("cannot write run.json in {data}: {error}; {advice}"))
     })?;
     let Urls { main: url, tls: tls_url, admin: admin_url } = &urls;
-    tracing::info!(url, tls_url, admin_url, version = env!("CARGO_PKG_VERSION"), "taking events");
-    announce(url)?;
+    let (is_ready, version) = (app.is_ready(), env!("CARGO_PKG_VERSION"));
+    if is_ready {
+        tracing::info!(url, tls_url, admin_url, version, "taking events");
+    } else {
+        tracing::warn!(
+            url,
+            tls_url,
+            admin_url,
+            version,
+            "listening, but not ready: every request gets 503 until what is told above is mended"
+        );
+    }
+    announce(url, is_ready)?;
     let mut broken = None;
     tokio::select! {
         _ = terminate.recv() => {},

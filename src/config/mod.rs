@@ -4,12 +4,13 @@
 //! `load` reads it (`section` holds one table under reading, `problems` what is wrong, `secrets` what stands
 //! elsewhere), `check` compares its parts, [`address`] reads addresses,
 //! `topics` makes the names on the queue; `advice` says what a valid
-//! one means for its operator.
+//! one means for its operator, and [`disk`] whether there is room for it.
 
 pub mod address;
 mod advice;
 mod capacity;
 mod check;
+pub mod disk;
 mod load;
 mod problems;
 mod resolve;

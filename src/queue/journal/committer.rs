@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::Meters;
 use super::room::{Condition, Room};
 use super::store::Store;
+use crate::config::disk::advice;
 use crate::config::{QueueConfig, WhenFull};
 use crate::queue::Completion;
 
@@ -229,13 +230,16 @@ impl Committer {
             ),
             Condition::LowSpace => tracing::error!(
                 %dir,
+                free = self.store.free().unwrap_or_default(),
                 free_bytes = self.free_bytes,
-                "the disk has less free space than queue.free_bytes: the journal takes no records"
+                "the disk has less free space than queue.free_bytes, so this takes no records: free some of it, or lower \
+                 queue.free_bytes and restart"
             ),
             Condition::Broken => tracing::error!(
                 %dir,
                 error = error.map(tracing::field::display),
-                "the journal can't be written: requests fail until it can"
+                "the journal can't be written, and takes no records until it can: {}",
+                error.map_or("look after its disk", advice)
             ),
         }
     }
