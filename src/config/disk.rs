@@ -25,8 +25,9 @@ struct Disk {
 
 impl Disk {
     fn of(data: &Path) -> io::Result<Self> {
-        let there = data.ancestors().find(|folder| folder.exists()).unwrap_or(data);
-        let folder = if there == Path::new("") { Path::new(".") } else { there };
+        // Above a relative path is nothing, which means where this process was started.
+        let here = |folder| if folder == Path::new("") { Path::new(".") } else { folder };
+        let folder = data.ancestors().map(here).find(|folder| folder.exists()).unwrap_or(Path::new("."));
         if !folder.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
