@@ -132,6 +132,26 @@ fn a_file_that_cannot_be_read_is_one_sentence() {
 }
 
 #[test]
+fn a_file_that_is_not_utf_8_is_told_with_its_line_and_one_with_a_mark_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |bytes: &[u8]| {
+        let path = folder.path().join("weir.toml");
+        fs::write(&path, bytes).unwrap();
+        weir(&["check", "--config", path.to_str().unwrap()]).output().unwrap()
+    };
+    for (bytes, line) in [(&b"listen = ':0'\ndata = '\xe4'\n"[..], 2), (b"\xff\xfel\0i\0", 1)] {
+        let output = check(bytes);
+        assert_eq!(output.status.code(), Some(1));
+        let told = stderr(&output);
+        assert!(
+            told.contains(&format!("weir.toml: line {line} is not UTF-8")) && told.lines().count() == 1,
+            "{told}"
+        );
+    }
+    assert!(check(b"\xef\xbb\xbflisten = ':0'\r\n").status.success());
+}
+
+#[test]
 fn wrong_usage_ends_with_2() {
     for args in [
         &["check", "--fly"][..],

@@ -105,8 +105,20 @@ impl ConfigFlags {
 
     fn text(&self) -> Result<Option<String>, Failure> {
         let read = |path: &PathBuf| {
-            std::fs::read_to_string(path).map_err(|error| {
-                Failure::Named(format!("cannot read the configuration file {}: {error}", path.display()))
+            let bytes = std::fs::read(path).map_err(|error| {
+                let advice = "name a file that this user may read, with --config or WEIR_CONFIG";
+                Failure::Named(format!(
+                    "cannot read the configuration file {}: {error}; {advice}",
+                    path.display()
+                ))
+            })?;
+            String::from_utf8(bytes).map_err(|error| {
+                let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let path = path.display();
+                Failure::Named(format!(
+                    "{path}: line {line} is not UTF-8, in which TOML is written; save the file as UTF-8"
+                ))
             })
         };
         self.config.as_ref().map(read).transpose()

@@ -68,6 +68,15 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     actix_rt::System::new().block_on(serve(app, &config, clients, admin_listener, announce))
 }
 
+fn ended_by_itself(ended: Result<io::Result<()>, impl std::fmt::Display>) -> String {
+    let why = match ended {
+        Ok(Ok(())) => "without a reason".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    format!("the HTTP server ended by itself ({why}); start Weir again, and report this with the lines above")
+}
+
 /// Has the system allow as many open files as `connections` need, and tells how many connections it allows:
 /// clients must never take the files that the queue needs.
 fn open_files(connections: usize) -> usize {
@@ -77,7 +86,7 @@ fn open_files(connections: usize) -> usize {
     if limits.current.is_some_and(|current| current < allowed) {
         let raised = Rlimit { current: Some(allowed), maximum: limits.maximum };
         if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            tracing::warn!(%error, allowed, "could not raise the limit of open files");
+            tracing::warn!(%error, allowed, "cannot raise the limit of open files; raise it from outside (ulimit -n, LimitNOFILE)");
         }
     }
     let current = getrlimit(Resource::Nofile).current.unwrap_or(wanted);
@@ -174,7 +183,7 @@ async fn serve(
     tokio::select! {
         _ = terminate.recv() => {},
         _ = interrupt.recv() => {},
-        ended = gateway => broken = Some(format!("the HTTP server ended by itself: {ended:?}")),
+        ended = gateway => broken = Some(ended_by_itself(ended)),
     }
     tracing::info!("shutting down: no new events, answering those under way");
     let deadline = Instant::now() + config.limits.shutdown;
@@ -190,8 +199,28 @@ async fn serve(
     } else {
         tracing::warn!(
             records_left = left,
-            "stopped: these records were not durable in time, nor acknowledged"
+            "stopped: these records were not durable in time, nor acknowledged, so their clients send them again; to give them longer, \
+             raise limits.shutdown_ms"
         );
     }
     broken.map_or(Ok(()), |reason| Err(Failure::Named(reason)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_ends_by_itself_is_a_sentence_and_no_debug_form() {
+        let told = |ended: Result<io::Result<()>, &str>| ended_by_itself(ended);
+        let failed = told(Ok(Err(io::Error::from_raw_os_error(24))));
+        assert_eq!(
+            failed,
+            "the HTTP server ended by itself (Too many open files (os error 24)); start Weir again, and report this with the \
+             lines above"
+        );
+        assert!(
+            told(Ok(Ok(()))).contains("(without a reason)") && told(Err("a panic")).contains("(a panic)")
+        );
+    }
 }

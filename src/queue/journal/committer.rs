@@ -181,7 +181,8 @@ impl Committer {
     fn tend(&mut self) {
         let before = self.shared.room().condition();
         if let Err(error) = self.store.reclaim(matches!(before, Condition::Full | Condition::LowSpace)) {
-            tracing::warn!(%error, "segments that were read can't be removed");
+            let (dir, advice) = (self.dir.display(), advice(&error));
+            tracing::warn!(%error, %dir, "segments that were read can't be removed, and take up room: {advice}");
         }
         self.check_space();
         if before == Condition::Broken {
@@ -207,7 +208,8 @@ impl Committer {
         let Ok(mut free) = self.store.free() else { return };
         if free < self.free_bytes && self.drop_oldest && self.store.has_sealed() {
             if let Err(error) = self.store.drop_oldest() {
-                tracing::warn!(%error, "the oldest segment can't be removed");
+                let (dir, advice) = (self.dir.display(), advice(&error));
+                tracing::warn!(%error, %dir, "the oldest segment can't be removed to make room: {advice}");
             }
             free = self.store.free().unwrap_or(free);
         }

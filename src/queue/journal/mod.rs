@@ -329,7 +329,10 @@ impl Queue for JournalQueue {
             if thread.done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                 *slot = Some(thread);
             } else if thread.handle.join().is_err() {
-                tracing::error!("the journal's committer ended in a panic");
+                tracing::error!(
+                    "the journal's committer ended in a panic: what was not acknowledged is lost, and its clients send it again; \
+                     please report this with the lines above"
+                );
             }
         }
         self.shared.room().records()

@@ -22,8 +22,8 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerConte
 use super::health::Health;
 use super::producer::is_seen;
 use super::refusal::{Class, Refusal};
-use super::topics;
 use super::{KafkaQueue, Shared};
+use super::{settings, topics};
 use crate::queue::Refused;
 use crate::queue::reader::ReadRecord;
 
@@ -103,7 +103,11 @@ impl Outlet for Forwarding {
 
     fn send(&mut self, number: usize, record: &ReadRecord) -> Result<(), Refused> {
         let running = self.running().map_err(|error| {
-            tracing::error!(%error, "no Kafka producer can be made for the spool's records");
+            let why = settings::without_value(error);
+            tracing::error!(
+                why,
+                "no Kafka client can be made for the spool's records, which stay there; check [queue.kafka]"
+            );
             Refused::Closed
         })?;
         let room = OwnedHeaders::new_with_capacity(record.headers.len());

@@ -165,7 +165,10 @@ impl Health {
     fn lost_reach(&self, reason: &str) -> bool {
         let is_new = !self.unreachable.swap(true, Ordering::AcqRel) && !self.is_closed();
         if is_new {
-            tracing::warn!(reason, "Kafka is out of reach");
+            tracing::warn!(
+                reason,
+                "Kafka is out of reach: see that its brokers run, and that this machine reaches them"
+            );
         }
         is_new
     }

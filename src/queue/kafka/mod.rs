@@ -265,7 +265,9 @@ impl Queue for KafkaQueue {
         self.shared.signals.send(Signal::Close).unwrap_or_default();
         let replacer = self.replacer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if replacer.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the thread that replaces Kafka producers died");
+            tracing::error!(
+                "the thread that replaces Kafka producers ended in a panic; please report this with the lines above"
+            );
         }
         if let Some(producer) = self.shared.take_producer() {
             retire(producer, deadline.saturating_duration_since(Instant::now()));
@@ -297,7 +299,7 @@ impl Shared {
                 }
                 // Each reason once: who looks at the log knows then what to do.
                 Err(error) if told.as_ref() != Some(&error) => {
-                    tracing::error!(%error, "Kafka can't be used yet");
+                    tracing::error!(%error, "Kafka can't be used yet, and is tried again each second");
                     told = Some(error);
                 }
                 Err(_) => {}
@@ -403,7 +405,7 @@ fn retire(producer: Producer, patience: Duration) {
     if producer.flush(patience).is_err() {
         producer.purge(PurgeConfig::default().queue().inflight());
         if let Err(error) = producer.flush(HAND_BACK) {
-            tracing::error!(%error, "the Kafka producer kept records for itself");
+            tracing::error!(%error, "the Kafka client did not give back what it held: clients of those records get 503, and send them again");
         }
     }
 }

@@ -235,7 +235,11 @@ impl<O: Outlet> Forwarder<O> {
                 }
                 Ok(Next::Idle | Next::End) => is_whole = true,
                 Err(error) => {
-                    tracing::error!(%error, "the spool can't be read");
+                    tracing::error!(
+                        %error,
+                        "the spool can't be counted: until it is empty, all records go by way of it; `weir spool verify` tells what is \
+                         damaged"
+                    );
                     break;
                 }
             }
@@ -245,14 +249,20 @@ impl<O: Outlet> Forwarder<O> {
             Ok(topics) => topics.iter().for_each(|topic| {
                 self.held.troubled.add(topic, Class::Topic.into());
             }),
-            Err(error) => tracing::error!(%error, "what was set aside can't be read"),
+            Err(error) => tracing::error!(
+                %error,
+                "what was set aside can't be read, so newer records may pass it; `weir spool verify` tells what is damaged"
+            ),
         }
         self.held.count(|now| now + records);
         if is_whole {
             self.held.lines.learned();
         }
         if records > 0 && !self.held.told.swap(true, Ordering::AcqRel) {
-            tracing::warn!(records, "the spool holds records for Kafka");
+            tracing::warn!(
+                records,
+                "the spool holds records of the last run for Kafka; they go there as soon as it takes them"
+            );
         }
     }
 
@@ -389,7 +399,7 @@ impl<O: Outlet> Forwarder<O> {
                 tracing::info!("the spool's place of reading can be kept again");
             }
             Err(error) if !std::mem::replace(&mut self.is_unkept, true) => {
-                tracing::error!(%error, "the spool's place of reading can't be kept: records may be sent again");
+                tracing::error!(%error, "the spool's place of reading can't be kept: the next start would send records again");
             }
             _ => {}
         }
@@ -470,7 +480,10 @@ impl<O: Outlet> Forwarder<O> {
             self.held.retry.store(true, Ordering::Release);
         }
         match error {
-            Some(error) => tracing::error!(%error, "what was set aside can't be read"),
+            Some(error) => tracing::error!(
+                %error,
+                "what was set aside can't be read, and is tried again later; `weir spool verify` tells what is damaged"
+            ),
             None if is_asked => {
                 tracing::warn!("Kafka does not answer: what was set aside is tried again later")
             }

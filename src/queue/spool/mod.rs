@@ -171,7 +171,10 @@ impl Held {
     /// Tells the log, once until the spool is empty again, that records are held.
     fn tell(&self, reason: &str) {
         if !self.told.load(Ordering::Acquire) && !self.told.swap(true, Ordering::AcqRel) {
-            tracing::warn!(reason, "Kafka takes no records: they are held in the spool");
+            tracing::warn!(
+                reason,
+                "Kafka takes no records: they are held in the spool until it does; `weir spool status` counts them"
+            );
         }
     }
 
@@ -406,7 +409,10 @@ impl Queue for SpooledQueue {
                     "the spool's forwarder did not end in time: the next start sends some records again"
                 );
             } else if handle.join().is_err() {
-                tracing::error!("the spool's forwarder ended in a panic");
+                tracing::error!(
+                    "the spool's forwarder ended in a panic: the next start goes on with what is held; please report this with the \
+                     lines above"
+                );
             }
         }
         let left = self.held.journal.close(deadline);
