@@ -13,6 +13,7 @@ use crate::reused::ReusedIds;
 use crate::tenants::Tenants;
 use crate::unavailable::{Cause, Unavailable};
 use crate::unmapped::UnmappedNames;
+use crate::unverifiable::Unverifiable;
 
 /// What a body may hold under `limits`, before a queue that takes records of at most `record_bytes`.
 pub fn rules(limits: &Limits, record_bytes: usize) -> Rules {
@@ -43,6 +44,8 @@ pub struct App {
     pub unmapped: UnmappedNames,
     /// Sources that use one messageId twice, each logged once.
     pub reused_ids: ReusedIds,
+    /// Senders whose signatures no secret can verify.
+    pub unverifiable: Unverifiable,
     unavailable: Unavailable,
     draining: AtomicBool,
 }
@@ -65,6 +68,7 @@ impl App {
             unknown_budget,
             unmapped,
             reused_ids,
+            unverifiable: Unverifiable::default(),
             unavailable: Unavailable::default(),
             draining,
         }

@@ -183,7 +183,7 @@ fn answer(stream: &UnixStream, app: &App, place: &Place) -> io::Result<()> {
             say(&Line::Done(Summary { queued, ignored, rejected, impossible, already }))
         }
         Err(error) => {
-            tracing::warn!(%error, "a replay ended early");
+            tracing::warn!(%error, "a replay ended early; the command that asked for it was told");
             say(&Line::Problem(error.to_string()))
         }
     }

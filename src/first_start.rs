@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admission::keys::AccessKey;
 use crate::admission::secrets;
-use crate::config::{self, Config, Overrides, Problems};
+use crate::config::{self, Config, Overrides, Problems, disk};
 use crate::tenants::{Tenants, Topics};
 
 const TENANT: &str = "demo";
@@ -43,7 +43,7 @@ impl fmt::Debug for Demo {
 #[derive(Debug, thiserror::Error)]
 pub enum FirstStartError {
     /// The folder or the file could not be read or written.
-    #[error("cannot keep the first start's key in {path}: {error}")]
+    #[error("cannot keep the first start's key in {path}: {error}; {advice}", advice = disk::advice(error))]
     File {
         /// The file.
         path: PathBuf,

@@ -31,7 +31,8 @@
 //! [`config`] reads and checks the configuration and resolves it into [`tenants`], all that the request path
 //! looks up. [`app`] is what requests share. [`first_start`] makes a source to try Weir with. [`cli`] holds
 //! the commands, a file or folder each. [`telemetry`] starts the logs, [`unmapped`] tells operators which track
-//! events nobody maps, [`reused`] who uses ids twice, [`unavailable`] why clients are told to come again.
+//! events nobody maps, [`reused`] who uses ids twice, [`unavailable`] why clients are told to come again,
+//! [`unverifiable`] that a sender signs and nothing can verify it.
 
 pub mod admission;
 pub mod app;
@@ -54,3 +55,4 @@ pub mod telemetry;
 pub mod tenants;
 pub mod unavailable;
 pub mod unmapped;
+pub mod unverifiable;

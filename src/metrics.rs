@@ -408,7 +408,7 @@ impl Metrics {
     pub fn render(&self) -> Vec<u8> {
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
-            tracing::error!(%error, "the metrics could not be written");
+            tracing::error!(%error, "/metrics is incomplete; please report this");
         }
         text
     }

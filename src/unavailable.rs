@@ -4,8 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Seconds between two lines about one cause.
-const BETWEEN_LINES: u64 = 10;
+/// Seconds between two lines about one thing.
+pub const BETWEEN_LINES: u64 = 10;
 
 /// Why a request was answered 503.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

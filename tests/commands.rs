@@ -132,6 +132,26 @@ fn a_file_that_cannot_be_read_is_one_sentence() {
 }
 
 #[test]
+fn a_file_that_is_not_utf_8_is_told_with_its_line_and_one_with_a_mark_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let check = |bytes: &[u8]| {
+        let path = folder.path().join("weir.toml");
+        fs::write(&path, bytes).unwrap();
+        weir(&["check", "--config", path.to_str().unwrap()]).output().unwrap()
+    };
+    for (bytes, line) in [(&b"listen = ':0'\ndata = '\xe4'\n"[..], 2), (b"\xff\xfel\0i\0", 1)] {
+        let output = check(bytes);
+        assert_eq!(output.status.code(), Some(1));
+        let told = stderr(&output);
+        assert!(
+            told.contains(&format!("weir.toml: line {line} is not UTF-8")) && told.lines().count() == 1,
+            "{told}"
+        );
+    }
+    assert!(check(b"\xef\xbb\xbflisten = ':0'\r\n").status.success());
+}
+
+#[test]
 fn wrong_usage_ends_with_2() {
     for args in [
         &["check", "--fly"][..],
@@ -142,6 +162,72 @@ fn wrong_usage_ends_with_2() {
     ] {
         assert_eq!(weir(args).output().unwrap().status.code(), Some(2), "{args:?}");
     }
+}
+
+#[test]
+fn an_address_that_can_only_mean_one_is_taken_and_any_other_is_told_what_to_write() {
+    for listen in ["localhost:0", ":0", "*:0"] {
+        let output = weir(&["check", "--listen", listen, "--admin", listen]).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        let output = weir(&["check"]).env("WEIR_LISTEN", listen).env("WEIR_ADMIN", listen).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+    }
+    for flag in ["--listen", "--admin"] {
+        let output = weir(&["serve", flag, "8080"]).output().unwrap();
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(
+            told.contains(flag) && told.contains("write 127.0.0.1:8080 for this machine alone"),
+            "{told}"
+        );
+    }
+    for variable in ["WEIR_LISTEN", "WEIR_ADMIN"] {
+        let output = weir(&["serve"]).env(variable, "http://[::1]:80").output().unwrap();
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{told}");
+        assert!(
+            told.contains(&format!("{variable} must be an address, not a URL; write [::1]:80 ")),
+            "{told}"
+        );
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = written(folder.path(), "listen = '0.0.0.0'\nadmin = 9464\n");
+    let output = weir(&["check", "--config", &path, "--brokers", "kafka"]).output().unwrap();
+    assert_eq!(
+        stderr(&output),
+        "listen: names no port; write 0.0.0.0:8080, say\nadmin: names no address; write 127.0.0.1:9464 for this \
+         machine alone, or 0.0.0.0:9464 for all who reach it\nqueue.brokers: \"kafka\" has no port; write kafka:9092, if \
+         Kafka listens where it usually does\n"
+    );
+}
+
+#[test]
+fn check_warns_of_a_disk_that_lacks_room_and_of_a_data_folder_that_can_not_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let warnings = |queue: &str, data: &Path| {
+        let path = written(folder.path(), &format!("[queue]\n{queue}"));
+        let output = weir(&["check", "--config", &path]).env("WEIR_DATA", data).output().unwrap();
+        assert!(output.status.success(), "{}", stderr(&output));
+        stdout(&output)
+    };
+    // More than any disk has.
+    let data = folder.path().join("data");
+    let report = warnings("free_bytes = 1_000_000_000_000_000", &data);
+    assert!(report.contains("\nwarning: queue.free_bytes: the disk of "), "{report}");
+    assert!(
+        report.contains("every request gets 503") && report.contains(folder.path().to_str().unwrap()),
+        "{report}"
+    );
+    let report = warnings("free_bytes = 0\njournal_bytes = 1_000_000_000_000_000", &data);
+    assert!(report.contains("\nwarning: queue.journal_bytes: the journal may hold "), "{report}");
+    let file = folder.path().join("file");
+    fs::write(&file, "").unwrap();
+    let report = warnings("free_bytes = 0", &file.join("data"));
+    assert!(
+        report.contains("\nwarning: data: ") && report.contains("a file is where a folder should be"),
+        "{report}"
+    );
+    assert!(!data.exists());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
 const HASH_PREFIX: &str = "sha256:";
@@ -18,7 +18,12 @@ pub fn parse_hash(text: &str) -> Option<[u8; 32]> {
     HEXLOWER.decode(hex.as_bytes()).ok()?.try_into().ok()
 }
 
-/// Random bytes of the operating system, enough for a key or a secret.
+/// What new access keys are written in: a double click selects all of one, and no command line takes one for an option.
+const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+/// 43 of 62 characters: 256.03 bits.
+const CHARACTERS: usize = 43;
+
+/// Random bytes of the operating system, enough for a secret.
 pub fn random() -> Result<[u8; 32], getrandom::Error> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes)?;
@@ -30,9 +35,14 @@ pub fn random() -> Result<[u8; 32], getrandom::Error> {
 pub struct AccessKey(String);
 
 impl AccessKey {
-    /// 32 random bytes in characters that need no escaping in a URL, a shell or a Basic user name.
+    /// Letters and digits alone, each as likely as any other: over 256 bits.
     pub fn generate() -> Result<Self, getrandom::Error> {
-        Ok(AccessKey(BASE64URL_NOPAD.encode(&random()?)))
+        let mut key = String::with_capacity(CHARACTERS);
+        while key.len() < CHARACTERS {
+            let drawn = random()?;
+            key.extend(drawn.into_iter().filter_map(character).take(CHARACTERS - key.len()));
+        }
+        Ok(AccessKey(key))
     }
 
     /// The key itself.
@@ -44,6 +54,13 @@ impl AccessKey {
     pub fn hash(&self) -> String {
         format!("{HASH_PREFIX}{}", HEXLOWER.encode(&digest(self.0.as_bytes())))
     }
+}
+
+/// The character that a random byte stands for. The last few bytes stand for none, or some characters would be likelier.
+fn character(byte: u8) -> Option<char> {
+    let even = u8::MAX - u8::MAX % 62;
+    let index = usize::from(byte % 62);
+    ALPHABET.get(index).filter(|_| byte < even).map(|character| char::from(*character))
 }
 
 impl From<String> for AccessKey {
@@ -80,11 +97,30 @@ mod tests {
     }
 
     #[test]
-    fn generated_keys_differ_and_are_safe_as_a_basic_user_and_in_a_url() {
+    fn generated_keys_differ_and_are_letters_and_digits_alone() {
         let (one, other) = (AccessKey::generate().unwrap(), AccessKey::generate().unwrap());
         assert_ne!(one, other);
-        assert_eq!(one.as_str().len(), 43);
-        assert!(one.as_str().bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+        for _ in 0..100 {
+            let key = AccessKey::generate().unwrap();
+            assert_eq!(key.as_str().len(), 43);
+            assert!(key.as_str().bytes().all(|byte| byte.is_ascii_alphanumeric()), "{}", key.as_str());
+        }
+    }
+
+    #[test]
+    fn each_character_of_a_key_is_as_likely_as_any_other() {
+        let mut drawn = std::collections::BTreeMap::new();
+        (0..=u8::MAX).filter_map(character).for_each(|one| *drawn.entry(one).or_insert(0) += 1);
+        assert_eq!(drawn.len(), 62);
+        assert!(drawn.values().all(|times| *times == 4), "{drawn:?}");
+    }
+
+    #[test]
+    fn an_old_key_with_a_hyphen_in_front_is_still_known_by_its_hash() {
+        // printf %s -q_A | sha256sum
+        let hash = AccessKey::from("-q_A".to_owned()).hash();
+        assert_eq!(hash, "sha256:30c48da04df4f68c6a77145d3fde1f6b005c243737c215552958c24d27ad8358");
+        assert_eq!(parse_hash(&hash), Some(digest(b"-q_A")));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub enum Refused {
     Stale,
     /// A header of it is missing or can't be read, or no secret made it.
     Invalid,
+    /// No secret that it is checked against can verify any.
+    Unverifiable,
 }
 
 /// The three headers of a signed request.
@@ -63,7 +65,10 @@ impl<'r> Signed<'r> {
         let presented: Vec<_> = self.signatures.split(|byte| *byte == b' ').filter_map(tag).collect();
         let keyed = secrets.iter().filter_map(|secret| Some((secret.id(), secret.signing()?.clone())));
         let mut signature = Signature { keyed: keyed.collect(), presented };
-        if signature.keyed.is_empty() || signature.presented.is_empty() {
+        if signature.keyed.is_empty() {
+            return Err(Refused::Unverifiable);
+        }
+        if signature.presented.is_empty() {
             return Err(Refused::Invalid);
         }
         for part in [self.id, b".", self.timestamp, b"."] {
@@ -193,8 +198,8 @@ mod tests {
         let other = "whsec_b2xkIG9sZCBvbGQgb2xkIG9sZA==";
         assert_eq!(check(TAG, &[other, "no-whsec", SECRET], BODY, NOW), Ok(vec![SecretId::new(2)]));
         assert_eq!(check(TAG, &[other], BODY, NOW), Err(Refused::Invalid));
-        assert_eq!(check(TAG, &["no-whsec"], BODY, NOW), Err(Refused::Invalid));
-        assert_eq!(check(TAG, &[], BODY, NOW), Err(Refused::Invalid));
+        assert_eq!(check(TAG, &["no-whsec"], BODY, NOW), Err(Refused::Unverifiable));
+        assert_eq!(check(TAG, &[], BODY, NOW), Err(Refused::Unverifiable));
         // python3: base64(hmac(b"old old old old old", MESSAGE + "." + TIME + "." + BODY, sha256))
         let both = format!("{TAG} v1,4edT34tayLQWiGhbKTWe+JERbjcB7TvQCrFqOGcd5J4=");
         let proven = check(&both, &[other, SECRET], BODY, NOW);

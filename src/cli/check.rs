@@ -1,9 +1,10 @@
-//! `weir check`: all problems of a configuration, else what it will do. It touches no network, and no disk
-//! but the file, those of `[tls]`, and a look for the journal's consumers.
+//! `weir check`: all problems of a configuration, else what it will do. It touches no network, and of the disk only the
+//! file, those of `[tls]` and of secrets, and looks for the journal's consumers and how much room there is.
 
 use clap::Args;
 
 use super::{ConfigFlags, Failure, print};
+use crate::config::disk::{self, readable};
 use crate::config::{self, Config, Problems};
 use crate::first_start;
 
@@ -34,18 +35,9 @@ fn report(config: &Config) -> Result<String, Problems> {
     lines.extend(first_start::expected_topics(config)?.names().iter().map(|name| format!("  {name}")));
     lines.push(format!("queue: {place}"));
     lines.push(format!("memory: at most {}", readable(config::memory_bound(config))));
-    lines.extend(config::warnings(config).iter().map(|warning| format!("warning: {warning}")));
+    let warnings = config::warnings(config).into_iter().chain(disk::warnings(config));
+    lines.extend(warnings.map(|warning| format!("warning: {warning}")));
     Ok(lines.join("\n") + "\n")
-}
-
-/// In the largest unit that leaves something before the point.
-fn readable(bytes: u64) -> String {
-    let (unit, name) = match bytes {
-        0..0x40_0000 => (1 << 10, "KiB"),
-        0x40_0000..0x1_0000_0000 => (1 << 20, "MiB"),
-        _ => (1 << 30, "GiB"),
-    };
-    format!("{}.{} {name}", bytes / unit, bytes % unit * 10 / unit)
 }
 
 #[cfg(test)]
@@ -67,12 +59,5 @@ mod tests {
         ] {
             assert!(report.contains(part), "{part:?} is not in\n{report}");
         }
-    }
-
-    #[test]
-    fn sizes_are_readable() {
-        assert_eq!(readable(5 << 19), "2560.0 KiB");
-        assert_eq!(readable((256 << 20) + (1 << 19)), "256.5 MiB");
-        assert_eq!(readable(10 << 30), "10.0 GiB");
     }
 }

@@ -50,10 +50,10 @@ pub struct ConfigFlags {
     #[arg(long, env = "WEIR_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// Where clients send events, such as 0.0.0.0:8080; port 0 picks one
-    #[arg(long, env = "WEIR_LISTEN", value_name = "ADDR")]
+    #[arg(long, env = "WEIR_LISTEN", value_name = "ADDR", value_parser = |text: &str| address("WEIR_LISTEN", text))]
     pub listen: Option<SocketAddr>,
     /// Where operators find metrics and health
-    #[arg(long, env = "WEIR_ADMIN", value_name = "ADDR")]
+    #[arg(long, env = "WEIR_ADMIN", value_name = "ADDR", value_parser = |text: &str| address("WEIR_ADMIN", text))]
     pub admin: Option<SocketAddr>,
     /// Kafka's bootstrap servers, host:port with commas between; without them the journal is the queue
     #[arg(long, env = "WEIR_BROKERS", value_name = "LIST")]
@@ -61,6 +61,13 @@ pub struct ConfigFlags {
     /// Create the topics that Kafka lacks
     #[arg(long)]
     pub create_topics: bool,
+}
+
+/// An address to listen on. Of the variable that holds it, if it is that, nothing else would tell.
+fn address(variable: &str, text: &str) -> Result<SocketAddr, String> {
+    let from_variable = std::env::var_os(variable).is_some_and(|value| value == text);
+    config::address::listen(text)
+        .map_err(|advice| if from_variable { format!("{variable} {advice}") } else { format!("it {advice}") })
 }
 
 impl ConfigFlags {
@@ -98,8 +105,20 @@ impl ConfigFlags {
 
     fn text(&self) -> Result<Option<String>, Failure> {
         let read = |path: &PathBuf| {
-            std::fs::read_to_string(path).map_err(|error| {
-                Failure::Named(format!("cannot read the configuration file {}: {error}", path.display()))
+            let bytes = std::fs::read(path).map_err(|error| {
+                let advice = "name a file that this user may read, with --config or WEIR_CONFIG";
+                Failure::Named(format!(
+                    "cannot read the configuration file {}: {error}; {advice}",
+                    path.display()
+                ))
+            })?;
+            String::from_utf8(bytes).map_err(|error| {
+                let before = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+                let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+                let path = path.display();
+                Failure::Named(format!(
+                    "{path}: line {line} is not UTF-8, in which TOML is written; save the file as UTF-8"
+                ))
             })
         };
         self.config.as_ref().map(read).transpose()

@@ -42,7 +42,7 @@ impl RunFile {
 impl Drop for RunFile {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.0) {
-            tracing::warn!(%error, file = %self.0.display(), "could not remove the run file");
+            tracing::warn!(%error, file = %self.0.display(), "cannot remove this file, which says that Weir runs; remove it by hand");
         }
     }
 }

@@ -13,7 +13,7 @@ use super::listeners::{Clients, bind, url};
 use super::run_file::{RunFile, Urls};
 use super::{ConfigFlags, Failure, print};
 use crate::app::App;
-use crate::config::{self, Config};
+use crate::config::{self, Config, disk};
 use crate::control::Control;
 use crate::first_start;
 use crate::http::{admin, server};
@@ -46,7 +46,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     telemetry::init(args.log_format, &args.log).map_err(Failure::Named)?;
     let mut config = args.config.load_to_serve()?;
     let demo = first_start::prepare(&mut config)?;
-    for warning in config::warnings(&config) {
+    for warning in config::warnings(&config).into_iter().chain(disk::warnings(&config)) {
         tracing::warn!("{warning}");
     }
     config.limits.connections = open_files(config.limits.connections);
@@ -60,11 +60,21 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let queue = open_queue(&config, &tenants, metrics)?;
     RunFile::clear(&config.data);
     let app = Arc::new(App::new(tenants, queue.0, queue.1, config.limits.clone()));
-    let announce = |url: &str| match &demo {
-        Some(demo) => print(&format!("{}\n", first_start::curl_line(demo, url))),
+    let announce = |url: &str, is_ready: bool| match &demo {
+        Some(demo) if is_ready => print(&format!("{}\n", first_start::curl_line(demo, url))),
+        Some(_) => print("no event can be taken yet: the log says why\n"),
         None => Ok(()),
     };
     actix_rt::System::new().block_on(serve(app, &config, clients, admin_listener, announce))
+}
+
+fn ended_by_itself(ended: Result<io::Result<()>, impl std::fmt::Display>) -> String {
+    let why = match ended {
+        Ok(Ok(())) => "without a reason".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    format!("the HTTP server ended by itself ({why}); start Weir again, and report this with the lines above")
 }
 
 /// Has the system allow as many open files as `connections` need, and tells how many connections it allows:
@@ -76,7 +86,7 @@ fn open_files(connections: usize) -> usize {
     if limits.current.is_some_and(|current| current < allowed) {
         let raised = Rlimit { current: Some(allowed), maximum: limits.maximum };
         if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            tracing::warn!(%error, allowed, "could not raise the limit of open files");
+            tracing::warn!(%error, allowed, "cannot raise the limit of open files; raise it from outside (ulimit -n, LimitNOFILE)");
         }
     }
     let current = getrlimit(Resource::Nofile).current.unwrap_or(wanted);
@@ -121,7 +131,7 @@ async fn serve(
     config: &Config,
     clients: Clients,
     admin_listener: TcpListener,
-    announce: impl FnOnce(&str) -> Result<(), Failure>,
+    announce: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let named = |error: io::Error| Failure::Named(format!("cannot start serving: {error}"));
     let listen_for = |kind| signal(kind).map_err(named);
@@ -152,16 +162,28 @@ async fn serve(
         tracing::warn!(%error, "no control.sock in the data directory: to replay quarantine, stop Weir first");
     }
     let run_file = RunFile::write(&config.data, &urls).map_err(|error| {
-        Failure::Named(format!("cannot write run.json in {}: {error}", config.data.display()))
+        let (data, advice) = (config.data.display(), disk::advice(&error));
+        Failure::Named(format!("cannot write run.json in {data}: {error}; {advice}"))
     })?;
     let Urls { main: url, tls: tls_url, admin: admin_url } = &urls;
-    tracing::info!(url, tls_url, admin_url, version = env!("CARGO_PKG_VERSION"), "taking events");
-    announce(url)?;
+    let (is_ready, version) = (app.is_ready(), env!("CARGO_PKG_VERSION"));
+    if is_ready {
+        tracing::info!(url, tls_url, admin_url, version, "taking events");
+    } else {
+        tracing::warn!(
+            url,
+            tls_url,
+            admin_url,
+            version,
+            "listening, but not ready: every request gets 503 until what is told above is mended"
+        );
+    }
+    announce(url, is_ready)?;
     let mut broken = None;
     tokio::select! {
         _ = terminate.recv() => {},
         _ = interrupt.recv() => {},
-        ended = gateway => broken = Some(format!("the HTTP server ended by itself: {ended:?}")),
+        ended = gateway => broken = Some(ended_by_itself(ended)),
     }
     tracing::info!("shutting down: no new events, answering those under way");
     let deadline = Instant::now() + config.limits.shutdown;
@@ -177,8 +199,28 @@ async fn serve(
     } else {
         tracing::warn!(
             records_left = left,
-            "stopped: these records were not durable in time, nor acknowledged"
+            "stopped: these records were not durable in time, nor acknowledged, so their clients send them again; to give them longer, \
+             raise limits.shutdown_ms"
         );
     }
     broken.map_or(Ok(()), |reason| Err(Failure::Named(reason)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_ends_by_itself_is_a_sentence_and_no_debug_form() {
+        let told = |ended: Result<io::Result<()>, &str>| ended_by_itself(ended);
+        let failed = told(Ok(Err(io::Error::from_raw_os_error(24))));
+        assert_eq!(
+            failed,
+            "the HTTP server ended by itself (Too many open files (os error 24)); start Weir again, and report this with the \
+             lines above"
+        );
+        assert!(
+            told(Ok(Ok(()))).contains("(without a reason)") && told(Err("a panic")).contains("(a panic)")
+        );
+    }
 }

@@ -49,6 +49,12 @@ pub fn warnings(config: &Config) -> Vec<String> {
                 &format!("expires at {expires}; renew it, Weir takes the new one without a restart"),
             );
         }
+        if !pair.has_names {
+            warn(
+                "tls.certificate",
+                "names its host in its subject (CN) alone, where most clients don't look any more, so they refuse it; make one                  with the host's name as subjectAltName",
+            );
+        }
     }
     if config.sources.is_empty() {
         warn("sources", "none is configured; `weir serve` makes one to try Weir with, called demo");

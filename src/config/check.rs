@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
 
+use super::address::broker_fault;
 use super::problems::{Problems, join};
 use super::section::{nearest, non_blank};
 use super::{Config, Limits, QueueConfig, SourceConfig, capacity, topics};
@@ -193,14 +194,9 @@ fn gainsight_ids(config: &Config, problems: &mut Problems) {
 }
 
 fn queue(queue: &QueueConfig, problems: &mut Problems) {
-    let well_formed = |broker: &str| {
-        let (host, port) = broker.rsplit_once(':').unwrap_or_default();
-        let bracketed = host.starts_with('[') && host.ends_with(']');
-        let clean = !host.contains(|c: char| c.is_whitespace() || c == '/' || (c == ':' && !bracketed));
-        !host.is_empty() && clean && port.parse::<u16>().is_ok_and(|port| port != 0)
-    };
-    if queue.brokers.as_ref().is_some_and(|brokers| !brokers.split(',').all(well_formed)) {
-        problems.add("queue.brokers", "must be host:port, or several with commas between them");
+    let mut brokers = queue.brokers.iter().flat_map(|brokers| brokers.split(','));
+    if let Some(fault) = brokers.find_map(broker_fault) {
+        problems.add("queue.brokers", fault);
     }
     for problem in kafka::check_settings(queue) {
         problems.add_line(problem);

@@ -10,7 +10,7 @@ use super::secrets::Environment;
 use super::section::{NON_BLANK, Section, non_blank};
 use super::{
     Ack, Config, Limits, Problems, PublisherConfig, QueueConfig, SecretPlace, Secrets, SourceConfig,
-    TenantConfig, TlsConfig, WhenFull, check,
+    TenantConfig, TlsConfig, WhenFull, address, check,
 };
 use crate::admission::keys;
 use crate::http::tls::pair;
@@ -96,7 +96,8 @@ impl Overrides {
             config.queue.brokers = Some(brokers);
         }
         if let Some(brokers) = &mut config.queue.brokers {
-            *brokers = brokers.split(',').map(str::trim).collect::<Vec<_>>().join(",");
+            let each = brokers.split(',').map(str::trim).filter(|broker| !broker.is_empty());
+            *brokers = each.collect::<Vec<_>>().join(",");
         }
         config.queue.create_topics |= self.create_topics;
     }
@@ -105,8 +106,8 @@ impl Overrides {
 fn read(mut root: Section<'_>) -> Config {
     let config = Config {
         data: PathBuf::from(root.text("data")),
-        listen: address(&mut root, "listen"),
-        admin: address(&mut root, "admin"),
+        listen: required_address(&mut root, "listen"),
+        admin: required_address(&mut root, "admin"),
         tls: root.given_section("tls").and_then(tls),
         tenants: root.each("tenants", tenant),
         sources: root.each("sources", source),
@@ -120,21 +121,26 @@ fn read(mut root: Section<'_>) -> Config {
     config
 }
 
-const ADDRESS: &str = "an IP address and port, such as \"127.0.0.1:8080\"";
-
-fn address(section: &mut Section<'_>, key: &'static str) -> SocketAddr {
-    section.required(key, ADDRESS, parse_address).unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
+/// After a problem it is of no matter what stands in for an address.
+fn required_address(section: &mut Section<'_>, key: &'static str) -> SocketAddr {
+    optional_address(section, key).unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
 }
 
-fn parse_address(value: &Value) -> Option<SocketAddr> {
-    value.as_str()?.parse().ok()
+fn optional_address(section: &mut Section<'_>, key: &'static str) -> Option<SocketAddr> {
+    let written = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(port) => Some(port.to_string()),
+        _ => None,
+    };
+    let text = section.optional(key, "an IP address and port, such as \"127.0.0.1:8080\"", written)?;
+    address::listen(&text).map_err(|advice| section.problem(key, advice)).ok()
 }
 
 fn tls(mut section: Section<'_>) -> Option<TlsConfig> {
     let path = |value: &Value| value.as_str().and_then(non_blank).map(PathBuf::from);
     let certificate = section.required("certificate", "the path of a PEM file", path);
     let key = section.required("key", "the path of a PEM file", path);
-    let listen = section.optional("listen", ADDRESS, parse_address);
+    let listen = optional_address(&mut section, "listen");
     section.finish(&[]);
     Some(TlsConfig { certificate: certificate?, key: key?, listen })
 }

@@ -2,12 +2,15 @@
 //! problems are reported at once, each as `key: what to do`.
 //!
 //! `load` reads it (`section` holds one table under reading, `problems` what is wrong, `secrets` what stands
-//! elsewhere), `check` compares its parts, `topics` makes the names on the queue; `advice` says what a valid
-//! one means for its operator.
+//! elsewhere), `check` compares its parts, [`address`] reads addresses,
+//! `topics` makes the names on the queue; `advice` says what a valid
+//! one means for its operator, and [`disk`] whether there is room for it.
 
+pub mod address;
 mod advice;
 mod capacity;
 mod check;
+pub mod disk;
 mod load;
 mod problems;
 mod resolve;

@@ -1,6 +1,8 @@
 //! Shared secrets: where a configuration keeps them, and what is read there. Only those who check secrets
 //! read them: `weir tail` needs no leave to.
 
+mod written;
+
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -13,10 +15,12 @@ use std::sync::Arc;
 use super::Config;
 use super::problems::{Problems, join};
 use crate::admission::keys;
-use crate::admission::secrets::{Secret, SecretId, is_damaged, signing_key};
+use crate::admission::secrets::{Secret, SecretId, signing_key};
 
 /// The most bytes of a secret: it must fit into a header.
 const MOST: u64 = 4_096;
+/// What may stand around it: a mark of the encoding, ends of lines.
+const SLACK: u64 = 16;
 /// Fewer bytes than this can be guessed.
 const FEW: usize = 16;
 
@@ -105,10 +109,8 @@ impl Secrets {
     fn warn(&mut self, key: &str, place: &SecretPlace, text: &str) {
         let mut warn = |meaning: &str| self.warnings.push(format!("{key}: {meaning}"));
         let bytes = signing_key(text).map_or(text.len(), |key| key.len());
-        if is_damaged(text) {
-            warn(
-                "what follows whsec_ is no standard base64, so it verifies no signature; `weir secret` makes one",
-            );
+        if let Some(fault) = written::fault(text) {
+            warn(fault);
         } else if bytes < FEW {
             warn("has fewer than 16 bytes and can be guessed; `weir secret` makes a better one");
         }
@@ -136,22 +138,22 @@ impl SecretPlace {
                 ("its environment variable", value.into_encoded_bytes())
             }
         };
-        let text = bytes.trim_ascii_end();
-        match std::str::from_utf8(text) {
-            Ok("") => Err(format!("{what} is empty; put the secret there")),
-            _ if text.len() as u64 > MOST => {
+        if bytes.len() as u64 > MOST + SLACK {
+            return Err(format!("{what} holds over {MOST} bytes; a secret is one short line"));
+        }
+        match written::alone(&bytes) {
+            Ok(text) if text.len() as u64 > MOST => {
                 Err(format!("{what} holds over {MOST} bytes; a secret is one short line"))
             }
-            Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text.to_owned()),
-            _ => Err(format!("{what} may hold the secret alone, in visible ASCII characters without blanks")),
+            read => read.map(str::to_owned).map_err(|advice| format!("{what} {advice}")),
         }
     }
 }
 
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    // With a line's end; of more than that nothing is known but that it is too much.
-    File::open(path)?.take(MOST + 3).read_to_end(&mut bytes)?;
+    // Of more than that nothing is known but that it is too much.
+    File::open(path)?.take(MOST + SLACK + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 

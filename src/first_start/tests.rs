@@ -118,7 +118,10 @@ fn a_data_folder_that_cannot_be_made_is_named() {
     let data = tempfile::tempdir().unwrap();
     fs::write(data.path().join("file"), "").unwrap();
     let told = demo(&data.path().join("file")).unwrap_err().to_string();
-    assert!(told.contains("first-start.json"), "{told}");
+    assert!(
+        told.contains("first-start.json") && told.contains("a file is where a folder should be"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -153,7 +153,8 @@ pub(super) fn admit<'a>(
 ) -> Result<Admitted<&'a Source>, Answer> {
     let key = key.ok_or(Answer::NoKey)?;
     let source: &Source = app.tenants.keys.get(&digest(&key)).ok_or(Answer::UnknownKey)?;
-    let shown = proof::shown(&app.metrics, headers, &source.tenant.gainsight_id, &source.secrets)?;
+    let sender = format_args!("sources.{}", source.id);
+    let shown = proof::shown(app, Some(&sender), headers, &source.tenant.gainsight_id, &source.secrets)?;
     if !source.enabled {
         return Err(Answer::SourceDisabled);
     }

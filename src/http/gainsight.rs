@@ -3,6 +3,8 @@
 
 mod envelope;
 
+use std::fmt::Display;
+
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use actix_web::web::Payload;
@@ -93,7 +95,9 @@ fn admit_publishers<'a>(
     let senders = app.tenants.senders.iter().find(is_known);
     let secrets = senders.map(|one| each_once(one.with_topic(topic).flat_map(|source| &source.secrets)));
     let id = senders.map_or("", |one| &one.tenant.gainsight_id);
-    let shown = proof::shown(&app.metrics, headers, id, &secrets.unwrap_or_default())?;
+    let sender = senders.map(|one| format!("tenants.{}", one.tenant.id));
+    let sender = sender.as_ref().map(|sender| sender as &dyn Display);
+    let shown = proof::shown(app, sender, headers, id, &secrets.unwrap_or_default())?;
     let senders = senders.filter(|_| !shown.is_nothing()).ok_or(Answer::InvalidSecret)?;
     let room = Room { most: app.limits.event_bytes, at_once: shown.is_proven() };
     make_room(app, headers, senders, shown, room, &app.budget)

@@ -1,6 +1,7 @@
 //! The shared secrets that a request shows: those in headers before its body, a signature after it. Alike on
 //! every route that takes events.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -9,6 +10,7 @@ use actix_web::http::header::HeaderMap;
 use super::answer::Answer;
 use crate::admission::secrets::{Secret, SecretId, Verdict, in_headers, name_another};
 use crate::admission::signature::{Refused, Signature, Signed};
+use crate::app::App;
 use crate::metrics::Metrics;
 
 /// What a request has shown before its body, and the signature that is left to check.
@@ -23,16 +25,19 @@ pub fn is_shown(headers: &HeaderMap) -> bool {
     !matches!(in_headers(headers, "", &[]), Ok(None)) || !matches!(Signed::read(headers), Ok(None))
 }
 
-/// Checks what `headers` show of `secrets`, to one who is known to Gainsight's clients as `tenant`, and counts it.
+/// Checks what `headers` show of `secrets`, to one who is known to Gainsight's clients as `tenant`, and counts it. The log
+/// knows whoever sends as `sender`; one that nobody configured does not get there.
 ///
 /// # Errors
 /// What is presented is known to be wrong, before the body is read.
 pub fn shown(
-    metrics: &Metrics,
+    app: &App,
+    sender: Option<&dyn Display>,
     headers: &HeaderMap,
     tenant: &str,
     secrets: &[Arc<Secret>],
 ) -> Result<Shown, Answer> {
+    let metrics = &*app.metrics;
     let mut shown = Shown::default();
     match in_headers(headers, tenant, secrets) {
         Ok(None) => {}
@@ -48,6 +53,9 @@ pub fn shown(
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let begun = signed.begin(secrets, now);
+        if let (Some(sender), Err(Refused::Unverifiable)) = (sender, &begun) {
+            app.unverifiable.log(sender);
+        }
         shown.signature = Some(begun.map_err(|refused| refuse(metrics, refused.into()))?);
     }
     Ok(shown)
@@ -87,7 +95,7 @@ impl From<Refused> for Verdict {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Stale => Verdict::SignatureStale,
-            Refused::Invalid => Verdict::SignatureInvalid,
+            Refused::Invalid | Refused::Unverifiable => Verdict::SignatureInvalid,
         }
     }
 }

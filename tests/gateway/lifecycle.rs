@@ -237,3 +237,15 @@ fn open_files_are_raised_as_far_as_the_system_allows_and_clients_never_take_the_
     let roomy = Start::default().config(config("[limits]\nconnections = 100")).open_files(64, 1_000).serve();
     assert!(!roomy.log().contains("limits.connections"), "{}", roomy.log());
 }
+
+#[test]
+fn a_start_that_can_take_nothing_says_so_and_prints_no_line_to_paste() {
+    // More free space than any disk has.
+    let process = Start::default().config("[queue]\nfree_bytes = 1_000_000_000_000_000").spawn();
+    let line = "no event can be taken yet: the log says why\n";
+    wait_for("what it prints", || (process.stdout() == line).then_some(()));
+    let log = process.log();
+    assert!(!log.contains("taking events") && log.contains("listening, but not ready"), "{log}");
+    let told = log.lines().find(|line| line.contains("queue.free_bytes: the disk of "));
+    assert!(told.is_some_and(|line| line.contains("every request gets 503")), "{log}");
+}

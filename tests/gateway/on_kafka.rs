@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::harness::kafka::{Kafka, prefix};
 use crate::harness::wait_for;
-use crate::harness::weir::{Start, Weir};
+use crate::harness::weir::{Start, Weir, command};
 use crate::scenario::{config, topics};
 
 fn with_queue(prefix: &str, queue: &str) -> String {
@@ -102,6 +102,112 @@ fn of_a_batch_of_100_with_3_bad_events_97_are_queued_and_3_are_in_quarantine() {
         (*index as u64, reason.as_str().unwrap().to_owned(), event.to_string())
     });
     assert_eq!(kept, expected.collect());
+}
+
+#[test]
+fn what_kafka_refuses_is_told_with_kafkas_own_error_and_the_topics_limit() {
+    let (kafka, prefix) = (Kafka::shared(), prefix());
+    let all = topics(&prefix);
+    let (people, events) = (&all[0], &all[3]);
+    // Every record is a millisecond old by the time it arrives.
+    kafka.create_topic(people, 1, &[("message.timestamp.before.max.ms", "1")]);
+    let mut weir = on(kafka, &prefix);
+    kafka.configure_topic(events, &[("max.message.bytes", "2500")]);
+    // Noise: what can be compressed would fit.
+    let mut state = 7_u32;
+    let noise = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        format!("{state:010}")
+    });
+    let noise: String = noise.take(1_000).collect();
+    let event =
+        json!({"userId": "u", "messageId": "m1", "event": "Ticket Closure", "properties": {"noise": noise}});
+    let identify = json!({"userId": "u", "messageId": "m2", "traits": {"email": "a@x.y"}});
+    assert_eq!(weir.post("/v1/identify", identify.to_string()).brief(), (200, "ok"));
+    let aside = |class: &str| weir.metric(&format!("weir_spool_set_aside_total{{class=\"{class}\"}}"));
+    wait_for("a person to be set aside", || (aside("refused") > 0.0).then_some(()));
+    // The broker goes by a new bound only some time after it was told.
+    wait_for("an event to be set aside", || {
+        assert_eq!(weir.post("/v1/track", event.to_string()).brief(), (200, "ok"));
+        (aside("too_large") > 0.0).then_some(())
+    });
+
+    let status = |more: &[&str]| {
+        let data = weir.data().to_str().unwrap();
+        let output = command(&[&["spool", "status", "--data", data], more].concat()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let told: Value = serde_json::from_str(&status(&["--json"])).unwrap();
+    let told = told["aside"]["topics"].as_array().unwrap();
+    let share = |topic: &str| told.iter().find(|share| share["topic"] == topic).unwrap();
+    assert_eq!(share(people)["error"], "INVALID_TIMESTAMP");
+    let bound = share(people)["limit"].as_str().unwrap();
+    assert!(
+        bound.starts_with("message.timestamp.before.max.ms=1 message.timestamp.after.max.ms="),
+        "{bound}"
+    );
+    assert_eq!(share(events)["error"], "MESSAGE_TOO_LARGE");
+    assert_eq!(share(events)["limit"], "max.message.bytes=2500");
+    let text = status(&[]);
+    assert!(text.contains("; Kafka says MESSAGE_TOO_LARGE, with max.message.bytes=2500\n"), "{text}");
+    let exported =
+        command(&["spool", "export", "--aside", "--data", weir.data().to_str().unwrap()]).output().unwrap();
+    let exported = String::from_utf8(exported.stdout).unwrap();
+    assert!(
+        exported.contains("\"weir_refused\":\"too_large MESSAGE_TOO_LARGE max.message.bytes=2500\""),
+        "{exported}"
+    );
+
+    // What was sent directly is told of with the next statistics.
+    let told = |error: &str| {
+        let is_it = |line: &str| line.contains("did not take these records") && line.contains(error);
+        weir.log().lines().any(is_it).then_some(())
+    };
+    for error in ["INVALID_TIMESTAMP", "MESSAGE_TOO_LARGE"] {
+        wait_for("the log to tell", || told(error));
+    }
+    weir.stop();
+    let log = weir.log();
+    for (topic, error, limit, advice) in [
+        (
+            people,
+            "INVALID_TIMESTAMP",
+            "message.timestamp.before.max.ms=1",
+            "raise the topic's bound for timestamps",
+        ),
+        (events, "MESSAGE_TOO_LARGE", "max.message.bytes=2500", "raise the topic's max.message.bytes"),
+    ] {
+        let is_it = |line: &&str| {
+            line.contains("for good") && [topic, error, limit, advice].iter().all(|part| line.contains(part))
+        };
+        assert_eq!(log.lines().filter(is_it).count(), 1, "{log}");
+    }
+    assert!(
+        log.lines().any(|line| line.contains("refuse records that are older") && line.contains(people)),
+        "{log}"
+    );
+}
+
+#[test]
+fn a_topic_that_takes_only_small_messages_is_told_at_the_start_and_refused_where_no_event_fits() {
+    let (kafka, prefix) = (Kafka::shared(), prefix());
+    let people = &topics(&prefix)[0];
+    kafka.create_topic(people, 1, &[("max.message.bytes", "20000")]);
+    let mut weir = on(kafka, &prefix);
+    weir.stop();
+    let log = weir.log();
+    let line = log.lines().find(|line| line.contains("take only small messages"));
+    assert!(line.is_some_and(|line| line.contains(people) && line.contains("20000")), "{log}");
+
+    kafka.configure_topic(people, &[("max.message.bytes", "500")]);
+    let queue = format!("brokers = \"{}\"", kafka.brokers);
+    let mut refused = Start::default().config(with_queue(&prefix, &queue)).spawn();
+    assert_eq!(refused.exit_code(), 1);
+    let told = refused.log();
+    assert!(
+        told.contains("messages of at most 500 bytes, too few for an event") && told.contains(people),
+        "{told}"
+    );
 }
 
 #[test]

@@ -386,6 +386,45 @@ fn what_lacked_a_secret_is_replayed_only_where_an_operator_vouches_for_it() {
 }
 
 #[test]
+fn the_log_says_whose_signatures_no_secret_can_verify_and_does_not_repeat_itself() {
+    let settings = config(&format!(
+        r#"
+        secrets = [{{ env = "PLAIN" }}]
+        [publishers.signed]
+        tenant = "acme"
+        topic = "Signed"
+        secrets = [{{ env = "OLD" }}]
+        [sources.signing]
+        tenant = "acme"
+        keys = ["{}"]
+        publishers = ["signed"]
+        "#,
+        hash("key-of-signing")
+    ));
+    let mut weir = Start::default().config(settings).env("PLAIN", PLAIN).env("OLD", OLD).serve();
+    let body = track("Ticket Closure");
+    let signed = Signed::of("msg_1", now(), "v1,z9Z0KQpYy9bFQH1kY4dT4m3Yx0mVjH1dVtGZkq6yqUo=".to_owned());
+    for _ in 0..3 {
+        assert_eq!(signed.post(&weir, &[], &body).brief(), INVALID);
+    }
+    let headers: Vec<_> = signed.0.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let post = |target: &str, more: &[(&str, &str)]| {
+        weir.send("POST", target, &[headers.as_slice(), more].concat(), &body).status
+    };
+    // One that could be verified and is wrong, and a tenant that nobody knows, are the sender's affair.
+    assert_eq!(post("/v1/track", &[("Authorization", &basic("key-of-signing"))]), 401);
+    let event = "/v1.0/api/eventManager/event";
+    assert_eq!(post(event, &[("tenantId", "nobody"), ("topicName", "Ticket Actions")]), 401);
+    assert_eq!(post(event, &[("tenantId", "acme"), ("topicName", "Ticket Actions")]), 401);
+    weir.stop();
+    let log = weir.log();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains("can verify a signature")).collect();
+    let [source, tenant] = lines.as_slice() else { panic!("not two lines: {log}") };
+    assert!(source.contains("sources.web") && source.contains("begins with whsec_"), "{source}");
+    assert!(tenant.contains("tenants.acme"), "{tenant}");
+}
+
+#[test]
 fn a_first_starts_secret_is_live_and_not_required() {
     let weir = Weir::demo();
     let demo = std::fs::read(weir.data().join("first-start.json")).unwrap();

@@ -80,8 +80,13 @@ impl Pile {
 
     fn json(&self) -> Value {
         let topics = self.shares.iter().map(|((why, topic), share)| {
-            let why = Some(why.as_str()).filter(|why| !why.is_empty());
-            share.json([("topic", topic.as_str().into()), ("reason", why.into())])
+            let [reason, error, limit] = parts(why);
+            share.json([
+                ("topic", topic.as_str().into()),
+                ("reason", reason.into()),
+                ("error", error.into()),
+                ("limit", limit.into()),
+            ])
         });
         let damage = |Damage { file, at, bytes }: &Damage| json!({"file": file, "at": at, "bytes": bytes});
         self.all.json([
@@ -94,10 +99,19 @@ impl Pile {
 
     fn lines(&self, text: &mut String) {
         for ((why, topic), share) in &self.shares {
-            let why = if why.is_empty() { String::new() } else { format!("{}: ", printable(why)) };
-            text.push_str(&format!("  {why}{}: {}\n", printable(topic), share.text()));
+            let [reason, error, limit] = parts(why).map(|part| part.map(printable));
+            let reason = reason.map_or_else(String::new, |reason| format!("{reason}: "));
+            let error = error.map_or_else(String::new, |error| format!("; Kafka says {error}"));
+            let limit = limit.map_or_else(String::new, |limit| format!(", with {limit}"));
+            text.push_str(&format!("  {reason}{}: {}{error}{limit}\n", printable(topic), share.text()));
         }
     }
+}
+
+/// Why a record was set aside, of what its header says: Weir's word, Kafka's name for it, the topic's settings that Kafka went by.
+fn parts(why: &str) -> [Option<&str>; 3] {
+    let mut parts = why.splitn(3, ' ').filter(|part| !part.is_empty());
+    [parts.next(), parts.next(), parts.next()]
 }
 
 /// All that waits.

@@ -103,6 +103,41 @@ fn status_sums_up_what_waits_behind_the_forwarder_and_what_was_set_aside() {
 }
 
 #[test]
+fn status_tells_kafkas_own_error_and_the_limit_that_it_went_by() {
+    let (_data, spool) = spool();
+    add(&spool, &[], None);
+    add(&spool.join(ASIDE), &["weir.people"], Some("too_large MESSAGE_TOO_LARGE max.message.bytes=2000"));
+    add(&spool.join(ASIDE), &["weir.people"], Some("refused POLICY_VIOLATION"));
+    // As an earlier Weir set it aside.
+    add(&spool.join(ASIDE), &["weir.people"], Some("refused"));
+    let status = status::of(&spool).unwrap();
+    let json: Value = serde_json::from_str(&status.json()).unwrap();
+    let shares = json["aside"]["topics"].as_array().unwrap();
+    let why: Vec<_> = shares.iter().map(|one| [&one["reason"], &one["error"], &one["limit"]]).collect();
+    assert_eq!(
+        why,
+        [
+            [&json!("refused"), &Value::Null, &Value::Null],
+            [&json!("refused"), &json!("POLICY_VIOLATION"), &Value::Null],
+            [&json!("too_large"), &json!("MESSAGE_TOO_LARGE"), &json!("max.message.bytes=2000")],
+        ]
+    );
+    let text = status.text();
+    for (line, end) in [
+        (
+            "  too_large: weir.people: 1 record, ",
+            "; Kafka says MESSAGE_TOO_LARGE, with max.message.bytes=2000",
+        ),
+        ("  refused: weir.people: 1 record, ", "; Kafka says POLICY_VIOLATION"),
+    ] {
+        assert!(
+            text.lines().any(|one| one.starts_with(line) && one.ends_with(end)),
+            "{line:?} {end:?} is not in\n{text}"
+        );
+    }
+}
+
+#[test]
 fn status_of_an_empty_spool_says_so() {
     let (_data, spool) = spool();
     add(&spool, &[], None);

@@ -27,6 +27,11 @@ fn environment(name: &OsStr) -> Option<OsString> {
         "EMPTY" => "\n".into(),
         "BLANK" => "canary canary canary".into(),
         "TWO_LINES" => "canary-canary-canary\ncanary-canary-canary".into(),
+        "LINE" => format!("secret = \"{GOOD}\"\n").into(),
+        "MARKED" => format!("\u{feff}{GOOD}\r\n").into(),
+        "VERSIONED" => format!("v1,{GOOD}").into(),
+        "QUOTED" => format!("\"{GOOD}\"").into(),
+        "ASSIGNED" => format!("SECRET={GOOD}").into(),
         "UMLAUT" => "canary-cänary-canary".into(),
         "BYTES" => OsString::from_vec(b"canary-\xff-canary".to_vec()),
         "LONG" => "c".repeat(4_097).into(),
@@ -59,7 +64,9 @@ fn secrets_come_from_files_and_the_environment_and_their_source_knows_them_all()
     let file = folder.path().join("secret");
     fs::write(&file, "a-secret-from-a-file\n").unwrap();
     fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
-    let text = with(&format!("secrets = [{{ env = 'GOOD' }}, {{ file = {file:?} }}, {{ env = 'CRLF' }}]"));
+    let text = with(&format!(
+        "secrets = [{{ env = 'GOOD' }}, {{ file = {file:?} }}, {{ env = 'CRLF' }}, {{ env = 'MARKED' }}]"
+    ));
     let config = read(&text).unwrap();
     assert_eq!(config.publishers["tickets"].secrets[1], SecretPlace::File(file));
     assert_eq!(warnings(&config).len(), 1, "more than that of the journal");
@@ -98,8 +105,9 @@ fn what_can_not_be_a_secret_is_a_problem_that_does_not_show_it() {
     for (place, told) in [
         ("{ env = 'canary' }", "its environment variable is not set"),
         ("{ env = 'EMPTY' }", "its environment variable is empty"),
-        ("{ env = 'BLANK' }", "visible ASCII characters without blanks"),
-        ("{ env = 'TWO_LINES' }", "visible ASCII characters without blanks"),
+        ("{ env = 'BLANK' }", "its environment variable holds blanks, or a comment"),
+        ("{ env = 'TWO_LINES' }", "its environment variable holds several lines"),
+        ("{ env = 'LINE' }", "leave only what stands between the quotes"),
         ("{ env = 'UMLAUT' }", "visible ASCII characters without blanks"),
         ("{ env = 'BYTES' }", "visible ASCII characters without blanks"),
         ("{ env = 'LONG' }", "holds over 4096 bytes"),
@@ -164,12 +172,15 @@ fn a_secret_that_works_but_is_weak_or_open_has_a_warning() {
         ("{ env = 'SHORT' }", "has fewer than 16 bytes"),
         ("{ env = 'SHORT_KEY' }", "has fewer than 16 bytes"),
         ("{ env = 'DAMAGED' }", "verifies no signature"),
+        ("{ env = 'VERSIONED' }", "verifies no signature; leave the secret alone, from whsec_ on"),
+        ("{ env = 'QUOTED' }", "verifies no signature; remove them"),
+        ("{ env = 'ASSIGNED' }", "verifies no signature; leave the secret alone, from whsec_ on"),
         (open.as_str(), "chmod 600"),
     ] {
         let config = read(&with(&format!("secrets = [{place}]"))).unwrap();
         let [line] = config.secrets.warnings() else { panic!("{:?}", config.secrets.warnings()) };
         assert!(line.starts_with("publishers.tickets.secrets[0]: ") && line.contains(told), "{line}");
-        assert!(!line.contains("canary"), "{line}");
+        assert!(!line.contains("canary") && !line.contains(GOOD), "{line}");
         assert!(warnings(&config).contains(line));
     }
 }

@@ -45,12 +45,15 @@ fn a_value_of_the_wrong_type_or_out_of_bounds_is_one_problem() {
     for (text, key, advice) in [
         ("data = ''", "data", "must be a text that is not blank"),
         ("data = 1", "data", "must be a text that is not blank"),
-        ("listen = 'localhost:80'", "listen", "must be an IP address and port"),
+        ("listen = 'weir.example:80'", "listen", "must be an IP address of this machine and a port"),
+        ("admin = '0.0.0.0'", "admin", "names no port; write 0.0.0.0:8080"),
+        ("listen = 8080", "listen", "names no address; write 127.0.0.1:8080 for this machine alone"),
+        ("listen = true", "listen", "must be an IP address and port"),
         ("tls = true", "tls", "must be a table"),
         (
             "[tls]\ncertificate = 'c'\nkey = 'k'\nlisten = 8443",
             "tls.listen",
-            "must be an IP address and port",
+            "names no address; write 127.0.0.1:8443",
         ),
         ("tenants = 1", "tenants", "must be a table"),
         ("[[limits]]", "limits", "must be a table"),
@@ -126,11 +129,17 @@ fn the_addresses_differ_unless_a_port_is_picked() {
 
 #[test]
 fn brokers_are_a_list_of_hosts_with_ports() {
-    for good in ["k:9092", "k-1.x:9092, k-2.x:9093", "[::1]:9092"] {
+    for good in ["k:9092", "k-1.x:9092, k-2.x:9093", "[::1]:9092", "k:1,", "k:1, ,l:1"] {
         loaded(&format!("[queue]\nbrokers = '{good}'"));
     }
-    for wrong in ["k", "k:", ":1", "k:0", "k:70000", "k:1,", "http://k:1", "::1:9092", "a b:1"] {
-        assert_problem(&format!("[queue]\nbrokers = '{wrong}'"), "queue.brokers", "must be host:port");
+    for (wrong, told) in [
+        ("k:1,l", "\"l\" has no port; write l:9092"),
+        ("k:0", "a port from 1 to 65535"),
+        ("SSL://k:1,SSL://l:1", "without SSL://"),
+        ("k:1 l:1", "commas between"),
+        (",", "has no port"),
+    ] {
+        assert_problem(&format!("[queue]\nbrokers = '{wrong}'"), "queue.brokers", told);
     }
 }
 

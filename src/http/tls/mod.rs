@@ -1,6 +1,7 @@
 //! TLS for the clients' listener: the handshake, with a deadline and counted; a [`pair`] of certificate and
-//! key that is refused where no client would take it ([`validity`]); and its [`reload`] while Weir runs.
+//! key that is refused where no client would take it ([`validity`], [`form`]); and its [`reload`] while Weir runs.
 
+mod form;
 pub mod pair;
 pub mod reload;
 #[cfg(test)]

@@ -14,6 +14,7 @@ use rustls::server::NoServerSessionStorage;
 use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use sha2::{Digest, Sha256};
 
+use super::form::{File, instead, plain};
 use super::validity::{self, Validity};
 use crate::config::{Problems, TlsConfig};
 
@@ -36,6 +37,8 @@ pub struct Pair {
     pub settings: Arc<ServerConfig>,
     /// The same as [`Pair::expires`] in Unix time, however far away.
     pub not_after: i64,
+    /// Whether the certificate names hosts where clients look for names.
+    pub has_names: bool,
 }
 
 impl Pair {
@@ -106,27 +109,41 @@ impl Files {
                     "does not belong to the first certificate in tls.certificate; name the key that it was made for, \
                      and put its own certificate first",
                 ),
-                other => problems.add(CERTIFICATE, format_args!("cannot be used: {other}; make a new one")),
+                // What rustls says is meant for programmers.
+                _ => problems.add(
+                    CERTIFICATE,
+                    "is a certificate that TLS can't use: it is damaged, or of an unusual form; make a new one, of X.509 version 3",
+                ),
             }
             problems
         })?;
-        Ok(Pair { settings: Arc::new(settings), not_after: validity.until })
+        Ok(Pair { settings: Arc::new(settings), not_after: validity.until, has_names: validity.has_names })
     }
 }
 
 type Chain = (Vec<CertificateDer<'static>>, Validity);
 
 fn chain(bytes: &[u8], now: Timestamp) -> Result<Chain, String> {
+    let bytes = plain(bytes);
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(bytes)
         .collect::<Result<_, pem::Error>>()
         // What the error quotes is not ours to show.
         .map_err(|_| format!("the file is damaged or no PEM; {CHAIN_WANTED}"))?;
     let Some(first) = chain.first() else {
+        if let Some(what) = instead(bytes, File::Certificate) {
+            return Err(format!("the file {what}"));
+        }
         let what = if bytes.is_empty() { "is empty" } else { "holds no certificate" };
         return Err(format!("the file {what}; {CHAIN_WANTED}"));
     };
     let validity =
         validity::of(first).ok_or_else(|| format!("the first certificate is damaged; {CHAIN_WANTED}"))?;
+    if !validity.is_version_3 {
+        return Err(
+            "the certificate is of an old version, which TLS clients refuse; make one of X.509 version 3 (with openssl, one              that has extensions, such as -addext \"subjectAltName=DNS:…\")"
+                .to_owned(),
+        );
+    }
     let now = now.as_second();
     if now > validity.until {
         return Err(format!("the certificate expired at {}; renew it", readable(validity.until)));
@@ -146,6 +163,7 @@ pub(super) fn readable(seconds: i64) -> Timestamp {
 }
 
 fn signing_key(bytes: &[u8], provider: &CryptoProvider) -> Result<Arc<dyn SigningKey>, String> {
+    let bytes = plain(bytes);
     let says = |text: &str| bytes.windows(text.len()).any(|part| part == text.as_bytes());
     if says("BEGIN ENCRYPTED PRIVATE KEY") || says("Proc-Type: 4,ENCRYPTED") {
         return Err(
@@ -155,7 +173,10 @@ fn signing_key(bytes: &[u8], provider: &CryptoProvider) -> Result<Arc<dyn Signin
     }
     let key = PrivateKeyDer::from_pem_slice(bytes).map_err(|error| match error {
         pem::Error::NoItemsFound if bytes.is_empty() => format!("the file is empty; {KEY_WANTED}"),
-        pem::Error::NoItemsFound => format!("the file holds no private key; {KEY_WANTED}"),
+        pem::Error::NoItemsFound => match instead(bytes, File::Key) {
+            Some(what) => format!("the file {what}"),
+            None => format!("the file holds no private key; {KEY_WANTED}"),
+        },
         _ => format!("the file is damaged or no PEM; {KEY_WANTED}"),
     })?;
     provider.key_provider.load_private_key(key).map_err(|_| {

@@ -113,15 +113,32 @@ fn a_pair_that_no_client_would_take_is_refused_with_one_sentence_under_its_key()
     let encrypted = key.replace("PRIVATE KEY", "ENCRYPTED PRIVATE KEY");
     let no_der = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
     let no_key = no_der.replace("CERTIFICATE", "PRIVATE KEY");
+    let unread = |kind: &str| format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n");
     for (certificate, key, problem) in [
         ("", key.as_str(), "tls.certificate: the file is empty; "),
         ("canary", &key, "tls.certificate: the file holds no certificate; "),
-        (&key, &key, "tls.certificate: the file holds no certificate; "),
+        (
+            &key,
+            &key,
+            "tls.certificate: the file holds a key and no certificate; tls.certificate and tls.key may be swapped",
+        ),
         (&cut, &key, "tls.certificate: the file is damaged or no PEM; "),
         (no_der, &key, "tls.certificate: the first certificate is damaged; "),
         (&certificate, "", "tls.key: the file is empty; "),
         (&certificate, "canary", "tls.key: the file holds no private key; "),
-        (&certificate, &certificate, "tls.key: the file holds no private key; "),
+        (
+            &certificate,
+            &certificate,
+            "tls.key: the file holds a certificate and no key; tls.certificate and tls.key may be swapped",
+        ),
+        (&certificate, &unread("PUBLIC KEY"), "tls.key: the file holds a public key; "),
+        (&certificate, &unread("OPENSSH PRIVATE KEY"), "tls.key: the file holds a key in OpenSSH's form; "),
+        (
+            &unread("CERTIFICATE REQUEST"),
+            &key,
+            "tls.certificate: the file holds a request for a certificate; ",
+        ),
+        (&unread("PKCS7"), &key, "tls.certificate: the file is PKCS#7; "),
         (&certificate, "-----BEGIN PRIVATE KEY-----\ncanary", "tls.key: the file is damaged or no PEM; "),
         (&certificate, &no_key, "tls.key: the key is damaged, or of a kind that TLS does not use; "),
         (&certificate, &encrypted, "tls.key: the key is encrypted, and Weir has no password for it; "),
@@ -134,6 +151,95 @@ fn a_pair_that_no_client_would_take_is_refused_with_one_sentence_under_its_key()
         let [line] = found.as_slice() else { panic!("not one problem: {found:#?}") };
         assert!(line.starts_with(problem) && !line.contains("canary"), "{line}");
     }
+}
+
+/// What openssl makes with these arguments in `folder`.
+fn openssl(folder: &Path, arguments: &str) {
+    let mut command = std::process::Command::new("openssl");
+    let output = command.args(arguments.split(' ')).current_dir(folder).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn what_other_tools_write_is_told_by_its_form_with_the_command_that_mends_it() {
+    let sample = Sample::for_days(30);
+    let folder = sample.folder.path();
+    openssl(folder, "x509 -in chain.pem -outform der -out chain.der");
+    openssl(folder, "pkey -in key.pem -outform der -out key.der");
+    openssl(folder, "pkcs12 -export -in chain.pem -inkey key.pem -passout pass:canary -out both.p12");
+    openssl(folder, "crl2pkcs7 -nocrl -certfile chain.pem -out chain.p7b");
+    openssl(folder, "crl2pkcs7 -nocrl -certfile chain.pem -outform der -out chain.p7c");
+    openssl(folder, "x509 -in chain.pem -trustout -out trusted.pem");
+    openssl(folder, "pkcs8 -topk8 -in key.pem -passout pass:canary -out encrypted.pem");
+    openssl(folder, "req -new -key key.pem -subj /CN=weir.test -out request.pem");
+    openssl(folder, "x509 -req -in request.pem -signkey key.pem -days 30 -out version-1.pem");
+    let wide = |name: &str| {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        let wide: Vec<u8> =
+            [0xfeff].into_iter().chain(text.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+        fs::write(folder.join(format!("wide-{name}")), wide).unwrap();
+    };
+    wide("chain.pem");
+    wide("key.pem");
+    let problem = |certificate: &str, key: &str| {
+        let config = TlsConfig { certificate: folder.join(certificate), key: folder.join(key), listen: None };
+        let found = Files::read(&config).pair(Timestamp::now()).unwrap_err();
+        let [line] = found.lines() else { panic!("{certificate}, {key}: {found}") };
+        line.clone()
+    };
+    for (certificate, told) in [
+        ("chain.der", "the file is DER; turn it into PEM with `openssl x509 -inform der"),
+        ("key.der", "the file holds a key and no certificate; "),
+        ("both.p12", "the file is PKCS#12 (.p12, .pfx); take it apart with `openssl pkcs12"),
+        ("chain.p7b", "the file is PKCS#7; turn it into PEM with `openssl pkcs7 -print_certs"),
+        ("chain.p7c", "the file is PKCS#7; turn it into PEM with `openssl pkcs7 -inform der"),
+        ("trusted.pem", "the file is in OpenSSL's own form; "),
+        ("request.pem", "the file holds a request for a certificate; "),
+        ("wide-chain.pem", "the file is written in UTF-16; "),
+        (
+            "version-1.pem",
+            "the certificate is of an old version, which TLS clients refuse; make one of X.509 version 3",
+        ),
+    ] {
+        let line = problem(certificate, "key.pem");
+        assert!(line.starts_with(&format!("tls.certificate: {told}")), "{line}");
+    }
+    for (key, told) in [
+        ("key.der", "the file is DER; turn it into PEM with `openssl pkey -inform der"),
+        ("both.p12", "the file is PKCS#12 (.p12, .pfx); "),
+        ("encrypted.pem", "the key is encrypted, and Weir has no password for it; "),
+        ("wide-key.pem", "the file is written in UTF-16; "),
+    ] {
+        let line = problem("chain.pem", key);
+        assert!(line.starts_with(&format!("tls.key: {told}")), "{line}");
+    }
+}
+
+#[test]
+fn a_mark_at_the_beginning_and_lines_that_end_as_on_windows_are_taken() {
+    let sample = Sample::for_days(30);
+    let text = |path: &PathBuf| fs::read_to_string(path).unwrap();
+    let (certificate, key) = (text(&sample.config.certificate), text(&sample.config.key));
+    for (mark, end) in [("\u{feff}", "\n"), ("", "\r\n"), ("\u{feff}", "\r\n"), ("\r\n \r\n", "\r\n")] {
+        let written = |text: &str| format!("{mark}{}", text.replace('\n', end));
+        sample.write(&written(&certificate), &written(&key));
+        let pair = Files::read(&sample.config).pair(Timestamp::now());
+        assert!(pair.is_ok(), "{mark:?} {end:?}: {}", pair.unwrap_err());
+    }
+}
+
+#[test]
+fn a_certificate_that_names_its_host_in_its_subject_alone_is_taken_with_a_warning() {
+    let sample = Sample::for_days(30);
+    let folder = sample.folder.path();
+    assert!(pair::read(&sample.config).unwrap().has_names);
+    openssl(folder, "req -x509 -new -key key.pem -subj /CN=weir.test -days 30 -out chain.pem");
+    assert!(!pair::read(&sample.config).unwrap().has_names);
+    let mut config = crate::config::load(None, &crate::config::Overrides::default()).unwrap();
+    config.tls = Some(sample.config.clone());
+    let warned = crate::config::warnings(&config);
+    let warning = warned.iter().find(|warning| warning.contains("subjectAltName"));
+    assert!(warning.is_some_and(|warning| warning.starts_with("tls.certificate: ")), "{warned:?}");
 }
 
 #[test]

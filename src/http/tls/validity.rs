@@ -1,20 +1,30 @@
-//! When a certificate is valid. It is the one thing that Weir wants of a certificate and rustls doesn't tell, so it
-//! is read here from the DER: two fields at a fixed place (RFC 5280, 4.1).
+//! When a certificate is valid, and whether clients can take it at all. That is what Weir wants of a certificate and
+//! rustls doesn't tell, so it is read here from the DER: a few fields at fixed places (RFC 5280, 4.1).
 
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;
 
-/// First and last second, in Unix time.
+/// First and last second, in Unix time; and what else clients look at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
     /// Not before.
     pub from: i64,
     /// Not after.
     pub until: i64,
+    /// Whether it is of version 3, the only one that TLS clients take.
+    pub is_version_3: bool,
+    /// Whether it names hosts where clients look for names: not in its subject.
+    pub has_names: bool,
 }
 
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
+const EXTENSIONS: u8 = 0xa3;
+const OBJECT_IDENTIFIER: u8 = 0x06;
+/// Version 3 is written as the integer 2.
+const VERSION_3: &[u8] = &[0x02, 0x01, 0x02];
+/// 2.5.29.17
+const SUBJECT_ALT_NAME: &[u8] = &[0x55, 0x1d, 0x11];
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 
@@ -22,16 +32,34 @@ const GENERALIZED_TIME: u8 = 0x18;
 pub fn of(der: &[u8]) -> Option<Validity> {
     let (certificate, _) = expect(SEQUENCE, der)?;
     let (mut rest, _) = expect(SEQUENCE, certificate)?;
-    if let Some((_, behind)) = expect(VERSION, rest) {
-        rest = behind;
+    let mut is_version_3 = false;
+    if let Some((version, behind)) = expect(VERSION, rest) {
+        (is_version_3, rest) = (version == VERSION_3, behind);
     }
     for _serial_algorithm_issuer in 0..3 {
         (_, _, rest) = element(rest)?;
     }
-    let (validity, _) = expect(SEQUENCE, rest)?;
+    let (validity, behind) = expect(SEQUENCE, rest)?;
     let (from, rest) = time(validity)?;
     let (until, _) = time(rest)?;
-    Some(Validity { from, until })
+    Some(Validity { from, until, is_version_3, has_names: has_names(behind) })
+}
+
+/// Whether one of the extensions, which stand behind subject and key in `rest`, holds alternative names.
+fn has_names(mut rest: &[u8]) -> bool {
+    while let Some((tag, content, behind)) = element(rest) {
+        rest = behind;
+        let Some((mut extensions, _)) = expect(SEQUENCE, content).filter(|_| tag == EXTENSIONS) else {
+            continue;
+        };
+        while let Some((extension, behind)) = expect(SEQUENCE, extensions) {
+            extensions = behind;
+            if expect(OBJECT_IDENTIFIER, extension).is_some_and(|(id, _)| id == SUBJECT_ALT_NAME) {
+                return true;
+            }
+        }
+    }
+    false
 }
 
 /// The first element: its tag, its content, and what stands behind it.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::Meters;
 use super::room::{Condition, Room};
 use super::store::Store;
+use crate::config::disk::advice;
 use crate::config::{QueueConfig, WhenFull};
 use crate::queue::Completion;
 
@@ -180,7 +181,8 @@ impl Committer {
     fn tend(&mut self) {
         let before = self.shared.room().condition();
         if let Err(error) = self.store.reclaim(matches!(before, Condition::Full | Condition::LowSpace)) {
-            tracing::warn!(%error, "segments that were read can't be removed");
+            let (dir, advice) = (self.dir.display(), advice(&error));
+            tracing::warn!(%error, %dir, "segments that were read can't be removed, and take up room: {advice}");
         }
         self.check_space();
         if before == Condition::Broken {
@@ -206,7 +208,8 @@ impl Committer {
         let Ok(mut free) = self.store.free() else { return };
         if free < self.free_bytes && self.drop_oldest && self.store.has_sealed() {
             if let Err(error) = self.store.drop_oldest() {
-                tracing::warn!(%error, "the oldest segment can't be removed");
+                let (dir, advice) = (self.dir.display(), advice(&error));
+                tracing::warn!(%error, %dir, "the oldest segment can't be removed to make room: {advice}");
             }
             free = self.store.free().unwrap_or(free);
         }
@@ -229,13 +232,16 @@ impl Committer {
             ),
             Condition::LowSpace => tracing::error!(
                 %dir,
+                free = self.store.free().unwrap_or_default(),
                 free_bytes = self.free_bytes,
-                "the disk has less free space than queue.free_bytes: the journal takes no records"
+                "the disk has less free space than queue.free_bytes, so this takes no records: free some of it, or lower \
+                 queue.free_bytes and restart"
             ),
             Condition::Broken => tracing::error!(
                 %dir,
                 error = error.map(tracing::field::display),
-                "the journal can't be written: requests fail until it can"
+                "the journal can't be written, and takes no records until it can: {}",
+                error.map_or("look after its disk", advice)
             ),
         }
     }

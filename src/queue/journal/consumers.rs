@@ -175,12 +175,12 @@ pub(super) fn positions(journal: &Path) -> io::Result<Positions> {
             // Forgotten just now.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
-                tracing::error!(%error, consumer = %entry.path().display(), "a consumer's position can't be read: it holds every segment");
+                tracing::error!(%error, consumer = %entry.path().display(), "a consumer's position can't be read, so no segment goes: let Weir's user read it, or remove it to forget the consumer");
                 0
             }
             Ok(bytes) => parse(&bytes).map_or_else(
                 || {
-                    tracing::error!(consumer = %entry.path().display(), "a consumer's position is damaged: it holds every segment");
+                    tracing::error!(consumer = %entry.path().display(), "a consumer's position is damaged, so no segment goes: remove it to let its consumer begin anew");
                     0
                 },
                 |state| state.next,

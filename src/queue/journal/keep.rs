@@ -13,6 +13,7 @@ use super::disk::{self, Disk};
 use super::frame;
 use super::recovery::Sealed;
 use super::segment::{self, Cursor, Step};
+use crate::config::disk::advice;
 use crate::record::Kind;
 use crate::tenants::Bounds;
 
@@ -92,7 +93,8 @@ impl Keep {
             Ok(highest) => next.max(highest),
             Err(error) if error.kind() == io::ErrorKind::NotFound => next,
             Err(error) => {
-                tracing::warn!(%error, path = %self.dir.display(), "kept rejected events can't be read");
+                let (path, advice) = (self.dir.display(), advice(&error));
+                tracing::warn!(%error, %path, "kept rejected events can't be read: {advice}");
                 next
             }
         }
@@ -135,7 +137,10 @@ impl Keep {
                 tracing::info!(files, "rejected events beyond the bounds of [quarantine] are removed")
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => tracing::warn!(%error, "old rejected events can't be removed"),
+            Err(error) => {
+                let (path, advice) = (self.dir.display(), advice(&error));
+                tracing::warn!(%error, %path, "old rejected events can't be removed, so they stay beyond [quarantine]: {advice}");
+            }
         }
     }
 

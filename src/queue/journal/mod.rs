@@ -33,6 +33,7 @@ use self::disk::{Disk, RealDisk};
 use self::keep::Keep;
 use self::room::{Condition, Room};
 use self::store::Store;
+use crate::config::disk::advice as disk_advice;
 use crate::config::{QueueConfig, WhenFull};
 use crate::metrics::Metrics;
 use crate::queue::reader::ReadRecord;
@@ -72,7 +73,7 @@ pub enum JournalError {
     #[error("{0} is damaged; delete it to let its consumer begin anew")]
     ConsumerDamaged(PathBuf),
     /// The file system refused.
-    #[error("{path}: {source}")]
+    #[error("{path}: {source}; {advice}", advice = disk_advice(source))]
     Io {
         /// The file or directory in question.
         path: PathBuf,
@@ -328,7 +329,10 @@ impl Queue for JournalQueue {
             if thread.done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
                 *slot = Some(thread);
             } else if thread.handle.join().is_err() {
-                tracing::error!("the journal's committer ended in a panic");
+                tracing::error!(
+                    "the journal's committer ended in a panic: what was not acknowledged is lost, and its clients send it again; \
+                     please report this with the lines above"
+                );
             }
         }
         self.shared.room().records()

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::segment::{self, Cursor, Step};
 use super::{JournalError, frame};
+use crate::config::disk::advice;
 use crate::queue::reader::{From, Next, ReadError, ReadRecord, Reader};
 
 /// How often the end is looked at for more.
@@ -117,7 +118,7 @@ impl JournalReader {
                         return Ok(Next::Record(record));
                     }
                 }
-                Step::Damage { at, bytes } => report(cursor.base, at, bytes),
+                Step::Damage { at, bytes } => report(&self.dir, cursor.base, at, bytes),
                 Step::End { .. } if self.limit == u64::MAX => {
                     let base = cursor.base;
                     if let Some(back) = self.back()? {
@@ -132,7 +133,7 @@ impl JournalReader {
                 }
                 Step::End { left } => {
                     if left > 0 {
-                        report(cursor.base, cursor.at, left);
+                        report(&self.dir, cursor.base, cursor.at, left);
                     }
                     let limit = self.limit;
                     if !self.go_to_segment(limit)? {
@@ -155,7 +156,7 @@ impl JournalReader {
         }
         self.position = seq + 1;
         let Some(body) = frame::decode(cursor.body()) else {
-            report(cursor.base, cursor.at, cursor.body().len() as u64);
+            report(&self.dir, cursor.base, cursor.at, cursor.body().len() as u64);
             return None;
         };
         let topic = String::from_utf8_lossy(body.topic);
@@ -196,7 +197,7 @@ impl Reader for JournalReader {
                 // The next try opens it anew.
                 let at = self.cursor.take().map(|cursor| segment::path(&self.dir, cursor.base));
                 let at = at.as_deref().unwrap_or(&self.dir).display();
-                ReadError(format!("the journal can't be read on from {at}: {error}"))
+                ReadError(format!("the journal can't be read on from {at}: {error}; {}", advice(&error)))
             })?;
             let left = until.saturating_duration_since(Instant::now());
             if next != Next::Idle || left.is_zero() {
@@ -227,6 +228,12 @@ fn end(dir: &Path) -> io::Result<(u64, u64)> {
     Ok((base, std::fs::metadata(segment::path(dir, base))?.len()))
 }
 
-fn report(segment: u64, at: u64, bytes: u64) {
-    tracing::warn!(segment, at, bytes, "damage in the journal is passed over");
+fn report(dir: &Path, base: u64, at: u64, bytes: u64) {
+    let file = segment::path(dir, base);
+    tracing::warn!(
+        file = %file.display(),
+        at,
+        bytes,
+        "damage in the journal is passed over: what stood there is lost, so look after the disk"
+    );
 }

@@ -10,6 +10,7 @@ use std::path::Path;
 use super::disk::{Disk, options};
 use super::segment::{self, Cursor, Step};
 use super::{consumers, frame};
+use crate::config::disk::advice;
 
 /// A segment that is no longer written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +87,11 @@ impl Last {
         });
         match read {
             Ok(()) => last.readable = true,
-            Err(error) => tracing::error!(%error, segment = base, "the journal's last segment can't be read"),
+            Err(error) => {
+                let (file, advice) = (segment::path(dir, base), advice(&error));
+                let file = file.display();
+                tracing::error!(%error, %file, "the journal's last segment can't be read, and is left as it is: {advice}");
+            }
         }
         last
     }
@@ -95,11 +100,12 @@ impl Last {
     fn cut(&self, disk: &dyn Disk, dir: &Path, base: u64, len: u64) -> u64 {
         if self.left > 0 || self.damaged > 0 {
             tracing::warn!(
-                segment = base,
+                file = %segment::path(dir, base).display(),
                 at = self.at,
                 cut_bytes = self.left,
                 damaged_bytes = self.damaged,
-                "the journal was not closed well: its torn tail is cut off, damaged records are passed over",
+                "the journal was not closed well: its torn tail, which nobody was promised, is cut off, and damaged records are \
+                 passed over; where damaged_bytes is not 0, look after the disk",
             );
         }
         let cut = || {
@@ -112,7 +118,8 @@ impl Last {
             Ok(()) if self.readable => self.at,
             Ok(()) => len,
             Err(error) => {
-                tracing::error!(%error, segment = base, "the journal's torn tail can't be cut off");
+                let (file, advice) = (segment::path(dir, base), advice(&error));
+                tracing::error!(%error, file = %file.display(), "the journal's torn tail can't be cut off: {advice}");
                 len
             }
         }

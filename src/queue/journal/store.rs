@@ -17,6 +17,7 @@ use super::keep::Keep;
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Cursor, Step};
 use super::{consumers, frame};
+use crate::config::disk::advice;
 
 /// Largest segment.
 const SEGMENT_BYTES: u64 = 64 << 20;
@@ -176,7 +177,9 @@ impl Store {
     fn leave(&mut self, active: Active) {
         if let Err(error) = self.disk.cut(&active.file, active.len) {
             // Readers may then see records whose request failed: its client sends them again, as ever.
-            tracing::warn!(%error, segment = active.base, "a failed write can't be taken back");
+            let file = segment::path(&self.dir, active.base);
+            let (file, advice) = (file.display(), advice(&error));
+            tracing::warn!(%error, %file, "a failed write can't be taken back, so readers may see records twice: {advice}");
         }
         let len = active.file.metadata().map_or(active.len, |metadata| metadata.len());
         self.sealed.push_back(Sealed { base: active.base, end: self.next, len });
@@ -197,7 +200,7 @@ impl Store {
         while self.sealed.front().is_some_and(passed) {
             match self.keep_oldest() {
                 // Every consumer has seen them, and no new event could be taken: the room is wanted more.
-                Err(error) if all => tell_not_kept(&error),
+                Err(error) if all => self.tell_not_kept(&error),
                 kept => kept?,
             }
             self.remove_oldest()?;
@@ -217,7 +220,7 @@ impl Store {
         let unread = self.count(base, end, passed).map_or_else(|_| "unknown".to_owned(), |n| n.to_string());
         if let Err(error) = self.keep_oldest() {
             // The room is wanted more, as the configuration says.
-            tell_not_kept(&error);
+            self.tell_not_kept(&error);
         }
         self.remove_oldest()?;
         tracing::warn!(
@@ -225,7 +228,9 @@ impl Store {
             bytes = len,
             first = base,
             end,
-            "the journal is full: its oldest records are dropped, unread"
+            dir = %self.dir.display(),
+            "the journal is full: its oldest records are dropped, unread, as queue.when_full says; let its consumers read on, or \
+             raise queue.journal_bytes"
         );
         Ok(true)
     }
@@ -253,6 +258,11 @@ impl Store {
         }
     }
 
+    fn tell_not_kept(&self, error: &io::Error) {
+        let (dir, advice) = (self.dir.display(), advice(error));
+        tracing::error!(%error, %dir, "the rejected events of a segment that goes can't be kept, and go with it: {advice}");
+    }
+
     fn remove_oldest(&mut self) -> io::Result<()> {
         if let Some(oldest) = self.sealed.front() {
             self.disk.remove(&segment::path(&self.dir, oldest.base))?;
@@ -261,8 +271,4 @@ impl Store {
         }
         Ok(())
     }
-}
-
-fn tell_not_kept(error: &io::Error) {
-    tracing::error!(%error, "the rejected events of a segment that goes can't be kept");
 }

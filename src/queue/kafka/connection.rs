@@ -67,6 +67,11 @@ impl Silence {
     }
 }
 
+/// What librdkafka says, without what only its authors understand: `(after 0ms in state CONNECT, 1 identical error(s) …)`.
+fn plain(reason: &str) -> String {
+    reason.split(" (after ").next().unwrap_or_default().to_owned()
+}
+
 /// What the cluster has: all topics, or `topic` alone. `serve` lets the client hand its errors to the listener.
 ///
 /// # Errors
@@ -95,7 +100,7 @@ pub(super) fn metadata(
                 )));
             }
             heard if Instant::now() >= deadline => {
-                let reason = heard.map_or_else(|| failure.to_string(), |(_, reason)| reason);
+                let reason = heard.map_or_else(|| failure.to_string(), |(_, reason)| plain(&reason));
                 return Err(Silence::Away(format!(
                     "no broker of \"{brokers}\" answered within {} s ({reason}); check the addresses, that Kafka \
                      runs, and security.protocol in [queue.kafka]",
@@ -104,5 +109,18 @@ pub(super) fn metadata(
             }
             _ => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn a_reason_has_none_of_the_clients_own_bookkeeping() {
+        let heard = "k:1/bootstrap: Connect to ipv4#10.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT, 1 \
+                     identical error(s) suppressed)";
+        assert_eq!(plain(heard), "k:1/bootstrap: Connect to ipv4#10.0.0.1:1 failed: Connection refused");
+        assert_eq!(plain("Local: Broker transport failure"), "Local: Broker transport failure");
     }
 }

@@ -7,9 +7,10 @@
 //! batch for good, goes no further, with any partition, until it is started anew. (But for records that are sent singly: one by
 //! itself that is refused has no company that would have to be sent again before those behind it.)
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::Statistics;
 use rdkafka::client::ClientContext;
@@ -18,17 +19,22 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer};
 
-use super::health::{Class, Health};
+use super::health::Health;
 use super::producer::is_seen;
+use super::refusal::{Class, Refusal};
 use super::{KafkaQueue, Shared};
+use super::{settings, topics};
 use crate::queue::Refused;
 use crate::queue::reader::ReadRecord;
 
 /// How long a broker may take to say whether it has a topic.
 const ANSWER: Duration = Duration::from_secs(3);
 
+/// How long a topic's settings are taken for what they were.
+const FRESH: Duration = Duration::from_secs(10);
+
 /// What became of the record that was sent under a number.
-pub(in crate::queue) type Outcome = (usize, Result<(), Class>);
+pub(in crate::queue) type Outcome = (usize, Result<(), Refusal>);
 
 /// Kafka, as the forwarder needs it.
 pub(in crate::queue) trait Outlet: Send {
@@ -48,6 +54,9 @@ pub(in crate::queue) trait Outlet: Send {
     /// Whether Kafka has each of the topics of these names; none where it can't tell. Blocks for a moment.
     fn has_topics(&mut self, names: &[String]) -> Vec<Option<bool>>;
 
+    /// What of the settings of `topic` a refusal rests on, as `name=value`, if that can be told. Blocks for a moment.
+    fn limit(&mut self, topic: &str, refusal: Refusal) -> Option<String>;
+
     /// Forgets all that was sent. What is on its way may still arrive, in its order. What is sent from then on goes
     /// `singly`, each record in a batch of its own, so that none is refused for its company; or not.
     fn stop(&mut self, singly: bool);
@@ -58,6 +67,8 @@ pub(in crate::queue) struct Forwarding {
     kafka: Arc<KafkaQueue>,
     running: Option<Running>,
     singly: bool,
+    /// By topic, when Kafka was asked for which of its settings, and what it said.
+    limits: HashMap<String, (Instant, &'static [&'static str], Option<String>)>,
 }
 
 struct Running {
@@ -74,7 +85,7 @@ struct Reports {
 impl Forwarding {
     /// No record has been sent yet.
     pub(in crate::queue) fn new(kafka: Arc<KafkaQueue>) -> Self {
-        Forwarding { kafka, running: None, singly: false }
+        Forwarding { kafka, running: None, singly: false, limits: HashMap::new() }
     }
 
     fn running(&mut self) -> Result<&Running, KafkaError> {
@@ -92,7 +103,11 @@ impl Outlet for Forwarding {
 
     fn send(&mut self, number: usize, record: &ReadRecord) -> Result<(), Refused> {
         let running = self.running().map_err(|error| {
-            tracing::error!(%error, "no Kafka producer can be made for the spool's records");
+            let why = settings::without_value(error);
+            tracing::error!(
+                why,
+                "no Kafka client can be made for the spool's records, which stay there; check [queue.kafka]"
+            );
             Refused::Closed
         })?;
         let room = OwnedHeaders::new_with_capacity(record.headers.len());
@@ -110,12 +125,12 @@ impl Outlet for Forwarding {
             delivery_opaque: number,
         };
         let Err((error, _)) = running.producer.send(message) else { return Ok(()) };
-        let class = Class::of(&error);
-        if class == Class::Full {
+        let refusal = Refusal::of(&error);
+        if refusal.class == Class::Full {
             return Err(Refused::Full);
         }
         // It says at once what it would else report.
-        running.producer.context().outcomes.send((number, Err(class))).map_err(|_| Refused::Closed)
+        running.producer.context().outcomes.send((number, Err(refusal))).map_err(|_| Refused::Closed)
     }
 
     fn next(&mut self, wait: Duration) -> Option<Outcome> {
@@ -136,13 +151,28 @@ impl Outlet for Forwarding {
             let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
                 return Some(false);
             };
-            match topic.error().map(|code| Class::of(&KafkaError::Global(code.into()))) {
+            match topic.error().map(|code| Refusal::of(&KafkaError::Global(code.into())).class) {
                 None => Some(true),
                 Some(Class::Topic) => Some(false),
                 Some(_) => None,
             }
         };
         names.iter().map(has).collect()
+    }
+
+    fn limit(&mut self, topic: &str, refusal: Refusal) -> Option<String> {
+        let wanted = refusal.settings();
+        if wanted.is_empty() {
+            return None;
+        }
+        let known =
+            self.limits.get(topic).filter(|(asked, names, _)| *names == wanted && asked.elapsed() < FRESH);
+        if let Some((_, _, limit)) = known {
+            return limit.clone();
+        }
+        let limit = topics::settings_of(&self.kafka.shared.settings, topic, wanted, ANSWER);
+        self.limits.insert(topic.to_owned(), (Instant::now(), wanted, limit.clone()));
+        limit
     }
 
     fn stop(&mut self, singly: bool) {
@@ -174,11 +204,11 @@ impl ProducerContext for Reports {
                 self.health.delivered();
                 Ok(())
             }
-            Ok(_) => Err(Class::Other),
-            Err((error, _)) => Err(Class::of(error)),
+            Ok(_) => Err(Class::Other.into()),
+            Err((error, _)) => Err(Refusal::of(error)),
         };
         // What is given up when it is stopped is sent again.
-        if let Err(class) = outcome
+        if let Err(Refusal { class, .. }) = outcome
             && class != Class::Purged
         {
             self.health.refused(class);

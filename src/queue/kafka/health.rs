@@ -3,106 +3,12 @@
 //! Failed records come by the thousand, so they are counted one by one and logged as a number with every
 //! statistics tick; a change between reachable and not is logged once.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-
+use super::refusal::{Class, Refusal};
 use crate::metrics::Metrics;
-
-/// The `class` of `weir_kafka_errors_total`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::queue) enum Class {
-    /// No acknowledgement within `message.timeout.ms`.
-    TimedOut,
-    /// No broker to talk to.
-    Unreachable,
-    /// Login or permission refused.
-    Denied,
-    /// Permission to write to the topic refused.
-    Forbidden,
-    /// The topic is gone.
-    Topic,
-    /// Larger than the broker takes.
-    TooLarge,
-    /// Refused for what is in it, as by a policy of the broker.
-    Refused,
-    /// Too few replicas in sync.
-    Replicas,
-    /// Given up at shutdown or with a broken producer.
-    Purged,
-    /// librdkafka's own queue is full.
-    Full,
-    /// The producer can't go on.
-    Fatal,
-    /// Anything else.
-    Other,
-}
-
-impl Class {
-    /// Where an error belongs.
-    pub(super) fn of(error: &KafkaError) -> Self {
-        use RDKafkaErrorCode as Code;
-        match error.rdkafka_error_code() {
-            Some(Code::MessageTimedOut | Code::OperationTimedOut | Code::RequestTimedOut) => Class::TimedOut,
-            Some(Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve) => Class::Unreachable,
-            Some(
-                Code::Authentication | Code::SaslAuthenticationFailed | Code::ClusterAuthorizationFailed,
-            ) => Class::Denied,
-            Some(Code::TopicAuthorizationFailed) => Class::Forbidden,
-            Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition) => Class::Topic,
-            Some(Code::MessageSizeTooLarge | Code::MessageBatchTooLarge) => Class::TooLarge,
-            Some(
-                Code::InvalidRecord
-                | Code::InvalidDifferentRecord
-                | Code::InvalidTimestamp
-                | Code::UnsupportedForMessageFormat
-                | Code::PolicyViolation,
-            ) => Class::Refused,
-            Some(Code::NotEnoughReplicas | Code::NotEnoughReplicasAfterAppend) => Class::Replicas,
-            Some(Code::PurgeQueue | Code::PurgeInflight) => Class::Purged,
-            Some(Code::QueueFull) => Class::Full,
-            Some(Code::Fatal) => Class::Fatal,
-            _ => Class::Other,
-        }
-    }
-
-    pub(in crate::queue) fn label(self) -> &'static str {
-        match self {
-            Class::TimedOut => "timed_out",
-            Class::Unreachable => "unreachable",
-            Class::Denied | Class::Forbidden => "denied",
-            Class::Topic => "topic",
-            Class::TooLarge => "too_large",
-            Class::Refused => "refused",
-            Class::Replicas => "replicas",
-            Class::Purged => "purged",
-            Class::Full => "full",
-            Class::Fatal => "fatal",
-            Class::Other => "other",
-        }
-    }
-
-    /// Whether no record at all is likely to get through.
-    fn is_outage(self) -> bool {
-        matches!(self, Class::TimedOut | Class::Unreachable | Class::Denied)
-    }
-
-    /// Whether it would refuse every record of the same topic.
-    pub(in crate::queue) fn is_of_the_topic(self) -> bool {
-        matches!(self, Class::Topic | Class::Forbidden)
-    }
-
-    /// Whether the whole batch was refused, though only one record in it may be to blame.
-    pub(in crate::queue) fn is_of_the_batch(self) -> bool {
-        matches!(self, Class::TooLarge | Class::Refused)
-    }
-
-    /// Whether Kafka would refuse the same record again, while it takes others.
-    pub(in crate::queue) fn is_of_the_record(self) -> bool {
-        self.is_of_the_topic() || self.is_of_the_batch()
-    }
-}
 
 /// What is known about Kafka now.
 pub(super) struct Health {
@@ -114,6 +20,8 @@ pub(super) struct Health {
     delivered: AtomicBool,
     failed: AtomicUsize,
     reported: AtomicUsize,
+    /// What Kafka said of those that are not reported yet.
+    said: Mutex<BTreeSet<String>>,
 }
 
 impl Health {
@@ -128,6 +36,7 @@ impl Health {
             delivered: AtomicBool::new(false),
             failed: AtomicUsize::new(0),
             reported: AtomicUsize::new(0),
+            said: Mutex::default(),
         })
     }
 
@@ -193,8 +102,12 @@ impl Health {
     }
 
     /// A record got lost on its way.
-    pub(super) fn failed(&self, class: Class) {
+    pub(super) fn failed(&self, refusal: Refusal) {
+        let class = refusal.class;
         self.count(class);
+        let name = refusal.name();
+        let name = if name.is_empty() { class.label().to_owned() } else { name };
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).insert(name);
         self.failed.fetch_add(1, Ordering::AcqRel);
         // While others get through, one partition is in trouble and not the cluster.
         if class.is_outage() && !self.delivered.load(Ordering::Relaxed) {
@@ -221,12 +134,23 @@ impl Health {
         let failed = self.failed.load(Ordering::Acquire);
         let news = failed - self.reported.swap(failed, Ordering::AcqRel).min(failed);
         if news > 0 {
-            tracing::warn!(records = news, "Kafka did not take records; weir_kafka_errors_total tells why");
+            let errors = self.said();
+            tracing::warn!(
+                records = news,
+                errors,
+                "Kafka did not take these records; the spool has them, or their clients send them again"
+            );
         }
         self.delivered.store(false, Ordering::Relaxed);
         if broker_up {
             self.reachable_again();
         }
+    }
+
+    /// What Kafka said since this was last asked.
+    fn said(&self) -> String {
+        let said = std::mem::take(&mut *self.said.lock().unwrap_or_else(PoisonError::into_inner));
+        said.into_iter().collect::<Vec<_>>().join(", ")
     }
 
     /// Records lost since the start.
@@ -241,7 +165,10 @@ impl Health {
     fn lost_reach(&self, reason: &str) -> bool {
         let is_new = !self.unreachable.swap(true, Ordering::AcqRel) && !self.is_closed();
         if is_new {
-            tracing::warn!(reason, "Kafka is out of reach");
+            tracing::warn!(
+                reason,
+                "Kafka is out of reach: see that its brokers run, and that this machine reaches them"
+            );
         }
         is_new
     }
@@ -256,6 +183,7 @@ impl Health {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
     fn health() -> Arc<Health> {
         Health::new(Arc::new(Metrics::new(&[]).unwrap()))
@@ -264,7 +192,7 @@ mod tests {
     #[test]
     fn timeouts_turn_readiness_off_and_a_delivery_turns_it_on() {
         let health = health();
-        health.failed(Class::TimedOut);
+        health.failed(Class::TimedOut.into());
         assert!(!health.is_good());
         health.delivered();
         assert!(health.is_good());
@@ -284,31 +212,36 @@ mod tests {
     fn one_partition_in_trouble_leaves_the_gateway_ready() {
         let health = health();
         health.delivered();
-        health.failed(Class::TimedOut);
+        health.failed(Class::TimedOut.into());
         assert!(health.is_good());
     }
 
     #[test]
     fn a_record_that_is_too_large_says_nothing_about_the_cluster() {
         let health = health();
-        health.failed(Class::TooLarge);
+        health.failed(Class::TooLarge.into());
         assert!(health.is_good());
         assert_eq!(health.failures(), 1);
     }
 
     #[test]
-    fn what_a_broker_never_takes_is_no_outage_and_one_record_may_be_to_blame_for_its_batch() {
-        use RDKafkaErrorCode as Code;
-        for code in [Code::PolicyViolation, Code::InvalidRecord, Code::InvalidDifferentRecord] {
-            let class = Class::of(&KafkaError::MessageProduction(code));
-            assert_eq!(
-                (class, class.is_of_the_batch(), class.is_of_the_record()),
-                (Class::Refused, true, true)
-            );
-        }
+    fn what_a_broker_never_takes_is_no_outage() {
         let health = health();
-        health.failed(Class::Forbidden);
+        health.failed(Class::Forbidden.into());
+        health.failed(Class::Refused.into());
         assert!(health.is_good());
+    }
+
+    #[test]
+    fn the_log_is_told_the_names_of_what_kafka_said_since_it_was_last_told() {
+        let health = health();
+        let refusal = |code| Refusal::of(&KafkaError::MessageProduction(code));
+        health.failed(refusal(RDKafkaErrorCode::InvalidTimestamp));
+        health.failed(refusal(RDKafkaErrorCode::InvalidTimestamp));
+        health.failed(refusal(RDKafkaErrorCode::MessageSizeTooLarge));
+        health.failed(Class::Other.into());
+        assert_eq!(health.said(), "INVALID_TIMESTAMP, MESSAGE_TOO_LARGE, other");
+        assert_eq!(health.said(), "");
     }
 
     #[test]

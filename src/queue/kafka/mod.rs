@@ -10,6 +10,7 @@ mod forwarding;
 mod health;
 mod producer;
 mod reader;
+mod refusal;
 mod room;
 mod settings;
 mod statistics;
@@ -37,9 +38,9 @@ use crate::record::{RecordRef, Records};
 use crate::tenants::Topics;
 
 pub(super) use self::forwarding::{Forwarding, Outlet};
-pub(super) use self::health::Class;
 pub(super) use self::producer::Rescue;
 pub use self::reader::{KafkaReader, list_topics};
+pub(super) use self::refusal::{Class, Refusal};
 pub use self::settings::{buffer_bytes, check_settings, most_in_flight, producer_settings};
 
 /// What a record needs on the wire beyond key, value and its own header values: the constant headers, the
@@ -264,7 +265,9 @@ impl Queue for KafkaQueue {
         self.shared.signals.send(Signal::Close).unwrap_or_default();
         let replacer = self.replacer.lock().unwrap_or_else(PoisonError::into_inner).take();
         if replacer.is_some_and(|thread| thread.join().is_err()) {
-            tracing::error!("the thread that replaces Kafka producers died");
+            tracing::error!(
+                "the thread that replaces Kafka producers ended in a panic; please report this with the lines above"
+            );
         }
         if let Some(producer) = self.shared.take_producer() {
             retire(producer, deadline.saturating_duration_since(Instant::now()));
@@ -296,7 +299,7 @@ impl Shared {
                 }
                 // Each reason once: who looks at the log knows then what to do.
                 Err(error) if told.as_ref() != Some(&error) => {
-                    tracing::error!(%error, "Kafka can't be used yet");
+                    tracing::error!(%error, "Kafka can't be used yet, and is tried again each second");
                     told = Some(error);
                 }
                 Err(_) => {}
@@ -402,7 +405,7 @@ fn retire(producer: Producer, patience: Duration) {
     if producer.flush(patience).is_err() {
         producer.purge(PurgeConfig::default().queue().inflight());
         if let Err(error) = producer.flush(HAND_BACK) {
-            tracing::error!(%error, "the Kafka producer kept records for itself");
+            tracing::error!(%error, "the Kafka client did not give back what it held: clients of those records get 503, and send them again");
         }
     }
 }

@@ -13,7 +13,8 @@ use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
 
 use super::Signal;
-use super::health::{Class, Health};
+use super::health::Health;
+use super::refusal::{Class, Refusal};
 use super::room::Reservation;
 use super::statistics::Brokers;
 use crate::metrics::Metrics;
@@ -119,7 +120,7 @@ pub(super) fn send<'r>(
             delivery_opaque: Arc::clone(request),
         };
         if let Err((error, _)) = producer.send(message) {
-            health.failed(Class::of(&error));
+            health.failed(Refusal::of(&error));
             return Some(record.index());
         }
     }
@@ -161,7 +162,7 @@ impl ProducerContext for Link {
     fn delivery(&self, result: &DeliveryResult<'_>, request: Arc<Request>) {
         match result {
             Ok(message) if !is_seen(message) => {
-                self.health.failed(Class::Other);
+                self.health.failed(Class::Other.into());
                 self.hand_back(message, Class::Other, &request);
             }
             Ok(message) => {
@@ -173,9 +174,9 @@ impl ProducerContext for Link {
                 }
             }
             Err((error, message)) => {
-                let class = Class::of(error);
-                self.health.failed(class);
-                self.hand_back(message, class, &request);
+                let refusal = Refusal::of(error);
+                self.health.failed(refusal);
+                self.hand_back(message, refusal.class, &request);
             }
         }
     }
@@ -197,7 +198,7 @@ impl ClientContext for Link {
             if self.health.all_brokers_down() && self.rescue.is_some() {
                 self.on_doubt.send(Signal::Away).unwrap_or_default();
             }
-        } else if !matches!(Class::of(&error), Class::Unreachable | Class::TimedOut) {
+        } else if !matches!(Refusal::of(&error).class, Class::Unreachable | Class::TimedOut) {
             // It may be fatal: only the producer itself can tell. Nobody listens once the queue is closed.
             self.on_doubt.send(Signal::Doubt).unwrap_or_default();
         }

@@ -241,6 +241,22 @@ mod tests {
     }
 
     #[test]
+    fn records_are_compressed_with_lz4_unless_another_codec_is_named_by_either_name() {
+        assert_eq!(producer(&queue_config("kafka:9092", &[]), None).get("compression.codec"), Some("lz4"));
+        for (name, codec) in
+            [("compression.type", "gzip"), ("compression.codec", "none"), ("compression.type", "snappy")]
+        {
+            let config = queue_config("kafka:9092", &[(name, codec)]);
+            assert_eq!(check_settings(&config), Vec::<String>::new());
+            let client = producer(&config, None);
+            assert_eq!(
+                (client.get("compression.codec"), client.get("compression.type")),
+                (Some(codec), None)
+            );
+        }
+    }
+
+    #[test]
     fn every_problem_is_reported_at_once_with_its_key() {
         let found = problems(&[
             ("request.required.acks", "1"),

@@ -24,6 +24,16 @@ use crate::tenants::Topics;
 const RETENTION_MS: &str = "retention.ms";
 const RETENTION_BYTES: &str = "retention.bytes";
 
+/// And for those of a message.
+const MESSAGE_BYTES: &str = "max.message.bytes";
+const OLDEST_MS: [&str; 2] = ["message.timestamp.before.max.ms", "message.timestamp.difference.max.ms"];
+
+/// A topic whose messages are smaller has no room for what Weir adds to a record.
+const LEAST_MESSAGE: usize = 2 * super::RECORD_FRAME;
+
+/// An outage may well last as long, so records of that age must be taken.
+const OUTAGE: Duration = Duration::from_secs(86_400);
+
 /// How long Kafka may take to answer at start.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -78,8 +88,28 @@ pub(super) fn check(config: &QueueConfig, brokers: &str, all: &Topics) -> Result
     }
     warn_of_single_copies(topics, &metadata, &configs);
     warn_of_retention(all, &configs);
-    let limits = configs.iter().filter_map(|config| value(config, "max.message.bytes")?.parse().ok());
-    Ok(limits.min())
+    warn_of_age(&configs);
+    let wanted = settings::number(&settings::producer(config, None), "message.max.bytes");
+    let limits = configs.iter().filter_map(|config| value(config, MESSAGE_BYTES)?.parse().ok());
+    let Some(limit) = limits.min() else { return Ok(None) };
+    if limit < wanted {
+        let small =
+            with_config(&configs, MESSAGE_BYTES, |most| most.parse().is_ok_and(|most: usize| most < wanted));
+        let small = small.join(", ");
+        if limit < LEAST_MESSAGE {
+            return Err(StartError::Refused(format!(
+                "these topics take messages of at most {limit} bytes, too few for an event: {small}; raise their \
+                 {MESSAGE_BYTES}, best to {wanted}"
+            )));
+        }
+        tracing::warn!(
+            topics = small,
+            limit,
+            "these topics take only small messages, and the smallest bounds every record: a larger one goes to quarantine as \
+             record_too_large; raise their max.message.bytes to {wanted}"
+        );
+    }
+    Ok(Some(limit))
 }
 
 impl Check<'_> {
@@ -151,6 +181,22 @@ impl Check<'_> {
     }
 }
 
+/// Those settings of `topic` whose names are `wanted`, as `name=value`; none where Kafka does not tell `within` that time.
+pub(super) fn settings_of(
+    client: &ClientConfig,
+    topic: &str,
+    wanted: &[&str],
+    within: Duration,
+) -> Option<String> {
+    let admin = admin(client).ok()?;
+    let options = AdminOptions::new().request_timeout(Some(within));
+    let described = wait_for(admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options)).ok()?;
+    let config = described.into_iter().next()?.ok()?;
+    let named = |name: &&str| Some(format!("{name}={}", value(&config, name)?));
+    let found: Vec<String> = wanted.iter().filter_map(named).collect();
+    (!found.is_empty()).then(|| found.join(" "))
+}
+
 /// Rejected events that are kept for ever are personal data that nobody looks after; those that go soon are
 /// gone before they are replayed.
 fn warn_of_retention(topics: &Topics, configs: &[ConfigResource]) {
@@ -168,6 +214,24 @@ fn warn_of_retention(topics: &Topics, configs: &[ConfigResource]) {
              days configured; change their retention.ms, or quarantine.days",
             bounds.age.as_secs() / 86_400
         );
+    }
+}
+
+/// A record's timestamp is the time of its receipt, and the spool may hold it for long.
+fn warn_of_age(configs: &[ConfigResource]) {
+    let keeps_ours = with_config(configs, "message.timestamp.type", |kind| kind == "CreateTime");
+    let is_short = |ms: &str| ms.parse::<u128>().is_ok_and(|ms| ms < OUTAGE.as_millis());
+    for setting in OLDEST_MS {
+        let mut short = with_config(configs, setting, is_short);
+        short.retain(|name| keeps_ours.contains(name));
+        if !short.is_empty() {
+            tracing::warn!(
+                topics = short.join(","),
+                setting,
+                "these topics refuse records that are older than this setting allows: what the spool holds for longer while Kafka \
+                 is away is then set aside; raise it, best to a week"
+            );
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Held;
-use super::aside::{Aside, Pass, PassError, are_durable};
+use super::aside::{Aside, Pass, PassError, are_durable, reason};
 use super::window::{Outcome, Window};
 use crate::queue::kafka::Outlet;
 use crate::queue::reader::ReadRecord;
@@ -81,10 +81,10 @@ impl Again {
             let reason = match outcome {
                 Ok(()) => continue,
                 // It was not tried by itself.
-                Err(class) if class.is_of_the_topic() => before.as_slice(),
-                Err(class) => class.label().as_bytes(),
+                Err(why) if why.class.is_of_the_topic() => before,
+                Err(why) => reason(outlet, &record.topic, why),
             };
-            let Some(receipt) = aside.put(&record, reason) else { return Ok(Step::Later) };
+            let Some(receipt) = aside.put(&record, &reason) else { return Ok(Step::Later) };
             receipts.push(receipt);
         }
         self.taken += (count - receipts.len()) as u64;
@@ -113,15 +113,15 @@ impl Again {
             silence += 1;
             window.hear(outlet, TICK, |record, outcome| {
                 silence = 0;
-                if let Err(class) = outcome
-                    && class.is_of_the_topic()
+                if let Err(why) = outcome
+                    && why.class.is_of_the_topic()
                 {
                     back.retain(|topic| *topic != record.topic);
-                    held.trouble(&record.topic, class);
+                    held.trouble(&record.topic, why);
                 }
             });
             while let Some(outcome) = window.outcome() {
-                if outcome.is_err_and(|class| !class.is_of_the_record()) {
+                if outcome.is_err_and(|why| !why.class.is_of_the_record()) {
                     return None;
                 }
                 settled.push((window.pop()?, outcome));

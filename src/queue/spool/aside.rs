@@ -13,6 +13,7 @@ use crate::queue::journal::consumers::Consumer;
 use crate::queue::journal::disk::Disk;
 use crate::queue::journal::reader::JournalReader;
 use crate::queue::journal::{JournalError, JournalQueue};
+use crate::queue::kafka::{Outlet, Refusal};
 use crate::queue::reader::{Next, ReadError, ReadRecord, Reader};
 use crate::queue::{Completion, Queue, Receipt};
 use crate::record::Header;
@@ -64,7 +65,7 @@ impl Aside {
         Ok(Aside { journal, disk, dir })
     }
 
-    /// Takes `record`, which is refused for a reason of this label. None: there is no room.
+    /// Takes `record`, which is refused for this [`reason`]. None: there is no room.
     pub(super) fn put(&self, record: &ReadRecord, reason: &[u8]) -> Option<Receipt> {
         let (completion, receipt) = Completion::new(1);
         let why = (Header::Refused.name(), reason);
@@ -116,6 +117,13 @@ impl Pass {
     pub(super) fn commit(&mut self) -> Result<(), PassError> {
         Ok(self.place.commit(self.reader.position())?)
     }
+}
+
+/// Why a record of `topic` is set aside, as its header has it: Weir's word, Kafka's, and the topic's setting that Kafka went by.
+pub(super) fn reason(outlet: &mut impl Outlet, topic: &str, why: Refusal) -> Vec<u8> {
+    let limit = outlet.limit(topic, why).unwrap_or_default();
+    let reason = [why.class.label(), &why.name(), &limit].join(" ");
+    reason.trim_end().as_bytes().to_vec()
 }
 
 /// Whether each of these is durable.

@@ -1,7 +1,7 @@
 //! Brings what the spool holds to Kafka: in order, many at a time, none dropped before Kafka has it and the
 //! place of reading is durable.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Held;
 use super::again::{Again, Step};
-use super::aside::{Aside, PassError, are_durable};
+use super::aside::{Aside, PassError, are_durable, reason};
 use super::pace::Pace;
 use super::place::{begin, place};
 use super::window::Window;
@@ -19,8 +19,8 @@ use crate::queue::journal::JournalError;
 use crate::queue::journal::consumers::Consumer;
 use crate::queue::journal::disk::Disk;
 use crate::queue::journal::reader::JournalReader;
-use crate::queue::kafka::{Class, Outlet};
-use crate::queue::reader::{Next, Reader};
+use crate::queue::kafka::{Class, Outlet, Refusal};
+use crate::queue::reader::{Next, ReadRecord, Reader};
 use crate::tenants::Topics;
 
 /// The name under which the place of reading is kept.
@@ -42,7 +42,7 @@ const REST: Duration = Duration::from_secs(10);
 const PATIENCE: usize = 50;
 /// How often in a row the oldest record fails before the log tells.
 const TELL: u32 = 10;
-/// How often the log tells of records set aside, at most.
+/// How often the log tells of records set aside, at most, of one topic and for one error.
 const TELL_AGAIN: Duration = Duration::from_secs(60);
 /// How long what is set aside may take to become durable at the end.
 const CLOSE: Duration = Duration::from_secs(1);
@@ -71,8 +71,8 @@ pub(super) struct Forwarder<O> {
     /// When Kafka was last asked for topics in trouble, and how long it is not asked again.
     looked: Option<Instant>,
     look_again: Duration,
-    /// When the log was last told of a record set aside, and what it was told of trouble with the disk.
-    told: Option<Instant>,
+    /// When the log was last told of a record set aside, by topic and error, and what it was told of trouble with the disk.
+    told: HashMap<(String, String), Instant>,
     is_unreadable: bool,
     is_unkept: bool,
     /// Since when, and how many, records have got through after an outage.
@@ -113,7 +113,7 @@ impl<O: Outlet> Forwarder<O> {
             heard: now,
             looked: None,
             look_again: LOOK_AGAIN,
-            told: None,
+            told: HashMap::new(),
             is_unreadable: false,
             is_unkept: false,
             draining: None,
@@ -235,7 +235,11 @@ impl<O: Outlet> Forwarder<O> {
                 }
                 Ok(Next::Idle | Next::End) => is_whole = true,
                 Err(error) => {
-                    tracing::error!(%error, "the spool can't be read");
+                    tracing::error!(
+                        %error,
+                        "the spool can't be counted: until it is empty, all records go by way of it; `weir spool verify` tells what is \
+                         damaged"
+                    );
                     break;
                 }
             }
@@ -243,16 +247,22 @@ impl<O: Outlet> Forwarder<O> {
         match self.aside.topics() {
             // Whatever their reason: nothing newer may get past them before they were tried again.
             Ok(topics) => topics.iter().for_each(|topic| {
-                self.held.troubled.add(topic, Class::Topic);
+                self.held.troubled.add(topic, Class::Topic.into());
             }),
-            Err(error) => tracing::error!(%error, "what was set aside can't be read"),
+            Err(error) => tracing::error!(
+                %error,
+                "what was set aside can't be read, so newer records may pass it; `weir spool verify` tells what is damaged"
+            ),
         }
         self.held.count(|now| now + records);
         if is_whole {
             self.held.lines.learned();
         }
         if records > 0 && !self.held.told.swap(true, Ordering::AcqRel) {
-            tracing::warn!(records, "the spool holds records for Kafka");
+            tracing::warn!(
+                records,
+                "the spool holds records of the last run for Kafka; they go there as soon as it takes them"
+            );
         }
     }
 
@@ -319,7 +329,7 @@ impl<O: Outlet> Forwarder<O> {
                     tracing::info!("Kafka takes records again: what is held goes there now");
                 }
             }
-            Err(class) if class.is_of_the_topic() => held.trouble(&record.topic, class),
+            Err(why) if why.class.is_of_the_topic() => held.trouble(&record.topic, why),
             _ => {}
         });
     }
@@ -342,9 +352,9 @@ impl<O: Outlet> Forwarder<O> {
             (self.pause, self.failures) = (PAUSE.0, 0);
         }
         match self.window.outcome() {
-            Some(Err(class)) if class.is_of_the_record() => self.set_aside() || taken > 0,
-            Some(Err(class)) => {
-                self.fail(class);
+            Some(Err(why)) if why.class.is_of_the_record() => self.set_aside() || taken > 0,
+            Some(Err(why)) => {
+                self.fail(why);
                 taken > 0
             }
             _ => taken > 0,
@@ -352,13 +362,16 @@ impl<O: Outlet> Forwarder<O> {
     }
 
     /// The oldest record failed, and not for good.
-    fn fail(&mut self, class: Class) {
+    fn fail(&mut self, why: Refusal) {
         self.failures += 1;
         if self.failures == TELL {
-            let reason = class.label();
+            let topic = self.window.front().map_or("", |record| &record.topic);
+            let (reason, error) = (why.class.label(), why.name());
             tracing::warn!(
+                topic,
                 reason,
-                "Kafka does not take the oldest record of the spool; it is tried until it does"
+                error,
+                "Kafka does not take the oldest record of the spool; it is tried until it does: see that Kafka runs and that this                  topic's partitions have leaders"
             );
         }
         self.window.begin_anew(&mut self.outlet);
@@ -386,7 +399,7 @@ impl<O: Outlet> Forwarder<O> {
                 tracing::info!("the spool's place of reading can be kept again");
             }
             Err(error) if !std::mem::replace(&mut self.is_unkept, true) => {
-                tracing::error!(%error, "the spool's place of reading can't be kept: records may be sent again");
+                tracing::error!(%error, "the spool's place of reading can't be kept: the next start would send records again");
             }
             _ => {}
         }
@@ -402,7 +415,7 @@ impl<O: Outlet> Forwarder<O> {
         let is_silent = self.window.is_under_way() && self.window.outcome().is_none();
         let Some(record) = self.window.front().filter(|_| is_silent) else { return };
         match self.outlet.has_topics(std::slice::from_ref(&record.topic)).first() {
-            Some(Some(false)) => self.held.trouble(&record.topic, Class::Topic),
+            Some(Some(false)) => self.held.trouble(&record.topic, Class::Topic.into()),
             Some(Some(true)) => {}
             _ => return,
         }
@@ -467,7 +480,10 @@ impl<O: Outlet> Forwarder<O> {
             self.held.retry.store(true, Ordering::Release);
         }
         match error {
-            Some(error) => tracing::error!(%error, "what was set aside can't be read"),
+            Some(error) => tracing::error!(
+                %error,
+                "what was set aside can't be read, and is tried again later; `weir spool verify` tells what is damaged"
+            ),
             None if is_asked => {
                 tracing::warn!("Kafka does not answer: what was set aside is tried again later")
             }
@@ -490,7 +506,9 @@ impl<O: Outlet> Forwarder<O> {
     /// Puts the oldest records, as far as Kafka refuses them for good, out of their neighbours' way. False: they
     /// stay, for want of room.
     fn set_aside(&mut self) -> bool {
-        let put = |(record, class): (_, Class)| self.aside.put(record, class.label().as_bytes());
+        let (outlet, aside) = (&mut self.outlet, &self.aside);
+        let put =
+            |(record, why): (&ReadRecord, Refusal)| aside.put(record, &reason(outlet, &record.topic, why));
         let receipts: Vec<_> = self.window.refused().map_while(put).collect();
         let count = receipts.len();
         if count == 0 || !are_durable(receipts) {
@@ -498,19 +516,27 @@ impl<O: Outlet> Forwarder<O> {
             thread::park_timeout(PAUSE.1);
             return false;
         }
-        for (record, class) in self.window.refused().take(count) {
-            let (topic, reason) = (&record.topic, class.label());
+        for (record, why) in self.window.refused().take(count) {
+            let (topic, reason) = (&record.topic, why.class.label());
             self.held.metrics.spool_set_aside.with_label_values(&[reason]).inc();
             if let Some(again) = &mut self.again {
                 again.set_aside(topic);
             }
-            if class.is_of_the_batch() && self.told.is_none_or(|told| told.elapsed() >= TELL_AGAIN) {
-                self.told = Some(Instant::now());
+            let told = (topic.clone(), why.name());
+            if why.class.is_of_the_batch()
+                && self.told.get(&told).is_none_or(|told| told.elapsed() >= TELL_AGAIN)
+            {
+                let limit = self.outlet.limit(topic, why);
+                let (error, advice) = (&told.1, why.advice());
                 tracing::error!(
                     topic,
                     reason,
-                    "Kafka refuses held records for good: they are set aside, and weir_spool_set_aside_total counts them"
+                    error,
+                    limit,
+                    "Kafka refuses records of this topic for good: they are set aside, and weir_spool_set_aside_total counts them; \
+                     {advice}, then run `weir spool retry`"
                 );
+                self.told.insert(told, Instant::now());
             }
         }
         for _ in 0..count {

@@ -32,7 +32,7 @@ use self::lines::Lines;
 use self::troubled::Troubled;
 use super::journal::disk::{Disk, RealDisk};
 use super::journal::{JournalError, JournalQueue};
-use super::kafka::{Class, Forwarding, KafkaQueue, Rescue, StartError};
+use super::kafka::{Class, Forwarding, KafkaQueue, Refusal, Rescue, StartError};
 use crate::config::{Ack, QueueConfig};
 use crate::metrics::Metrics;
 use crate::queue::{Completion, Queue, Receipt, Refused};
@@ -171,7 +171,10 @@ impl Held {
     /// Tells the log, once until the spool is empty again, that records are held.
     fn tell(&self, reason: &str) {
         if !self.told.load(Ordering::Acquire) && !self.told.swap(true, Ordering::AcqRel) {
-            tracing::warn!(reason, "Kafka takes no records: they are held in the spool");
+            tracing::warn!(
+                reason,
+                "Kafka takes no records: they are held in the spool until it does; `weir spool status` counts them"
+            );
         }
     }
 
@@ -223,10 +226,15 @@ impl Held {
     }
 
     /// Kafka takes nothing for `topic`.
-    fn trouble(&self, topic: &str, class: Class) {
-        if self.troubled.add(topic, class) {
-            let reason = class.label();
-            tracing::error!(topic, reason, "Kafka takes no records for this topic: they are set aside");
+    fn trouble(&self, topic: &str, why: Refusal) {
+        if self.troubled.add(topic, why) {
+            let (reason, error, advice) = (why.class.label(), why.name(), why.advice());
+            tracing::error!(
+                topic,
+                reason,
+                error,
+                "Kafka takes no records for this topic: they are set aside until it does; {advice}"
+            );
         }
     }
 
@@ -401,7 +409,10 @@ impl Queue for SpooledQueue {
                     "the spool's forwarder did not end in time: the next start sends some records again"
                 );
             } else if handle.join().is_err() {
-                tracing::error!("the spool's forwarder ended in a panic");
+                tracing::error!(
+                    "the spool's forwarder ended in a panic: the next start goes on with what is held; please report this with the \
+                     lines above"
+                );
             }
         }
         let left = self.held.journal.close(deadline);

@@ -149,14 +149,14 @@ impl Broker {
                         // The next is in its batch.
                         let batch = if class == Class::TooLarge { 2 } else { 1 };
                         let told = self.on_their_way.iter().skip(at).take(batch);
-                        self.told.extend(told.map(|(number, _)| (*number, Err(class))));
+                        self.told.extend(told.map(|(number, _)| (*number, Err(class.into()))));
                         self.on_their_way.truncate(at);
                         self.is_broken = true;
                         self.refused += usize::from(class.is_of_the_topic());
                     }
                     Some((0, class)) => {
                         let (number, _) = self.on_their_way.pop_front().unwrap();
-                        self.told.push_back((number, Err(class)));
+                        self.told.push_back((number, Err(class.into())));
                         self.refused += usize::from(class.is_of_the_topic());
                     }
                     _ => {
@@ -171,7 +171,7 @@ impl Broker {
             mood => {
                 for (number, record) in self.on_their_way.drain(..) {
                     self.is_broken = true;
-                    self.told.push_back((number, Err(Class::TimedOut)));
+                    self.told.push_back((number, Err(Class::TimedOut.into())));
                     if mood == Mood::Loses {
                         self.log.push(record);
                     }
@@ -233,6 +233,10 @@ impl Outlet for Way {
         let alive = self.process.step();
         let lacks = self.broker.lock().unwrap().topic == Some(Class::Topic);
         names.iter().map(|name| alive.then(|| !lacks || name != TOPICS[1])).collect()
+    }
+
+    fn limit(&mut self, _: &str, _: Refusal) -> Option<String> {
+        None
     }
 
     fn stop(&mut self, singly: bool) {

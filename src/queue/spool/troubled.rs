@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{PoisonError, RwLock};
 
-use crate::queue::kafka::Class;
+use crate::queue::kafka::Refusal;
 
 /// Their names, and what is wrong with them.
 #[derive(Default)]
 pub(super) struct Troubled {
     any: AtomicBool,
-    topics: RwLock<HashMap<String, Class>>,
+    topics: RwLock<HashMap<String, Refusal>>,
 }
 
 impl Troubled {
@@ -26,7 +26,7 @@ impl Troubled {
     }
 
     /// What is wrong with `topic`, if anything is.
-    pub(super) fn why(&self, topic: &str) -> Option<Class> {
+    pub(super) fn why(&self, topic: &str) -> Option<Refusal> {
         if !self.any() {
             return None;
         }
@@ -39,7 +39,7 @@ impl Troubled {
     }
 
     /// Kafka takes nothing for `topic`; whether that is news.
-    pub(super) fn add(&self, topic: &str, why: Class) -> bool {
+    pub(super) fn add(&self, topic: &str, why: Refusal) -> bool {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
         self.any.store(true, Ordering::Release);
         topics.insert(topic.to_owned(), why).is_none()
@@ -56,12 +56,13 @@ impl Troubled {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::queue::kafka::Class;
 
     #[test]
     fn a_topic_is_in_trouble_until_it_is_back() {
         let troubled = Troubled::default();
         assert!(!troubled.any() && !troubled.has("a"));
-        assert!(troubled.add("a", Class::Topic) && !troubled.add("a", Class::Forbidden));
+        assert!(troubled.add("a", Class::Topic.into()) && !troubled.add("a", Class::Forbidden.into()));
         assert!(troubled.any() && troubled.has("a") && !troubled.has("b"));
         troubled.remove("a");
         assert!(!troubled.any() && !troubled.has("a"));

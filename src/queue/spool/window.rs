@@ -3,14 +3,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::queue::kafka::{Class, Outlet};
+use crate::queue::kafka::{Class, Outlet, Refusal};
 use crate::queue::reader::ReadRecord;
 
 /// Most records and bytes on their way to Kafka at once.
 const MOST: (usize, usize) = (5_000, 8 << 20);
 
 /// What became of a record.
-pub(super) type Outcome = Result<(), Class>;
+pub(super) type Outcome = Result<(), Refusal>;
 
 struct Waiting {
     record: ReadRecord,
@@ -65,9 +65,9 @@ impl Window {
     }
 
     /// Those at the front that Kafka refuses for good, and why.
-    pub(super) fn refused(&self) -> impl Iterator<Item = (&ReadRecord, Class)> {
+    pub(super) fn refused(&self) -> impl Iterator<Item = (&ReadRecord, Refusal)> {
         self.waiting.iter().map_while(|Waiting { record, outcome }| match outcome {
-            Some(Err(class)) if class.is_of_the_record() => Some((record, *class)),
+            Some(Err(why)) if why.class.is_of_the_record() => Some((record, *why)),
             _ => None,
         })
     }
@@ -87,7 +87,7 @@ impl Window {
         &mut self,
         outlet: &mut impl Outlet,
         most: usize,
-        trouble: impl Fn(&str) -> Option<Class>,
+        trouble: impl Fn(&str) -> Option<Refusal>,
     ) -> usize {
         let mut sent = 0;
         if self.sent == 0 && self.singly_to.is_some_and(|last| self.first > last) {
@@ -131,13 +131,13 @@ impl Window {
             let Some(waiting) = place.and_then(|place| self.waiting.get_mut(place)) else { continue };
             waiting.outcome = Some(outcome);
             told(&waiting.record, outcome);
-            if let Err(class) = outcome {
+            if let Err(Refusal { class, .. }) = outcome {
                 is_topic |= class.is_of_the_topic();
                 is_batch |= class.is_of_the_batch() && self.singly_to.is_none();
             }
         }
         if is_batch {
-            let is_to_blame = |outcome| matches!(outcome, Some(Err(class)) if Class::is_of_the_batch(class));
+            let is_to_blame = |outcome: Option<Outcome>| matches!(outcome, Some(Err(Refusal { class, .. })) if Class::is_of_the_batch(class));
             let last = self.waiting.iter().rposition(|waiting| is_to_blame(waiting.outcome));
             self.singly_to = last.map(|last| self.first + last);
         }
