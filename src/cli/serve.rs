@@ -156,7 +156,10 @@ async fn serve(
     })?;
     let Urls { main: url, tls: tls_url, admin: admin_url } = &urls;
     tracing::info!(url, tls_url, admin_url, version = env!("CARGO_PKG_VERSION"), "taking events");
-    announce(url)?;
+    if let Err(error) = announce(url) {
+        // Clients are served by now; what it would say also stands in a file.
+        tracing::warn!(%error, "the line to try Weir with can't be printed; its key is in first-start.json");
+    }
     let mut broken = None;
     tokio::select! {
         _ = terminate.recv() => {},
