@@ -22,6 +22,7 @@ mod gainsight;
 mod hostile;
 mod lifecycle;
 mod limits;
+mod loading;
 mod metrics;
 mod moving_over;
 mod on_kafka;
