@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -300,12 +301,34 @@ fn an_export_on_stdin_leaves_its_secrets_in_the_current_folder() {
 }
 
 #[test]
-fn a_reader_that_closes_the_pipe_early_is_no_problem() {
-    let mut child =
-        weir(&["check", "--defaults"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    drop(child.stdout.take());
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+fn output_that_nobody_reads_is_a_sentence_and_exit_code_1() {
+    let folder = tempfile::tempdir().unwrap();
+    let export = folder.path().join("destination.json");
+    fs::write(&export, r#"{"accessKey":"key","sharedSecret":"s","tenantId":"t","topicName":"T"}"#).unwrap();
+    let import = ["import-destination", export.to_str().unwrap()];
+    for args in [&["check"][..], &["check", "--defaults"], &["key"], &["secret"], &import] {
+        let (_, unread) = std::io::pipe().unwrap();
+        let child = weir(args).stdout(unread).stderr(Stdio::piped()).spawn().unwrap();
+        let output = child.wait_with_output().unwrap();
+        let told = "nobody reads stdout any more: some of the output may be lost\n";
+        assert_eq!((output.status.code(), stderr(&output).as_str()), (Some(1), told), "{args:?}");
+    }
+}
+
+#[test]
+fn a_gateway_serves_though_nobody_reads_how_to_try_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, unread) = std::io::pipe().unwrap();
+    let mut serve = weir(&["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+    let serve = serve.env("WEIR_DATA", folder.path()).stdout(unread).stderr(Stdio::piped());
+    let mut child = serve.spawn().unwrap();
+    let mut log = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let told = log.find(|line| line.contains("can't be printed")).unwrap();
+    assert!(told.contains("first-start.json"), "{told}");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert!(log.any(|line| line.contains("stopped: every acknowledged record is durable")));
+    assert!(child.wait().unwrap().success());
 }
 
 #[test]

@@ -6,6 +6,7 @@ pub mod import_destination;
 mod key;
 mod listeners;
 mod moment;
+pub mod output;
 pub mod quarantine;
 mod run_file;
 mod secret;
@@ -27,6 +28,7 @@ pub use serve::ServeArgs;
 pub use spool::SpoolArgs;
 pub use tail::TailArgs;
 
+use self::output::Stdout;
 use crate::config::Problems;
 use crate::first_start::FirstStartError;
 
@@ -91,8 +93,6 @@ impl Cli {
         };
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
-            // Who reads only the first lines has what they wanted.
-            Err(Failure::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
             Err(failure) => {
                 // There is nowhere left to say that stderr is closed.
                 drop(writeln!(io::stderr().lock(), "{failure}"));
@@ -111,8 +111,8 @@ pub enum Failure {
     /// The first start could not make its demo.
     #[error(transparent)]
     FirstStart(#[from] FirstStartError),
-    /// Results could not be written.
-    #[error("cannot write the output: {0}")]
+    /// Results could not be written, or nobody reads them.
+    #[error("{}", unwritten(.0))]
     Output(io::Error),
     /// The arguments don't go together: exit code 2.
     #[error("{0}")]
@@ -122,10 +122,20 @@ pub enum Failure {
     Named(String),
 }
 
+fn unwritten(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => {
+            "nobody reads stdout any more: some of the output may be lost".to_owned()
+        }
+        _ => format!("cannot write the output: {error}"),
+    }
+}
+
 /// Writes `text` to stdout, at once.
 fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::Output)
+    let mut out = Stdout::new();
+    out.write_all(text.as_bytes()).map_err(Failure::Output)?;
+    out.finish()
 }
 
 /// `1 record`, `2 records`.

@@ -178,7 +178,10 @@ async fn serve(
             "listening, but not ready: every request gets 503 until what is told above is mended"
         );
     }
-    announce(url, is_ready)?;
+    if let Err(error) = announce(url, is_ready) {
+        // Clients are served by now; what it would say also stands in a file.
+        tracing::warn!(%error, "the line to try Weir with can't be printed; its key is in first-start.json");
+    }
     let mut broken = None;
     tokio::select! {
         _ = terminate.recv() => {},

@@ -154,7 +154,13 @@ pub(super) fn admit<'a>(
     let key = key.ok_or(Answer::NoKey)?;
     let source: &Source = app.tenants.keys.get(&digest(&key)).ok_or(Answer::UnknownKey)?;
     let sender = format_args!("sources.{}", source.id);
-    let shown = proof::shown(app, Some(&sender), headers, &source.tenant.gainsight_id, &source.secrets)?;
+    let shown = proof::shown(
+        (&app.metrics, &app.unverifiable),
+        Some(&sender),
+        headers,
+        &source.tenant.gainsight_id,
+        &source.secrets,
+    )?;
     if !source.enabled {
         return Err(Answer::SourceDisabled);
     }

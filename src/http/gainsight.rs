@@ -97,7 +97,8 @@ fn admit_publishers<'a>(
     let id = senders.map_or("", |one| &one.tenant.gainsight_id);
     let sender = senders.map(|one| format!("tenants.{}", one.tenant.id));
     let sender = sender.as_ref().map(|sender| sender as &dyn Display);
-    let shown = proof::shown(app, sender, headers, id, &secrets.unwrap_or_default())?;
+    let shown =
+        proof::shown((&app.metrics, &app.unverifiable), sender, headers, id, &secrets.unwrap_or_default())?;
     let senders = senders.filter(|_| !shown.is_nothing()).ok_or(Answer::InvalidSecret)?;
     let room = Room { most: app.limits.event_bytes, at_once: shown.is_proven() };
     make_room(app, headers, senders, shown, room, &app.budget)

@@ -10,8 +10,8 @@ use actix_web::http::header::HeaderMap;
 use super::answer::Answer;
 use crate::admission::secrets::{Secret, SecretId, Verdict, in_headers, name_another};
 use crate::admission::signature::{Refused, Signature, Signed};
-use crate::app::App;
 use crate::metrics::Metrics;
+use crate::unverifiable::Unverifiable;
 
 /// What a request has shown before its body, and the signature that is left to check.
 #[derive(Default)]
@@ -31,13 +31,12 @@ pub fn is_shown(headers: &HeaderMap) -> bool {
 /// # Errors
 /// What is presented is known to be wrong, before the body is read.
 pub fn shown(
-    app: &App,
+    (metrics, unverifiable): (&Metrics, &Unverifiable),
     sender: Option<&dyn Display>,
     headers: &HeaderMap,
     tenant: &str,
     secrets: &[Arc<Secret>],
 ) -> Result<Shown, Answer> {
-    let metrics = &*app.metrics;
     let mut shown = Shown::default();
     match in_headers(headers, tenant, secrets) {
         Ok(None) => {}
@@ -54,7 +53,7 @@ pub fn shown(
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let begun = signed.begin(secrets, now);
         if let (Some(sender), Err(Refused::Unverifiable)) = (sender, &begun) {
-            app.unverifiable.log(sender);
+            unverifiable.log(sender);
         }
         shown.signature = Some(begun.map_err(|refused| refuse(metrics, refused.into()))?);
     }

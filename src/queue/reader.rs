@@ -1,5 +1,6 @@
-//! How a queue is read back, whatever it is made of: `weir tail` and, later, the loaders.
+//! How a queue is read back, whatever it is made of: `weir tail`, which loaders read with.
 
+use std::ops::Range;
 use std::time::Duration;
 
 /// A record as a reader sees it.
@@ -53,4 +54,9 @@ pub trait Reader {
     /// # Errors
     /// When the queue can't be read any further.
     fn next(&mut self, wait: Duration) -> Result<Next, ReadError>;
+
+    /// Offsets that went from the queue before this reader came to them; told once.
+    fn missed(&mut self) -> Option<Range<u64>> {
+        None
+    }
 }

@@ -25,6 +25,7 @@ mod idle;
 mod lenient;
 mod lifecycle;
 mod limits;
+mod loading;
 mod metrics;
 mod moving_over;
 mod on_kafka;

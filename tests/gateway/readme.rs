@@ -1,6 +1,7 @@
 //! What the README shows is what Weir does: its configuration is valid, its records are those that come out.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use serde_json::Value;
@@ -93,6 +94,42 @@ fn the_examples_of_records_are_what_comes_out() {
     assert_eq!(printed, shown);
     for line in printed {
         serde_json::from_str::<Value>(line).unwrap();
+    }
+}
+
+#[test]
+fn the_loader_gets_its_batch_and_says_that_it_is_loaded() {
+    let weir = weir(str::to_owned);
+    assert_eq!(
+        weir.post("/v1/identify", r#"{"userId":"u","traits":{"email":"a@b.c"}}"#).brief(),
+        (200, "ok")
+    );
+    let [tail, load] = blocks("Reading the journal with a loader", "sh")[..] else {
+        panic!("not two examples")
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let script = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    script("load.sh", load);
+    // It tells what it was asked, and takes the records.
+    script("psql", "#!/bin/sh\nprintf '%s\\n' \"$@\" >asked\ncat >loaded\n");
+    let weir_is_in = std::path::Path::new(env!("CARGO_BIN_EXE_weir")).parent().unwrap().display();
+    let line = format!("PATH='{}:{weir_is_in}':\"$PATH\"; {tail} --until-end", folder.path().display());
+    for records in [1, 0] {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &line]).env("DB", "crm").env("WEIR_DATA", weir.data()).current_dir(&folder);
+        let output = shell.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let told = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+        assert_eq!(told("loaded").lines().count(), records);
+        if records > 0 {
+            let copy = r"\copy staging (record) from stdin csv quote e'\x01' delimiter e'\x02'";
+            assert_eq!(told("asked"), format!("crm\n-c\n{copy}\n"));
+            fs::remove_file(folder.path().join("loaded")).unwrap();
+        }
     }
 }
 

@@ -37,6 +37,7 @@ use weir::queue::journal::JournalQueue;
 use weir::queue::{Queue, Receipt};
 use weir::record::{Header, Kind, Records};
 use weir::tenants::{Source, Tenants};
+use weir::unverifiable::Unverifiable;
 use weir_loadtest::counts::{ACCEPT, Counts, compare, count, format, parse};
 use weir_loadtest::traffic::{self, Mix, Request, Shape, Tenant};
 
@@ -179,7 +180,7 @@ fn run(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
             }
         }
         Case::NoSecret => {
-            let metrics = Metrics::new(&[])?;
+            let (metrics, unverifiable) = (Metrics::new(&[])?, Unverifiable::default());
             let mut headers = HeaderMap::new();
             for (name, value) in [
                 (HOST, "127.0.0.1:8080"),
@@ -191,8 +192,8 @@ fn run(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
                 headers.insert(name, HeaderValue::from_static(value));
             }
             for _ in 0..events {
-                let shown =
-                    shown(&metrics, black_box(&headers), &source.tenant.gainsight_id, &source.secrets);
+                let (logs, tenant) = ((&metrics, &unverifiable), &source.tenant.gainsight_id);
+                let shown = shown(logs, None, black_box(&headers), tenant, &source.secrets);
                 let none = shown.and_then(|shown| shown.proven(&metrics));
                 black_box(none.map_err(|_| "a secret is said to be wrong")?);
             }

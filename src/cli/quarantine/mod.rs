@@ -5,12 +5,13 @@ mod replay;
 #[cfg(test)]
 mod tests;
 
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Subcommand};
 
+use super::output::Stdout;
 use super::{Failure, QueueFlags, moment};
 use crate::first_start::expected_tenants;
 use crate::quarantine::Reason;
@@ -121,13 +122,13 @@ impl From<ReadError> for Failure {
 pub(super) fn run(args: &QuarantineArgs) -> Result<(), Failure> {
     // Damage that is passed over must not pass unseen.
     telemetry::init(Some(LogFormat::Human), "warn").map_err(Failure::Named)?;
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = Stdout::new();
     match &args.action {
         Action::List(args) => list(args, &mut out)?,
         Action::Show(args) => show(args, &mut out)?,
         Action::Replay(args) => replay::run(args, &mut out)?,
     }
-    out.flush().map_err(Failure::Output)
+    out.finish()
 }
 
 fn list(args: &ListArgs, out: &mut dyn Write) -> Result<(), Failure> {

@@ -69,8 +69,14 @@ pub(super) fn run(args: &ReplayArgs, out: &mut dyn Write) -> Result<(), Failure>
         written.map_err(|error| failed = Some(error)).is_ok()
     };
     let summary = carry_out(&config, order, &mut tell);
-    if let Some(error) = failed {
-        return Err(Failure::Output(error));
+    match failed {
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            let text = "nobody reads stdout any more, so the replay ended early: give the same command again for the \
+                        rest";
+            return Err(Failure::Named(text.to_owned()));
+        }
+        Some(error) => return Err(Failure::Output(error)),
+        None => {}
     }
     let summary = summary?;
     let line = if args.json {

@@ -6,13 +6,13 @@ mod status;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::io::{self, BufWriter, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
-use super::tail::{TailArgs, TailError, run_on};
-use super::{ConfigFlags, Failure, counted};
+use super::output::{Output, Stdout};
+use super::{ConfigFlags, Failure, counted, tail};
 use crate::control;
 use crate::queue::journal::JournalError;
 use crate::queue::journal::consumers::position;
@@ -101,7 +101,7 @@ impl From<JournalError> for Failure {
 
 /// Runs what was asked for.
 pub(super) fn run(args: &SpoolArgs) -> Result<(), Failure> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = Stdout::new();
     match &args.action {
         Action::Status { place, json } => {
             let status = status::of(&place.spool()?)?;
@@ -126,7 +126,7 @@ pub(super) fn run(args: &SpoolArgs) -> Result<(), Failure> {
                 .map_err(Failure::Output)?;
         }
     }
-    out.flush().map_err(Failure::Output)
+    out.finish()
 }
 
 /// Where what was set aside lies, and the name of the place up to which it was taken back.
@@ -173,7 +173,7 @@ fn verify(spool: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     }
 }
 
-fn export(spool: &Path, aside: bool, out: &mut dyn Write) -> Result<(), Failure> {
+fn export(spool: &Path, aside: bool, out: &mut dyn Output) -> Result<(), Failure> {
     let [held, set_aside] = piles(spool);
     let (dir, name) = if aside { set_aside } else { held };
     if !dir.is_dir() {
@@ -181,6 +181,5 @@ fn export(spool: &Path, aside: bool, out: &mut dyn Write) -> Result<(), Failure>
     }
     let begin = Begin::At(position(&dir, name)?.unwrap_or(0));
     let mut reader = JournalReader::open(&dir, begin, true, BTreeSet::new())?;
-    let args = TailArgs { json: true, until_end: true, ..TailArgs::default() };
-    Ok(run_on(&mut reader, &args, out, |_| Ok::<(), TailError>(()))?)
+    Ok(tail::print_as_json(&mut reader, out)?)
 }

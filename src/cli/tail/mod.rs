@@ -1,17 +1,26 @@
-//! `weir tail`: prints the records of a journal or of Kafka, and, under a consumer's name, remembers what
-//! was printed.
+//! `weir tail`: prints the records of a journal or of Kafka, or hands them to a command. Under a consumer's
+//! name it remembers how far that went.
 
+mod exec;
+mod follow;
 pub(super) mod print;
+mod printer;
+mod stop;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeSet;
-use std::io::{self, BufWriter, Write};
+use std::io;
+use std::io::IsTerminal;
 use std::path::Path;
-use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use self::exec::Exec;
+use self::follow::follow;
+use self::printer::Printer;
+use self::stop::Stop;
+use super::output::{Output, Stdout};
 use super::{Failure, QueueFlags};
 use crate::config::Config;
 use crate::first_start::expected_topics;
@@ -19,16 +28,11 @@ use crate::queue::journal::JournalError;
 use crate::queue::journal::consumers::Consumer;
 use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::kafka::{KafkaReader, list_topics};
-use crate::queue::reader::{From, Next, ReadError, ReadRecord, Reader};
+use crate::queue::reader::{From, ReadError, Reader};
 use crate::telemetry::{self, LogFormat};
 
-/// How long one look for a record may take; nothing depends on it, as looking goes on for ever.
-const WAIT: Duration = Duration::from_secs(1);
-/// A consumer's position is kept at least after this many records.
-const COMMIT_EVERY: u64 = 1_000;
-
 /// The arguments of `weir tail`.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug)]
 pub struct TailArgs {
     /// Where the records are.
     #[command(flatten)]
@@ -49,11 +53,20 @@ pub struct TailArgs {
     #[arg(long)]
     pub json: bool,
     /// Name to read under, exclusively (journal only)
-    #[arg(long, value_name = "NAME", requires = "commit")]
+    #[arg(long, value_name = "NAME", requires = "how")]
     pub consumer: Option<String>,
-    /// Remember under the consumer's name what was printed
-    #[arg(long, requires = "consumer")]
+    /// Remember under the consumer's name what has left Weir, whatever became of it then; --exec waits for
+    /// that
+    #[arg(long, requires = "consumer", group = "how")]
     pub commit: bool,
+    /// Hand the records to this command of the shell, in batches of JSON lines on its stdin, and remember a
+    /// batch under the consumer's name once the command ends with exit status 0
+    #[arg(long, value_name = "COMMAND", requires = "consumer", group = "how", value_parser = exec::command)]
+    pub exec: Option<String>,
+    /// Most records of a batch
+    #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(requires = "exec", conflicts_with = "commit")]
+    pub batch: u64,
 }
 
 /// The values of `--from`.
@@ -93,28 +106,40 @@ pub enum TailError {
     /// The queue can't be read: exit code 1.
     #[error(transparent)]
     Read(#[from] ReadError),
-    /// The output can't be written: exit code 1.
+    /// The output can't be written, or nobody reads it: exit code 1.
     #[error("the records can't be written out: {0}")]
     Output(#[source] io::Error),
+    /// Records were not taken, or not as far as was read: exit code 1.
+    #[error("{0}")]
+    NotTaken(String),
+    /// A signal asked for it, and everything that was begun is done.
+    #[error("stopped by signal {0}")]
+    Stopped(i32),
 }
 
 /// Reads what the arguments name, else what `weir serve` would write to.
 pub(super) fn run(args: &TailArgs) -> Result<(), Failure> {
     // Damage that is passed over must not pass unseen.
     telemetry::init(Some(LogFormat::Human), "warn").map_err(Failure::Named)?;
-    let mut out = BufWriter::new(io::stdout().lock());
+    if args.commit && !io::stdout().is_terminal() {
+        tracing::warn!(
+            "--commit remembers what has left Weir, not what its reader did with it: what a reader takes and does not \
+             finish is not read again; --exec remembers what a command has loaded"
+        );
+    }
+    let mut out = Stdout::new();
     if let Some(data) = &args.queue.data {
         return Ok(on_journal(&data.join("journal"), args, &mut out)?);
     }
     let config = args.queue.load()?;
     match &config.queue.brokers {
-        Some(brokers) => Ok(on_kafka(brokers, &config, args, &mut out)?),
+        Some(brokers) => on_kafka(brokers, &config, args, &mut out),
         None => Ok(on_journal(&config.data.join("journal"), args, &mut out)?),
     }
 }
 
 /// Prints what the topics asked for, else those of Weir's that exist, hold on Kafka.
-fn on_kafka(brokers: &str, config: &Config, args: &TailArgs, out: &mut dyn Write) -> Result<(), Failure> {
+fn on_kafka(brokers: &str, config: &Config, args: &TailArgs, out: &mut dyn Output) -> Result<(), Failure> {
     check_kafka(args)?;
     let settings = &config.queue.kafka;
     let mut topics = args.topic.clone();
@@ -128,7 +153,8 @@ fn on_kafka(brokers: &str, config: &Config, args: &TailArgs, out: &mut dyn Write
         return Err(Failure::Named(text.to_owned()));
     }
     let reader = KafkaReader::open(brokers, settings, &topics, args.begin(), args.until_end);
-    Ok(run_on(&mut reader.map_err(TailError::from)?, args, out, |_| Ok(()))?)
+    let mut printer = Printer::new(out, args.json);
+    Ok(follow(&mut reader.map_err(TailError::from)?, args.max, &mut printer, |_| Ok(()))?)
 }
 
 impl std::convert::From<TailError> for Failure {
@@ -136,69 +162,68 @@ impl std::convert::From<TailError> for Failure {
         match error {
             TailError::Usage(text) => Failure::Usage(text),
             TailError::Output(error) => Failure::Output(error),
+            TailError::Stopped(signal) => stop::as_by(signal),
             other => Failure::Named(other.to_string()),
         }
     }
 }
 
-/// Prints what the journal in the directory `dir` (`DATA/journal`) holds. `out` may keep a buffer: it is
-/// flushed before every wait.
+/// Prints what the journal in the directory `dir` (`DATA/journal`) holds, or hands it to the command. `out`
+/// may keep a buffer: it is flushed before every wait.
 ///
 /// # Errors
-/// When the journal can't be read, the consumer's name can't be had, or `out` fails.
-pub fn on_journal(dir: &Path, args: &TailArgs, out: &mut dyn Write) -> Result<(), TailError> {
+/// When the journal can't be read, the consumer's name can't be had, `out` or the command fails, or a signal came.
+pub fn on_journal(dir: &Path, args: &TailArgs, out: &mut dyn Output) -> Result<(), TailError> {
     let topics = args.topics();
     let open = |begin| JournalReader::open(dir, begin, args.until_end, topics.clone());
     let from = Begin::From(args.begin());
+    let mut printer = Printer::new(out, args.json);
     let Some(name) = &args.consumer else {
-        return run_on(&mut open(from)?, args, out, |_| Ok(()));
+        return follow(&mut open(from)?, args.max, &mut printer, |_| Ok(()));
     };
     let mut consumer = Consumer::open(dir, name, &topics)?;
     let mut reader = open(consumer.next().map_or(from, Begin::At))?;
     // A new consumer holds what it has yet to read from the moment it exists.
     consumer.commit(reader.position())?;
-    run_on(&mut reader, args, out, |reader| Ok(consumer.commit(reader.position())?))
+    let Some(command) = &args.exec else {
+        printer.waits_until_taken();
+        let commit = |reader: &JournalReader| Ok(consumer.commit(reader.position())?);
+        let ended = follow(&mut reader, args.max, &mut printer, commit);
+        return ended.map_err(|error| unread(error, name, consumer.next()));
+    };
+    // A command outlives a tail that is killed: until it has ended, too, nobody else reads under its name.
+    consumer.lend()?;
+    let stop =
+        Stop::new().map_err(|error| TailError::NotTaken(format!("no signal can be waited for: {error}")))?;
+    let mut exec = Exec::new(command, name, args.batch, stop);
+    follow(&mut reader, args.max, &mut exec, |reader| {
+        consumer.commit(reader.position()).map_err(|error| {
+            TailError::NotTaken(format!(
+                "what the command has loaded can't be remembered, so the next run of consumer {name} begins with it \
+                 once more: {error}"
+            ))
+        })
+    })
 }
 
-/// Prints what `reader` yields, until its end, `args.max` records, or for ever. `commit` is called after
-/// `out` was flushed: before every wait, at the end, and at least every thousand records. An `out` that
-/// nobody reads any more ends it quietly, without a commit.
-///
-/// # Errors
-/// When `reader`, `out` or `commit` fails.
-pub fn run_on<R: Reader + ?Sized>(
+/// Says where a consumer goes on whose records nobody reads any more.
+fn unread(error: TailError, name: &str, next: Option<u64>) -> TailError {
+    match (error, next) {
+        (TailError::Output(error), Some(next)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            TailError::NotTaken(format!(
+                "nobody reads stdout any more: the next run of consumer {name} begins with offset {next}"
+            ))
+        }
+        (error, _) => error,
+    }
+}
+
+/// Prints what `reader` yields until its end, one JSON object a line.
+pub(super) fn print_as_json<R: Reader + ?Sized>(
     reader: &mut R,
-    args: &TailArgs,
-    out: &mut dyn Write,
-    mut commit: impl FnMut(&R) -> Result<(), TailError>,
+    out: &mut dyn Output,
 ) -> Result<(), TailError> {
-    let mut printer = Printer { out, json: args.json, line: Vec::new() };
-    let mut printed = 0;
-    let mut wait = Duration::ZERO;
-    while args.max.is_none_or(|max| printed < max) {
-        match reader.next(wait)? {
-            Next::Record(record) => {
-                wait = Duration::ZERO;
-                if !printer.print(&record)? {
-                    return Ok(());
-                }
-                printed += 1;
-                if printed % COMMIT_EVERY != 0 {
-                    continue;
-                }
-            }
-            Next::Idle => wait = WAIT,
-            Next::End => break,
-        }
-        if !printer.flush()? {
-            return Ok(());
-        }
-        commit(reader)?;
-    }
-    if printer.flush()? {
-        commit(reader)?;
-    }
-    Ok(())
+    follow(reader, None, &mut Printer::new(out, true), |_| Ok(()))
 }
 
 /// Refuses what only the journal has, for a run on Kafka.
@@ -212,36 +237,4 @@ pub fn check_kafka(args: &TailArgs) -> Result<(), TailError> {
         return Err(TailError::Usage(text.to_owned()));
     }
     Ok(())
-}
-
-/// The output, and how records look on it.
-struct Printer<'a> {
-    out: &'a mut dyn Write,
-    json: bool,
-    line: Vec<u8>,
-}
-
-impl Printer<'_> {
-    /// False when nobody reads the output any more.
-    fn print(&mut self, record: &ReadRecord) -> Result<bool, TailError> {
-        self.line.clear();
-        if self.json {
-            print::json(record, &mut self.line);
-        } else {
-            print::plain(record, &mut self.line);
-        }
-        unless_broken(self.out.write_all(&self.line))
-    }
-
-    fn flush(&mut self) -> Result<bool, TailError> {
-        unless_broken(self.out.flush())
-    }
-}
-
-fn unless_broken(done: io::Result<()>) -> Result<bool, TailError> {
-    match done {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(TailError::Output(error)),
-    }
 }

@@ -1,8 +1,14 @@
 //! `weir tail` on readers made up here, and on a real journal.
 
+use std::io::Write;
+use std::time::Duration;
+
 use clap::Parser;
 
+use super::follow::Sink;
 use super::*;
+use crate::cli::output;
+use crate::queue::reader::{Next, ReadRecord};
 
 #[derive(Parser)]
 struct Command {
@@ -77,9 +83,29 @@ impl Write for Output {
     }
 }
 
+impl output::Output for Output {
+    fn hand_over(&mut self) -> io::Result<()> {
+        self.flush()
+    }
+
+    fn until_taken(&mut self) -> io::Result<()> {
+        self.flush()
+    }
+}
+
+/// Prints so many records; gives how many were left to read at each commit.
+fn run(records: i64, flags: &[&str], out: &mut Output) -> (Vec<i64>, Result<(), TailError>) {
+    let (args, mut left) = (args(flags), Vec::new());
+    let ended = follow(&mut Few(records, false), args.max, &mut Printer::new(out, args.json), |reader| {
+        left.push(reader.0);
+        Ok(())
+    });
+    (left, ended)
+}
+
 fn printed(flags: &[&str], records: i64) -> String {
     let mut out = Output::new(usize::MAX);
-    run_on(&mut Few(records, false), &args(flags), &mut out, |_| Ok(())).unwrap();
+    run(records, flags, &mut out).1.unwrap();
     out.text
 }
 
@@ -129,39 +155,27 @@ fn it_stops_after_max_records() {
 #[test]
 fn it_commits_only_what_was_flushed_before_waits_and_every_thousand_records() {
     let mut out = Output::new(usize::MAX);
-    let mut left = Vec::new();
-    run_on(&mut Few(2_500, false), &args(&["--json"]), &mut out, |reader| {
-        left.push(reader.0);
-        Ok(())
-    })
-    .unwrap();
-    assert_eq!(left, [1_500, 500, 0, 0]);
+    assert_eq!(run(2_500, &["--json"], &mut out).0, [1_500, 500, 0, 0]);
     assert_eq!((out.lines(), out.flushed_lines), (2_500, 2_500));
 
     let mut out = Output::new(usize::MAX);
-    run_on(&mut Few(9, false), &args(&["--json", "--max", "3"]), &mut out, |reader| {
-        left.push(reader.0);
-        Ok(())
-    })
-    .unwrap();
+    let (left, _) = run(9, &["--json", "--max", "3"], &mut out);
     assert_eq!((left.last(), out.flushed_lines), (Some(&6), 3));
 }
 
 #[test]
-fn a_broken_pipe_is_a_quiet_end_without_a_further_commit() {
-    let mut out = Output::new(1_200);
-    let mut left = Vec::new();
-    let end = run_on(&mut Few(2_500, false), &args(&["--json"]), &mut out, |reader| {
-        left.push(reader.0);
-        Ok(())
-    });
-    assert!(end.is_ok());
+fn a_broken_pipe_is_a_failure_without_a_further_commit() {
+    let is_broken = |ended| match ended {
+        Err(TailError::Output(error)) => error.kind() == io::ErrorKind::BrokenPipe,
+        _ => false,
+    };
+    let (left, ended) = run(2_500, &["--json"], &mut Output::new(1_200));
+    assert!(is_broken(ended));
     assert_eq!(left, [1_500]);
 
-    let in_flush = run_on(&mut Few(3, false), &args(&["--json"]), &mut Output::new(3), |_| {
-        panic!("a commit of what was not flushed");
-    });
-    assert!(in_flush.is_ok());
+    let (left, in_flush) = run(3, &["--json"], &mut Output::new(3));
+    assert!(is_broken(in_flush));
+    assert_eq!(left, [0; 0], "a commit of what was not flushed");
 }
 
 #[test]
@@ -169,15 +183,44 @@ fn flags_that_need_or_exclude_each_other_are_usage_errors() {
     for flags in [
         &["--commit"][..],
         &["--consumer", "loader"],
+        &["--exec", "cat"],
+        &["--consumer", "loader", "--exec", "cat", "--commit"],
+        &["--consumer", "loader", "--exec", " "],
+        &["--consumer", "loader", "--exec", "cat", "--batch", "0"],
+        &["--consumer", "loader", "--commit", "--batch", "5"],
         &["--data", "d", "--brokers", "b"],
         &["--from", "middle"],
     ] {
         let error = Command::try_parse_from([&["weir"], flags].concat()).err().unwrap();
         assert_eq!(error.exit_code(), 2, "{flags:?}");
     }
-    let both = args(&["--brokers", "b", "--consumer", "c", "--commit"]);
-    assert!(matches!(check_kafka(&both), Err(TailError::Usage(text)) if text.contains("consumer group")));
+    for how in [&["--commit"][..], &["--exec", "cat"]] {
+        let both = args(&[&["--brokers", "b", "--consumer", "c"], how].concat());
+        assert!(matches!(check_kafka(&both), Err(TailError::Usage(text)) if text.contains("consumer group")));
+    }
     assert!(check_kafka(&args(&["--brokers", "b"])).is_ok());
+}
+
+#[test]
+fn a_batch_takes_no_more_records_than_it_may_and_none_once_it_has_eight_mebibytes() {
+    let full = |most, bytes: usize| {
+        let large = ReadRecord { value: vec![b'1'; bytes], ..record(0) };
+        let mut exec = Exec::new("true", "loader", most, Stop::default());
+        (1..).find(|_| exec.take(&large).unwrap()).unwrap()
+    };
+    assert_eq!(full(3, 10), 3);
+    assert_eq!(full(1_000, 1 << 20), 8);
+    assert_eq!(full(1_000, 9 << 20), 1, "a record is never cut");
+}
+
+#[test]
+fn a_command_that_can_not_be_started_is_told_with_its_batch() {
+    let mut exec = Exec::new("load\0", "crm", 5, Stop::default());
+    (3..5).for_each(|offset| assert!(!exec.take(&record(offset)).unwrap()));
+    let told = exec.settle().unwrap_err().to_string();
+    assert!(told.starts_with("the command could not be started ("), "{told}");
+    let rest = "), so nothing of its batch (offsets 3 to 4) is committed: the next run of consumer crm begins with it";
+    assert!(told.ends_with(rest), "{told}");
 }
 
 mod journal {
@@ -234,7 +277,11 @@ mod journal {
         let loader = ["--consumer", "loader", "--commit"];
         assert_eq!(values(&dir, &[&loader[..], &["--max", "2"]].concat()), [0, 1]);
         write(&dir, &["3"]);
-        tail(&dir, &loader, &mut Output::new(0)).unwrap();
+        let told = tail(&dir, &loader, &mut Output::new(0)).unwrap_err().to_string();
+        assert_eq!(
+            told,
+            "nobody reads stdout any more: the next run of consumer loader begins with offset 2"
+        );
         assert_eq!(values(&dir, &loader), [2, 3], "what a broken pipe swallowed was not committed");
         assert!(values(&dir, &loader).is_empty());
         assert_eq!(values(&dir, &[]), [0, 1, 2, 3], "others are not touched");

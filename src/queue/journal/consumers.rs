@@ -51,7 +51,7 @@ pub struct Consumer {
     next: Option<u64>,
     topics: BTreeSet<String>,
     disk: Arc<dyn Disk>,
-    _lock: File,
+    lock: File,
 }
 
 impl Consumer {
@@ -95,12 +95,22 @@ impl Consumer {
                 Some(state.next)
             }
         };
-        Ok(Consumer { dir, name: name.to_owned(), next, topics: topics.clone(), disk, _lock: lock })
+        Ok(Consumer { dir, name: name.to_owned(), next, topics: topics.clone(), disk, lock })
     }
 
     /// The first sequence number that it has not read; none for a new consumer.
     pub fn next(&self) -> Option<u64> {
         self.next
+    }
+
+    /// Lets the processes that this one starts from now on hold the name, too: it is free again when the last of all
+    /// has ended.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn lend(&self) -> Result<(), JournalError> {
+        let lent = rustix::io::fcntl_setfd(&self.lock, rustix::io::FdFlags::empty());
+        lent.map_err(|error| JournalError::Io { path: self.dir.join(&self.name), source: error.into() })
     }
 
     /// Makes durable that everything below `next` is read. Costs two syncs, and nothing when `next` has

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,10 @@ pub struct JournalReader {
     cursor: Option<Cursor>,
     /// First number of the segment after the cursor's; `u64::MAX` while there is none.
     limit: u64,
+    /// Whether `limit` is where the very next segment began: none between the two was removed.
+    is_next: bool,
+    /// Numbers that were removed before they were read, and not told yet.
+    missed: Option<Range<u64>>,
     /// Last segment and its length when the reader was opened, where reading ends there.
     end: Option<(u64, u64)>,
 }
@@ -54,7 +59,7 @@ impl JournalReader {
         let end = end(dir).map_err(io)?;
         let position = match begin {
             Begin::At(next) => next,
-            Begin::From(From::Start) => 0,
+            Begin::From(From::Start) => segment::list(dir).map_err(io)?.first().copied().unwrap_or(0),
             Begin::From(From::End) => end.0,
         };
         let mut reader = JournalReader {
@@ -63,6 +68,8 @@ impl JournalReader {
             position,
             cursor: None,
             limit: u64::MAX,
+            is_next: true,
+            missed: None,
             end: until_end.then_some(end),
         };
         if begin == Begin::From(From::End) {
@@ -130,13 +137,15 @@ impl JournalReader {
                         Some(later) => self.limit = later,
                         None => return Ok(self.nothing()),
                     }
+                    // The oldest go first: while this one is there, so is the one behind it.
+                    self.is_next = segment::path(&self.dir, base).exists();
                 }
                 Step::End { left } => {
                     if left > 0 {
                         report(&self.dir, cursor.base, cursor.at, left);
                     }
-                    let limit = self.limit;
-                    if !self.go_to_segment(limit)? {
+                    let least = if self.is_next { self.limit } else { 0 };
+                    if !self.go_to_segment(least)? {
                         return Ok(self.nothing());
                     }
                 }
@@ -177,6 +186,11 @@ impl JournalReader {
                 Ok(cursor) => {
                     self.cursor = Some(cursor);
                     self.limit = bases.get(index + 1).copied().unwrap_or(u64::MAX);
+                    self.is_next = true;
+                    if base > wanted {
+                        let from = self.missed.take().map_or(wanted, |missed| missed.start);
+                        self.missed = Some(from..base);
+                    }
                     // Numbers between two segments belong to nobody: they are read, too.
                     self.position = self.position.max(base);
                     return Ok(true);
@@ -205,6 +219,10 @@ impl Reader for JournalReader {
             }
             std::thread::sleep(POLL.min(left));
         }
+    }
+
+    fn missed(&mut self) -> Option<Range<u64>> {
+        self.missed.take()
     }
 }
 

@@ -147,3 +147,51 @@ fn the_largest_record_fits_into_the_smallest_journal_that_promises_it() {
     close(&queue);
     assert_eq!(place.read().len(), 2);
 }
+
+#[test]
+fn a_reader_is_told_which_records_were_dropped_before_it_came_to_them() {
+    let place = Place::new();
+    let queue = place.open_with(&QueueConfig { when_full: WhenFull::DropOldest, ..config(SMALL) });
+    let mut reader = place.reader(Begin::At(0), false);
+    let (mut accounted, mut gaps) = (Vec::new(), 0);
+    // It has one segment open while that one and others behind it go: the one that is being written, then one
+    // of the middle.
+    for (written, looks) in [(0..3, 2), (3..100, 20), (100..300, usize::MAX)] {
+        written.for_each(|i| put(&queue, &[&numbered(i)]).unwrap().unwrap());
+        for record in std::iter::from_fn(|| next(&mut reader)).take(looks).collect::<Vec<_>>() {
+            accounted.push(record.offset as u64);
+        }
+        if let Some(missed) = reader.missed() {
+            gaps += 1;
+            accounted.extend(missed);
+        }
+    }
+    accounted.sort_unstable();
+    assert_eq!(accounted, (0..300).collect::<Vec<u64>>());
+    assert_eq!(gaps, 2);
+
+    let mut later = place.reader(Begin::At(0), true);
+    assert!(next(&mut later).is_some());
+    assert_eq!(later.missed(), Some(0..place.segments()[0]));
+    close(&queue);
+}
+
+#[test]
+fn nothing_is_missed_by_who_begins_with_the_oldest_record_or_reads_what_others_have_passed() {
+    let place = Place::new();
+    let queue = place.open_with(&config(SMALL));
+    let mut follows = place.reader(Begin::From(From::Start), false);
+    place.commit("loader", 0);
+    for i in 0..300 {
+        put(&queue, &[&numbered(i)]).unwrap().unwrap();
+        assert!(next(&mut follows).is_some());
+        place.commit("loader", follows.position());
+    }
+    assert!(place.segments()[0] > 0);
+    assert_eq!(follows.missed(), None);
+    let mut oldest = place.reader(Begin::From(From::Start), true);
+    assert_eq!(oldest.position(), place.segments()[0]);
+    while next(&mut oldest).is_some() {}
+    assert_eq!(oldest.missed(), None);
+    close(&queue);
+}
