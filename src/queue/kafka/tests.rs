@@ -247,6 +247,20 @@ fn a_record_that_is_only_inferred_to_be_delivered_is_not_durable() {
 }
 
 #[test]
+fn a_reader_waits_for_a_partition_whose_leader_is_being_chosen() {
+    let mock = mock();
+    let (queue, _) = queue(&mock, &[]);
+    assert_eq!(settled(queue.enqueue(records(1, 10)).unwrap()), Ok(()));
+    let elsewhere = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+    mock.request_errors(RDKafkaApiKey::ListOffsets, &[elsewhere, elsewhere]);
+    let topics = [TOPIC.to_owned()];
+    let mut reader =
+        KafkaReader::open(&mock.bootstrap_servers(), &BTreeMap::new(), &topics, From::Start, true).unwrap();
+    assert!(matches!(reader.next(Duration::from_secs(60)).unwrap(), Next::Record(_)));
+    assert_eq!(reader.next(Duration::from_secs(60)).unwrap(), Next::End);
+}
+
+#[test]
 fn a_password_under_a_misspelt_name_is_not_repeated() {
     let raw = BTreeMap::from([("sasl.pasword".to_owned(), "hunter2".to_owned())]);
     let error = list_topics("127.0.0.1:1", &raw).unwrap_err().to_string();
