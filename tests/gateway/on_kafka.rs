@@ -181,14 +181,14 @@ fn while_the_broker_is_gone_clients_are_served_and_all_arrives_when_it_is_back()
         sent.push(format!("{id}/event.tickets"));
     };
     send();
-    kafka.signal(1, "KILL");
+    kafka.signal(1, Signal::KILL);
     (0..20).for_each(|_| send());
     assert_eq!(weir.admin("/readyz").0, 200);
     assert!(weir.metric("weir_spool_records") > 0.0);
     kafka.restart(1);
     wait_for("the spool to drain", || (weir.metric("weir_spool_records") == 0.0).then_some(()));
     send();
-    assert_eq!(weir.metric("weir_queue_inflight_records"), 0.0);
+    weir.await_metric("weir_queue_inflight_records", 0.0);
 
     let topic = format!("{prefix}events.ticket-actions.standard");
     assert_eq!(ids(&kafka.arrived(&[&topic], sent.len())), sent);
@@ -287,20 +287,20 @@ fn what_is_acknowledged_while_the_broker_stands_still_is_not_lost_by_sigterm() {
             let mut weir = Start::default().config(&*toml).serve();
             post(&weir, 0..frozen_after);
             kafka.arrived(&[&format!("{prefix}people")], frozen_after);
-            kafka.signal(1, "STOP");
+            kafka.signal(1, Signal::STOP);
             post(&weir, frozen_after..8);
             if thaw == Thaw::BeforeSigterm {
-                kafka.signal(1, "CONT");
+                kafka.signal(1, Signal::CONT);
             }
             weir.process().signal(Signal::TERM);
             if thaw == Thaw::AfterSigterm {
-                kafka.signal(1, "CONT");
+                kafka.signal(1, Signal::CONT);
             }
             assert_eq!(weir.process().exit_code(), 0, "{}", weir.log());
             if thaw == Thaw::AfterTheEnd {
                 let held = held(&weir);
                 assert!((frozen_after..8).map(id).all(|id| held.contains(&id)), "{held:?}");
-                kafka.signal(1, "CONT");
+                kafka.signal(1, Signal::CONT);
             }
             println!("frozen after {frozen_after}, thawed {thaw:?}");
             nothing_is_lost(&kafka, &prefix, &weir, &toml, 8);
@@ -315,7 +315,7 @@ fn what_is_on_its_way_to_a_broker_that_stands_still_is_answered_and_held_after_s
     let mut weir = Start::default().config(&*toml).serve();
     post(&weir, 0..1);
     kafka.arrived(&[&format!("{prefix}people")], 1);
-    kafka.signal(1, "STOP");
+    kafka.signal(1, Signal::STOP);
     let mut wire = weir.connect();
     wire.send(request("POST", "/v1/identify", &[("Authorization", &basic(KEY))], identify(1).as_bytes()));
     wait_for("the record to be on its way", || {
@@ -328,7 +328,7 @@ fn what_is_on_its_way_to_a_broker_that_stands_still_is_answered_and_held_after_s
     weir.stop();
     assert_eq!(wire.answer().brief(), (200, "ok"));
     assert!(held(&weir).contains(&id(1)));
-    kafka.signal(1, "CONT");
+    kafka.signal(1, Signal::CONT);
     nothing_is_lost(&kafka, &prefix, &weir, &toml, 2);
 }
 
@@ -338,10 +338,10 @@ fn a_start_on_a_broker_that_stands_still_serves_from_the_spool_and_loses_nothing
     let toml = hasty(&kafka, &prefix);
     // It makes the topics.
     Start::default().config(&*toml).serve().stop();
-    kafka.signal(1, "STOP");
+    kafka.signal(1, Signal::STOP);
     let mut weir = Start::default().config(&*toml).serve();
     post(&weir, 0..8);
-    kafka.signal(1, "CONT");
+    kafka.signal(1, Signal::CONT);
     weir.stop();
     nothing_is_lost(&kafka, &prefix, &weir, &toml, 8);
 }

@@ -14,6 +14,7 @@ use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceS
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
+use rustix::process::{Pid, Signal, kill_process};
 use weir::queue::kafka::KafkaReader;
 use weir::queue::reader::{From, Next, ReadRecord, Reader};
 
@@ -81,9 +82,15 @@ impl Kafka {
         Kafka { brokers, held: Some(Held { holder, folder }) }
     }
 
-    /// Sends broker `index` (from 1) a signal: `KILL`, `STOP`, `CONT`, `TERM`.
-    pub fn signal(&self, index: usize, signal: &str) {
-        run("", &["signal", self.folder(), &index.to_string(), signal]);
+    /// Sends broker `index` (from 1) a signal, at once: on a busy machine, a shell would take its time.
+    pub fn signal(&self, index: usize, signal: Signal) {
+        let place = format!("{}/{index}", self.folder());
+        let pid = std::fs::read_to_string(format!("{place}/pid")).expect("the broker's pid");
+        let pid: i32 = pid.trim().parse().expect("a pid");
+        // Not one that the system gave to another process since.
+        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        assert!(command.contains(&format!("{place}/server.properties")), "broker {index} does not run");
+        kill_process(Pid::from_raw(pid).expect("a pid"), signal).expect("the broker can be told");
     }
 
     /// Starts broker `index` again and waits until it serves.
