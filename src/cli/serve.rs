@@ -101,6 +101,28 @@ fn open_files(connections: usize) -> usize {
     left
 }
 
+/// The last line of the log: what was lost, and where that is which Kafka does not have yet.
+fn tell_the_end(left: usize, held: u64) {
+    let waiting = match held {
+        0 => String::new(),
+        held => format!("; the spool holds {held} for Kafka, and the next start forwards them"),
+    };
+    if left == 0 {
+        tracing::info!(
+            records_left = 0,
+            records_held = held,
+            "stopped: every acknowledged record is durable{waiting}"
+        );
+    } else {
+        tracing::warn!(
+            records_left = left,
+            records_held = held,
+            "stopped: these records were not durable in time, nor acknowledged, so their clients send them again; to \
+             give them longer, raise limits.shutdown_ms{waiting}"
+        );
+    }
+}
+
 /// The journal, or Kafka where brokers are configured.
 fn open_queue(
     config: &Config,
@@ -197,15 +219,7 @@ async fn serve(
     let left = closing.await.unwrap_or_default();
     admin_handle.stop(false).await;
     drop((control, run_file, watch));
-    if left == 0 {
-        tracing::info!(records_left = 0, "stopped: every acknowledged record is durable");
-    } else {
-        tracing::warn!(
-            records_left = left,
-            "stopped: these records were not durable in time, nor acknowledged, so their clients send them again; to give them longer, \
-             raise limits.shutdown_ms"
-        );
-    }
+    tell_the_end(left, app.queue.held());
     broken.map_or(Ok(()), |reason| Err(Failure::Named(reason)))
 }
 

@@ -44,6 +44,11 @@ pub trait Queue: Send + Sync {
         false
     }
 
+    /// How many acknowledged records wait, durably, for their way on: those in the spool, for Kafka.
+    fn held(&self) -> u64 {
+        0
+    }
+
     /// Takes no more, waits until `deadline` for what was taken to become durable, and tells how many
     /// records were left. Blocks.
     fn close(&self, deadline: Instant) -> usize;

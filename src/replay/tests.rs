@@ -70,7 +70,7 @@ impl Held {
         };
         let Processed { records, .. } = process(call, &request, &rules(), body);
         wait_for(queue.enqueue(records).unwrap()).unwrap();
-        queue.close(Instant::now() + Duration::from_secs(60));
+        queue.close(Instant::now() + Duration::from_secs(180));
     }
 
     fn track(&self, body: &str) {
@@ -92,7 +92,7 @@ impl Held {
             told.push(one.fate);
             true
         });
-        queue.close(Instant::now() + Duration::from_secs(60));
+        queue.close(Instant::now() + Duration::from_secs(180));
         (told, done.unwrap())
     }
 
@@ -280,7 +280,7 @@ fn one_without_a_secret_is_replayed_only_on_purpose() {
         out.extend_from_slice(value.as_bytes());
     });
     wait_for(queue.enqueue(records).unwrap()).unwrap();
-    queue.close(Instant::now() + Duration::from_secs(60));
+    queue.close(Instant::now() + Duration::from_secs(180));
     let (told, _) = held.replay(MAPPED, &Order::default());
     assert!(
         matches!(&told[..], [Fate::Impossible { detail }] if detail.contains("--without-secret")),
@@ -312,7 +312,7 @@ fn an_event_of_another_reason_reaches_no_publisher_that_requires_a_secret_unless
                 true
             })
             .unwrap();
-        queue.close(Instant::now() + Duration::from_secs(60));
+        queue.close(Instant::now() + Duration::from_secs(180));
         told
     };
     let told = run(&Order::default());
@@ -364,7 +364,7 @@ fn nothing_is_told_or_noted_that_is_not_durable() {
         let replay = Replay::new(&tenants, rules(), with, &|| false, Order::default());
         let ended = replay.run(held.place(), &mut |_| panic!("nothing is certain")).unwrap_err();
         assert!(ended.to_string().contains("give the same command again"), "{ended}");
-        queue.close(Instant::now() + Duration::from_secs(60));
+        queue.close(Instant::now() + Duration::from_secs(180));
         drop(queue);
         assert_eq!(held.ids().len(), left_behind);
         // Records that were durable come once more, with the same ids.
@@ -390,7 +390,7 @@ fn thousands_are_replayed_in_groups_and_an_end_keeps_what_was_told() {
         };
         wait_for(queue.enqueue(process(call, &request, &rules(), body.as_bytes()).records).unwrap()).unwrap();
     }
-    queue.close(Instant::now() + Duration::from_secs(60));
+    queue.close(Instant::now() + Duration::from_secs(180));
     drop(queue);
     let (tenants, queue) = held.open(&config(MAPPED));
     let with = Some((&queue as &dyn Queue, &*held.metrics));
@@ -401,7 +401,7 @@ fn thousands_are_replayed_in_groups_and_an_end_keeps_what_was_told() {
         told < 501
     });
     assert_eq!(ended.unwrap_err(), ReplayError::Unheard);
-    queue.close(Instant::now() + Duration::from_secs(60));
+    queue.close(Instant::now() + Duration::from_secs(180));
     drop(queue);
     let sums = held.replay(MAPPED, &Order::default()).1;
     assert_eq!((sums.queued, sums.already), (200, 1_000));

@@ -39,6 +39,8 @@ fn an_event_is_replayed_onto_kafka_once_by_weir_or_by_the_command_itself() {
             format!(r#"{{"userId":"u","messageId":"{id}","event":"Late","properties":{{"n":1.50}}}}"#);
         assert_eq!(weir.post("/v1/track", event).status, 200);
     }
+    let (events, rejected) = (format!("{prefix}events.ticket-actions.standard"), format!("{prefix}rejected"));
+    kafka.arrived(&[&rejected], 2);
     weir.stop();
 
     let toml = on(kafka, &prefix, "Late");
@@ -67,12 +69,11 @@ fn an_event_is_replayed_onto_kafka_once_by_weir_or_by_the_command_itself() {
     assert!(told.contains("m2/rejected  queued: 1 record\n1 queued, 0 ignored"), "{told}");
     assert!(told.contains(", 1 replayed before\n"), "{told}");
     assert_eq!(weir.metric("weir_records_total{record=\"event\"}"), 1.0);
+    let records = kafka.arrived(&[&events, &rejected], 6);
     let twice = quarantine(&["replay", "m1", "m2"]);
     assert_eq!(twice.status.code(), Some(1));
     assert_eq!(stdout(&twice).matches("replayed before, at").count(), 2, "{}", stdout(&twice));
 
-    let (events, rejected) = (format!("{prefix}events.ticket-actions.standard"), format!("{prefix}rejected"));
-    let records = kafka.read_all(&[&events, &rejected]);
     let (events, rejected): (Vec<_>, Vec<_>) = records.iter().partition(|record| record.topic == events);
     assert_eq!(events.len(), 2);
     for (event, id) in events.iter().zip(["m1", "m2"]) {

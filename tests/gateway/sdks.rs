@@ -65,7 +65,7 @@ fn on_kafka(sdk: Sdk) {
     send(sdk, &weir);
     let topics = topics(&prefix);
     let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-    check(sdk, &prefix, &kafka.read_all(&topics));
+    check(sdk, &prefix, &kafka.arrived(&topics, expected(|text| time(sdk, text)).len()));
 }
 
 #[test]

@@ -10,6 +10,9 @@ use crate::harness::wire::{Headers, basic, request};
 
 const PAGE: &str = r#"{"userId":"u"}"#;
 
+/// Long enough for a client on a busy machine to send what it has at once, and short enough to wait for.
+const HEAD: &str = "header_ms = 3_000";
+
 fn post(weir: &Weir, headers: Headers<'_>, body: &str) -> Vec<u8> {
     let key = basic(weir.key());
     request("POST", "/v1/page", &[&[("Authorization", key.as_str())], headers].concat(), body.as_bytes())
@@ -17,7 +20,7 @@ fn post(weir: &Weir, headers: Headers<'_>, body: &str) -> Vec<u8> {
 
 #[test]
 fn a_first_head_that_does_not_end_is_told_408_and_closed() {
-    let weir = Weir::with_limits("header_ms = 300");
+    let weir = Weir::with_limits(HEAD);
     let whole = post(&weir, &[], PAGE);
     for sent in [&whole[..40], b""] {
         let mut wire = weir.connect();
@@ -29,7 +32,7 @@ fn a_first_head_that_does_not_end_is_told_408_and_closed() {
 
 #[test]
 fn a_later_head_that_does_not_end_closes_the_connection_without_a_word() {
-    let weir = Weir::with_limits("header_ms = 300");
+    let weir = Weir::with_limits(HEAD);
     let whole = post(&weir, &[], PAGE);
     let mut wire = weir.connect();
     wire.send(&whole);
@@ -54,7 +57,7 @@ fn a_line_end_behind_a_body_is_no_head_that_has_begun() {
 
 #[test]
 fn a_head_that_trickles_in_is_timed_as_a_whole() {
-    let weir = Weir::with_limits("header_ms = 400");
+    let weir = Weir::with_limits(HEAD);
     let mut wire = weir.connect();
     wire.send(post(&weir, &[], PAGE));
     assert_eq!(wire.answer().status, 200);
@@ -86,8 +89,8 @@ fn a_body_that_stops_closes_the_connection_without_an_answer() {
         wire.send(sent);
         assert_eq!(wire.rest(), b"");
     }
-    assert_eq!(weir.metric("weir_body_inflight_bytes"), 0.0);
-    assert_eq!(weir.metric(r#"weir_http_requests_total{route="/v1/page",status="closed"}"#), 6.0);
+    weir.await_metric("weir_body_inflight_bytes", 0.0);
+    weir.await_metric(r#"weir_http_requests_total{route="/v1/page",status="closed"}"#, 6.0);
     assert_eq!(weir.post("/v1/page", PAGE).brief(), (200, "ok"));
 }
 

@@ -1,22 +1,24 @@
 //! A real Apache Kafka for tests: one that all tests of a file share, or a cluster of a test's own to
 //! break. Without one a test fails; none is ever skipped.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
+use rustix::process::{Pid, Signal, kill_process};
 use weir::queue::kafka::KafkaReader;
 use weir::queue::reader::{From, Next, ReadRecord, Reader};
 
-use super::wait_for;
+use super::{PATIENCE, wait_for};
 
 type Admin = AdminClient<DefaultClientContext>;
 
@@ -80,9 +82,15 @@ impl Kafka {
         Kafka { brokers, held: Some(Held { holder, folder }) }
     }
 
-    /// Sends broker `index` (from 1) a signal: `KILL`, `STOP`, `CONT`, `TERM`.
-    pub fn signal(&self, index: usize, signal: &str) {
-        run("", &["signal", self.folder(), &index.to_string(), signal]);
+    /// Sends broker `index` (from 1) a signal, at once: on a busy machine, a shell would take its time.
+    pub fn signal(&self, index: usize, signal: Signal) {
+        let place = format!("{}/{index}", self.folder());
+        let pid = std::fs::read_to_string(format!("{place}/pid")).expect("the broker's pid");
+        let pid: i32 = pid.trim().parse().expect("a pid");
+        // Not one that the system gave to another process since.
+        let command = std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        assert!(command.contains(&format!("{place}/server.properties")), "broker {index} does not run");
+        kill_process(Pid::from_raw(pid).expect("a pid"), signal).expect("the broker can be told");
     }
 
     /// Starts broker `index` again and waits until it serves.
@@ -131,7 +139,7 @@ impl Kafka {
     ) {
         let admin: Admin =
             ClientConfig::new().set("bootstrap.servers", &self.brokers).create().expect("an admin client");
-        let options = AdminOptions::new().operation_timeout(Some(Duration::from_secs(20)));
+        let options = AdminOptions::new().operation_timeout(Some(PATIENCE)).request_timeout(Some(PATIENCE));
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
         let results = runtime.block_on(change(&admin, &options)).expect("Kafka answers");
         results.into_iter().for_each(|result| {
@@ -142,13 +150,20 @@ impl Kafka {
     /// Every record of `topics` up to now, by topic, partition and offset.
     pub fn read_all(&self, topics: &[&str]) -> Vec<ReadRecord> {
         let topics: Vec<String> = topics.iter().map(|topic| (*topic).to_owned()).collect();
-        let mut reader = KafkaReader::open(&self.brokers, &Default::default(), &topics, From::Start, true)
-            .expect("a reader");
+        // A broker that was away, or has much to do, answers later.
+        let until = Instant::now() + PATIENCE;
+        let mut reader = loop {
+            match KafkaReader::open(&self.brokers, &Default::default(), &topics, From::Start, true) {
+                Ok(reader) => break reader,
+                Err(error) => assert!(Instant::now() < until, "Kafka can't be read: {error}"),
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
         let mut records = Vec::new();
         loop {
-            match reader.next(Duration::from_secs(20)).expect("Kafka can be read") {
+            match reader.next(PATIENCE).expect("Kafka can be read") {
                 Next::Record(record) => records.push(record),
-                Next::Idle => panic!("the topics' end did not come within 20 s"),
+                Next::Idle => panic!("the topics' end did not come within {PATIENCE:?}"),
                 Next::End => break,
             }
         }
@@ -156,11 +171,27 @@ impl Kafka {
         records
     }
 
+    /// The records of `topics` once there are `count` different ones, without repeats, as a reader sees them that
+    /// drops those by `ce_id`. What Kafka is slow to take comes by way of the spool: later, and perhaps twice.
+    pub fn arrived(&self, topics: &[&str], count: usize) -> Vec<ReadRecord> {
+        let records = wait_for(&format!("{count} records on {topics:?}"), || {
+            let mut known = HashSet::new();
+            let mut records = self.read_all(topics);
+            records.retain(|record| {
+                let named = |wanted| record.headers.iter().find(|(name, _)| name == wanted).cloned();
+                known.insert((record.topic.clone(), named("ce_type"), named("ce_id")))
+            });
+            (records.len() >= count).then_some(records)
+        });
+        assert_eq!(records.len(), count, "more than were expected on {topics:?}");
+        records
+    }
+
     /// `count` records of `topic` as Kafka's own console consumer shows them.
     pub fn stock_consumer(&self, topic: &str, count: usize) -> Vec<StockRecord> {
         let count = count.to_string();
         let mut arguments = vec!["--topic", topic, "--from-beginning", "--max-messages", &count];
-        arguments.extend(["--timeout-ms", "30000"]);
+        arguments.extend(["--timeout-ms", "120000"]);
         let printed = ["print.key", "print.headers", "print.timestamp", "print.partition"];
         let printed = printed.map(|property| format!("{property}=true"));
         for property in &printed {

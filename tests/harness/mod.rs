@@ -19,7 +19,7 @@ pub mod wire;
 use std::time::{Duration, Instant};
 
 /// How long a test waits for what must happen. Generous: a slow machine fails no test by being slow.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Waits until `found` gives something.
 pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {

@@ -51,9 +51,9 @@ pub fn read_events(sdk: Sdk, records: &[u8]) -> Vec<Value> {
 /// itself reported: `{"sdk","calls","ok","errors"}`. Panics where the SDK could not be run at all, or never ended.
 pub fn run(sdk: Sdk, url: &str, key: &str, scenario: &str) -> Value {
     let name = sdk.name();
-    // The Python SDK retries for minutes where it gets no final answer; a test waits for one minute.
+    // The Python SDK retries for minutes where it gets no final answer; a test waits for three.
     let mut child = Command::new("timeout")
-        .args(["60", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdks/send"), name])
+        .args(["180", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdks/send"), name])
         .env("WEIR_URL", url)
         .env("WEIR_KEY", key)
         .stdin(Stdio::piped())

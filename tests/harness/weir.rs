@@ -342,6 +342,12 @@ impl Weir {
         self.metrics().get(name).copied().unwrap_or_default()
     }
 
+    /// Waits until a metric is `value`: what happens as a request or connection ends may be counted a moment after
+    /// the client has seen that end.
+    pub fn await_metric(&self, name: &str, value: f64) {
+        wait_for(&format!("{name} to be {value}"), || (self.metric(name) == value).then_some(()));
+    }
+
     /// Asks it to stop, and waits until it has: with exit code 0.
     pub fn stop(&mut self) {
         self.process.signal(Signal::TERM);

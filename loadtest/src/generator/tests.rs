@@ -20,6 +20,14 @@ fn plan(address: SocketAddr, connections: usize, rate: Option<f64>) -> Plan {
     Plan { address, connections, rate, requests: None, hold: None, idle, warm, measure, pid: None }
 }
 
+/// Longer than any test: what ends a run is that its requests are answered.
+const LONG: Duration = Duration::from_secs(600);
+
+/// `plan` for so many requests, however long they take.
+fn so_many(requests: u64, plan: Plan) -> Plan {
+    Plan { requests: Some(requests), measure: LONG, ..plan }
+}
+
 /// Serves each connection with `answer`, which gets the number of the request on its connection, and
 /// whose none closes it. Tells of every whole request, by its message ids.
 fn serve(
@@ -67,10 +75,10 @@ fn a_closed_loop_sends_each_number_once_and_acknowledges_it() {
     let shape = shape(Mix::Track, 2);
     let (report, acknowledged) = run(&plan(address, 4, None), &shape).unwrap();
     let sent = acknowledged.len();
-    assert!(sent > 100, "{sent}");
     assert_eq!(ranges(&acknowledged, &shape), [(0, sent * 2 - 1)]);
     assert_eq!(report.statuses, BTreeMap::from([(200, sent)]));
-    assert!(report.events > 0 && report.events < sent * 2 && report.events % 2 == 0);
+    // Of what was sent, how much fell into the measured span is the machine's affair.
+    assert!(report.events <= sent * 2 && report.events % 2 == 0);
     assert_eq!((report.broken, report.unanswered, report.unsent), (0, 0, 0));
 
     let mut numbers: Vec<u64> = Vec::new();
@@ -95,8 +103,8 @@ fn only_a_plain_ok_acknowledges() {
         })
     });
     let shape = shape(Mix::Mixed, 1);
-    let (report, acknowledged) = run(&plan(address, 1, None), &shape).unwrap();
-    assert_eq!(report.statuses.keys().copied().collect::<Vec<_>>(), [200, 299, 503]);
+    let (report, acknowledged) = run(&so_many(9, plan(address, 1, None)), &shape).unwrap();
+    assert_eq!(report.statuses, BTreeMap::from([(200, 3), (299, 3), (503, 3)]));
     assert_eq!(acknowledged.len(), report.statuses[&200]);
     let expected: Vec<_> = (0..acknowledged.len()).map(|number| (number * 3, number * 3)).collect();
     assert_eq!(ranges(&acknowledged, &shape), expected);
@@ -112,8 +120,8 @@ fn any_2xx_acknowledges_what_a_raw_server_takes() {
         })
     });
     let shape = Shape { raw: true, ..shape(Mix::Track, 2) };
-    let (report, acknowledged) = run(&plan(address, 1, None), &shape).unwrap();
-    assert_eq!(report.statuses.keys().copied().collect::<Vec<_>>(), [200, 202, 502]);
+    let (report, acknowledged) = run(&so_many(9, plan(address, 1, None)), &shape).unwrap();
+    assert_eq!(report.statuses, BTreeMap::from([(200, 3), (202, 3), (502, 3)]));
     assert_eq!(acknowledged.len(), report.statuses[&200] + report.statuses[&202]);
     assert_eq!(requests.recv().unwrap().lines().count(), 2);
 }
@@ -122,9 +130,9 @@ fn any_2xx_acknowledges_what_a_raw_server_takes() {
 fn a_broken_connection_is_made_anew_and_its_request_stays_unacknowledged() {
     let (address, _requests) = serve(|number| (number < 5).then_some(OK));
     let shape = shape(Mix::Track, 1);
-    let (report, acknowledged) = run(&plan(address, 1, None), &shape).unwrap();
-    assert!(report.broken >= 2, "{report:?}");
-    assert_eq!(ranges(&acknowledged, &shape)[..2], [(0, 4), (6, 10)]);
+    let (report, acknowledged) = run(&so_many(17, plan(address, 1, None)), &shape).unwrap();
+    assert_eq!(report.broken, 2, "{report:?}");
+    assert_eq!(ranges(&acknowledged, &shape), [(0, 4), (6, 10), (12, 16)]);
 }
 
 #[test]
@@ -142,9 +150,14 @@ fn an_open_loop_keeps_its_rate_and_counts_from_the_intended_time() {
 
     let (address, _requests) = serve(|_| Some(OK));
     let (report, acknowledged) = run(&plan(address, 8, Some(200.0)), &shape(Mix::Track, 1)).unwrap();
-    // 200 a second for half a second; on a busy machine the last one may come too late to be sent.
+    // 200 a second for half a second; those that a busy machine came too late to send are counted.
     assert_eq!(acknowledged.len() + report.unsent, 100);
-    assert!(report.unsent < 20 && report.latency_ms.p50 < 100.0, "{report:?}");
+    // Where there is time for all, all are sent, and none before it is due.
+    let begun = Instant::now();
+    let in_time = so_many(100, plan(address, 8, Some(200.0)));
+    let (report, acknowledged) = run(&in_time, &shape(Mix::Track, 1)).unwrap();
+    assert_eq!((acknowledged.len(), report.unsent), (100, 0));
+    assert!(begun.elapsed() >= Duration::from_millis(495));
 }
 
 #[test]
@@ -152,10 +165,9 @@ fn a_run_of_so_many_requests_ends_with_their_answers() {
     let (address, _requests) = serve(|_| Some(OK));
     let shape = shape(Mix::Track, 1);
     for rate in [None, Some(1_000.0)] {
-        let plan = Plan { requests: Some(7), measure: Duration::from_secs(60), ..plan(address, 3, rate) };
         let begun = Instant::now();
-        let (report, acknowledged) = run(&plan, &shape).unwrap();
-        assert!(begun.elapsed() < Duration::from_secs(30));
+        let (report, acknowledged) = run(&so_many(7, plan(address, 3, rate)), &shape).unwrap();
+        assert!(begun.elapsed() < LONG / 2, "it does not last as long as it may");
         assert_eq!(ranges(&acknowledged, &shape), [(0, 6)]);
         assert_eq!((report.statuses, report.unsent), (BTreeMap::from([(200, 7)]), 0));
     }
@@ -165,10 +177,10 @@ fn a_run_of_so_many_requests_ends_with_their_answers() {
 fn a_body_is_held_back_after_its_head() {
     let (address, _requests) = serve(|_| Some(OK));
     let hold = Some(Duration::from_millis(60));
-    let (report, acknowledged) =
-        run(&Plan { hold, ..plan(address, 2, None) }, &shape(Mix::Track, 1)).unwrap();
-    // At most one every 60 ms on each connection, in half a second.
-    assert!((2..=18).contains(&acknowledged.len()), "{}", acknowledged.len());
+    let warm = Duration::ZERO;
+    let plan = Plan { hold, warm, ..so_many(6, plan(address, 2, None)) };
+    let (report, acknowledged) = run(&plan, &shape(Mix::Track, 1)).unwrap();
+    assert_eq!(acknowledged.len(), 6);
     assert!(report.latency_ms.p50 >= 59.0, "{report:?}");
     assert_eq!(report.refused_unread, 0);
 }
@@ -190,9 +202,9 @@ fn an_answer_to_the_head_alone_is_told_apart() {
         }
     });
     let hold = Some(Duration::from_secs(5));
-    let (report, acknowledged) =
-        run(&Plan { hold, ..plan(address, 2, Some(100.0)) }, &shape(Mix::Track, 1)).unwrap();
-    assert!(acknowledged.is_empty() && report.refused_unread > 20, "{report:?}");
-    assert_eq!(report.statuses, BTreeMap::from([(503, report.refused_unread)]));
+    let plan = Plan { hold, ..so_many(20, plan(address, 2, Some(100.0))) };
+    let (report, acknowledged) = run(&plan, &shape(Mix::Track, 1)).unwrap();
+    assert!(acknowledged.is_empty(), "{report:?}");
+    assert_eq!((report.refused_unread, &report.statuses), (20, &BTreeMap::from([(503, 20)])));
     assert_eq!(report.broken, 0);
 }

@@ -35,7 +35,7 @@ fn add(dir: &Path, topics: &[&str], why: Option<&str>) {
         draft.value(|out| out.extend_from_slice(b"{\"Email\":\"a@b.c\"}"));
         queue.enqueue(records).unwrap();
     }
-    assert_eq!(queue.close(Instant::now() + Duration::from_secs(60)), 0);
+    assert_eq!(queue.close(Instant::now() + Duration::from_secs(180)), 0);
 }
 
 fn spool() -> (tempfile::TempDir, PathBuf) {

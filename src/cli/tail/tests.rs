@@ -254,7 +254,7 @@ mod journal {
             records.draft(Kind::Person, TopicId::new(0)).value(|out| out.extend_from_slice(value.as_bytes()));
         }
         queue.enqueue(records).unwrap();
-        assert_eq!(queue.close(Instant::now() + Duration::from_secs(60)), 0);
+        assert_eq!(queue.close(Instant::now() + Duration::from_secs(180)), 0);
     }
 
     fn tail(dir: &Path, flags: &[&str], out: &mut Output) -> Result<(), TailError> {

@@ -2,6 +2,7 @@
 //! leaves no trace and disturbs no loader.
 
 use std::collections::{BTreeMap, HashMap};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -16,6 +17,9 @@ use crate::queue::reader::{From, Next, ReadError, ReadRecord, Reader};
 
 /// How long Kafka may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The pause before a partition without a leader is asked for again.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// Offset behind the last record, by topic and partition; partitions that are read to there are gone.
 type Ends = HashMap<(String, i32), i64>;
@@ -44,12 +48,7 @@ impl KafkaReader {
         let mut ends = Ends::new();
         for topic in topics {
             for partition in partitions(&metadata, topic)? {
-                let (first, end) =
-                    consumer.fetch_watermarks(topic, partition, PATIENCE).map_err(|error| {
-                        ReadError(format!(
-                            "the end of topic {topic} is not known ({error}); look at the brokers' log"
-                        ))
-                    })?;
+                let (first, end) = ends_of(&consumer, topic, partition)?;
                 let begin = if from == From::Start { first } else { end };
                 places.add_partition_offset(topic, partition, Offset::Offset(begin)).map_err(unusable)?;
                 if begin < end {
@@ -119,6 +118,32 @@ fn connect(
     let metadata = connection::metadata(consumer.client(), serve, brokers, None, deadline)
         .map_err(|silence| ReadError(silence.sentence()))?;
     Ok((consumer, metadata))
+}
+
+/// The first offset of a partition, and the one behind its last record. While it has no leader, as when a broker
+/// has just come back, nobody can tell: that is waited for.
+fn ends_of(consumer: &BaseConsumer<Listener>, topic: &str, partition: i32) -> Result<(i64, i64), ReadError> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match consumer.fetch_watermarks(topic, partition, left.max(LOOK)) {
+            Ok(ends) => return Ok(ends),
+            Err(error) if is_leaderless(&error) && !left.is_zero() => thread::sleep(LOOK.min(left)),
+            Err(error) => {
+                return Err(ReadError(format!(
+                    "the end of topic {topic} is not known ({error}); look at the brokers' log"
+                )));
+            }
+        }
+    }
+}
+
+fn is_leaderless(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    matches!(
+        error.rdkafka_error_code(),
+        Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::UnknownPartition)
+    )
 }
 
 fn partitions(metadata: &Metadata, topic: &str) -> Result<Vec<i32>, ReadError> {

@@ -34,7 +34,7 @@ pub(in crate::queue) enum Class {
 
 impl Class {
     /// Where an error belongs.
-    fn of(code: Option<Code>) -> Self {
+    pub(super) fn of(code: Option<Code>) -> Self {
         match code {
             Some(Code::MessageTimedOut | Code::OperationTimedOut | Code::RequestTimedOut) => Class::TimedOut,
             Some(Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve) => Class::Unreachable,

@@ -22,6 +22,9 @@ use crate::tenants::{TopicId, Topics};
 const TOPIC: &str = "weir.people";
 const OTHER_TOPIC: &str = "weir.companies";
 
+/// How long anything may take: generous, for a machine that does much else.
+const PATIENCE: Duration = Duration::from_secs(180);
+
 /// `[queue]` with these brokers and raw settings.
 pub(super) fn queue_config(brokers: &str, raw: &[(&str, &str)]) -> QueueConfig {
     let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
@@ -49,7 +52,9 @@ fn queue(mock: &Mock, raw: &[(&str, &str)]) -> (KafkaQueue, Arc<Metrics>) {
     topics.intern(TOPIC);
     topics.intern(OTHER_TOPIC);
     let metrics = Arc::new(Metrics::new(&[]).unwrap());
-    let client = settings::producer(&queue_config(&mock.bootstrap_servers(), raw), None);
+    // Records have the longest deadline that there may be, where the test does not wait for it.
+    let raw = [&[("message.timeout.ms", "6000")], raw].concat();
+    let client = settings::producer(&queue_config(&mock.bootstrap_servers(), &raw), None);
     (KafkaQueue::start(client, Arc::new(topics), Arc::clone(&metrics), None).unwrap(), metrics)
 }
 
@@ -65,12 +70,12 @@ fn records(count: usize, value_bytes: usize) -> Records {
 
 fn settled(receipt: Receipt) -> Result<(), NotDurable> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let limited = async { tokio::time::timeout(Duration::from_secs(30), receipt).await };
+    let limited = async { tokio::time::timeout(PATIENCE, receipt).await };
     runtime.block_on(limited).expect("the receipt settles")
 }
 
 fn becomes_true(condition: impl Fn() -> bool, what: &str) {
-    let limit = Instant::now() + Duration::from_secs(30);
+    let limit = Instant::now() + PATIENCE;
     while !condition() {
         assert!(Instant::now() < limit, "{what}");
         thread::sleep(Duration::from_millis(10));
@@ -115,14 +120,15 @@ fn without_a_broker_the_receipt_fails_the_room_comes_back_and_readiness_goes() {
 
     mock.broker_up(-1).unwrap();
     becomes_true(|| queue.is_ready(), "a broker that is back turns readiness on");
-    assert_eq!(settled(queue.enqueue(records(1, 10)).unwrap()), Ok(()));
+    let serves = || queue.enqueue(records(1, 10)).is_ok_and(|receipt| settled(receipt).is_ok());
+    becomes_true(serves, "and takes records within their short time");
 }
 
 #[test]
 fn a_topic_that_refuses_fails_the_request() {
     let mock = mock();
     mock.topic_error(TOPIC, RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
-    let (queue, metrics) = queue(&mock, &[("message.timeout.ms", "1000")]);
+    let (queue, metrics) = queue(&mock, &[]);
     assert_eq!(settled(queue.enqueue(records(1, 10)).unwrap()), Err(NotDurable));
     becomes_true(|| nothing_in_flight(&metrics), "the room is given back");
 }
@@ -132,7 +138,7 @@ fn one_lost_record_fails_its_request_though_others_arrive() {
     let mock = mock();
     mock.create_topic(OTHER_TOPIC, 1, 1).unwrap();
     mock.topic_error(OTHER_TOPIC, RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
-    let (queue, metrics) = queue(&mock, &[("message.timeout.ms", "1000")]);
+    let (queue, metrics) = queue(&mock, &[]);
     let mut mixed = records(3, 10);
     mixed.draft(Kind::Company, TopicId::new(1)).value(|out| out.push(b'1'));
     assert_eq!(settled(queue.enqueue(mixed).unwrap()), Err(NotDurable));
@@ -194,7 +200,7 @@ fn closing_waits_for_what_can_still_be_delivered() {
     let mock = mock();
     let (queue, _) = queue(&mock, &[("linger.ms", "500")]);
     let receipt = queue.enqueue(records(3, 10)).unwrap();
-    assert_eq!(queue.close(Instant::now() + Duration::from_secs(20)), 0);
+    assert_eq!(queue.close(Instant::now() + PATIENCE), 0);
     assert_eq!(settled(receipt), Ok(()));
 }
 
@@ -220,7 +226,7 @@ fn a_producer_that_can_not_go_on_is_replaced_by_a_new_one() {
     becomes_true(|| queue.enqueue(Records::new(0)).is_ok() && queue.is_ready(), "a new producer takes over");
     becomes_true(|| nothing_in_flight(&metrics), "the room is given back");
     assert_eq!(settled(queue.enqueue(records(4, 10)).unwrap()), Ok(()));
-    assert_eq!(queue.close(Instant::now() + Duration::from_secs(5)), 0);
+    assert_eq!(queue.close(Instant::now() + PATIENCE), 0);
 }
 
 #[test]
@@ -235,15 +241,29 @@ fn a_record_that_is_only_inferred_to_be_delivered_is_not_durable() {
     thread::sleep(Duration::from_millis(50));
     let taken = queue.enqueue(records(1, 10)).unwrap();
     let durable = 1 + [settled(refused), settled(taken)].iter().filter(|outcome| outcome.is_ok()).count();
-    assert_eq!(queue.close(Instant::now() + Duration::from_secs(5)), 0);
+    assert_eq!(queue.close(Instant::now() + PATIENCE), 0);
     let topics = [TOPIC.to_owned()];
     let mut reader =
         KafkaReader::open(&mock.bootstrap_servers(), &BTreeMap::new(), &topics, From::Start, true).unwrap();
     let mut found = 0;
-    while let Next::Record(_) = reader.next(Duration::from_secs(20)).unwrap() {
+    while let Next::Record(_) = reader.next(PATIENCE).unwrap() {
         found += 1;
     }
     assert!(found >= durable, "{durable} are durable, and {found} are there");
+}
+
+#[test]
+fn a_reader_waits_for_a_partition_whose_leader_is_being_chosen() {
+    let mock = mock();
+    let (queue, _) = queue(&mock, &[]);
+    assert_eq!(settled(queue.enqueue(records(1, 10)).unwrap()), Ok(()));
+    let elsewhere = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+    mock.request_errors(RDKafkaApiKey::ListOffsets, &[elsewhere, elsewhere]);
+    let topics = [TOPIC.to_owned()];
+    let mut reader =
+        KafkaReader::open(&mock.bootstrap_servers(), &BTreeMap::new(), &topics, From::Start, true).unwrap();
+    assert!(matches!(reader.next(PATIENCE).unwrap(), Next::Record(_)));
+    assert_eq!(reader.next(PATIENCE).unwrap(), Next::End);
 }
 
 #[test]

@@ -9,12 +9,13 @@ use rdkafka::admin::{
 };
 use rdkafka::client::DefaultClientContext;
 use rdkafka::config::ClientConfig;
-use rdkafka::error::RDKafkaErrorCode;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataTopic};
 use rdkafka::producer::{BaseProducer, Producer};
 
 use super::StartError;
 use super::connection::{self, Listener};
+use super::refusal::Class;
 use super::settings;
 use crate::config::QueueConfig;
 use crate::queue::completion::wait_for;
@@ -135,21 +136,25 @@ impl Check<'_> {
         };
         let wanted: Vec<_> = names.iter().copied().map(new).collect();
         let options = AdminOptions::new().request_timeout(Some(PATIENCE)).operation_timeout(Some(PATIENCE));
-        let results = wait_for(self.admin.create_topics(&wanted, &options)).map_err(cannot_create)?;
+        let results = wait_for(self.admin.create_topics(&wanted, &options))
+            .map_err(|error| unanswered_or_refused(&error, cannot_create(&error)))?;
         let refused: Vec<String> = results
             .into_iter()
             .filter_map(Result::err)
             // Another Weir may have been faster.
             .filter(|(_, code)| *code != RDKafkaErrorCode::TopicAlreadyExists)
+            // Not done yet: whether it is there soon is asked next.
+            .filter(|(_, code)| !is_silence(*code))
             .map(|(name, code)| format!("{name} ({code})"))
             .collect();
         if !refused.is_empty() {
-            return Err(cannot_create(refused.join(", ")));
+            return Err(StartError::Refused(cannot_create(refused.join(", "))));
         }
         for name in names {
             while !self.metadata(Some(name))?.topics().iter().all(has_leaders) {
                 if Instant::now() >= self.deadline {
-                    return Err(StartError::Refused(format!(
+                    // A broker that is slow to take over its partitions is no refusal.
+                    return Err(StartError::Away(format!(
                         "topic {name} was created but has no leader after {} s; look at the brokers' log",
                         PATIENCE.as_secs()
                     )));
@@ -165,9 +170,8 @@ impl Check<'_> {
         let wanted: Vec<_> = topics.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
         let described = wait_for(self.admin.describe_configs(&wanted, &options)).map_err(|error| {
-            StartError::Refused(format!(
-                "the topics' settings can't be read ({error}); look at the brokers' log"
-            ))
+            let sentence = format!("the topics' settings can't be read ({error}); look at the brokers' log");
+            unanswered_or_refused(&error, sentence)
         })?;
         let (known, hidden): (Vec<_>, Vec<_>) = described.into_iter().partition(Result::is_ok);
         if let Some(Err(code)) = hidden.first() {
@@ -239,10 +243,21 @@ fn admin(client: &ClientConfig) -> Result<AdminClient<DefaultClientContext>, Sta
     client.create().map_err(StartError::unusable)
 }
 
-fn cannot_create(why: impl std::fmt::Display) -> StartError {
-    StartError::Refused(format!(
-        "topics can't be created: {why}; allow Weir to create them, or create them by hand"
-    ))
+fn cannot_create(why: impl std::fmt::Display) -> String {
+    format!("topics can't be created: {why}; allow Weir to create them, or create them by hand")
+}
+
+/// Whether Kafka did not answer in time, which says nothing about what it would have said.
+fn is_silence(code: RDKafkaErrorCode) -> bool {
+    matches!(Class::of(Some(code)), Class::TimedOut | Class::Unreachable)
+}
+
+/// What `sentence` tells of: a broker that is slow or gone, which may change, or one that refuses.
+fn unanswered_or_refused(error: &KafkaError, sentence: String) -> StartError {
+    match error {
+        KafkaError::AdminOp(code) if is_silence(*code) => StartError::Away(sentence),
+        _ => StartError::Refused(sentence),
+    }
 }
 
 fn find<'a>(metadata: &'a Metadata, name: &str) -> Option<&'a MetadataTopic> {
@@ -290,5 +305,22 @@ fn warn_of_single_copies(topics: &[String], metadata: &Metadata, configs: &[Conf
             min_insync_replicas_below_2 = one_is_enough.join(","),
             "losing one broker can lose acknowledged records of these topics; use 3 replicas and min.insync.replicas=2"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broker_that_does_not_answer_in_time_is_away_and_one_that_says_no_refuses() {
+        use RDKafkaErrorCode as Code;
+        let told = |code| unanswered_or_refused(&KafkaError::AdminOp(code), String::new());
+        for code in [Code::OperationTimedOut, Code::RequestTimedOut, Code::BrokerTransportFailure] {
+            assert_eq!(told(code), StartError::Away(String::new()), "{code}");
+        }
+        for code in [Code::TopicAuthorizationFailed, Code::PolicyViolation, Code::InvalidReplicationFactor] {
+            assert_eq!(told(code), StartError::Refused(String::new()), "{code}");
+        }
     }
 }

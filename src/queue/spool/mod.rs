@@ -396,6 +396,10 @@ impl Queue for SpooledQueue {
         true
     }
 
+    fn held(&self) -> u64 {
+        self.held.records.load(Ordering::Acquire)
+    }
+
     fn close(&self, deadline: Instant) -> usize {
         self.held.closing.store(true, Ordering::Release);
         self.held.wake();
@@ -415,11 +419,11 @@ impl Queue for SpooledQueue {
                 );
             }
         }
-        let left = self.held.journal.close(deadline);
-        let held = self.held.records.load(Ordering::Acquire);
-        if held > 0 {
-            tracing::info!(records = held, "the spool keeps these records for Kafka until the next start");
+        if !self.held.lines.are_known() {
+            tracing::warn!(
+                "the spool was not counted to its end: it may hold more records than are told now"
+            );
         }
-        left
+        self.held.journal.close(deadline)
     }
 }

@@ -542,7 +542,7 @@ impl World {
 }
 
 fn close(held: &Held) {
-    held.journal.close(Instant::now() + Duration::from_secs(60));
+    held.journal.close(Instant::now() + Duration::from_secs(180));
 }
 
 /// Tells the story once for every step of it, with the end that `end` gives for it.
@@ -590,7 +590,7 @@ fn kafka_is_asked_again_after_a_failure_though_the_spool_has_no_room() {
         let (completion, receipt) = Completion::new(1);
         held.rescue(&record("k", 0, "0"), Class::TimedOut, &completion);
         assert!(wait_for(receipt).is_err());
-        let limit = Instant::now() + Duration::from_secs(30);
+        let limit = Instant::now() + Duration::from_secs(180);
         while held.open.load(Ordering::Acquire) {
             assert!(Instant::now() < limit, "Kafka is asked again");
             std::thread::yield_now();

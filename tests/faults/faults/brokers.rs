@@ -3,6 +3,8 @@
 use std::thread;
 use std::time::Instant;
 
+use rustix::process::Signal;
+
 use crate::bench::{Bench, Outcome, Way};
 use crate::dice::Dice;
 use crate::traffic::EVENTS;
@@ -43,16 +45,16 @@ pub fn all_killed(bench: &mut Bench, dice: &mut Dice) -> Outcome {
 
 fn stopped(bench: &mut Bench, dice: &mut Dice, which: &[usize]) -> Outcome {
     bench.cycle(Way::Straight, |bench| {
-        which.iter().for_each(|broker| bench.kafka.signal(*broker, "STOP"));
+        which.iter().for_each(|broker| bench.kafka.signal(*broker, Signal::STOP));
         thread::sleep(dice.millis(50..5_000));
-        which.iter().for_each(|broker| bench.kafka.signal(*broker, "CONT"));
+        which.iter().for_each(|broker| bench.kafka.signal(*broker, Signal::CONT));
         Instant::now()
     })
 }
 
 fn killed(bench: &mut Bench, dice: &mut Dice, which: &[usize]) -> Outcome {
     bench.cycle(Way::Straight, |bench| {
-        which.iter().for_each(|broker| bench.kafka.signal(*broker, "KILL"));
+        which.iter().for_each(|broker| bench.kafka.signal(*broker, Signal::KILL));
         thread::sleep(dice.millis(0..1_000));
         // At once, or the first would wait in vain for the majority of the controllers.
         thread::scope(|scope| {

@@ -137,7 +137,7 @@ fn wait(receipt: Receipt) -> Result<(), NotDurable> {
 }
 
 fn close(queue: &JournalQueue) {
-    assert_eq!(queue.close(Instant::now() + Duration::from_secs(60)), 0);
+    assert_eq!(queue.close(Instant::now() + Duration::from_secs(180)), 0);
 }
 
 fn value(record: ReadRecord) -> String {
@@ -154,7 +154,7 @@ fn next(reader: &mut JournalReader) -> Option<ReadRecord> {
 
 /// Waits for what must come some time.
 fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
-    let give_up = Instant::now() + Duration::from_secs(60);
+    let give_up = Instant::now() + Duration::from_secs(180);
     while !holds() {
         assert!(Instant::now() < give_up, "it never came about that {what}");
         std::thread::sleep(Duration::from_millis(5));
