@@ -82,6 +82,13 @@ fn becomes_true(condition: impl Fn() -> bool, what: &str) {
     }
 }
 
+/// Waits until records go straight to Kafka: until a queue knows what it holds, which it learns after it is opened,
+/// every key waits in the spool.
+fn goes_straight(queue: &SpooledQueue, metrics: &Metrics) {
+    assert_eq!(settled(queue.enqueue(one(0, "first", "0")).unwrap()), Ok(()));
+    becomes_true(|| metrics.spool_records.get() == 0, "the first record is on Kafka");
+}
+
 /// The values of each key, in the order in which a reader that drops repeats sees them.
 fn by_key(kafka: &Kafka, topic: &str) -> BTreeMap<String, Vec<usize>> {
     let (mut found, mut seen) = (BTreeMap::<String, Vec<usize>>::new(), HashSet::new());
@@ -202,6 +209,7 @@ fn what_is_on_its_way_when_all_brokers_die_is_held_without_waiting_for_its_deadl
     kafka.create_topic(&topic, 1, &[]);
     let folder = tempfile::tempdir().unwrap();
     let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&topic]);
+    goes_straight(&queue, &metrics);
     // It answers no more, and then it is gone.
     kafka.signal(1, Signal::STOP);
     let receipt = queue.enqueue(one(0, "k", "0")).unwrap();
@@ -322,6 +330,7 @@ fn a_full_spool_refuses_until_kafka_is_back_and_loses_nothing() {
     kafka.create_topic(&topic, 1, &[]);
     let folder = tempfile::tempdir().unwrap();
     let (queue, metrics) = open(&kafka, folder.path(), 200_000, &[&topic]);
+    goes_straight(&queue, &metrics);
     kafka.signal(1, Signal::STOP);
     let mut taken = 0;
     let full = loop {
