@@ -93,9 +93,9 @@ pub fn process(call: Call, request: &Request<'_>, rules: &Rules, body: &[u8]) ->
     let mut parsed = Parsed::read(call, text.text(), rules.events);
     if !parsed.is_whole() {
         nulled = text.without_non_finite();
-        if let Some(nulled) = &nulled {
-            work.text = nulled;
-            parsed = Parsed::read(call, nulled.text(), rules.events);
+        let again = nulled.as_ref().map(|text| (text, Parsed::read(call, text.text(), rules.events)));
+        if let Some((text, again)) = again.filter(|(_, again)| again.is_read()) {
+            (work.text, parsed) = (text, again);
         }
     }
     let refusal = work.take(call, parsed);
@@ -138,6 +138,14 @@ impl<'t> Parsed<'t> {
                 Parsed::One(event.map(Single::Event))
             }
             _ => Parsed::One(levels(raw).map(|_| Single::Other(raw))),
+        }
+    }
+
+    /// Whether there is anything to take.
+    fn is_read(&self) -> bool {
+        match self {
+            Parsed::One(event) => event.is_ok(),
+            Parsed::Batch(batch) => batch.is_ok(),
         }
     }
 
