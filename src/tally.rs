@@ -176,7 +176,8 @@ impl Tally {
         }
     }
 
-    fn each(&self) -> impl Iterator<Item = (CallType, Outcome, u64)> {
+    /// The counts that are not zero.
+    pub fn each(&self) -> impl Iterator<Item = (CallType, Outcome, u64)> {
         CallType::ALL.into_iter().zip(self.events).flat_map(|(call, row)| {
             let outcomes = Outcome::ALL.into_iter().zip(row);
             outcomes

@@ -233,7 +233,7 @@ fn kind(record: &ReadRecord) -> Option<Kind> {
 impl Entry {
     /// The rejected event in `record`, none where that is something else; and which part of it that is, of how many,
     /// if the whole did not fit.
-    fn read(record: &ReadRecord) -> Option<(Entry, Option<[usize; 2]>)> {
+    pub fn of(record: &ReadRecord) -> Option<(Entry, Option<[usize; 2]>)> {
         if kind(record)? != Kind::Rejected {
             return None;
         }
@@ -357,7 +357,7 @@ impl Quarantine {
         let (mut seen, mut parts) = (HashSet::new(), Parts::default());
         let mut goes_on = true;
         read_all(&mut *self.place.reader()?, |record| {
-            let read = Entry::read(&record).filter(|(entry, _)| selection.means(entry));
+            let read = Entry::of(&record).filter(|(entry, _)| selection.means(entry));
             let Some((entry, record)) = read.and_then(|(entry, part)| parts.take(entry, part, record)) else {
                 return Ok(true);
             };

@@ -39,19 +39,60 @@ const LARGEST: u64 = 64 << 20;
 /// Writes the secrets into their files, then the configuration to stdout, then to stderr what it lacks and
 /// what to do next.
 pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
-    let destinations = export::destinations(&args.parse()?);
-    if destinations.is_empty() {
+    let imported = Imported::of(&args.parse()?).ok_or_else(|| {
         let what = "there is no Gainsight destination in it; take the workspaceConfig.json of rudder-server, or the \
                     settings of the destination as JSON";
-        return Err(Failure::Named(format!("{}: {what}", args.shown())));
-    }
-    let plan = plan::plan(destinations);
+        Failure::Named(format!("{}: {what}", args.shown()))
+    })?;
     let folder = args.folder()?;
-    keep_secrets(&plan, &folder)?;
-    print(&render::render(&plan, &folder))?;
+    keep_secrets(&imported, &folder)?;
+    print(&imported.configuration(&folder))?;
     // There is nowhere left to say that stderr is closed.
-    drop(io::stderr().lock().write_all(summary(&plan).as_bytes()));
+    drop(io::stderr().lock().write_all(imported.summary().as_bytes()));
     Ok(())
+}
+
+/// What an export becomes. No `Debug`: it holds secrets.
+pub struct Imported(Plan);
+
+impl Imported {
+    /// What becomes of `export`; none where no Gainsight destination is in it.
+    pub fn of(export: &Value) -> Option<Self> {
+        let destinations = export::destinations(export);
+        (!destinations.is_empty()).then(|| Imported(plan::plan(destinations)))
+    }
+
+    /// The configuration in TOML, with the secrets in files in `folder`.
+    pub fn configuration(&self, folder: &Path) -> String {
+        render::render(&self.0, folder)
+    }
+
+    /// The secrets, each with its file in `folder`.
+    pub fn secrets<'a>(&'a self, folder: &Path) -> impl Iterator<Item = (PathBuf, &'a str)> {
+        self.0.publishers.iter().filter_map(move |publisher| {
+            Some((render::secret_file(folder, publisher), publisher.secret.as_deref()?))
+        })
+    }
+
+    /// What the configuration lacks, and what to do next.
+    pub fn summary(&self) -> String {
+        let mut lines = Vec::new();
+        if !self.0.left_out.is_empty() {
+            lines.push("left out (the configuration says so in place):".to_owned());
+            lines.extend(self.0.left_out.iter().map(|one| format!("  {}: {}", one.place, one.what)));
+        }
+        lines.push("next:".to_owned());
+        lines.push(
+            "  1. put the configuration into Weir's file, and look through what was left out".to_owned(),
+        );
+        lines.push("  2. weir check --config FILE".to_owned());
+        lines.push("  3. start Weir where RudderStack reaches it over HTTPS".to_owned());
+        lines.push(
+            "  4. in RudderStack, change the destination's domain to Weir's host, and its port if that is not 443"
+                .to_owned(),
+        );
+        lines.join("\n") + "\n"
+    }
 }
 
 impl ImportArgs {
@@ -111,11 +152,9 @@ fn parse(bytes: &[u8]) -> serde_json::Result<Value> {
 
 /// Writes each secret into its file, readable by its owner alone. A file that has the same already stays; one
 /// that has another keeps all from being written.
-fn keep_secrets(plan: &Plan, folder: &Path) -> Result<(), Failure> {
+fn keep_secrets(imported: &Imported, folder: &Path) -> Result<(), Failure> {
     let mut missing = Vec::new();
-    for publisher in &plan.publishers {
-        let Some(secret) = &publisher.secret else { continue };
-        let path = render::secret_file(folder, publisher);
+    for (path, secret) in imported.secrets(folder) {
         match fs::read(&path) {
             Ok(kept) if kept.trim_ascii_end() == secret.as_bytes() => {}
             Ok(_) => {
@@ -141,21 +180,4 @@ fn keep(path: &Path, secret: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     let written = file.write_all(format!("{secret}\n").as_bytes()).and_then(|()| file.sync_all());
     written.inspect_err(|_| drop(fs::remove_file(path)))
-}
-
-/// What the configuration lacks, and what to do next.
-fn summary(plan: &Plan) -> String {
-    let mut lines = Vec::new();
-    if !plan.left_out.is_empty() {
-        lines.push("left out (the configuration says so in place):".to_owned());
-        lines.extend(plan.left_out.iter().map(|one| format!("  {}: {}", one.place, one.what)));
-    }
-    lines.push("next:".to_owned());
-    lines.push("  1. put the configuration into Weir's file, and look through what was left out".to_owned());
-    lines.push("  2. weir check --config FILE".to_owned());
-    lines.push("  3. start Weir where RudderStack reaches it over HTTPS".to_owned());
-    lines.push(
-        "  4. in RudderStack, change the destination's domain to Weir's host, and its port if that is not 443".to_owned(),
-    );
-    lines.join("\n") + "\n"
 }

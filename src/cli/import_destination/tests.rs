@@ -375,9 +375,10 @@ fn neither_keys_nor_secrets_are_in_the_configuration_or_in_what_is_said_of_it() 
     let bad = json!({"accessKey": "canary access", "sharedSecret": "canary\nshared", "tenantId": "third"});
     let export = json!({"name": "s", "writeKey": "canary-write", "destinations":
         [destination("a", secrets), destination("b", second), destination("c", bad)]});
-    let plan = plan::plan(export::destinations(&export));
-    let text = render::render(&plan, Path::new("/etc/weir")) + &summary(&plan);
-    loaded(&render::render(&plan, Path::new("/etc/weir")));
+    let imported = Imported::of(&export).unwrap();
+    let text = imported.configuration(Path::new("/etc/weir"));
+    loaded(&text);
+    let text = text + &imported.summary();
     assert!(!text.contains("canary"), "{text}");
 }
 
@@ -385,17 +386,16 @@ fn neither_keys_nor_secrets_are_in_the_configuration_or_in_what_is_said_of_it() 
 fn secrets_are_kept_in_files_that_their_owner_alone_can_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("ticket-actions.secret");
-    let plan =
-        |secret: &str| plan::plan(export::destinations(&destination("a", json!({ "sharedSecret": secret }))));
-    keep_secrets(&plan("secret-1"), folder.path()).unwrap();
+    let with = |secret: &str| Imported::of(&destination("a", json!({ "sharedSecret": secret }))).unwrap();
+    keep_secrets(&with("secret-1"), folder.path()).unwrap();
     assert_eq!(fs::read_to_string(&path).unwrap(), "secret-1\n");
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 
     fs::set_permissions(&path, Permissions::from_mode(0o400)).unwrap();
-    keep_secrets(&plan("secret-1"), folder.path()).unwrap();
+    keep_secrets(&with("secret-1"), folder.path()).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o400);
 
-    let refused = keep_secrets(&plan("secret-2"), folder.path()).unwrap_err().to_string();
+    let refused = keep_secrets(&with("secret-2"), folder.path()).unwrap_err().to_string();
     assert!(refused.starts_with(path.to_str().unwrap()) && refused.contains("--secrets"), "{refused}");
     assert!(!refused.contains("secret-1") && !refused.contains("secret-2"), "{refused}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "secret-1\n");
@@ -407,7 +407,7 @@ fn no_secret_is_written_where_one_of_them_cannot_be() {
     let export =
         json!([destination("a", json!({"topicName": "A"})), destination("b", json!({"topicName": "B"}))]);
     fs::write(folder.path().join("b.secret"), "another").unwrap();
-    keep_secrets(&plan::plan(export::destinations(&export)), folder.path()).unwrap_err();
+    keep_secrets(&Imported::of(&export).unwrap(), folder.path()).unwrap_err();
     assert!(!folder.path().join("a.secret").exists());
 }
 

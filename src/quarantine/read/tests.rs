@@ -24,7 +24,7 @@ const HEADERS: &[(&str, &str)] =
 const VALUE: &str = r#"{"reason":"email_missing","detail":"email is \"required\"","index":3,"path":"/v1/batch","event":{"n":1e999, "userId":"u"}}"#;
 
 fn entry() -> Entry {
-    Entry::read(&record(HEADERS, VALUE)).unwrap().0
+    Entry::of(&record(HEADERS, VALUE)).unwrap().0
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn a_rejected_event_is_read_with_its_text_untouched() {
 #[test]
 fn bytes_are_told_from_events_and_a_part_from_the_whole() {
     let value = r#"{"reason":"r","detail":"d","index":0,"path":"/p","event_base64":"eyJ9","bytes":9,"sha256":"x","truncated":true}"#;
-    let event = Entry::read(&record(HEADERS, value)).unwrap().0.event;
+    let event = Entry::of(&record(HEADERS, value)).unwrap().0.event;
     assert_eq!(event, Stored::Bytes { base64: "eyJ9".to_owned(), of: 9, truncated: true });
 }
 
@@ -59,7 +59,7 @@ fn what_is_no_rejected_event_is_passed_over() {
         record(HEADERS, "no JSON"),
         record(HEADERS, r#"{"reason":"r","detail":"d","index":0,"path":"/p"}"#),
     ] {
-        assert_eq!(Entry::read(&other), None, "{other:?}");
+        assert_eq!(Entry::of(&other), None, "{other:?}");
     }
 }
 

@@ -5,8 +5,11 @@
 //! ```
 //! All little-endian; every length is a u32, the value is what is left of the body. The checksum covers
 //! the body and then the sequence number, so that the request's thread can do the long part of it before
-//! the number is known. Bodies stay below 16 MiB: the top byte of every length is a NUL, which no
-//! client's text can hold, so a search after damage can't be led into a frame that a client made up.
+//! the number is known.
+//!
+//! Bodies stay below 16 MiB: the top byte of every length is a NUL, which no client's text can hold. So a search after
+//! damage, which looks for a frame at every byte, can't be led into one that a client made up: a length that Weir wrote
+//! before the text may begin it, and checksum and number may stand in the text, but the lengths of its body can't.
 
 use std::ops::Range;
 
@@ -14,7 +17,7 @@ use crate::record::RecordRef;
 use crate::tenants::Topics;
 
 /// Bytes of a frame's header.
-pub(super) const HEADER: usize = 16;
+pub const HEADER: usize = 16;
 /// Largest body.
 pub(super) const MAX_BODY: usize = (16 << 20) - 1;
 /// Smallest body: all parts empty.
@@ -22,7 +25,7 @@ const MIN_BODY: usize = 24;
 /// Smallest frame.
 pub(super) const MIN_FRAME: u64 = (HEADER + MIN_BODY) as u64;
 /// Sequence numbers stay below this, as they are read back as i64.
-pub(super) const MAX_SEQ: u64 = i64::MAX as u64;
+pub const MAX_SEQ: u64 = i64::MAX as u64;
 /// Stands for the length of a key that is not there, which is not the same as an empty one.
 const NO_KEY: u32 = u32::MAX;
 
@@ -87,7 +90,7 @@ pub(super) fn encode<'r>(
 }
 
 /// Appends one record's frame, complete but for its sequence number.
-pub(super) fn encode_one<'n, 'h>(
+pub fn encode_one<'n, 'h>(
     out: &mut Vec<u8>,
     received_ms: i64,
     topic: &str,
@@ -133,7 +136,7 @@ fn length(len: usize) -> u32 {
 }
 
 /// Numbers the frames that `encode` made, from `next` on; gives the number after the last.
-pub(super) fn number(mut frames: &mut [u8], mut next: u64) -> u64 {
+pub fn number(mut frames: &mut [u8], mut next: u64) -> u64 {
     while let Some((head, rest)) = frames.split_first_chunk_mut() {
         let Header { len, crc, .. } = Header::read(head);
         let crc = crc32c::crc32c_append(crc, &next.to_le_bytes());
@@ -164,7 +167,7 @@ pub(super) fn is_without_key(body: &[u8]) -> bool {
 
 /// What stands at a place of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Look {
+pub enum Look {
     /// A whole, intact frame.
     Frame {
         /// Its sequence number.
@@ -179,7 +182,7 @@ pub(super) enum Look {
 }
 
 /// Looks for a frame with a number in `seqs` at the start of `bytes`.
-pub(super) fn look(bytes: &[u8], seqs: &Range<u64>) -> Look {
+pub fn look(bytes: &[u8], seqs: &Range<u64>) -> Look {
     let Some((head, rest)) = bytes.split_first_chunk() else { return Look::Short };
     let Header { len, crc, seq } = Header::read(head);
     let len = len as usize;
@@ -195,23 +198,23 @@ pub(super) fn look(bytes: &[u8], seqs: &Range<u64>) -> Look {
 
 /// The parts of a body.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Body<'a> {
+pub struct Body<'a> {
     /// Time of receipt: milliseconds since the Unix epoch.
-    pub(super) received_ms: i64,
+    pub received_ms: i64,
     /// CRC32C of the key; 0 without one.
-    pub(super) key_hash: u32,
+    pub key_hash: u32,
     /// Full topic name.
-    pub(super) topic: &'a [u8],
+    pub topic: &'a [u8],
     /// Key, if there is one.
-    pub(super) key: Option<&'a [u8]>,
+    pub key: Option<&'a [u8]>,
     /// Headers in order.
-    pub(super) headers: Vec<(&'a [u8], &'a [u8])>,
+    pub headers: Vec<(&'a [u8], &'a [u8])>,
     /// Value.
-    pub(super) value: &'a [u8],
+    pub value: &'a [u8],
 }
 
 /// Takes a body apart; none when its lengths do not add up.
-pub(super) fn decode(body: &[u8]) -> Option<Body<'_>> {
+pub fn decode(body: &[u8]) -> Option<Body<'_>> {
     let (received, rest) = body.split_first_chunk()?;
     let mut rest = rest;
     let key_hash = take_u32(&mut rest)?;

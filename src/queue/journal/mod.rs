@@ -8,7 +8,7 @@
 mod committer;
 pub mod consumers;
 pub(in crate::queue) mod disk;
-mod frame;
+pub mod frame;
 pub mod keep;
 pub mod reader;
 mod recovery;
@@ -47,6 +47,9 @@ pub use self::room::{BUFFER_BYTES, INFLIGHT_BYTES};
 /// What a frame holds beside what `Queue::largest_record` counts: the names of topic and headers.
 const NAMES: usize = 4_096;
 
+/// The highest number that new records may begin with: what follows is never used up.
+const MOST_NUMBERS: u64 = frame::MAX_SEQ / 2;
+
 /// Why a journal or one of its consumers can't be used: one sentence for the user.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
@@ -72,6 +75,12 @@ pub enum JournalError {
     /// A consumer's file can't be understood.
     #[error("{0} is damaged; delete it to let its consumer begin anew")]
     ConsumerDamaged(PathBuf),
+    /// A record in it has a number so high that those of new ones could not be read back.
+    #[error(
+        "the journal in {0} holds a record whose number leaves none for others, which Weir never wrote; read what is in \
+         it, move it away, and start again"
+    )]
+    NoNumbers(PathBuf),
     /// The file system refused.
     #[error("{path}: {source}; {advice}", advice = disk_advice(source))]
     Io {
@@ -194,6 +203,9 @@ impl JournalQueue {
         let keep = topics.bounds().map(|bounds| Keep::new(dir, bounds));
         if let Some(keep) = &keep {
             found.next = keep.number_above(found.next);
+        }
+        if found.next > MOST_NUMBERS {
+            return Err(JournalError::NoNumbers(dir.to_owned()));
         }
         let store = Store::new(dir, disk, config.journal_bytes, meters.sync.clone(), found, keep);
         let room = Mutex::new(Room::new(config, store.bytes()));

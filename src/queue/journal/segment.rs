@@ -129,8 +129,11 @@ impl Cursor {
     /// cut off or added to, so an intact frame behind a broken one proves damage.
     fn search(&mut self, limit: u64) -> Step {
         let (at, rest, seqs) = (self.at, self.rest(), self.next..limit);
+        // A client's text behind a length that Weir wrote may look like a frame, but never like a body.
         let is_frame = |skip: &usize| {
-            matches!(frame::look(rest.get(*skip..).unwrap_or_default(), &seqs), Look::Frame { .. })
+            let rest = rest.get(*skip..).unwrap_or_default();
+            let Look::Frame { len, .. } = frame::look(rest, &seqs) else { return false };
+            rest.get(frame::HEADER..frame::HEADER + len).and_then(frame::decode).is_some()
         };
         if let Some(skip) = (1..rest.len()).find(is_frame) {
             self.advance(skip);

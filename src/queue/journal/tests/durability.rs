@@ -207,6 +207,57 @@ fn damage_larger_than_what_is_read_at_once_is_passed_over() {
     assert_eq!(place.values(), ["1", "3", "4"]);
 }
 
+/// A message id that is a frame's checksum, number and body, for the length that Weir writes before a header; in a
+/// record with this value.
+fn made_up(value: &str) -> String {
+    let number = "zzzzzzzz";
+    let bodies = (0..).map(|salt| format!("{salt:040}"));
+    let ids = bodies.filter_map(|body| {
+        // As long as the header is, so it ends behind that.
+        let rest = format!("{body}/person{value}");
+        let whole = rest.get(..12 + body.len() + "/person".len())?;
+        let crc = crc32c::crc32c(format!("{whole}{number}").as_bytes()).to_le_bytes();
+        let crc =
+            std::str::from_utf8(&crc).ok().filter(|crc| crc.bytes().all(|byte| byte.is_ascii_graphic()))?;
+        Some(format!("{crc}{number}{body}"))
+    });
+    ids.into_iter().next().unwrap()
+}
+
+#[test]
+fn a_frame_that_a_client_made_up_hides_nothing_behind_a_damaged_record() {
+    let place = Place::new();
+    let value = r#"{"Email":"a@x.y"}"#;
+    let mut records = Records::new(7);
+    let mut draft = records.draft(Kind::Person, TopicId::new(0));
+    draft.header(Header::Id, &[made_up(value).as_bytes(), b"/person"]);
+    draft.value(|out| out.extend_from_slice(value.as_bytes()));
+    add(&mut records, 0, "2");
+    let queue = place.open();
+    wait(queue.enqueue(records).unwrap()).unwrap();
+    close(&queue);
+
+    let mut bytes = std::fs::read(place.last_segment()).unwrap();
+    bytes[30] ^= 1;
+    std::fs::write(place.last_segment(), &bytes).unwrap();
+    assert_eq!(place.values(), ["2"]);
+    place.write(&["3"]);
+    assert_eq!(place.values(), ["2", "3"]);
+}
+
+#[test]
+fn a_journal_that_leaves_no_numbers_is_not_written_to() {
+    // Else what follows is acknowledged, and nobody can read it.
+    for base in [frame::MAX_SEQ - 1, frame::MAX_SEQ / 2] {
+        let place = Place::new();
+        place.write(&["1"]);
+        std::fs::rename(place.last_segment(), segment::path(&place.dir(), base)).unwrap();
+        let metrics = Arc::new(Metrics::new(&[]).unwrap());
+        let opened = JournalQueue::open(&place.dir(), &config(1 << 30), topics(), metrics);
+        assert!(matches!(opened, Err(JournalError::NoNumbers(dir)) if dir == place.dir()));
+    }
+}
+
 #[test]
 fn a_second_writer_is_told_where_the_first_one_is() {
     let place = Place::new();

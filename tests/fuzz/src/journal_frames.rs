@@ -1,0 +1,248 @@
+//! Segments of the journal, read back: as any bytes at all, and as Weir wrote them, damaged or not.
+//!
+//! The lowest bits of an input's first byte choose between the two, the next three, all set, that the journal is opened
+//! to write to it once it was read. What follows is told by [`any`] and [`written`].
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::fs;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, LazyLock};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use weir::config::{self, Overrides, QueueConfig};
+use weir::metrics::Metrics;
+use weir::queue::Queue;
+use weir::queue::journal::reader::{Begin, JournalReader};
+use weir::queue::journal::survey::{Survey, survey};
+use weir::queue::journal::{JournalError, JournalQueue, frame};
+use weir::queue::reader::{From, Next, ReadRecord, Reader};
+use weir::record::{Kind, Records};
+use weir::tenants::{TopicId, Topics};
+
+use super::input::Input;
+
+const MAGIC: &[u8] = b"WEIRJNL1";
+const TOPICS: [&str; 2] = ["weir.people", "weir.events.ticket-actions.standard"];
+const HEADERS: [&str; 3] = ["ce_id", "ce_time", "traceparent"];
+/// What may be allocated whatever the segments hold: room for paths, and for the first look into a file.
+const ALLOWANCE: u64 = 64 << 10;
+/// What may be allocated for each of their bytes. A header takes 8 of them and becomes two buffers.
+const GROWTH: u64 = 40;
+
+thread_local! {
+    static FOLDER: RefCell<TempDir> = RefCell::new(TempDir::new().expect("a folder"));
+}
+
+static QUEUE: LazyLock<QueueConfig> = LazyLock::new(|| {
+    let config = config::load(None, &Overrides::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    QueueConfig { free_bytes: 0, ..config.queue }
+});
+static METRICS: LazyLock<Arc<Metrics>> = LazyLock::new(|| Arc::new(Metrics::new(&[]).expect("metrics")));
+static NAMES: LazyLock<Arc<Topics>> = LazyLock::new(|| {
+    let mut topics = Topics::default();
+    for topic in TOPICS {
+        topics.intern(topic);
+    }
+    Arc::new(topics)
+});
+
+/// Segments by their first number.
+type Segments = Vec<(u64, Vec<u8>)>;
+
+pub fn holds(input: &[u8]) {
+    let mut input = Input::new(input);
+    let flags = input.byte();
+    let (segments, expected) = if flags & 3 == 0 { (any(input), None) } else { written(input) };
+    FOLDER.with_borrow(|folder| {
+        let dir = folder.path().join("journal");
+        fs::create_dir(&dir).expect("a folder of its own");
+        for (base, bytes) in &segments {
+            fs::write(dir.join(format!("{base:020}.log")), bytes).expect("a segment");
+        }
+        let found = surveyed(&dir, &segments);
+        if let Some(expected) = expected {
+            assert_eq!(found, expected);
+        }
+        assert_eq!(read(&dir), found);
+        if flags & 28 == 28 {
+            goes_on(&dir, found);
+        }
+        fs::remove_dir_all(&dir).expect("it is removed again");
+    });
+}
+
+/// Bytes that nobody may have written: whether they begin as a segment does, whether there are two segments, the first
+/// number of each, and the first segment behind its length where there are two.
+fn any(mut input: Input<'_>) -> Segments {
+    let (flags, base) = (input.byte(), u64::from(input.byte()));
+    let head = if flags & 1 == 0 { MAGIC } else { b"" };
+    let mut segments = Vec::new();
+    let mut last = base;
+    if flags & 2 != 0 {
+        last += 1 + u64::from(input.byte());
+        segments.push((base, [head, input.bytes()].concat()));
+    }
+    segments.push((last, [head, input.rest()].concat()));
+    segments
+}
+
+/// Records as Weir frames them, and those of them that damage leaves. Three pairs of a kind of damage and a place come
+/// first, then the first number, then the records.
+fn written(mut input: Input<'_>) -> (Segments, Option<Vec<ReadRecord>>) {
+    let damages: Vec<_> =
+        (0..3).map(|_| (input.byte(), usize::from(input.byte()) << 8 | usize::from(input.byte()))).collect();
+    let (base, shift) = (u64::from(input.byte()), input.byte() % 48);
+    let base = base << shift;
+    let mut segments: Segments = vec![(base, MAGIC.to_vec())];
+    let mut frames: Vec<(usize, Range<usize>, ReadRecord)> = Vec::new();
+    let mut next = base;
+    while !input.is_empty() && frames.len() < 12 {
+        let flags = input.byte();
+        if flags & 1 != 0 && next > segments[segments.len() - 1].0 {
+            segments.push((next, MAGIC.to_vec()));
+        }
+        let record = record(flags, next, &mut input);
+        let mut bytes = framed(&record);
+        next = frame::number(&mut bytes, next);
+        assert_eq!(bytes, by_hand(&record));
+        let place = segments.len() - 1;
+        let segment = &mut segments[place].1;
+        let start = segment.len();
+        segment.extend(bytes);
+        frames.push((place, start..segment.len(), record));
+    }
+    let intact = segments.clone();
+    for (kind, place) in damages {
+        let index = usize::from(kind >> 4) % segments.len();
+        damage(kind & 15, place, &mut segments[index].1);
+    }
+    let is_left = |(segment, place, _): &(usize, Range<usize>, _)| {
+        let (before, now) = (&intact[*segment].1, &segments[*segment].1);
+        now.get(place.clone()) == before.get(place.clone())
+    };
+    let left: Vec<_> = frames.into_iter().filter(is_left).map(|(_, _, record)| record).collect();
+    (segments, Some(left))
+}
+
+/// One record; its texts are such as a client may bring, so without NUL.
+fn record(flags: u8, number: u64, input: &mut Input<'_>) -> ReadRecord {
+    let mut text = || input.text().replace('\0', " ").into_bytes();
+    let key = (flags & 2 != 0).then(&mut text);
+    let headers = HEADERS.iter().take(usize::from(flags >> 2 & 3));
+    let headers = headers.map(|name| ((*name).to_owned(), text())).collect();
+    ReadRecord {
+        topic: TOPICS[usize::from(flags >> 4 & 1)].to_owned(),
+        partition: 0,
+        offset: i64::try_from(number).expect("a small number"),
+        timestamp_ms: 1_795_262_400_000 + i64::from(flags),
+        key,
+        headers,
+        value: text().repeat(1 + usize::from(flags >> 5)),
+    }
+}
+
+/// The frame of a record, without its number.
+fn framed(record: &ReadRecord) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let headers = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+    let (topic, key) = (record.topic.as_str(), record.key.as_deref());
+    frame::encode_one(&mut bytes, record.timestamp_ms, topic, key, headers, &record.value);
+    bytes
+}
+
+/// The frame of a record as the format's description tells it.
+fn by_hand(record: &ReadRecord) -> Vec<u8> {
+    let sized =
+        |part: &[u8]| [&u32::try_from(part.len()).expect("a small part").to_le_bytes(), part].concat();
+    let mut body = record.timestamp_ms.to_le_bytes().to_vec();
+    body.extend(record.key.as_ref().map_or(0, |key| crc32c::crc32c(key)).to_le_bytes());
+    body.extend(sized(record.topic.as_bytes()));
+    body.extend(record.key.as_ref().map_or_else(|| vec![0xff; 4], |key| sized(key)));
+    body.extend(u32::try_from(record.headers.len()).expect("a few headers").to_le_bytes());
+    for (name, value) in &record.headers {
+        body.extend(sized(name.as_bytes()));
+        body.extend(sized(value));
+    }
+    body.extend(&record.value);
+    let number = record.offset.to_le_bytes();
+    let mut frame = sized(&body);
+    frame.splice(4..4, crc32c::crc32c(&[body.as_slice(), &number].concat()).to_le_bytes());
+    frame.splice(8..8, number);
+    frame
+}
+
+/// One bit turned, the end cut off, or some bytes zeroed: what the checksum is sure to see. A kind of 0 is none.
+fn damage(kind: u8, place: usize, segment: &mut Vec<u8>) {
+    let place = place % (segment.len() + 1);
+    match kind {
+        0 => {}
+        1..=8 => segment.iter_mut().skip(place).take(1).for_each(|byte| *byte ^= 1 << (kind - 1)),
+        9..=11 => segment.truncate(place),
+        _ => segment.iter_mut().skip(place).take(usize::from(kind - 11) * 8).for_each(|byte| *byte = 0),
+    }
+}
+
+/// All records that a survey comes upon, whose figures must add up.
+fn surveyed(dir: &Path, segments: &Segments) -> Vec<ReadRecord> {
+    let bytes: u64 = segments.iter().map(|(_, segment)| segment.len() as u64).sum();
+    let mut survey_of = None;
+    let allocated = allocation_counter::measure(|| {
+        survey_of = survey(dir, 0, |record, _| drop(record)).ok();
+    });
+    assert!(allocated.bytes_max <= ALLOWANCE + GROWTH * bytes, "{allocated:?} for {bytes} bytes");
+    let (mut found, mut taken) = (Vec::new(), 0);
+    let again = survey(dir, 0, |record, bytes| {
+        found.push(record);
+        taken += bytes;
+    });
+    let again = again.expect("a journal that can be read");
+    assert_eq!(survey_of.as_ref(), Some(&again));
+    assert!(found.windows(2).all(|pair| pair[0].offset < pair[1].offset), "{found:?}");
+    let Survey { segments: counted, bytes: surveyed, records, damage, torn } = again;
+    assert_eq!((counted, surveyed, records), (segments.len() as u64, bytes, found.len() as u64));
+    let lost: u64 = damage.iter().chain(&torn).map(|damage| damage.bytes).sum();
+    let heads = segments.iter().filter(|(_, segment)| segment.starts_with(MAGIC)).count() * MAGIC.len();
+    assert_eq!(taken + lost + heads as u64, bytes, "{damage:?} {torn:?}");
+    found
+}
+
+/// All records that a reader comes upon.
+fn read(dir: &Path) -> Vec<ReadRecord> {
+    let reader = JournalReader::open(dir, Begin::From(From::Start), true, BTreeSet::new());
+    let mut reader = reader.expect("a journal that can be read");
+    let mut found = Vec::new();
+    while let Next::Record(record) = reader.next(Duration::ZERO).expect("a journal that can be read") {
+        found.push(record);
+    }
+    found
+}
+
+/// Opened to write, the journal still has what was `found` in it, and one record more behind that.
+fn goes_on(dir: &Path, mut found: Vec<ReadRecord>) {
+    let queue = match JournalQueue::open(dir, &QUEUE, Arc::clone(&NAMES), Arc::clone(&METRICS)) {
+        Ok(queue) => queue,
+        // As no journal does that Weir has written.
+        Err(JournalError::NoNumbers(_)) => {
+            assert!(found.iter().any(|record| record.offset > i64::MAX / 4));
+            return;
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let mut records = Records::new(1);
+    records.draft(Kind::Event, TopicId::new(0)).value(|out| out.extend_from_slice(b"{}"));
+    queue.enqueue(records).expect("room for a record");
+    assert_eq!(queue.close(Instant::now() + Duration::from_secs(60)), 0);
+    let mut now = Vec::new();
+    let survey = survey(dir, 0, |record, _| now.push(record)).expect("a journal that can be read");
+    assert_eq!(survey.torn, None);
+    let last = now.pop().expect("the record that was added");
+    assert_eq!(last.value, b"{}");
+    assert!(found.last().is_none_or(|before| before.offset < last.offset));
+    // What was damage may be gone now; what was not is there.
+    assert_eq!(now, found);
+    found.push(last);
+    assert_eq!(read(dir), found);
+}

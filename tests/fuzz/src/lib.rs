@@ -1,0 +1,20 @@
+//! What holds for any input, a module a target, each with one function `holds` that panics where it does not.
+//! The fuzz targets call them with inputs that libFuzzer makes up; `tests/fuzz/replay.rs` calls them with those
+//! that are kept.
+#![allow(
+    missing_docs,
+    clippy::missing_panics_doc,
+    reason = "a property says all in its name, and panics where it does not hold"
+)]
+
+pub mod body;
+pub mod gainsight_body;
+pub mod import_destination;
+pub mod journal_frames;
+pub mod signatures;
+pub mod times;
+
+mod input;
+mod json;
+mod record;
+mod rfc3339;
