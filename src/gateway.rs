@@ -214,9 +214,10 @@ pub fn map_batch_again(
     let refusal = work.take(call, parsed);
     *records = work.records;
     match refusal {
+        Some(Answer::TooLarge) => MappedAgain::Rejected(Rejection::new(Reason::EventTooLarge)),
         Some(Answer::TooManyEvents) => {
             let detail = "it holds more events than limits.events allows";
-            MappedAgain::Rejected(Rejection { reason: Reason::InvalidJson, detail: detail.into() })
+            MappedAgain::Rejected(Rejection { reason: Reason::EventTooLarge, detail: detail.into() })
         }
         _ => MappedAgain::Queued,
     }

@@ -406,3 +406,36 @@ fn thousands_are_replayed_in_groups_and_an_end_keeps_what_was_told() {
     let sums = held.replay(MAPPED, &Order::default()).1;
     assert_eq!((sums.queued, sums.already), (200, 1_000));
 }
+
+#[test]
+fn the_rest_of_a_broken_batch_is_replayed_as_a_batch_from_its_place_on() {
+    let held = Held::new();
+    // A comma is missing, so that the rest is a batch by itself; and it is too large for one record.
+    let event = |id: &str, more: &str| {
+        format!(r#"{{"type":"track","userId":"u","messageId":"{id}","event":"Closed","x":"{more}"}}"#)
+    };
+    let nameless = r#"{"type":"track","userId":"u","messageId":"m4"}"#;
+    let large = ["m3", "m5", "m6", "m7", "m8"].map(|id| event(id, &"x".repeat(180_000)));
+    let body = format!(
+        r#"{{"batch":[{} {},{nameless},{}]}}"#,
+        event("m1", ""),
+        event("m2", ""),
+        large.join(",")
+    );
+    held.take(&config(MAPPED), Call::Batch, "/v1/batch", body.as_bytes());
+    let ids = held.ids();
+    assert_eq!(ids[0], "m1/event.tickets");
+    assert!(ids.len() > 2 && ids[2].ends_with("/rejected.1"), "{ids:?}");
+    let parts = ids.len();
+
+    let (told, sums) = held.replay(MAPPED, &Order::default());
+    assert_eq!((told, sums.queued), (vec![Fate::Queued { records: 7 }], 1));
+    let records = held.records();
+    let made: Vec<_> = held.ids().split_off(parts);
+    assert_eq!(made[..3], ["m2/event.tickets", "m4/rejected", "m3/event.tickets"]);
+    assert!(made[7].ends_with("/replayed"), "{made:?}");
+    assert_eq!(header(&records[parts], "ce_replayof").as_deref(), Some(ids[1].as_str()));
+    // The index of an event is its place in the request.
+    assert!(String::from_utf8_lossy(&records[parts + 1].value).contains(r#""index":2"#));
+    assert_eq!(held.replay(MAPPED, &Order::default()).1.already, 1);
+}

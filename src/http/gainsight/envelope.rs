@@ -134,7 +134,8 @@ fn record_errors(rejections: &[Option<Rejection>]) -> Vec<u8> {
             out.extend_from_slice(b",\"errorCode\":");
             write_string(&mut out, code);
             out.extend_from_slice(b",\"fieldName\":");
-            write_text(&mut out, (rejection.reason == Reason::CompanyNameMissing).then_some("Name"));
+            let is_name = matches!(rejection.reason, Reason::CompanyNameMissing | Reason::CompanyNameInvalid);
+            write_text(&mut out, is_name.then_some("Name"));
             out.extend_from_slice(b",\"invalidValue\":null}]}");
         }
         out.push(b']');
@@ -152,7 +153,7 @@ fn error(rejection: &Rejection) -> (&'static str, Cow<'_, str>) {
 fn code(reason: Reason) -> &'static str {
     match reason {
         Reason::CompanyNameMissing => "GSOBJ_1007",
-        Reason::EmailMissing => "GSOBJ_VDTEMAIL1001",
+        Reason::EmailMissing | Reason::EmailInvalid => "GSOBJ_VDTEMAIL1001",
         Reason::CompanyIdMissing => "GSOBJ_VDTGSID1001",
         Reason::EventTooLarge | Reason::RecordTooLarge => TOO_LONG,
         _ => VALIDATION,
