@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -207,7 +207,7 @@ struct Value<'a> {
     index: u64,
     #[serde(borrow)]
     path: Cow<'a, str>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     event: Option<&'a RawValue>,
     #[serde(borrow)]
     event_base64: Option<Cow<'a, str>>,
@@ -219,6 +219,11 @@ struct Value<'a> {
     part: usize,
     parts: Option<usize>,
     headers: Option<EventHead>,
+}
+
+/// What is there, `null` too: an event may be nothing else.
+fn present<'de, D: Deserializer<'de>>(event: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(event).map(Some)
 }
 
 fn header<'r>(record: &'r ReadRecord, wanted: &str) -> Option<Cow<'r, str>> {

@@ -41,6 +41,13 @@ fn a_rejected_event_is_read_with_its_text_untouched() {
 }
 
 #[test]
+fn an_event_that_is_null_is_one() {
+    let value = r#"{"reason":"not_an_object","detail":"d","index":0,"path":"/v1/batch","event":null}"#;
+    let event = Entry::of(&record(HEADERS, value)).unwrap().event;
+    assert_eq!(event, Stored::Event("null".to_owned()));
+}
+
+#[test]
 fn bytes_are_told_from_events_and_a_part_from_the_whole() {
     let value = r#"{"reason":"r","detail":"d","index":0,"path":"/p","event_base64":"eyJ9","bytes":9,"sha256":"x","truncated":true}"#;
     let event = Entry::of(&record(HEADERS, value)).unwrap().0.event;

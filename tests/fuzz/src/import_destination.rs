@@ -85,12 +85,16 @@ fn marked(secret: &mut Value) {
     *secret = Value::String(format!("{stem}{MARK}{end}"));
 }
 
+/// As many destinations as are needed for all that they can do to each other.
+const MOST: usize = 6;
+
 /// Destinations below sources. A line each: a source's write key, then for each destination flags, its name, domain,
 /// access key, shared secret, tenant, topic and contract; then rows, `from=to`, of its four maps in turn, up to an empty line.
 fn made_up(input: &str) -> Value {
     let mut lines = input.split('\n');
     let mut sources: Vec<Value> = Vec::new();
-    while let Some(flags) = lines.next() {
+    for _ in 0..MOST {
+        let Some(flags) = lines.next() else { break };
         let mut line = || lines.next().unwrap_or_default();
         let [name, domain, access_key, shared_secret, tenant, topic, contract] =
             std::array::from_fn(|_| line());
