@@ -43,7 +43,7 @@ fn a_rejected_event_is_read_with_its_text_untouched() {
 #[test]
 fn an_event_that_is_null_is_one() {
     let value = r#"{"reason":"not_an_object","detail":"d","index":0,"path":"/v1/batch","event":null}"#;
-    let event = Entry::of(&record(HEADERS, value)).unwrap().event;
+    let event = Entry::of(&record(HEADERS, value)).unwrap().0.event;
     assert_eq!(event, Stored::Event("null".to_owned()));
 }
 
