@@ -416,12 +416,8 @@ fn the_rest_of_a_broken_batch_is_replayed_as_a_batch_from_its_place_on() {
     };
     let nameless = r#"{"type":"track","userId":"u","messageId":"m4"}"#;
     let large = ["m3", "m5", "m6", "m7", "m8"].map(|id| event(id, &"x".repeat(180_000)));
-    let body = format!(
-        r#"{{"batch":[{} {},{nameless},{}]}}"#,
-        event("m1", ""),
-        event("m2", ""),
-        large.join(",")
-    );
+    let body =
+        format!(r#"{{"batch":[{} {},{nameless},{}]}}"#, event("m1", ""), event("m2", ""), large.join(","));
     held.take(&config(MAPPED), Call::Batch, "/v1/batch", body.as_bytes());
     let ids = held.ids();
     assert_eq!(ids[0], "m1/event.tickets");

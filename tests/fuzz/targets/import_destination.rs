@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|input: &[u8]| weir_fuzz::import_destination::holds(input));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| weir_fuzz::import_destination::holds_sampled(input));
