@@ -2,6 +2,7 @@
 //! Pure: a body in, records and an answer out.
 
 pub mod gainsight;
+mod parsed;
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -9,6 +10,7 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 
+use self::parsed::{Parsed, Single};
 use crate::admission::secrets::Proof;
 use crate::event::decode::{Repair, Text};
 use crate::event::envelope::{Batch, Broken, Element, Event};
@@ -107,54 +109,6 @@ pub fn process(call: Call, request: &Request<'_>, rules: &Rules, body: &[u8]) ->
     work.tally.repaired(work.text.repairs());
     work.records.shrink();
     Processed { records: work.records, answer, tally: work.tally }
-}
-
-/// A body as far as it is JSON.
-enum Parsed<'t> {
-    /// One value.
-    One(Result<Single<'t>, Invalid>),
-    /// A batch.
-    Batch(Result<Batch<'t>, Invalid>),
-}
-
-/// What should be a single event.
-#[expect(clippy::large_enum_variant, reason = "nearly all are events: a box for each would cost more")]
-enum Single<'t> {
-    /// An object.
-    Event(Event<'t>),
-    /// Any other JSON value.
-    Other(&'t str),
-}
-
-impl<'t> Parsed<'t> {
-    fn read(call: Call, text: &'t str, most: usize) -> Self {
-        let raw = trim(text);
-        match (call, shape(raw)) {
-            (Call::Batch, _) => Parsed::Batch(Batch::read(text, most)),
-            (Call::Webhook, Shape::Array) => Parsed::Batch(Batch::read_array(text, most)),
-            (_, Shape::Object) => {
-                let mut scan = Scan::new(raw);
-                let event = Event::read(&mut scan).and_then(|event| scan.end().map(|()| event));
-                Parsed::One(event.map(Single::Event))
-            }
-            _ => Parsed::One(levels(raw).map(|_| Single::Other(raw))),
-        }
-    }
-
-    /// Whether there is anything to take.
-    fn is_read(&self) -> bool {
-        match self {
-            Parsed::One(event) => event.is_ok(),
-            Parsed::Batch(batch) => batch.is_ok(),
-        }
-    }
-
-    fn is_whole(&self) -> bool {
-        match self {
-            Parsed::One(event) => event.is_ok(),
-            Parsed::Batch(batch) => batch.as_ref().is_ok_and(|batch| batch.broken.is_none()),
-        }
-    }
 }
 
 /// What became of an event that was mapped again.

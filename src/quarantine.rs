@@ -141,6 +141,11 @@ impl Rejected<'_> {
             }
             whole = false;
         }
+        if self.head.is_some() {
+            // What its headers said takes more than a record may: no event of any publisher is called so.
+            records.rewind(mark);
+            Rejected { head: None, ..*self }.write(records, topic, stamp, most);
+        }
     }
 
     fn write_event(&self, out: &mut Vec<u8>, event: &str) {

@@ -25,10 +25,7 @@ pub fn key(raw: &str) -> Result<Cow<'_, str>, Undecodable> {
     let text = whole_text(raw);
     let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if is_plain {
-        return Ok(match text {
-            Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(' ')),
-            Cow::Owned(text) => Cow::Owned(text.trim_matches(' ').to_owned()),
-        });
+        return Ok(trimmed(text));
     }
     let seen = text.trim_matches(is_blank);
     if seen.contains(['\0', char::REPLACEMENT_CHARACTER]) {
@@ -44,10 +41,11 @@ pub fn shows_nothing(raw: &str) -> bool {
 
 /// The text of `raw`, nothing left out.
 fn whole_text(raw: &str) -> Cow<'_, str> {
-    if shape(raw) == Shape::String && memchr::memmem::find(raw.as_bytes(), b"\\u0000").is_some() {
-        return Cow::Owned(unescaped_whole(raw));
+    match scalar(raw) {
+        // Something in it is escaped: perhaps a NUL, which is gone now.
+        Cow::Owned(_) if shape(raw) == Shape::String => Cow::Owned(unescaped_whole(raw)),
+        text => text,
     }
-    scalar(raw)
 }
 
 /// `text` in Unicode's form NFC.
@@ -91,13 +89,17 @@ fn integer(number: &str) -> Option<String> {
 /// `text` without characters that can't be seen, trimmed: RudderStack's sanitising.
 pub fn visible(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || text.chars().all(is_visible) {
-        return match text {
-            Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches(' ')),
-            Cow::Owned(text) => Cow::Owned(text.trim_matches(' ').to_owned()),
-        };
+        return trimmed(text);
     }
-    let seen: String = text.chars().filter(|character| is_visible(*character)).collect();
-    Cow::Owned(seen.trim_matches(' ').to_owned())
+    trimmed(Cow::Owned(text.chars().filter(|character| is_visible(*character)).collect()))
+}
+
+/// `text`, whose only blanks are spaces, without those at its ends.
+fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
+        Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
+    }
 }
 
 /// Go's `unicode.IsPrint`, less the letters and marks that are drawn as nothing.

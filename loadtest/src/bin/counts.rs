@@ -233,7 +233,8 @@ fn body(mix: Mix, batch: u64, kind: usize) -> Vec<u8> {
         raw: false,
         gzip: false,
     };
-    let request = Request::all(&shape).swap_remove(kind);
+    let mut request = Request::all(&shape).swap_remove(kind);
+    request.number(1);
     let head = memchr::memmem::find(request.bytes(), b"\r\n\r\n").map_or(0, |end| end + 4);
     request.bytes().get(head..).unwrap_or_default().to_vec()
 }

@@ -138,8 +138,10 @@ impl<'a> Read<'a> {
 
 /// A member that says something: neither null nor blank.
 fn given(raw: Option<&str>) -> Option<&str> {
-    raw.filter(|raw| {
-        shape(raw) != Shape::Null && !(shape(raw) == Shape::String && text(raw).trim().is_empty())
+    raw.filter(|raw| match raw.as_bytes() {
+        [b'"', b'0'..=b'9', ..] => true,
+        [b'"', ..] => !text(raw).trim().is_empty(),
+        _ => shape(raw) != Shape::Null,
     })
 }
 

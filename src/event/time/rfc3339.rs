@@ -49,14 +49,17 @@ pub fn read(text: &str) -> Option<Moment> {
     else {
         return None;
     };
-    let year = i16::from(two(y1, y2)?) * 100 + i16::from(two(y3, y4)?);
-    let second = two(s1, s2)?;
+    if ![y1, y2, y3, y4, m1, m2, d1, d2, h1, h2, n1, n2, s1, s2].iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let year = i16::from(two(y1, y2)) * 100 + i16::from(two(y3, y4));
+    let second = two(s1, s2);
     let (nanos, digits, rest) = fraction(rest)?;
     let minutes = zone(rest)?;
     // A clock that rounds up writes 60; so does a leap second. Either is the next minute's first.
     let is_over = second == 60;
-    let date = Date::new(year, two(m1, m2)?, two(d1, d2)?).ok()?;
-    let time = Time::new(two(h1, h2)?, two(n1, n2)?, second - i8::from(is_over), nanos).ok()?;
+    let date = Date::new(year, two(m1, m2), two(d1, d2)).ok()?;
+    let time = Time::new(two(h1, h2), two(n1, n2), second - i8::from(is_over), nanos).ok()?;
     let civil = date.to_datetime(time);
     Some(Moment {
         civil: if is_over { civil.checked_add(SignedDuration::from_secs(1)).ok()? } else { civil },
@@ -70,19 +73,22 @@ pub fn read(text: &str) -> Option<Moment> {
 }
 
 /// The number of two digits.
-fn two(tens: u8, ones: u8) -> Option<i8> {
-    let digit = |byte: u8| byte.is_ascii_digit().then(|| (byte - b'0').cast_signed());
-    Some(digit(tens)? * 10 + digit(ones)?)
+fn two(tens: u8, ones: u8) -> i8 {
+    (tens & 15).cast_signed() * 10 + (ones & 15).cast_signed()
 }
 
 /// Nanoseconds and number of digits of the fraction that `text` begins with, if it begins with one, and the rest.
 fn fraction(text: &[u8]) -> Option<(i32, usize, &[u8])> {
     let Some(text) = text.strip_prefix(b".") else { return Some((0, 0, text)) };
-    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let (fraction, rest) = text.split_at_checked(digits).filter(|_| digits > 0)?;
-    let padded = fraction.iter().chain(std::iter::repeat(&b'0')).take(FRACTION);
-    let nanos = padded.fold(0, |nanos, digit| nanos * 10 + i32::from(digit - b'0'));
-    Some((nanos, digits, rest))
+    let (mut nanos, mut digits) = (0, 0);
+    while let Some(digit) = text.get(digits).filter(|byte| byte.is_ascii_digit()) {
+        if digits < FRACTION {
+            nanos = nanos * 10 + i32::from(digit - b'0');
+        }
+        digits += 1;
+    }
+    let missing = u32::try_from(FRACTION.saturating_sub(digits)).ok().filter(|_| digits > 0)?;
+    Some((nanos * 10_i32.pow(missing), digits, text.get(digits..)?))
 }
 
 /// `Z` or an offset of hours and minutes, in minutes.
@@ -95,6 +101,9 @@ fn zone(text: &[u8]) -> Option<i32> {
     }) else {
         return None;
     };
-    let (hours, minutes) = (two(*h1, *h2)?, two(*m1, *m2)?);
+    if ![h1, h2, m1, m2].into_iter().all(u8::is_ascii_digit) {
+        return None;
+    }
+    let (hours, minutes) = (two(*h1, *h2), two(*m1, *m2));
     (hours < 24 && minutes < 60).then(|| sign * (i32::from(hours) * 60 + i32::from(minutes)))
 }

@@ -1,3 +1,5 @@
+//! What becomes of the times that senders write.
+
 use std::borrow::Cow;
 
 use jiff::Timestamp;

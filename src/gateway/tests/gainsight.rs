@@ -435,3 +435,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn headers_that_no_record_could_hold_are_left_out_of_what_is_kept() {
+    let mut setup = Setup::new();
+    setup.rules.record_bytes = 2_000;
+    let long = "t".repeat(3_000);
+    let fate = setup.publish_event(&head([&long, "Closed", "v01", ""]), r#"{"id":7}"#);
+    assert_eq!(fate.answer, failed(Reason::TopicUnknown));
+    let value = fate.only().json();
+    assert_eq!((&value["event"], value.get("headers")), (&serde_json::json!({"id": 7}), None));
+}
