@@ -21,8 +21,9 @@ pub fn memory_bound(config: &Config) -> u64 {
         Some(_) => kafka::buffer_bytes(&config.queue) + journal::BUFFER_BYTES + spool::BUFFER_BYTES,
         None => journal::BUFFER_BYTES,
     };
-    // What a worker maps: the body's repaired text, and the records on their way to the queue.
-    let text = config.limits.body_bytes.saturating_mul(capacity::GROWTH);
+    // What a worker maps: the body's repaired text, twice where that has numbers that are not finite (which are
+    // a third longer then), and the records on their way to the queue.
+    let text = config.limits.body_bytes.saturating_mul(2 * capacity::GROWTH + 1);
     let (_, records) = capacity::largest_request(config);
     let mapped = u64::try_from(text.saturating_add(records)).unwrap_or(u64::MAX);
     let mapped = mapped.saturating_mul(server::workers() as u64);

@@ -41,13 +41,28 @@ impl Repair {
 /// A body as text.
 #[derive(Debug)]
 pub struct Text<'b> {
-    /// The body, or, where a charset was decoded, the text that it made.
-    origin: Cow<'b, [u8]>,
     text: Cow<'b, str>,
-    /// Where the text and its origin go on in step: offsets in both, ascending. None before the first: they are the same.
-    steps: Vec<[usize; 2]>,
+    /// What it was made of: the body, as a rule.
+    origin: Origin<'b>,
     repairs: Vec<Repair>,
 }
+
+/// What a text was made of.
+#[derive(Debug)]
+enum Origin<'b> {
+    /// It is as it came, or a charset was decoded, which nothing leads back from.
+    Itself,
+    /// These bytes, of which those that are not UTF-8 were replaced. Offsets in the text and in them, ascending: so far
+    /// apart that there are few, and what is between is looked at again.
+    Bytes(&'b [u8], Vec<[usize; 2]>),
+    /// This text; offsets in both behind each word that was replaced.
+    Text(&'b Text<'b>, Vec<[usize; 2]>),
+}
+
+/// Bytes of text between two offsets that are noted.
+const APART: usize = 4_096;
+/// Most numbers that are not finite in a body that is repaired: whoever sends more sends no events.
+const MOST_NON_FINITE: usize = 10_000;
 
 impl<'b> Text<'b> {
     /// Decodes `body`, whose request says this of its `Content-Type`.
@@ -55,28 +70,22 @@ impl<'b> Text<'b> {
         // UTF-16 has a NUL beside every ASCII letter, and a mark begins above ASCII.
         let begins_plainly = !matches!(body, [0 | 0x80.., ..] | [_, 0, ..]);
         match std::str::from_utf8(body) {
-            Ok(text) if begins_plainly => Text::plain(body, text),
+            Ok(text) if begins_plainly => Text::plain(text),
             text => Text::odd(body, text.ok(), content_type),
         }
     }
 
-    fn plain(body: &'b [u8], text: &'b str) -> Self {
-        Text {
-            origin: Cow::Borrowed(body),
-            text: Cow::Borrowed(text),
-            steps: Vec::new(),
-            repairs: Vec::new(),
-        }
+    fn plain(text: &'b str) -> Self {
+        Text { text: Cow::Borrowed(text), origin: Origin::Itself, repairs: Vec::new() }
     }
 
     fn odd(body: &'b [u8], utf8: Option<&'b str>, content_type: Option<&str>) -> Self {
         if let Some((encoding, length)) = Encoding::for_bom(body) {
             let behind = body.get(length..).unwrap_or_default();
             let mut text = match encoding {
-                _ if encoding == UTF_8 => match std::str::from_utf8(behind) {
-                    Ok(text) => Text::plain(behind, text),
-                    Err(_) => Text::lossy(behind),
-                },
+                _ if encoding == UTF_8 => {
+                    std::str::from_utf8(behind).map_or_else(|_| Text::lossy(behind), Text::plain)
+                }
                 _ => Text::decoded(behind, encoding),
             };
             text.repairs.push(Repair::ByteOrderMark);
@@ -86,7 +95,7 @@ impl<'b> Text<'b> {
         match (utf8, declared) {
             (_, Some(declared)) if [UTF_16LE, UTF_16BE].contains(&declared) => Text::decoded(body, declared),
             // Many who declare another charset send UTF-8 all the same.
-            (Some(text), _) => Text::plain(body, text),
+            (Some(text), _) => Text::plain(text),
             (None, Some(declared)) => Text::decoded(body, declared),
             (None, None) => Text::lossy(body),
         }
@@ -94,51 +103,45 @@ impl<'b> Text<'b> {
 
     fn decoded(body: &'b [u8], encoding: &'static Encoding) -> Self {
         let (text, _) = encoding.decode_without_bom_handling(body);
-        let origin = Cow::Owned(text.as_bytes().to_vec());
-        Text {
-            origin,
-            text: Cow::Owned(text.into_owned()),
-            steps: Vec::new(),
-            repairs: vec![Repair::Charset],
-        }
+        Text { text, origin: Origin::Itself, repairs: vec![Repair::Charset] }
     }
 
     /// What is not UTF-8 becomes U+FFFD.
     fn lossy(body: &'b [u8]) -> Self {
-        let (mut text, mut steps, mut at) = (String::with_capacity(body.len()), Vec::new(), 0);
+        let (mut text, mut noted, mut at) = (String::with_capacity(body.len()), Vec::new(), 0);
+        let mut last = 0;
         for chunk in body.utf8_chunks() {
+            // A long stretch begins and ends with one, so that it need not be looked at again.
+            if text.len() - last >= APART || chunk.valid().len() >= APART {
+                noted.push([text.len(), at]);
+                last = text.len();
+            }
             text.push_str(chunk.valid());
             at += chunk.valid().len() + chunk.invalid().len();
             if !chunk.invalid().is_empty() {
                 text.push(char::REPLACEMENT_CHARACTER);
-                steps.push([text.len(), at]);
             }
         }
-        Text { origin: Cow::Borrowed(body), text: Cow::Owned(text), steps, repairs: vec![Repair::Utf8] }
+        Text { text: Cow::Owned(text), origin: Origin::Bytes(body, noted), repairs: vec![Repair::Utf8] }
     }
 
     /// The same with null for every `NaN`, `Infinity` and `-Infinity` outside strings, as Python and others write;
-    /// none where there is none of them.
+    /// none where there is none of them, or more than any sender means.
     pub fn without_non_finite(&self) -> Option<Text<'_>> {
-        let (mut text, mut steps) = (String::new(), Vec::new());
-        let (mut copied, mut old) = (0, self.steps.iter().peekable());
-        for [start, end] in non_finite(&self.text) {
-            // What went out of step before does so still, further along.
-            while let Some([at, origin]) = old.next_if(|[at, _]| *at <= start) {
-                steps.push([text.len() + (at - copied), *origin]);
-            }
-            text.push_str(self.text.get(copied..start)?);
-            text.push_str("null");
-            steps.push([text.len(), self.origin_of(end)]);
-            copied = end;
-        }
-        if copied == 0 {
+        let found = non_finite(&self.text);
+        if found.is_empty() || found.len() > MOST_NON_FINITE {
             return None;
         }
-        steps.extend(old.map(|[at, origin]| [text.len() + (at - copied), *origin]));
+        let (mut text, mut noted, mut copied) = (String::with_capacity(self.text.len()), Vec::new(), 0);
+        for [start, end] in found {
+            text.push_str(self.text.get(copied..start)?);
+            text.push_str("null");
+            noted.push([text.len(), end]);
+            copied = end;
+        }
         text.push_str(self.text.get(copied..)?);
         let repairs = self.repairs.iter().copied().chain([Repair::NonFinite]).collect();
-        Some(Text { origin: Cow::Borrowed(&self.origin), text: Cow::Owned(text), steps, repairs })
+        Some(Text { text: Cow::Owned(text), origin: Origin::Text(self, noted), repairs })
     }
 
     /// The text.
@@ -154,18 +157,54 @@ impl<'b> Text<'b> {
     /// Where in the body the byte at `offset` of the text stood. (After a byte order mark, and where a charset
     /// was decoded, that is counted from what came out.)
     pub fn origin_of(&self, offset: usize) -> usize {
-        let before = self.steps.partition_point(|[at, _]| *at <= offset);
-        let step = before.checked_sub(1).and_then(|last| self.steps.get(last));
-        step.map_or(offset, |[at, origin]| origin + (offset - at))
+        match &self.origin {
+            Origin::Itself => offset,
+            Origin::Text(before, noted) => {
+                let [at, origin] = last_before(noted, offset);
+                before.origin_of(origin + (offset - at))
+            }
+            Origin::Bytes(bytes, noted) => {
+                let [at, origin] = last_before(noted, offset);
+                // Text never has less bytes than what it was made of.
+                let end = bytes.len().min(origin + (offset - at));
+                let between = bytes.get(origin..end).unwrap_or_default();
+                let (mut at, mut origin) = (at, origin);
+                for chunk in between.utf8_chunks() {
+                    if at + chunk.valid().len() >= offset {
+                        break;
+                    }
+                    at += chunk.valid().len() + char::REPLACEMENT_CHARACTER.len_utf8();
+                    origin += chunk.valid().len() + chunk.invalid().len();
+                    if at >= offset {
+                        return origin;
+                    }
+                }
+                origin + (offset - at)
+            }
+        }
     }
 
     /// The bytes that `part`, a slice of the text, stood for.
-    pub fn came_as(&self, part: &str) -> &[u8] {
+    pub fn came_as<'t>(&'t self, part: &'t str) -> &'t [u8] {
+        let mut made_of = self;
+        while let Origin::Text(before, _) = made_of.origin {
+            made_of = before;
+        }
+        let origin = match made_of.origin {
+            Origin::Bytes(bytes, _) => bytes,
+            Origin::Itself | Origin::Text(..) => made_of.text.as_bytes(),
+        };
         let start = (part.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize);
-        let bytes = start
-            .and_then(|start| self.origin.get(self.origin_of(start)..self.origin_of(start + part.len())));
-        bytes.unwrap_or(&self.origin)
+        let bytes =
+            start.and_then(|start| origin.get(self.origin_of(start)..self.origin_of(start + part.len())));
+        bytes.unwrap_or(origin)
     }
+}
+
+/// The last of the pairs `noted` that is not behind `offset`; both begin at 0.
+fn last_before(noted: &[[usize; 2]], offset: usize) -> [usize; 2] {
+    let before = noted.partition_point(|[at, _]| *at <= offset);
+    before.checked_sub(1).and_then(|last| noted.get(last)).copied().unwrap_or_default()
 }
 
 /// The charset that a `Content-Type` declares, by the names that browsers know.
@@ -302,6 +341,26 @@ mod tests {
         assert_eq!(nulled.origin_of(in_text), in_body);
         let middle = nulled.text().find("\"\u{fffd}\u{fffd}\"").unwrap();
         assert_eq!(nulled.came_as(nulled.text().get(middle..middle + 8).unwrap()), b"\"\xfe\xff\"");
+    }
+
+    #[test]
+    fn what_is_noted_of_a_body_of_odd_bytes_alone_is_small_and_every_place_is_found() {
+        let valid = "x".repeat(20_000);
+        let body =
+            [&[0xff; 50_000][..], valid.as_bytes(), b"\xc3\xff", valid.as_bytes(), &[0xff; 50_000]].concat();
+        let text = Text::decode(&body, None);
+        let Origin::Bytes(_, noted) = &text.origin else { panic!("not repaired") };
+        assert!(noted.len() < 100, "{}", noted.len());
+        let (mut at, mut origin) = (0, 0);
+        for chunk in body.utf8_chunks() {
+            for place in [0, chunk.valid().len() / 2, chunk.valid().len()] {
+                assert_eq!(text.origin_of(at + place), origin + place);
+            }
+            at += chunk.valid().len() + if chunk.invalid().is_empty() { 0 } else { 3 };
+            origin += chunk.valid().len() + chunk.invalid().len();
+        }
+        assert_eq!(text.origin_of(at), body.len());
+        assert!(Text::decode("NaN,".repeat(10_001).as_bytes(), None).without_non_finite().is_none());
     }
 
     proptest! {
