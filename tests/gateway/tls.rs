@@ -342,7 +342,8 @@ fn every_end_that_weir_makes_is_announced() {
     // An answer before the body's end, to a client that goes on and to one that waits.
     for body in ["12345", ""] {
         let mut wire = secured.wire();
-        wire.send(request("POST", "/v1/batch", &[("Content-Length", "5")], body.as_bytes()));
+        let headers = [("Accesskey", "wrong"), ("Content-Length", "5")];
+        wire.send(request("POST", "/v1/batch", &headers, body.as_bytes()));
         assert_eq!(wire.answer().status, 401);
         assert_eq!(wire.rest(), b"");
     }
