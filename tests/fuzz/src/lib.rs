@@ -15,7 +15,7 @@ pub mod signatures;
 pub mod times;
 
 /// Of so many inputs a fuzzer has one held whole, where that takes far longer than most of it.
-const SAMPLE: u32 = 32;
+const SAMPLE: u32 = 256;
 
 /// Whether `input` is one of those; the same input always is.
 fn is_sampled(input: &[u8]) -> bool {
