@@ -82,8 +82,7 @@ fn what_readers_refuse_is_written_as_they_take_it() {
     }
 }
 
-/// Each row as rudder-server's parser reads it: Go's `dateparse`, at the version that rudder-server names, was run on
-/// the text.
+/// Each row as rudder-server's parser reads it: Go's `dateparse` (v0.0.0-20190622164848-0fb0a474d195) was run on the text.
 #[test]
 fn what_rudder_server_reads_as_a_time_is_read_alike() {
     for (text, expected) in [
