@@ -350,7 +350,7 @@ impl<'a> Work<'a> {
         };
         let kept = match rejection.reason {
             // As text it would not be what came.
-            Reason::KeyUndecodable => Kept::Bytes(self.text.came_as(event.raw)),
+            Reason::KeyUndecodable => Kept::Whole(self.text.came_as(event.raw)),
             _ => Kept::Event(event.raw),
         };
         self.reject(label, index, &stamp, rejection, kept);

@@ -187,7 +187,7 @@ impl Work<'_> {
     fn fail(&mut self, call: CallType, stamp: &Stamp<'_>, raw: &str, rejection: Rejection) -> Reply {
         let kept = match rejection.reason {
             Reason::InvalidJson => Kept::Bytes(self.text.came_as(self.text.text())),
-            Reason::KeyUndecodable => Kept::Bytes(self.text.came_as(raw)),
+            Reason::KeyUndecodable => Kept::Whole(self.text.came_as(raw)),
             _ => Kept::Event(raw),
         };
         self.reject(call, 0, stamp, rejection.clone(), kept);
@@ -209,7 +209,8 @@ impl Work<'_> {
                 continue;
             };
             let kept = match rejection.reason {
-                Reason::EventTooLarge | Reason::KeyUndecodable => Kept::Bytes(self.text.came_as(raw)),
+                Reason::EventTooLarge => Kept::Bytes(self.text.came_as(raw)),
+                Reason::KeyUndecodable => Kept::Whole(self.text.came_as(raw)),
                 _ => Kept::Event(raw),
             };
             self.reject(call, index, &self.stamp(&id, self.request.received.text()), rejection.clone(), kept);

@@ -83,6 +83,16 @@ fn two_byte_strings_never_become_one_key_by_repair() {
 }
 
 #[test]
+fn an_event_that_can_not_be_decoded_is_kept_to_its_last_byte() {
+    let more = "x".repeat(100_000);
+    let body = [b"{\"userId\":\"u\",\"traits\":{\"email\":\"\xff@x\",\"plan\":\"", more.as_bytes(), b"\"}}"]
+        .concat();
+    let value = Setup::new().one(CallType::Identify, &body).only().json();
+    assert_eq!((value["reason"].as_str(), &value["truncated"]), (Some("key_undecodable"), &false.into()));
+    assert_eq!(kept(&value), body);
+}
+
+#[test]
 fn a_companys_name_is_text_or_a_number_and_a_whole_number_has_one_key() {
     let group = |name: &str| {
         let body = format!(
