@@ -2,57 +2,61 @@
 //!
 //! # The way of one event
 //!
-//! A client posts to `/v1/identify`. [`http::server`] accepts the connection (where that is TLS, after the
-//! handshake of [`http::tls`]) and hands every request to one dispatcher, which looks its path up in
-//! [`http::routes`]. An event route goes to [`http::events`], which reads like the sentence that follows:
+//! A client posts to `/v1/identify`. [`http::server`] accepts the connection and passes every request to one
+//! dispatcher, which looks up the path in [`http::routes`]. An event route goes to [`http::events`], whose code
+//! follows these steps:
 //!
-//! 1. **Who is it, may it?** [`admission`] finds the source of the access key; an unknown key, a wrong shared secret
-//!    ([`http::proof`]), a disabled source or a queue without room is answered before the body is read.
-//! 2. **The body.** [`http::body`] reads it within its deadlines and inflates it while it streams, against
-//!    the memory that all requests share ([`http::budget`]). A signature is checked on the way.
-//! 3. **What is in it?** [`gateway::process`] is the table of contents of the pure part: it splits the body
-//!    into events ([`event`]: borrowed slices, no tree), validates them, and maps them ([`mapping`]:
-//!    tables of fields, RudderStack's rules) to records ([`record`]: spans of one buffer). What can't be
-//!    mapped becomes a record too, with its reason ([`quarantine`]).
-//! 4. **Durable.** [`queue`] takes all records of the request or none, and resolves one receipt when the
-//!    last of them is durable: on the embedded [`queue::journal`] or on [`queue::kafka`].
-//! 5. **The answer.** [`http::answer`] is the table of what clients are told. Only now is the event counted
-//!    ([`tally`], [`metrics`]), once.
+//! 1. **Who is it, and may it send?** The access key ([`http::credentials`]) leads to a source in [`tenants`]. An
+//!    unknown key, a wrong shared secret ([`http::proof`]), a disabled source or a full queue is answered before the
+//!    body is read.
+//! 2. **The body.** [`http::body`] reads it within its deadlines and inflates it as it arrives, against the memory
+//!    that all requests share ([`intake::budget`]). A signature is checked on the way.
+//! 3. **What is in it?** [`pipeline`] turns the body into records, without I/O: it splits the body into events
+//!    ([`event`]: borrowed slices, no tree), validates them, and maps them ([`mapping`]: tables of fields and
+//!    RudderStack's rules) to records ([`record`]: spans of one buffer). An event that can't be mapped becomes a
+//!    record in quarantine, with its reason ([`pipeline::quarantine`]).
+//! 4. **Durable.** [`intake`] hands the records to the [`queue`], which takes all of them or none and resolves one
+//!    receipt when the last is durable: on the embedded [`queue::journal`] or on [`queue::kafka`].
+//! 5. **The answer.** [`http::response`] is the table of what clients are told. Only now is each event counted, once
+//!    ([`pipeline::tally`], [`observe::metrics`]).
 //!
-//! Nothing of ours stands between the socket and the queue: no channel, no background task, no lock.
+//! Between the socket and the queue there is no channel, no background task and no lock.
 //!
-//! RudderStack's Gainsight destination takes the same way by [`http::gainsight`], for which Weir is Gainsight: other
-//! names ([`mapping::gainsight`]), other answers, a publisher's secret instead of an access key.
+//! RudderStack's Gainsight destination takes the same way through [`http::gainsight`], where Weir stands in for
+//! Gainsight: other names, other answers, and a publisher's secret in place of an access key.
 //!
-//! # The rest
+//! # The rooms
 //!
-//! What was rejected is mapped again by [`replay`], which a command asks of a running gateway over [`control`].
+//! Imports point upward in this list, never downward; `tests/layers.rs` enforces it.
 //!
-//! [`config`] reads and checks the configuration and resolves it into [`tenants`], all that the request path
-//! looks up. [`app`] is what requests share. [`first_start`] makes a source to try Weir with. [`cli`] holds
-//! the commands, a file or folder each. [`telemetry`] starts the logs, [`unmapped`] tells operators which track
-//! events nobody maps, [`reused`] who uses ids twice, [`unavailable`] why clients are told to come again,
-//! [`unverifiable`] that a sender signs and nothing can verify it.
+//! | room | owns |
+//! |---|---|
+//! | [`event`] | one call: its text, envelope, identity, time; why an event is rejected and how it may end |
+//! | [`admission`] | access keys, shared secrets, signatures |
+//! | [`record`] | what goes on the queue, and its topics |
+//! | [`tenants`] | who may send, and what is mapped how |
+//! | [`config`] | the configuration as data, and how it is read |
+//! | [`observe`] | metrics and logs |
+//! | [`mapping`] | from an event's traits to a record's fields |
+//! | [`queue`] | where records become durable, and how they are read back |
+//! | [`pipeline`] | from a body to records and an answer, without I/O |
+//! | [`intake`] | where requests and replays meet the queue |
+//! | [`http`] | listeners, routes, bodies, answers, TLS |
+//! | [`operate`] | what operators do to a running Weir: read the quarantine, replay it |
+//! | [`setup`] | what a configuration means: checks, warnings, the tenants, the first start |
+//! | [`cli`] | the commands |
 
 pub mod admission;
-pub mod app;
 pub mod cli;
 pub mod config;
-pub mod control;
 pub mod event;
-pub mod first_start;
-pub mod gateway;
 pub mod http;
+pub mod intake;
 pub mod mapping;
-pub mod metrics;
-pub mod quarantine;
+pub mod observe;
+pub mod operate;
+pub mod pipeline;
 pub mod queue;
 pub mod record;
-pub mod replay;
-pub mod reused;
-pub mod tally;
-pub mod telemetry;
+pub mod setup;
 pub mod tenants;
-pub mod unavailable;
-pub mod unmapped;
-pub mod unverifiable;

@@ -13,14 +13,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use harness::kafka::{Kafka, prefix};
 use rustix::process::Signal;
-use weir::config::{self, Overrides, QueueConfig};
-use weir::metrics::Metrics;
+use weir::config::{Overrides, QueueConfig};
+use weir::observe::metrics::Metrics;
 use weir::queue::completion::NotDurable;
 use weir::queue::kafka::{KafkaQueue, KafkaReader, list_topics};
 use weir::queue::reader::{From, Next, ReadRecord, Reader};
 use weir::queue::{Queue, Receipt};
+use weir::record::topics::{TopicId, Topics};
 use weir::record::{Header, Kind, Records};
-use weir::tenants::{TopicId, Topics};
+use weir::setup;
 
 /// When this test began: Kafka deletes what is older than a topic's retention, sooner or later.
 static RECEIVED_MS: LazyLock<i64> = LazyLock::new(|| {
@@ -34,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(180);
 /// With the longest deadline for records that there may be, where brokers share a busy machine with the test.
 fn config(brokers: &str) -> QueueConfig {
     let overrides = Overrides { brokers: Some(brokers.to_owned()), ..Overrides::default() };
-    let defaults = config::load(None, &overrides).unwrap().queue;
+    let defaults = setup::load(None, &overrides).unwrap().queue;
     let kafka = [("statistics.interval.ms", "1000"), ("message.timeout.ms", "6000")];
     let kafka = kafka.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
     QueueConfig { kafka, ..defaults }
@@ -45,7 +46,7 @@ fn open_with(config: &QueueConfig, names: &[&str]) -> Result<(KafkaQueue, Arc<Me
     for name in names {
         topics.intern(name);
     }
-    let metrics = Arc::new(Metrics::new(&[]).unwrap());
+    let metrics = Arc::new(Metrics::new(&[], []).unwrap());
     match KafkaQueue::open(config, Arc::new(topics), Arc::clone(&metrics)) {
         Ok(queue) => Ok((queue, metrics)),
         Err(error) => Err(error.to_string()),

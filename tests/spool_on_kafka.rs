@@ -16,12 +16,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use harness::kafka::{Kafka, prefix};
 use rustix::process::Signal;
 use weir::config::{Ack, QueueConfig, WhenFull};
-use weir::metrics::Metrics;
+use weir::observe::metrics::Metrics;
 use weir::queue::completion::NotDurable;
 use weir::queue::spool::SpooledQueue;
 use weir::queue::{Queue, Receipt, Refused};
+use weir::record::topics::{TopicId, Topics};
 use weir::record::{Kind, Records};
-use weir::tenants::{TopicId, Topics};
 
 /// What a held record may cost a client: Kafka's deadline and a sync, with much to spare on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -53,7 +53,7 @@ fn open(kafka: &Kafka, spool: &Path, journal_bytes: u64, names: &[&str]) -> (Spo
     for name in names {
         topics.intern(name);
     }
-    let (topics, metrics) = (Arc::new(topics), Arc::new(Metrics::new(&[]).unwrap()));
+    let (topics, metrics) = (Arc::new(topics), Arc::new(Metrics::new(&[], []).unwrap()));
     let config = config(&kafka.brokers, journal_bytes);
     let queue = SpooledQueue::open(spool, &config, topics, Arc::clone(&metrics)).unwrap();
     (queue, metrics)

@@ -10,12 +10,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use weir::config::{self, Overrides, QueueConfig};
-use weir::metrics::Metrics;
+use weir::config::{Overrides, QueueConfig};
+use weir::observe::metrics::Metrics;
 use weir::queue::Queue;
 use weir::queue::journal::JournalQueue;
+use weir::record::topics::Topics;
 use weir::record::{Header, Kind, Records};
-use weir::tenants::Topics;
+use weir::setup;
 
 /// Kills its process when the test is over, however it ends.
 struct Server(Child);
@@ -29,11 +30,11 @@ impl Drop for Server {
 
 /// Writes a journal with a record of `ce_id` and value for each.
 fn write_journal(data: &Path, written: &[(String, String)]) {
-    let defaults = config::load(None, &Overrides::default()).unwrap().queue;
+    let defaults = setup::load(None, &Overrides::default()).unwrap().queue;
     let config = QueueConfig { free_bytes: 0, ..defaults };
     let mut topics = Topics::default();
     let topic = topics.intern("weir.events.ticket-actions");
-    let metrics = Arc::new(Metrics::new(&[]).unwrap());
+    let metrics = Arc::new(Metrics::new(&[], []).unwrap());
     let queue = JournalQueue::open(&data.join("journal"), &config, Arc::new(topics), metrics).unwrap();
     let mut records = Records::new(0);
     for (id, value) in written {

@@ -1,6 +1,5 @@
 //! Who is it, and may it send: access keys and shared secrets.
 
-pub mod credentials;
 pub mod keys;
 pub mod secrets;
 pub mod signature;

@@ -5,7 +5,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use actix_web::http::header::{HeaderMap, HeaderName};
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD};
 use base64::{Engine, alphabet};
@@ -23,9 +22,6 @@ const UNPADDED_TOO: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
-
-static SHARED_SECRET: HeaderName = HeaderName::from_static("sharedsecret");
-static TENANT_ID: HeaderName = HeaderName::from_static("tenantid");
 
 /// A secret, by its place among all that are configured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -126,32 +122,38 @@ impl Proof<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Invalid;
 
-/// The one of `secrets` whose text is in the header `sharedSecret`, beside `tenantId` with the id by which
-/// Gainsight's clients know `tenant`. None where no secret is presented: a `tenantId` alone shows nothing.
-///
-/// # Errors
-/// When something else is presented.
-pub fn in_headers(
-    headers: &HeaderMap,
-    tenant: &str,
-    secrets: &[Arc<Secret>],
-) -> Result<Option<SecretId>, Invalid> {
-    let Some(text) = headers.get(&SHARED_SECRET) else { return Ok(None) };
-    let of_tenant = headers.get(&TENANT_ID).is_some_and(|id| id.as_bytes() == tenant.as_bytes());
-    let presented = digest(text.as_bytes());
-    let mut found = None;
-    // All are compared, so that time does not tell which one it was.
-    for secret in secrets {
-        if secret.digest == presented {
-            found = Some(secret.id);
-        }
-    }
-    found.filter(|_| of_tenant).map(Some).ok_or(Invalid)
+/// What a request presents as Gainsight's clients do.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Presented<'r> {
+    /// The text of a secret, from the header `sharedSecret`.
+    pub secret: Option<&'r [u8]>,
+    /// The tenant that it is for, from `tenantId`.
+    pub tenant: Option<&'r [u8]>,
 }
 
-/// Whether `headers` name another tenant than `tenant`.
-pub fn name_another(headers: &HeaderMap, tenant: &str) -> bool {
-    headers.get(&TENANT_ID).is_some_and(|id| id.as_bytes() != tenant.as_bytes())
+impl Presented<'_> {
+    /// The one of `secrets` whose text is presented, beside the id by which Gainsight's clients know `tenant`. None
+    /// where no secret is presented: a tenant alone shows nothing.
+    ///
+    /// # Errors
+    /// When something else is presented.
+    pub fn secret_of(self, tenant: &str, secrets: &[Arc<Secret>]) -> Result<Option<SecretId>, Invalid> {
+        let Some(text) = self.secret else { return Ok(None) };
+        let presented = digest(text);
+        let mut found = None;
+        // All are compared, so that the time it takes does not reveal which one it was.
+        for secret in secrets {
+            if secret.digest == presented {
+                found = Some(secret.id);
+            }
+        }
+        found.filter(|_| self.tenant == Some(tenant.as_bytes())).map(Some).ok_or(Invalid)
+    }
+
+    /// Whether it names another tenant than `tenant`.
+    pub fn names_another(self, tenant: &str) -> bool {
+        self.tenant.is_some_and(|id| id != tenant.as_bytes())
+    }
 }
 
 /// What a check of a presented secret came to: the closed set of `weir_secrets_total`.
@@ -194,7 +196,6 @@ impl Verdict {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::http::header::HeaderValue;
 
     const OLD: &str = "whsec_b2xkIG9sZCBvbGQgb2xkIG9sZA==";
     const NEW: &str = "a plain text, such as Gainsight's";
@@ -204,19 +205,15 @@ mod tests {
         texts.map(|(index, text)| Arc::new(Secret::new(SecretId::new(index), text))).collect()
     }
 
-    fn check(headers: &[(&str, &str)]) -> Result<Option<SecretId>, Invalid> {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
-            map.append(name, HeaderValue::from_str(value).unwrap());
-        }
-        in_headers(&map, "t-1", &secrets())
+    fn check(secret: Option<&str>, tenant: Option<&str>) -> Result<Option<SecretId>, Invalid> {
+        let presented = Presented { secret: secret.map(str::as_bytes), tenant: tenant.map(str::as_bytes) };
+        presented.secret_of("t-1", &secrets())
     }
 
     #[test]
-    fn each_live_secret_is_known_by_its_whole_text_in_headers_of_any_letter_case() {
-        assert_eq!(check(&[("sharedSecret", OLD), ("tenantId", "t-1")]), Ok(Some(SecretId(0))));
-        assert_eq!(check(&[("SHAREDSECRET", NEW), ("tenantid", "t-1")]), Ok(Some(SecretId(1))));
+    fn each_live_secret_is_known_by_its_whole_text() {
+        assert_eq!(check(Some(OLD), Some("t-1")), Ok(Some(SecretId(0))));
+        assert_eq!(check(Some(NEW), Some("t-1")), Ok(Some(SecretId(1))));
     }
 
     #[test]
@@ -224,18 +221,18 @@ mod tests {
         let cut = OLD.strip_prefix(PREFIX).unwrap();
         let longer = format!("{OLD}=");
         for wrong in [cut, &longer, "", &OLD.to_lowercase()] {
-            assert_eq!(check(&[("sharedSecret", wrong), ("tenantId", "t-1")]), Err(Invalid), "{wrong}");
+            assert_eq!(check(Some(wrong), Some("t-1")), Err(Invalid), "{wrong}");
         }
         for tenant in ["t-2", "T-1", "", "t-1x"] {
-            assert_eq!(check(&[("sharedSecret", OLD), ("tenantId", tenant)]), Err(Invalid), "{tenant}");
+            assert_eq!(check(Some(OLD), Some(tenant)), Err(Invalid), "{tenant}");
         }
-        assert_eq!(check(&[("sharedSecret", OLD)]), Err(Invalid));
+        assert_eq!(check(Some(OLD), None), Err(Invalid));
     }
 
     #[test]
     fn a_request_that_presents_nothing_shows_nothing() {
-        assert_eq!(check(&[]), Ok(None));
-        assert_eq!(check(&[("tenantId", "t-2")]), Ok(None));
+        assert_eq!(check(None, None), Ok(None));
+        assert_eq!(check(None, Some("t-2")), Ok(None));
     }
 
     #[test]

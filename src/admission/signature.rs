@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::{HeaderMap, HeaderName};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::digest::CtOutput;
@@ -14,10 +13,6 @@ use super::secrets::{Secret, SecretId};
 
 /// How far the time of a signature may lie from now, in seconds, either way.
 const WINDOW: u64 = 300;
-
-static ID: HeaderName = HeaderName::from_static("webhook-id");
-static TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
-static SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 
 /// Why a signature proves nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,15 +34,14 @@ pub struct Signed<'r> {
 }
 
 impl<'r> Signed<'r> {
-    /// The headers of a signature; none where there are none at all.
+    /// From the headers `webhook-id`, `webhook-timestamp` and `webhook-signature`; none where none of them is there.
     ///
     /// # Errors
     /// Some are there without the others, or empty.
-    pub fn read(headers: &'r HeaderMap) -> Result<Option<Self>, Refused> {
-        let value = |name| headers.get(name).map(|value| value.as_bytes());
-        match (value(&ID), value(&TIMESTAMP), value(&SIGNATURE)) {
-            (None, None, None) => Ok(None),
-            (Some(id), Some(timestamp), Some(signatures)) if !id.is_empty() => {
+    pub fn read(headers: [Option<&'r [u8]>; 3]) -> Result<Option<Self>, Refused> {
+        match headers {
+            [None, None, None] => Ok(None),
+            [Some(id), Some(timestamp), Some(signatures)] if !id.is_empty() => {
                 Ok(Some(Signed { id, timestamp, signatures }))
             }
             _ => Err(Refused::Invalid),
@@ -76,11 +70,6 @@ impl<'r> Signed<'r> {
         }
         Ok(Box::new(signature))
     }
-}
-
-/// The id that `headers` give the message which they sign.
-pub fn message_id(headers: &HeaderMap) -> Option<&[u8]> {
-    headers.get(&ID).map(|id| id.as_bytes())
 }
 
 /// Whole seconds since the Unix epoch, in digits.
@@ -128,7 +117,6 @@ impl Signature {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::http::header::HeaderValue;
     use proptest::prelude::{any, proptest};
 
     /// The sample of the convention's own libraries.
@@ -141,22 +129,14 @@ mod tests {
     /// Another secret's.
     const WRONG: &str = "v1,z9Z0KQpYy9bFQH1kY4dT4m3Yx0mVjH1dVtGZkq6yqUo=";
 
-    fn headers(of: &[(&HeaderName, &str)]) -> HeaderMap {
-        let mut map = HeaderMap::new();
-        for (name, value) in of {
-            map.append((*name).clone(), HeaderValue::from_str(value).unwrap());
-        }
-        map
-    }
-
     fn secrets(texts: &[&str]) -> Vec<Arc<Secret>> {
         let numbered = texts.iter().enumerate();
         numbered.map(|(index, text)| Arc::new(Secret::new(SecretId::new(index), text))).collect()
     }
 
     fn check(tags: &str, of: &[&str], body: &[u8], now: u64) -> Result<Vec<SecretId>, Refused> {
-        let headers = headers(&[(&ID, MESSAGE), (&TIMESTAMP, TIME), (&SIGNATURE, tags)]);
-        let mut signature = Signed::read(&headers)?.unwrap().begin(&secrets(of), now)?;
+        let headers = [MESSAGE, TIME, tags].map(|value| Some(value.as_bytes()));
+        let mut signature = Signed::read(headers)?.unwrap().begin(&secrets(of), now)?;
         // In chunks, as a body comes.
         for chunk in body.chunks(3) {
             signature.update(chunk);
@@ -208,21 +188,20 @@ mod tests {
 
     #[test]
     fn what_is_not_whole_or_not_readable_is_invalid() {
-        let all = [(&ID, MESSAGE), (&TIMESTAMP, TIME), (&SIGNATURE, TAG)];
-        assert!(Signed::read(&headers(&[])).unwrap().is_none());
+        let all = [MESSAGE, TIME, TAG].map(|value| Some(value.as_bytes()));
+        assert!(Signed::read([None; 3]).unwrap().is_none());
         for missing in 0..all.len() {
-            let mut some = all.to_vec();
-            some.remove(missing);
-            assert_eq!(Signed::read(&headers(&some)).unwrap_err(), Refused::Invalid, "{missing}");
+            let mut some = all;
+            some[missing] = None;
+            assert_eq!(Signed::read(some).unwrap_err(), Refused::Invalid, "{missing}");
         }
         for (index, value) in
             [(0, ""), (1, ""), (1, "soon"), (1, "+1614265330"), (1, "-1"), (1, "1614265330.0")]
         {
             let mut changed = all;
-            changed[index].1 = value;
-            let headers = headers(&changed);
+            changed[index] = Some(value.as_bytes());
             let begun =
-                Signed::read(&headers).and_then(|signed| signed.unwrap().begin(&secrets(&[SECRET]), NOW));
+                Signed::read(changed).and_then(|signed| signed.unwrap().begin(&secrets(&[SECRET]), NOW));
             assert_eq!(begun.err(), Some(Refused::Invalid), "{value:?}");
         }
     }
@@ -237,8 +216,8 @@ mod tests {
 
         #[test]
         fn no_header_panics(id in "[ -~]{0,20}", time in "[ -~]{0,20}", tags in "[ -~]{0,90}", now in any::<u64>()) {
-            let headers = headers(&[(&ID, &id), (&TIMESTAMP, &time), (&SIGNATURE, &tags)]);
-            if let Ok(Some(signed)) = Signed::read(&headers) {
+            let headers = [&id, &time, &tags].map(|value| Some(value.as_bytes()));
+            if let Ok(Some(signed)) = Signed::read(headers) {
                 drop(signed.begin(&secrets(&[SECRET]), now).map(|signature| signature.verify()));
             }
         }

@@ -4,9 +4,9 @@
 use clap::Args;
 
 use super::{ConfigFlags, Failure, print};
-use crate::config::disk::{self, readable};
 use crate::config::{self, Config, Problems};
-use crate::first_start;
+use crate::queue::disk_advice::readable;
+use crate::setup::{self, disk, first_start};
 
 /// The arguments of `weir check`.
 #[derive(Args, Clone, Debug)]
@@ -34,8 +34,8 @@ fn report(config: &Config) -> Result<String, Problems> {
     let mut lines = vec!["configuration is valid".to_owned(), String::new(), "topics:".to_owned()];
     lines.extend(first_start::expected_topics(config)?.names().iter().map(|name| format!("  {name}")));
     lines.push(format!("queue: {place}"));
-    lines.push(format!("memory: at most {}", readable(config::memory_bound(config))));
-    let warnings = config::warnings(config).into_iter().chain(disk::warnings(config));
+    lines.push(format!("memory: at most {}", readable(setup::memory_bound(config))));
+    let warnings = setup::warnings(config).into_iter().chain(disk::warnings(config));
     lines.extend(warnings.map(|warning| format!("warning: {warning}")));
     Ok(lines.join("\n") + "\n")
 }
@@ -43,7 +43,8 @@ fn report(config: &Config) -> Result<String, Problems> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Overrides, load};
+    use crate::config::Overrides;
+    use crate::setup::load;
 
     #[test]
     fn a_report_names_topics_queue_memory_and_warnings() {

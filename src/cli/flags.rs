@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use clap::{Args, FromArgMatches};
 
 use super::{Failure, without_empty_variables};
-use crate::config::{self, Config, Overrides};
+use crate::config::{Config, Overrides, address};
+use crate::setup;
 
 /// Which queue is read: the one that `weir serve` would write to, unless these say otherwise.
 #[derive(Args, Clone, Debug, Default)]
@@ -66,7 +67,7 @@ pub struct ConfigFlags {
 /// An address to listen on. Of the variable that holds it, if it is that, nothing else would tell.
 fn address(variable: &str, text: &str) -> Result<SocketAddr, String> {
     let from_variable = std::env::var_os(variable).is_some_and(|value| value == text);
-    config::address::listen(text)
+    address::listen(text)
         .map_err(|advice| if from_variable { format!("{variable} {advice}") } else { format!("it {advice}") })
 }
 
@@ -83,14 +84,14 @@ impl ConfigFlags {
     pub fn load(&self) -> Result<Config, Failure> {
         let text = self.text()?;
         let file = self.config.as_deref().zip(text.as_deref());
-        Ok(config::load(file, &self.overrides())?)
+        Ok(setup::load(file, &self.overrides())?)
     }
 
     /// The same for who serves with it: shared secrets and the files of `[tls]` are read, too.
     pub fn load_to_serve(&self) -> Result<Config, Failure> {
         let text = self.text()?;
         let file = self.config.as_deref().zip(text.as_deref());
-        Ok(config::load_to_serve(file, &self.overrides(), &|name| std::env::var_os(name))?)
+        Ok(setup::load_to_serve(file, &self.overrides(), &|name| std::env::var_os(name))?)
     }
 
     fn overrides(&self) -> Overrides {

@@ -4,11 +4,9 @@ mod check;
 mod flags;
 pub mod import_destination;
 mod key;
-mod listeners;
 mod moment;
 pub mod output;
 pub mod quarantine;
-mod run_file;
 mod secret;
 mod serve;
 pub mod spool;
@@ -30,7 +28,7 @@ pub use tail::TailArgs;
 
 use self::output::Stdout;
 use crate::config::Problems;
-use crate::first_start::FirstStartError;
+use crate::setup::first_start::FirstStartError;
 
 /// Takes events over HTTP and puts durable, Gainsight-shaped records on a queue.
 #[derive(Parser, Debug)]

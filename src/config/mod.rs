@@ -1,32 +1,18 @@
-//! The configuration: TOML over an embedded, commented `default.toml`, under environment and flags. All
-//! problems are reported at once, each as `key: what to do`.
+//! The configuration as data, and how it is read: TOML over an embedded, commented `default.toml`, under environment
+//! and flags. Whether it holds together is checked elsewhere.
 //!
-//! `load` reads it (`section` holds one table under reading, `problems` what is wrong, `secrets` what stands
-//! elsewhere), `check` compares its parts, [`address`] reads addresses,
-//! `topics` makes the names on the queue; `advice` says what a valid
-//! one means for its operator, and [`disk`] whether there is room for it.
+//! [`read`] reads it, with [`section`] as one table under reading, [`problems`] for everything that is wrong with it,
+//! [`secrets`] for what stands in other files, and [`address`] for addresses.
 
 pub mod address;
-mod advice;
-mod capacity;
-mod check;
-pub mod disk;
-mod load;
-mod problems;
-mod resolve;
-mod secrets;
-mod section;
-#[cfg(test)]
-mod tests;
-mod topics;
+pub mod problems;
+pub mod read;
+pub mod secrets;
+pub mod section;
 
-pub use advice::{memory_bound, warnings};
-pub use capacity::largest_request;
-pub use check::{RowFault, check, row_fault};
-pub use load::{DEFAULTS, Overrides, load, load_to_serve};
 pub use problems::Problems;
-pub use secrets::{SecretPlace, Secrets};
-pub use topics::slug;
+pub use read::{DEFAULTS, Overrides};
+pub use secrets::{Environment, SecretPlace, Secrets};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -34,7 +20,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::tenants::{Bounds, EventName, GroupEmail, UnmappedEvents, UnmappedTraits};
+use crate::record::topics::Bounds;
+use crate::tenants::{EventName, GroupEmail, UnmappedEvents, UnmappedTraits};
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug)]

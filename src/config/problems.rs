@@ -37,7 +37,7 @@ impl fmt::Display for Problems {
 impl std::error::Error for Problems {}
 
 /// The path of `key` inside the section `path`, quoted as TOML where it needs to be.
-pub(super) fn join(path: &str, key: &str) -> String {
+pub fn join(path: &str, key: &str) -> String {
     let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
     let dot = if path.is_empty() { "" } else { "." };
     if bare { format!("{path}{dot}{key}") } else { format!("{path}{dot}{key:?}") }

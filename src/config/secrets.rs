@@ -53,7 +53,7 @@ impl fmt::Debug for Secrets {
 
 impl Secrets {
     /// Reads all that `config` lists, and adds what can't be used to `problems`.
-    pub(super) fn read(config: &Config, environment: Environment<'_>, problems: &mut Problems) -> Secrets {
+    pub fn read(config: &Config, environment: Environment<'_>, problems: &mut Problems) -> Secrets {
         let mut secrets = Secrets::default();
         // By what a secret proves with: its key has several texts, with padding and without.
         let mut owners: HashMap<[u8; 32], (&str, &str)> = HashMap::new();

@@ -10,7 +10,7 @@ use toml::{Table, Value};
 use super::problems::{Problems, join};
 
 /// A table and its place. A reader asks for every key it knows, then calls [`Section::finish`].
-pub(super) struct Section<'a> {
+pub struct Section<'a> {
     path: String,
     given: Option<&'a Table>,
     defaults: Option<&'a Table>,
@@ -206,15 +206,15 @@ impl<'a> Section<'a> {
 }
 
 /// What [`Section::text`] asks for.
-pub(super) const NON_BLANK: &str = "a text that is not blank";
+pub const NON_BLANK: &str = "a text that is not blank";
 
 /// The text, if there is more to it than blanks.
-pub(super) fn non_blank(text: &str) -> Option<String> {
+pub fn non_blank(text: &str) -> Option<String> {
     (!text.trim().is_empty()).then(|| text.to_owned())
 }
 
 /// The known name that `name` was probably meant to be: a third of it may be wrong.
-pub(super) fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+pub fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
     known
         .map(|candidate| (strsim::osa_distance(&name.to_ascii_lowercase(), candidate), candidate))
         .filter(|(distance, candidate)| distance * 3 <= candidate.len().max(name.len()))

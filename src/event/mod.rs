@@ -4,9 +4,12 @@
 pub mod compact;
 pub mod decode;
 pub mod envelope;
+pub mod head;
 pub mod identity;
 pub mod json;
 pub mod key;
 pub mod kind;
+pub mod outcome;
+pub mod rejection;
 pub mod scan;
 pub mod time;

@@ -9,9 +9,10 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{App as WebApp, HttpRequest, HttpResponse, HttpServer, web};
 
-use super::answer::Answer;
 use super::pages;
-use crate::app::App;
+use super::response::response;
+use crate::intake::app::App;
+use crate::pipeline::answer::Answer;
 
 /// Serves `/metrics`, `/livez` and `/readyz` on `listener`.
 ///
@@ -37,11 +38,11 @@ fn answer(app: &App, request: &HttpRequest) -> HttpResponse {
         "/metrics" => metrics,
         "/livez" => |_| pages::alive(),
         "/readyz" => |app| pages::ready(app.is_ready()),
-        _ => return Answer::NoRoute.response(),
+        _ => return response(&Answer::NoRoute),
     };
     match *request.method() {
         Method::GET | Method::HEAD => page(app),
-        _ => Answer::WrongMethod { allow: "GET, HEAD", advice: "" }.response(),
+        _ => response(&Answer::WrongMethod { allow: "GET, HEAD", advice: "" }),
     }
 }
 

@@ -11,10 +11,10 @@ use flate2::write::MultiGzDecoder;
 use futures_util::{Stream, StreamExt};
 use tokio::time::{Instant, timeout_at};
 
-use super::budget::{Budget, Lease};
 use super::connection::ConnectionState;
 use crate::admission::signature::Signature;
 use crate::config::Limits;
+use crate::intake::budget::{Budget, Lease};
 
 /// How a body is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

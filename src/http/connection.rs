@@ -14,9 +14,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::budget::{Budget, Lease};
 use super::places::Place;
 use crate::config::Limits;
+use crate::intake::budget::{Budget, Lease};
 
 /// How long reading goes on after an answer that came before the body's end, so that the client sees it.
 pub const LINGER: Duration = Duration::from_secs(2);

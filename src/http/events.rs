@@ -10,26 +10,26 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::Payload;
 use tokio::time::timeout;
 
-use super::answer::Answer;
 use super::body::{self, Body, BodyError, Encoding, Incoming, Room};
-use super::budget::{Budget, Lease};
 use super::connection::{ConnectionState, next_turn};
+use super::credentials::{presented_key, webhook_key};
 use super::proof::{self, Shown};
 use super::routes::source_named;
-use crate::admission::credentials::{presented_key, webhook_key};
 use crate::admission::keys::digest;
 use crate::admission::secrets::Proof;
-use crate::app::App;
 use crate::event::decode::Text;
 use crate::event::envelope::write_key;
 use crate::event::time::Received;
-use crate::gateway::{Call, Processed, Request, Rules, process};
+use crate::intake::app::App;
+use crate::intake::budget::{Budget, Lease};
+use crate::observe::unavailable::Cause;
+use crate::pipeline::answer::Answer;
+use crate::pipeline::tally::{Tally, kinds};
+use crate::pipeline::{Call, Processed, Request, Rules, process};
 use crate::queue::Refused;
 use crate::queue::completion::Receipt;
 use crate::record::Kind;
-use crate::tally::{Tally, kinds};
 use crate::tenants::Source;
-use crate::unavailable::Cause;
 
 /// How long a request waits for its records to become durable. Above the queue's own limits, so that the
 /// queue's verdict comes first; below the ten seconds after which RudderStack gives up.

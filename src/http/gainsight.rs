@@ -10,18 +10,17 @@ use actix_web::http::header::HeaderMap;
 use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::answer::Answer;
 use super::body::Room;
 use super::connection::ConnectionState;
+use super::credentials::{presented_key, presented_secret, signed_id};
 use super::events::{Admitted, Answered, Way, admit, hand_over, make_room, take};
 use super::proof;
-use crate::admission::credentials::presented_key;
 use crate::admission::secrets::each_once;
-use crate::admission::signature::message_id;
-use crate::app::App;
-use crate::gateway::gainsight::{Operation, Reply, process};
-use crate::gateway::{Request, Rules};
-use crate::mapping::gainsight::EventHead;
+use crate::event::head::EventHead;
+use crate::intake::app::App;
+use crate::pipeline::answer::Answer;
+use crate::pipeline::gainsight::{Operation, Reply, process};
+use crate::pipeline::{Request, Rules};
 use crate::tenants::Senders;
 
 /// The parameter of an update that says by which fields its records are found.
@@ -41,7 +40,7 @@ pub async fn answer(
     let headers = request.headers();
     let head = if operation == Operation::Event { event_head(headers) } else { EventHead::default() };
     // Once a body is there, its id was signed with it, or the request refused; access keys sign nothing.
-    let signed = message_id(headers).filter(|_| operation == Operation::Event).map(String::from_utf8_lossy);
+    let signed = signed_id(headers).filter(|_| operation == Operation::Event).map(String::from_utf8_lossy);
     let process = |request: &Request<'_>, rules: &Rules, body: &[u8]| {
         process(operation, &head, signed, request, rules, body)
     };
@@ -90,7 +89,7 @@ fn admit_publishers<'a>(
     headers: &HeaderMap,
     topic: Option<&str>,
 ) -> Result<Admitted<&'a Senders>, Answer> {
-    let id = headers.get("tenantid").map_or(&b""[..], |id| id.as_bytes());
+    let id = presented_secret(headers).tenant.unwrap_or_default();
     let is_known = |senders: &&Senders| senders.tenant.gainsight_id.as_bytes() == id;
     let senders = app.tenants.senders.iter().find(is_known);
     let secrets = senders.map(|one| each_once(one.with_topic(topic).flat_map(|source| &source.secrets)));

@@ -3,12 +3,13 @@
 use actix_web::HttpResponse;
 use actix_web::http::header;
 
-use super::answer::{Answer, JSON, PLAIN};
+use super::response::{JSON, PLAIN, response};
+use crate::pipeline::answer::Answer;
 
 /// `/` and `/health`.
 pub fn health(ready: bool) -> HttpResponse {
     if !ready {
-        return Answer::Unavailable.response();
+        return response(&Answer::Unavailable);
     }
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, JSON)).body(concat!(
         r#"{"appType":"GATEWAY","server":"UP","db":"UP","acceptingEvents":"TRUE","routingEvents":"TRUE","#,
@@ -37,5 +38,5 @@ pub fn alive() -> HttpResponse {
 
 /// `/readyz`: events can be taken.
 pub fn ready(ready: bool) -> HttpResponse {
-    if ready { alive() } else { Answer::Unavailable.response() }
+    if ready { alive() } else { response(&Answer::Unavailable) }
 }

@@ -7,11 +7,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_web::http::header::HeaderMap;
 
-use super::answer::Answer;
-use crate::admission::secrets::{Secret, SecretId, Verdict, in_headers, name_another};
-use crate::admission::signature::{Refused, Signature, Signed};
-use crate::metrics::Metrics;
-use crate::unverifiable::Unverifiable;
+use super::credentials::{presented_secret, signed};
+use crate::admission::secrets::{Secret, SecretId, Verdict};
+use crate::admission::signature::{Refused, Signature};
+use crate::observe::metrics::Metrics;
+use crate::observe::unverifiable::Unverifiable;
+use crate::pipeline::answer::Answer;
 
 /// What a request has shown before its body, and the signature that is left to check.
 #[derive(Default)]
@@ -22,7 +23,7 @@ pub struct Shown {
 
 /// Whether `headers` show anything, right or wrong.
 pub fn is_shown(headers: &HeaderMap) -> bool {
-    !matches!(in_headers(headers, "", &[]), Ok(None)) || !matches!(Signed::read(headers), Ok(None))
+    presented_secret(headers).secret.is_some() || !matches!(signed(headers), Ok(None))
 }
 
 /// Checks what `headers` show of `secrets`, to one who is known to Gainsight's clients as `tenant`, and counts it. The log
@@ -38,7 +39,8 @@ pub fn shown(
     secrets: &[Arc<Secret>],
 ) -> Result<Shown, Answer> {
     let mut shown = Shown::default();
-    match in_headers(headers, tenant, secrets) {
+    let presented = presented_secret(headers);
+    match presented.secret_of(tenant, secrets) {
         Ok(None) => {}
         Ok(Some(secret)) => {
             metrics.secret(Verdict::HeaderVerified);
@@ -46,8 +48,8 @@ pub fn shown(
         }
         Err(_) => return Err(refuse(metrics, Verdict::HeaderInvalid)),
     }
-    if let Some(signed) = Signed::read(headers).map_err(|refused| refuse(metrics, refused.into()))? {
-        if name_another(headers, tenant) {
+    if let Some(signed) = signed(headers).map_err(|refused| refuse(metrics, refused.into()))? {
+        if presented.names_another(tenant) {
             return Err(refuse(metrics, Verdict::SignatureInvalid));
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

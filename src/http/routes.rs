@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use crate::event::kind::CallType;
-use crate::gateway::Call;
-use crate::gateway::gainsight::Operation;
+use crate::pipeline::Call;
+use crate::pipeline::gainsight::Operation;
 
 /// What answers a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,12 +76,12 @@ impl Endpoint {
         }
     }
 
-    /// What to tell who uses another method, newline included; empty where SDKs know rudder-server's empty answer.
+    /// What to tell who uses another method; empty where SDKs know rudder-server's empty answer.
     pub fn advice(self) -> &'static str {
         match self {
             // RudderStack shows it to whoever set up the destination.
             Endpoint::Events(Call::Webhook) => {
-                "events come in the body: set the destination's request method to POST, PUT or PATCH\n"
+                "events come in the body: set the destination's request method to POST, PUT or PATCH"
             }
             _ => "",
         }
@@ -91,6 +91,11 @@ impl Endpoint {
     pub fn knows(self, method: &str) -> bool {
         self.allow().split(", ").any(|known| known == method)
     }
+}
+
+/// The labels of all routes in metrics.
+pub fn labels() -> impl Iterator<Item = &'static str> {
+    ROUTES.iter().map(|route| route.path)
 }
 
 /// The route at `path`. Doubled and trailing slashes are forgiven: some SDKs join URLs carelessly.

@@ -17,13 +17,14 @@ use actix_web::web::{self, Payload};
 use actix_web::{App as WebApp, HttpRequest, HttpResponse};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::answer::Answer;
 use super::connection::{Connection, ConnectionState, LINGER, Within, next_turn};
 use super::places::{Place, Places};
+use super::response::{error_text, response};
 use super::routes::{Endpoint, find};
 use super::tls::Acceptor;
 use super::{cors, events, gainsight, pages};
-use crate::app::App;
+use crate::intake::app::App;
+use crate::pipeline::answer::Answer;
 
 /// How late actix-http's clock may be: it looks at the time twice a second. A head must not lose that.
 const CLOCK: Duration = Duration::from_millis(500);
@@ -143,14 +144,14 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
         cors::preflight(request.headers())
     } else {
         let mut response = match route {
-            None => Answer::NoRoute.response(),
+            None => response(&Answer::NoRoute),
             Some(route) if !route.endpoint.knows(method.as_str()) => {
                 let (allow, advice) = (route.endpoint.allow(), route.endpoint.advice());
                 let wrong = Answer::WrongMethod { allow, advice };
                 if matches!(route.endpoint, Endpoint::Gainsight(_)) {
                     gainsight::refuse(label, wrong)
                 } else {
-                    wrong.response()
+                    response(&wrong)
                 }
             }
             Some(route) => match route.endpoint {
@@ -161,10 +162,10 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
                     let state = connection.as_deref();
                     let answered = events::answer(&app, &request, payload, label, call, state).await;
                     body_ended = answered.body_ended;
-                    if let Some(why) = answered.answer.error_text() {
-                        tracing::debug!(route = label, why = why.trim_end(), "refused");
+                    if let Some(why) = error_text(&answered.answer) {
+                        tracing::debug!(route = label, why = why.as_ref(), "refused");
                     }
-                    answered.answer.response()
+                    response(&answered.answer)
                 }
                 Endpoint::Gainsight(operation) => {
                     let state = connection.as_deref();
@@ -179,7 +180,7 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
         cors::allow(request.headers(), &mut response);
         response
     };
-    app.metrics.answer(label, response.status(), began.elapsed().as_secs_f64());
+    app.metrics.answer(label, response.status().as_str(), began.elapsed().as_secs_f64());
     tracing::debug!(route = label, status = response.status().as_u16(), "answered");
     if let Some(connection) = &connection {
         // What else the client offered to speak is not spoken here: nothing may wait for it.

@@ -4,14 +4,16 @@ use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
+use super::convert;
 use super::fields::COMPANY;
 use super::object::Object;
 use super::person::{context_email, email_key};
-use super::{Rejection, Stamp, convert};
 use crate::event::envelope::{Event, read_traits};
 use crate::event::json::{Shape, shape, write_string};
 use crate::event::key::{key, shows_nothing};
-use crate::quarantine::Reason;
+use crate::event::rejection::Reason;
+use crate::event::rejection::Rejection;
+use crate::record::stamp::Stamp;
 use crate::record::{Header, KEY_SEPARATOR, Kind, Records};
 use crate::tenants::{GroupEmail, Tenant};
 

@@ -1,21 +1,22 @@
 //! Calls of Gainsight's own API → the records that the same customers make by way of an SDK. Who sends them
 //! names fields, not traits, and speaks of one person or company at a time.
 
+use crate::event::head::EventHead;
 use std::borrow::Cow;
 
-use serde::{Deserialize, Serialize};
-
 use super::company::{required_name, write_company, write_link};
+use super::convert;
 use super::fields::{COMPANY_BY_FIELD, PERSON_BY_FIELD};
 use super::object::Object;
 use super::person::{email_key, required_email, write_person};
 use super::track;
-use super::{Rejection, Stamp, convert};
 use crate::event::compact::plain;
 use crate::event::envelope::{Traits, read_traits};
 use crate::event::json::{Shape, shape};
+use crate::event::rejection::Reason;
+use crate::event::rejection::Rejection;
 use crate::event::scan::Scan;
-use crate::quarantine::Reason;
+use crate::record::stamp::Stamp;
 use crate::record::{Kind, Records};
 use crate::tenants::{Publisher, Tenant};
 
@@ -113,24 +114,6 @@ pub fn company(
     let (_, key) = required_name(&company)?;
     let id = write_company(&company, &key, tenant, stamp, records);
     Ok((id, company.dropped))
-}
-
-/// What an event's headers say of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct EventHead {
-    /// `topicName`
-    #[serde(rename = "topicName")]
-    pub topic: Option<String>,
-    /// `eventName`
-    #[serde(rename = "eventName")]
-    pub name: Option<String>,
-    /// `eventVersion`
-    #[serde(rename = "eventVersion")]
-    pub version: Option<String>,
-    /// `contractId`
-    #[serde(rename = "contractId")]
-    pub contract: Option<String>,
 }
 
 /// Writes the event of `publisher` that `head` describes, with the object `raw` as it came. Nobody says whose it

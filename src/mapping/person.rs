@@ -1,13 +1,15 @@
 //! identify → a Person.
 
+use super::convert;
 use super::fields::PERSON;
 use super::object::Object;
-use super::{Rejection, Stamp, convert};
 use crate::event::compact::plain;
 use crate::event::envelope::{Event, Traits, read_traits};
 use crate::event::json::{Shape, shape};
 use crate::event::key::{is_blank, key, shows_nothing};
-use crate::quarantine::Reason;
+use crate::event::rejection::Reason;
+use crate::event::rejection::Rejection;
+use crate::record::stamp::Stamp;
 use crate::record::{Kind, Records};
 use crate::tenants::Tenant;
 

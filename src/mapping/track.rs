@@ -1,11 +1,13 @@
 //! track → an Events-Framework event for each publisher that maps its name.
 
-use super::{Rejection, Stamp, convert};
+use super::convert;
 use crate::admission::secrets::Proof;
 use crate::event::compact::plain;
 use crate::event::envelope::Event;
 use crate::event::json::{Shape, shape, text};
-use crate::quarantine::Reason;
+use crate::event::rejection::Reason;
+use crate::event::rejection::Rejection;
+use crate::record::stamp::Stamp;
 use crate::record::{Draft, Header, Kind, Records};
 use crate::tenants::{Publisher, Source};
 

@@ -191,7 +191,7 @@ fn where_every_connection_is_in_use_another_waits_until_one_ends() {
 #[test]
 fn load_beyond_the_memory_is_told_to_come_again_and_the_bound_that_check_tells_holds() {
     let toml = config("[limits]\ninflight_bytes = 12_000_000");
-    let parsed = weir::config::load(Some((Path::new("test"), &toml)), &Overrides::default()).unwrap();
+    let parsed = weir::setup::load(Some((Path::new("test"), &toml)), &Overrides::default()).unwrap();
     let weir = Weir::with_config(&toml);
     let event = format!(
         r#"{{"type":"track","userId":"u","event":"Ticket Closure","properties":{{"pad":"{}"}}}}"#,
@@ -217,7 +217,7 @@ fn load_beyond_the_memory_is_told_to_come_again_and_the_bound_that_check_tells_h
     });
     let statuses = statuses.into_inner().unwrap();
     assert!(statuses.contains(&200) && statuses.is_subset(&BTreeSet::from([200, 503])), "{statuses:?}");
-    let (peak, bound) = (weir.peak_memory(), weir::config::memory_bound(&parsed));
+    let (peak, bound) = (weir.peak_memory(), weir::setup::memory_bound(&parsed));
     assert!(peak <= bound, "{peak} bytes, more than {bound}");
     weir.await_metric("weir_body_inflight_bytes", 0.0);
     assert_eq!(weir.post("/v1/page", PAGE).brief(), (200, "ok"));
@@ -227,7 +227,7 @@ fn load_beyond_the_memory_is_told_to_come_again_and_the_bound_that_check_tells_h
 fn bodies_that_grow_while_they_are_mapped_stay_within_the_bound_that_check_tells() {
     let limits = "body_bytes = 7_000_000\nevents = 100\ninflight_bytes = 30_000_000\nconnections = 50";
     let toml = config(&format!("[limits]\n{limits}"));
-    let parsed = weir::config::load(Some((Path::new("test"), &toml)), &Overrides::default()).unwrap();
+    let parsed = weir::setup::load(Some((Path::new("test"), &toml)), &Overrides::default()).unwrap();
     let weir = Weir::with_config(&toml);
     // Each of these bytes becomes the three of U+FFFD in the text and in the company's record.
     let (before, after) = (
@@ -247,7 +247,7 @@ fn bodies_that_grow_while_they_are_mapped_stay_within_the_bound_that_check_tells
             });
         }
     });
-    let (peak, bound) = (weir.peak_memory(), weir::config::memory_bound(&parsed));
+    let (peak, bound) = (weir.peak_memory(), weir::setup::memory_bound(&parsed));
     assert!(peak <= bound, "{peak} bytes, more than {bound}");
     assert_eq!(weir.post("/v1/batch", &body).brief(), (200, "ok"));
 }

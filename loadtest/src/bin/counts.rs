@@ -20,24 +20,26 @@ use actix_web::http::header::{
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Parser, ValueEnum};
-use weir::admission::credentials::presented_key;
 use weir::admission::keys::digest;
 use weir::admission::secrets::Proof;
-use weir::config::{self, Config, Overrides};
+use weir::config::{Config, Overrides};
 use weir::event::envelope::{Batch, Event};
 use weir::event::kind::CallType;
 use weir::event::scan::Scan;
 use weir::event::time::Received;
-use weir::gateway::{self, Call, Rules};
-use weir::http::answer::Answer;
+use weir::http::credentials::presented_key;
 use weir::http::proof::shown;
-use weir::mapping::Stamp;
-use weir::metrics::Metrics;
+use weir::observe::metrics::Metrics;
+use weir::observe::unverifiable::Unverifiable;
+use weir::pipeline;
+use weir::pipeline::answer::Answer;
+use weir::pipeline::{Call, Rules};
 use weir::queue::journal::JournalQueue;
 use weir::queue::{Queue, Receipt};
+use weir::record::stamp::Stamp;
 use weir::record::{Header, Kind, Records};
+use weir::setup;
 use weir::tenants::{Source, Tenants};
-use weir::unverifiable::Unverifiable;
 use weir_loadtest::counts::{ACCEPT, Counts, compare, count, format, parse};
 use weir_loadtest::traffic::{self, Mix, Request, Shape, Tenant};
 
@@ -141,7 +143,7 @@ fn counted() -> Result<Counts, Box<dyn Error>> {
 fn run(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
     let tenant = Tenant { prefix: "counts".to_owned(), sources: 1, rows: FIELDS, topics: None };
     let toml = tenant.toml();
-    let config = config::load(Some((Path::new("counts.toml"), &toml)), &Overrides::default())?;
+    let config = setup::load(Some((Path::new("counts.toml"), &toml)), &Overrides::default())?;
     let tenants = Tenants::from_config(&config);
     let source = tenants.sources.first().ok_or("no source")?;
     match case {
@@ -180,7 +182,7 @@ fn run(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
             }
         }
         Case::NoSecret => {
-            let (metrics, unverifiable) = (Metrics::new(&[])?, Unverifiable::default());
+            let (metrics, unverifiable) = (Metrics::new(&[], [])?, Unverifiable::default());
             let mut headers = HeaderMap::new();
             for (name, value) in [
                 (HOST, "127.0.0.1:8080"),
@@ -210,7 +212,7 @@ fn run(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
         }
         Case::Journal => {
             let dir = tempfile::tempdir()?;
-            let metrics = Arc::new(Metrics::new(&[])?);
+            let metrics = Arc::new(Metrics::new(&[], [])?);
             let journal =
                 JournalQueue::open(dir.path(), &config.queue, Arc::clone(&tenants.topics), metrics)?;
             for _ in 0..events {
@@ -250,7 +252,7 @@ fn process(
     let (event_bytes, events, depth) = (limits.event_bytes, limits.events, limits.depth);
     let rules = Rules { event_bytes, events, depth, record_bytes: event_bytes };
     for _ in 0..requests {
-        let request = gateway::Request {
+        let request = pipeline::Request {
             source,
             proof: Proof::NONE,
             path: "/v1",
@@ -258,7 +260,7 @@ fn process(
             content_type: Some("application/json"),
             received: &Received::at(RECEIVED_MS),
         };
-        let processed = gateway::process(call, &request, &rules, black_box(body));
+        let processed = pipeline::process(call, &request, &rules, black_box(body));
         if processed.answer != Answer::Ok || processed.records.is_empty() {
             return Err("an event became no record".into());
         }

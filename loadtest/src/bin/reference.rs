@@ -17,9 +17,10 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedPro
 use rdkafka::types::RDKafkaErrorCode;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use weir::config::{self, Overrides};
+use weir::config::Overrides;
 use weir::queue::Completion;
 use weir::queue::kafka::producer_settings;
+use weir::setup::load;
 use weir_loadtest::server::{BODY_BYTES, KEEP_ALIVE, Place, workers};
 
 /// The least that a gateway in front of Kafka must do.
@@ -141,7 +142,7 @@ impl Gateway {
 /// The producer settings that Weir has without any of the operator's.
 fn settings(brokers: &str) -> io::Result<ClientConfig> {
     let overrides = Overrides { brokers: Some(brokers.to_owned()), ..Overrides::default() };
-    let config = config::load(None, &overrides).map_err(io::Error::other)?;
+    let config = load(None, &overrides).map_err(io::Error::other)?;
     Ok(producer_settings(&config.queue))
 }
 

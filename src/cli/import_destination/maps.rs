@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::export::Rows;
-use crate::config::{RowFault, row_fault};
 use crate::mapping::fields::Table;
+use crate::setup::{RowFault, row_fault};
 use crate::tenants::EventName;
 
 /// Adds `rows`, trait → field, to `fields` of `object`; gives what could not be added.

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::plan::Publisher;
-use crate::config::slug;
+use crate::setup::slug;
 
 /// The longest id.
 const LONGEST_ID: usize = 64;

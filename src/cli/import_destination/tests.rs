@@ -7,7 +7,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::config::{self, Config, Overrides};
+use crate::config::{Config, Overrides};
+use crate::setup::load;
 
 /// The configuration that `export` becomes, with its secrets in `/etc/weir`, and what was left out.
 fn imported(export: &Value) -> (String, Vec<String>) {
@@ -18,7 +19,7 @@ fn imported(export: &Value) -> (String, Vec<String>) {
 
 #[track_caller]
 fn loaded(text: &str) -> Config {
-    let loaded = config::load(Some((Path::new("weir.toml"), text)), &Overrides::default());
+    let loaded = load(Some((Path::new("weir.toml"), text)), &Overrides::default());
     loaded.unwrap_or_else(|problems| panic!("{problems}\n{text}"))
 }
 

@@ -13,11 +13,12 @@ use clap::{Args, Subcommand};
 
 use super::output::Stdout;
 use super::{Failure, QueueFlags, moment};
-use crate::first_start::expected_tenants;
-use crate::quarantine::Reason;
-use crate::quarantine::read::{Place, Quarantine, Selection};
+use crate::event::rejection::Reason;
+use crate::observe::telemetry;
+use crate::observe::telemetry::LogFormat;
+use crate::operate::quarantine::{Place, Quarantine, Selection};
 use crate::queue::reader::ReadError;
-use crate::telemetry::{self, LogFormat};
+use crate::setup::first_start::expected_tenants;
 
 /// The arguments of `weir quarantine`.
 #[derive(Args, Clone, Debug)]

@@ -5,8 +5,8 @@ use serde_json::json;
 use crate::cli::counted;
 use crate::cli::tail::print::{printable, time};
 use crate::event::compact::compact;
-use crate::quarantine::read::{Entry, Stored};
-use crate::replay::{Fate, Summary, Told};
+use crate::operate::quarantine::{Entry, Stored};
+use crate::operate::replay::{Fate, Summary, Told};
 
 /// Receipt, source, reason, id, detail, and when it was replayed.
 pub(super) fn entry(entry: &Entry, replayed: Option<i64>) -> String {

@@ -7,17 +7,18 @@ use std::time::{Duration, Instant};
 use clap::Args;
 
 use super::{FilterFlags, not_found, print};
-use crate::app;
 use crate::cli::{Failure, QueueFlags};
 use crate::config::Config;
-use crate::control::{self, ControlError};
-use crate::first_start::expected_tenants;
-use crate::metrics::Metrics;
-use crate::quarantine::read::Place;
+use crate::intake::app;
+use crate::observe::metrics::Metrics;
+use crate::operate::control;
+use crate::operate::control::ControlError;
+use crate::operate::quarantine::Place;
+use crate::operate::replay::{Order, Replay, ReplayError, Summary, Told};
 use crate::queue::Queue;
 use crate::queue::journal::{JournalError, JournalQueue};
 use crate::queue::kafka::KafkaQueue;
-use crate::replay::{Order, Replay, ReplayError, Summary, Told};
+use crate::setup::first_start::expected_tenants;
 use crate::tenants::Tenants;
 
 /// How long the queue may take to close; everything in it is durable by then.
@@ -130,7 +131,8 @@ fn carry_out(config: &Config, order: Order, tell: &mut dyn FnMut(Told) -> bool) 
         let rules = app::rules(&config.limits, usize::MAX);
         return Ok(Replay::new(&tenants, rules, None, &|| false, order).run(place, tell)?);
     }
-    let metrics = Arc::new(Metrics::new(&[]).map_err(|error| Failure::Named(format!("metrics: {error}")))?);
+    let metrics =
+        Arc::new(Metrics::new(&[], []).map_err(|error| Failure::Named(format!("metrics: {error}")))?);
     let queue = open(config, &tenants, &place, &metrics)?;
     let rules = app::rules(&config.limits, queue.largest_record());
     let done = Replay::new(&tenants, rules, Some((&*queue, &*metrics)), &|| false, order).run(place, tell);

@@ -4,9 +4,9 @@ use clap::Parser;
 
 use super::print::{all_of, entry, entry_as_json, summary, told};
 use super::*;
-use crate::mapping::gainsight::EventHead;
-use crate::quarantine::read::{Entry, Stored};
-use crate::replay::{Fate, Summary, Told};
+use crate::event::head::EventHead;
+use crate::operate::quarantine::{Entry, Stored};
+use crate::operate::replay::{Fate, Summary, Told};
 
 #[derive(Parser)]
 struct Command {

@@ -13,13 +13,14 @@ use clap::{Args, Subcommand};
 
 use super::output::{Output, Stdout};
 use super::{ConfigFlags, Failure, counted, tail};
-use crate::control;
+use crate::observe::telemetry;
+use crate::observe::telemetry::LogFormat;
+use crate::operate::control;
 use crate::queue::journal::JournalError;
 use crate::queue::journal::consumers::position;
 use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::journal::survey::{Damage, survey};
 use crate::queue::spool::{ASIDE, ASIDE_NAME, NAME};
-use crate::telemetry::{self, LogFormat};
 
 /// The arguments of `weir spool`.
 #[derive(Args, Clone, Debug)]

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::config::{Overrides, load};
-use crate::metrics::Metrics;
+use crate::config::Overrides;
+use crate::observe::metrics::Metrics;
 use crate::queue::Queue;
 use crate::queue::journal::JournalQueue;
 use crate::queue::journal::consumers::Consumer;
+use crate::record::topics::Topics;
 use crate::record::{Header, Kind, Records};
-use crate::tenants::Topics;
+use crate::setup::load;
 
 /// 2026-11-01T00:00:00.250Z
 const RECEIVED: i64 = 1_793_491_200_250;
@@ -23,7 +24,7 @@ fn add(dir: &Path, topics: &[&str], why: Option<&str>) {
     config.free_bytes = 0;
     let mut known = Topics::default();
     let ids: Vec<_> = topics.iter().map(|topic| known.intern(topic)).collect();
-    let metrics = Arc::new(Metrics::new(&[]).unwrap());
+    let metrics = Arc::new(Metrics::new(&[], []).unwrap());
     let queue = JournalQueue::open(dir, &config, Arc::new(known), metrics).unwrap();
     for (received, id) in (RECEIVED..).zip(ids) {
         let mut records = Records::new(received);

@@ -23,13 +23,14 @@ use self::stop::Stop;
 use super::output::{Output, Stdout};
 use super::{Failure, QueueFlags};
 use crate::config::Config;
-use crate::first_start::expected_topics;
+use crate::observe::telemetry;
+use crate::observe::telemetry::LogFormat;
 use crate::queue::journal::JournalError;
 use crate::queue::journal::consumers::Consumer;
 use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::kafka::{KafkaReader, list_topics};
 use crate::queue::reader::{From, ReadError, Reader};
-use crate::telemetry::{self, LogFormat};
+use crate::setup::first_start::expected_topics;
 
 /// The arguments of `weir tail`.
 #[derive(Args, Clone, Debug)]

@@ -229,11 +229,11 @@ mod journal {
 
     use super::*;
     use crate::config::{Ack, QueueConfig, WhenFull};
-    use crate::metrics::Metrics;
+    use crate::observe::metrics::Metrics;
     use crate::queue::Queue;
     use crate::queue::journal::JournalQueue;
+    use crate::record::topics::{TopicId, Topics};
     use crate::record::{Kind, Records};
-    use crate::tenants::{TopicId, Topics};
 
     fn write(dir: &Path, values: &[&str]) {
         let config = QueueConfig {
@@ -247,7 +247,7 @@ mod journal {
         };
         let mut topics = Topics::default();
         topics.intern("weir.people");
-        let metrics = Arc::new(Metrics::new(&[]).unwrap());
+        let metrics = Arc::new(Metrics::new(&[], []).unwrap());
         let queue = JournalQueue::open(dir, &config, Arc::new(topics), metrics).unwrap();
         let mut records = Records::new(0);
         for value in values {

@@ -8,10 +8,11 @@ use actix_web::web::Bytes;
 use futures_util::FutureExt;
 
 use super::*;
-use crate::config::{self, Overrides};
-use crate::metrics::Metrics;
+use crate::config::Overrides;
+use crate::observe::metrics::Metrics;
 use crate::queue::{Completion, Queue, Receipt, Refused};
 use crate::record::Records;
+use crate::setup::load;
 use crate::tenants::Tenants;
 
 /// A queue whose end of each request a test holds in its hand.
@@ -46,8 +47,8 @@ impl Queue for Held {
 
 fn app(queue: &Arc<Held>) -> App {
     let toml = "[tenants.acme]\n[sources.web]\ntenant = 'acme'\n";
-    let config = config::load(Some((Path::new("test"), toml)), &Overrides::default()).unwrap();
-    let metrics = Metrics::new(&["web".to_owned()]).unwrap();
+    let config = load(Some((Path::new("test"), toml)), &Overrides::default()).unwrap();
+    let metrics = Metrics::new(&["web".to_owned()], []).unwrap();
     let queue: Arc<dyn Queue> = Arc::<Held>::clone(queue);
     App::new(Tenants::from_config(&config), queue, Arc::new(metrics), config.limits)
 }

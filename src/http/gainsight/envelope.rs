@@ -10,11 +10,12 @@ use actix_web::http::header::{self, HeaderValue};
 
 use crate::event::identity::random_uuid;
 use crate::event::json::write_string;
-use crate::gateway::gainsight::Reply;
-use crate::http::answer::{Answer, RETRY_AFTER};
-use crate::mapping::Rejection;
+use crate::event::rejection::Reason;
+use crate::event::rejection::Rejection;
+use crate::http::response::{RETRY_AFTER, error_text, status};
 use crate::mapping::gainsight::MOST_COMPANIES;
-use crate::quarantine::Reason;
+use crate::pipeline::answer::Answer;
+use crate::pipeline::gainsight::Reply;
 
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
@@ -102,8 +103,8 @@ fn envelope(reply: &Reply) -> Envelope<'_> {
         }
         Reply::Refused(answer) => {
             let (code, text) = refusal(answer);
-            let message = (answer.status() == StatusCode::UNAUTHORIZED).then_some("Unauthorized");
-            Envelope { status: answer.status(), error: Some((code, text)), message, data: no_data }
+            let message = (status(answer) == StatusCode::UNAUTHORIZED).then_some("Unauthorized");
+            Envelope { status: status(answer), error: Some((code, text)), message, data: no_data }
         }
     }
 }
@@ -162,7 +163,7 @@ fn code(reason: Reason) -> &'static str {
 
 /// Code and sentence of a refusal. Gainsight's own where who asks may not, or the server can't; all others are ours.
 fn refusal(answer: &Answer) -> (&'static str, Cow<'static, str>) {
-    let text = answer.error_text().map(|text| text.trim_end().to_owned().into()).unwrap_or_default();
+    let text = error_text(answer).unwrap_or_default();
     match answer {
         Answer::NoKey | Answer::UnknownKey => (UNAUTHORIZED, "Unauthorized".into()),
         Answer::InvalidSecret | Answer::SignatureExpired | Answer::SourceDisabled => (UNAUTHORIZED, text),

@@ -19,7 +19,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 
 /// Encrypted bytes that may wait for a client to read them. Answers are small; a large one goes out in parts.
 const OUTGOING_BYTES: usize = 4 << 10;

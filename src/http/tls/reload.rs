@@ -13,7 +13,7 @@ use prometheus::IntCounter;
 use super::Current;
 use super::pair::{Files, Pair};
 use crate::config::{Problems, TlsConfig};
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 
 /// Between two looks at the files.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);

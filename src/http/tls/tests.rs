@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::pair::{self, Files};
 use super::reload::Reloader;
 use crate::config::TlsConfig;
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 
 /// A certificate and its key in a folder of their own.
 pub(crate) struct Sample {
@@ -235,9 +235,9 @@ fn a_certificate_that_names_its_host_in_its_subject_alone_is_taken_with_a_warnin
     assert!(pair::read(&sample.config).unwrap().has_names);
     openssl(folder, "req -x509 -new -key key.pem -subj /CN=weir.test -days 30 -out chain.pem");
     assert!(!pair::read(&sample.config).unwrap().has_names);
-    let mut config = crate::config::load(None, &crate::config::Overrides::default()).unwrap();
+    let mut config = crate::setup::load(None, &crate::config::Overrides::default()).unwrap();
     config.tls = Some(sample.config.clone());
-    let warned = crate::config::warnings(&config);
+    let warned = crate::setup::warnings(&config);
     let warning = warned.iter().find(|warning| warning.contains("subjectAltName"));
     assert!(warning.is_some_and(|warning| warning.starts_with("tls.certificate: ")), "{warned:?}");
 }
@@ -280,7 +280,7 @@ impl Watched {
     fn new() -> Self {
         let (from, until) = year(2026);
         let sample = Sample::valid(from, until);
-        let metrics = Arc::new(Metrics::new(&[]).unwrap());
+        let metrics = Arc::new(Metrics::new(&[], []).unwrap());
         let reloader = Reloader::new(&sample.config, Arc::clone(&metrics), at(NOW)).unwrap();
         Watched { sample, metrics, reloader }
     }

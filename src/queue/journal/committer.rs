@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::Meters;
 use super::room::{Condition, Room};
 use super::store::Store;
-use crate::config::disk::advice;
 use crate::config::{QueueConfig, WhenFull};
 use crate::queue::Completion;
+use crate::queue::disk_advice::advice;
 
 /// No more requests join a group of this many bytes.
 const GROUP_BYTES: usize = 4 << 20;

@@ -14,7 +14,7 @@
 use std::ops::Range;
 
 use crate::record::RecordRef;
-use crate::tenants::Topics;
+use crate::record::topics::Topics;
 
 /// Bytes of a frame's header.
 pub const HEADER: usize = 16;

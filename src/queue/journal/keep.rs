@@ -13,9 +13,9 @@ use super::disk::{self, Disk};
 use super::frame;
 use super::recovery::Sealed;
 use super::segment::{self, Cursor, Step};
-use crate::config::disk::advice;
+use crate::queue::disk_advice::advice;
 use crate::record::Kind;
-use crate::tenants::Bounds;
+use crate::record::topics::Bounds;
 
 /// Bytes that are written at once.
 const CHUNK: usize = 1 << 20;

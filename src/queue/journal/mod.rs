@@ -33,13 +33,13 @@ use self::disk::{Disk, RealDisk};
 use self::keep::Keep;
 use self::room::{Condition, Room};
 use self::store::Store;
-use crate::config::disk::advice as disk_advice;
 use crate::config::{QueueConfig, WhenFull};
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
+use crate::queue::disk_advice::advice as disk_advice;
 use crate::queue::reader::ReadRecord;
 use crate::queue::{Completion, Queue, Receipt, Refused};
+use crate::record::topics::Topics;
 use crate::record::{RecordRef, Records};
-use crate::tenants::Topics;
 
 pub use self::consumers::any as has_consumers;
 pub use self::room::{BUFFER_BYTES, INFLIGHT_BYTES};

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::segment::{self, Cursor, Step};
 use super::{JournalError, frame};
-use crate::config::disk::advice;
+use crate::queue::disk_advice::advice;
 use crate::queue::reader::{From, Next, ReadError, ReadRecord, Reader};
 
 /// How often the end is looked at for more.

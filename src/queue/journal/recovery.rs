@@ -10,7 +10,7 @@ use std::path::Path;
 use super::disk::{Disk, options};
 use super::segment::{self, Cursor, Step};
 use super::{consumers, frame};
-use crate::config::disk::advice;
+use crate::queue::disk_advice::advice;
 
 /// A segment that is no longer written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use super::keep::Keep;
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Cursor, Step};
 use super::{consumers, frame};
-use crate::config::disk::advice;
+use crate::queue::disk_advice::advice;
 
 /// Largest segment.
 const SEGMENT_BYTES: u64 = 64 << 20;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::refusal::{Class, Refusal};
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 
 /// What is known about Kafka now.
 pub(super) struct Health {
@@ -186,7 +186,7 @@ mod tests {
     use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
     fn health() -> Arc<Health> {
-        Health::new(Arc::new(Metrics::new(&[]).unwrap()))
+        Health::new(Arc::new(Metrics::new(&[], []).unwrap()))
     }
 
     #[test]

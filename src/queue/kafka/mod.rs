@@ -32,10 +32,10 @@ use self::health::Health;
 use self::producer::{Producer, Request};
 use self::room::Room;
 use crate::config::QueueConfig;
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 use crate::queue::{Completion, Queue, Receipt, Refused};
+use crate::record::topics::Topics;
 use crate::record::{RecordRef, Records};
-use crate::tenants::Topics;
 
 pub(super) use self::forwarding::{Forwarding, Outlet};
 pub(super) use self::producer::Rescue;

@@ -17,10 +17,10 @@ use super::health::Health;
 use super::refusal::{Class, Refusal};
 use super::room::Reservation;
 use super::statistics::Brokers;
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 use crate::queue::Completion;
+use crate::record::topics::Topics;
 use crate::record::{RecordRef, Records};
-use crate::tenants::Topics;
 
 /// Who takes records that Kafka did not.
 pub(in crate::queue) trait Rescue: Send + Sync {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 
 /// What librdkafka adds to a record in memory, in bytes: 830 with 7 headers and 1,150 with 11 were measured.
 /// A bound that leaves it out would be off by more than the records themselves.
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn room(records: usize, bytes: usize) -> Arc<Room> {
-        Room::new(records, bytes, Arc::new(Metrics::new(&[]).unwrap()))
+        Room::new(records, bytes, Arc::new(Metrics::new(&[], []).unwrap()))
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use rdkafka::Statistics;
 use rdkafka::statistics::Broker;
 
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 
 /// The brokers that stand in the metrics, so that those that left the cluster can be taken out.
 #[derive(Debug, Default)]
@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn brokers_appear_with_their_names_and_vanish_when_they_leave() {
-        let (brokers, metrics) = (Brokers::default(), Metrics::new(&[]).unwrap());
+        let (brokers, metrics) = (Brokers::default(), Metrics::new(&[], []).unwrap());
         let bootstrap = broker("kafka:9092/bootstrap", -1, "UP");
         assert!(brokers.publish(&report(vec![broker("k1:9092/1", 1, "UP"), bootstrap]), &metrics));
         let text = String::from_utf8(metrics.render()).unwrap();

@@ -12,12 +12,12 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::{KafkaQueue, KafkaReader, check_settings, list_topics, settings};
 use crate::config::{Ack, QueueConfig, WhenFull};
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 use crate::queue::completion::NotDurable;
 use crate::queue::reader::{From, Next, Reader};
 use crate::queue::{Queue, Receipt, Refused};
+use crate::record::topics::{TopicId, Topics};
 use crate::record::{Kind, Records};
-use crate::tenants::{TopicId, Topics};
 
 const TOPIC: &str = "weir.people";
 const OTHER_TOPIC: &str = "weir.companies";
@@ -51,7 +51,7 @@ fn queue(mock: &Mock, raw: &[(&str, &str)]) -> (KafkaQueue, Arc<Metrics>) {
     let mut topics = Topics::default();
     topics.intern(TOPIC);
     topics.intern(OTHER_TOPIC);
-    let metrics = Arc::new(Metrics::new(&[]).unwrap());
+    let metrics = Arc::new(Metrics::new(&[], []).unwrap());
     // Records have the longest deadline that there may be, where the test does not wait for it.
     let raw = [&[("message.timeout.ms", "6000")], raw].concat();
     let client = settings::producer(&queue_config(&mock.bootstrap_servers(), &raw), None);

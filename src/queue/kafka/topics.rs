@@ -19,7 +19,7 @@ use super::refusal::Class;
 use super::settings;
 use crate::config::QueueConfig;
 use crate::queue::completion::wait_for;
-use crate::tenants::Topics;
+use crate::record::topics::Topics;
 
 /// Kafka's names for the bounds of a topic.
 const RETENTION_MS: &str = "retention.ms";

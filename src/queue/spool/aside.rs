@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::place::{begin, place};
 use crate::config::QueueConfig;
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 use crate::queue::completion::wait_for;
 use crate::queue::journal::consumers::Consumer;
 use crate::queue::journal::disk::Disk;
@@ -17,7 +17,7 @@ use crate::queue::kafka::{Outlet, Refusal};
 use crate::queue::reader::{Next, ReadError, ReadRecord, Reader};
 use crate::queue::{Completion, Queue, Receipt};
 use crate::record::Header;
-use crate::tenants::Topics;
+use crate::record::topics::Topics;
 
 /// Its directory, in the spool's.
 pub const ASIDE: &str = "aside";

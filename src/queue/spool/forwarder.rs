@@ -21,7 +21,7 @@ use crate::queue::journal::disk::Disk;
 use crate::queue::journal::reader::JournalReader;
 use crate::queue::kafka::{Class, Outlet, Refusal};
 use crate::queue::reader::{Next, ReadRecord, Reader};
-use crate::tenants::Topics;
+use crate::record::topics::Topics;
 
 /// The name under which the place of reading is kept.
 pub const NAME: &str = "kafka";

@@ -34,10 +34,10 @@ use super::journal::disk::{Disk, RealDisk};
 use super::journal::{JournalError, JournalQueue};
 use super::kafka::{Class, Forwarding, KafkaQueue, Refusal, Rescue, StartError};
 use crate::config::{Ack, QueueConfig};
-use crate::metrics::Metrics;
+use crate::observe::metrics::Metrics;
 use crate::queue::{Completion, Queue, Receipt, Refused};
+use crate::record::topics::Topics;
 use crate::record::{RecordRef, Records};
-use crate::tenants::Topics;
 
 /// Most memory that what is on its way from the spool to Kafka takes, here and in Kafka's client.
 pub const BUFFER_BYTES: u64 = 32 << 20;

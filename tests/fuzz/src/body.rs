@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 use weir::admission::secrets::Proof;
 use weir::event::kind::CallType;
 use weir::event::time::Received;
-use weir::gateway::{Call, Processed, Request, process};
-use weir::http::answer::Answer;
+use weir::pipeline::answer::Answer;
+use weir::pipeline::{Call, Processed, Request, process};
 
 use super::input::Input;
 use super::record::{self, RECEIVED_MS};

@@ -6,10 +6,11 @@
 use std::borrow::Cow;
 
 use weir::admission::secrets::Proof;
+use weir::event::head::EventHead;
 use weir::event::time::Received;
-use weir::gateway::gainsight::{Operation, Reply, process};
-use weir::gateway::{Processed, Request};
-use weir::mapping::gainsight::{EventHead, MOST_COMPANIES};
+use weir::mapping::gainsight::MOST_COMPANIES;
+use weir::pipeline::gainsight::{Operation, Reply, process};
+use weir::pipeline::{Processed, Request};
 use weir::record::Kind;
 
 use super::input::Input;

@@ -9,7 +9,8 @@ use std::path::Path;
 use serde_json::{Value, json};
 use weir::admission::secrets::signing_key;
 use weir::cli::import_destination::Imported;
-use weir::config::{self, Overrides};
+use weir::config::Overrides;
+use weir::setup;
 
 /// What the secrets of an export are marked with, so that they are known wherever they turn up.
 const MARK: &str = "CANARY";
@@ -46,7 +47,7 @@ fn hold(input: &[u8], is_loaded: bool) {
     if !is_loaded {
         return;
     }
-    let config = config::load(Some((Path::new("weir.toml"), &text)), &Overrides::default());
+    let config = setup::load(Some((Path::new("weir.toml"), &text)), &Overrides::default());
     let config = config.unwrap_or_else(|problems| panic!("{problems}\n{text}"));
     assert!(!config.tenants.is_empty() && !config.sources.is_empty());
 

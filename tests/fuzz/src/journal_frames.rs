@@ -12,15 +12,16 @@ use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use weir::config::{self, Overrides, QueueConfig};
-use weir::metrics::Metrics;
+use weir::config::{Overrides, QueueConfig};
+use weir::observe::metrics::Metrics;
 use weir::queue::Queue;
 use weir::queue::journal::reader::{Begin, JournalReader};
 use weir::queue::journal::survey::{Survey, survey};
 use weir::queue::journal::{JournalError, JournalQueue, frame};
 use weir::queue::reader::{From, Next, ReadRecord, Reader};
+use weir::record::topics::{TopicId, Topics};
 use weir::record::{Kind, Records};
-use weir::tenants::{TopicId, Topics};
+use weir::setup;
 
 use super::input::Input;
 
@@ -38,10 +39,10 @@ thread_local! {
 }
 
 static QUEUE: LazyLock<QueueConfig> = LazyLock::new(|| {
-    let config = config::load(None, &Overrides::default()).unwrap_or_else(|problems| panic!("{problems}"));
+    let config = setup::load(None, &Overrides::default()).unwrap_or_else(|problems| panic!("{problems}"));
     QueueConfig { free_bytes: 0, ..config.queue }
 });
-static METRICS: LazyLock<Arc<Metrics>> = LazyLock::new(|| Arc::new(Metrics::new(&[]).expect("metrics")));
+static METRICS: LazyLock<Arc<Metrics>> = LazyLock::new(|| Arc::new(Metrics::new(&[], []).expect("metrics")));
 static NAMES: LazyLock<Arc<Topics>> = LazyLock::new(|| {
     let mut topics = Topics::default();
     for topic in TOPICS {

@@ -4,13 +4,14 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use jiff::{SignedDuration, Timestamp};
-use weir::config::{self, Overrides};
-use weir::gateway::Rules;
-use weir::metrics::Outcome;
-use weir::quarantine::read::{Entry, Stored};
+use weir::config::Overrides;
+use weir::event::outcome::Outcome;
+use weir::operate::quarantine::{Entry, Stored};
+use weir::pipeline::Rules;
+use weir::pipeline::tally::Tally;
 use weir::queue::reader::ReadRecord;
 use weir::record::{Kind, RecordRef, Records};
-use weir::tally::Tally;
+use weir::setup;
 use weir::tenants::{Source, Tenants};
 
 use super::{json, rfc3339};
@@ -69,7 +70,7 @@ static TENANTS: LazyLock<Tenants> = LazyLock::new(|| {
         )
     });
     let text: String = tables.collect();
-    let config = config::load(Some((Path::new("fuzz.toml"), &text)), &Overrides::default());
+    let config = setup::load(Some((Path::new("fuzz.toml"), &text)), &Overrides::default());
     Tenants::from_config(&config.unwrap_or_else(|problems| panic!("{problems}")))
 });
 

@@ -5,15 +5,13 @@
 
 use std::sync::Arc;
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::header::HeaderValue;
 use data_encoding::{BASE64, BASE64_NOPAD};
 use sha2::{Digest, Sha256};
-use weir::admission::secrets::{Invalid, Secret, SecretId, in_headers, signing_key};
+use weir::admission::secrets::{Invalid, Presented, Secret, SecretId, signing_key};
 use weir::admission::signature::{Refused, Signed};
 
 use super::input::Input;
-
-const NAMES: [&str; 3] = ["webhook-id", "webhook-timestamp", "webhook-signature"];
 
 pub fn holds(input: &[u8]) {
     let mut input = Input::new(input);
@@ -47,15 +45,12 @@ pub fn holds(input: &[u8]) {
         parts[at][place] ^= by;
     }
     let [id, time, tags, body] = &parts;
-    let mut headers = HeaderMap::new();
     let left_out = usize::from(plan >> 3 & 7);
     let present: [Option<&[u8]>; 3] =
         std::array::from_fn(|index| (left_out != index + 1).then_some([id, time, tags][index].as_slice()));
-    for (name, value) in NAMES.into_iter().zip(present) {
-        let Some(value) = value else { continue };
-        // What HTTP does not let through does not get here.
-        let Ok(value) = HeaderValue::from_bytes(value) else { return };
-        headers.insert(HeaderName::from_static(name), value);
+    // What HTTP does not let through does not get here.
+    if present.into_iter().flatten().any(|value| HeaderValue::from_bytes(value).is_err()) {
+        return;
     }
 
     let kept: Vec<_> = secrets
@@ -63,7 +58,7 @@ pub fn holds(input: &[u8]) {
         .enumerate()
         .map(|(index, one)| Arc::new(Secret::new(SecretId::new(index), &one.text)))
         .collect();
-    let verified = verify(&headers, &kept, now, body, usize::from(by));
+    let verified = verify(present, &kept, now, body, usize::from(by));
     assert_eq!(verified, expected(&secrets, present, now, body));
 
     // In particular: who has signed is known, and what was changed since is not theirs.
@@ -91,7 +86,7 @@ impl Holds for Option<Vec<SecretId>> {
 
 /// What Weir says: the secrets that signed; none where there is no signature.
 fn verify(
-    headers: &HeaderMap,
+    headers: [Option<&[u8]>; 3],
     secrets: &[Arc<Secret>],
     now: u64,
     body: &[u8],
@@ -174,21 +169,19 @@ fn hmac(key: &[u8], message: &[u8]) -> [u8; 32] {
 /// Each secret is known by its text beside its tenant, and by nothing else.
 fn by_their_text(secrets: &[Known], kept: &[Arc<Secret>]) {
     for one in secrets {
-        let Ok(value) = HeaderValue::from_str(&one.text) else { continue };
-        let mut headers = HeaderMap::new();
-        headers.insert(HeaderName::from_static("sharedsecret"), value);
-        assert_eq!(in_headers(&headers, "t-1", kept), Err(Invalid));
-        headers.insert(HeaderName::from_static("tenantid"), HeaderValue::from_static("t-1"));
-        let shown = in_headers(&headers, "t-1", kept).expect("it is one of them").expect("it was shown");
+        let mut presented = Presented { secret: Some(one.text.as_bytes()), tenant: None };
+        assert_eq!(presented.secret_of("t-1", kept), Err(Invalid));
+        presented.tenant = Some(b"t-1");
+        let shown = presented.secret_of("t-1", kept).expect("it is one of them").expect("it was shown");
         assert!(
             secrets
                 .iter()
                 .enumerate()
                 .any(|(index, other)| other.text == one.text && SecretId::new(index) == shown)
         );
-        let cut = HeaderValue::from_str(&format!("{}x", one.text)).expect("still a header");
-        headers.insert(HeaderName::from_static("sharedsecret"), cut);
-        let is_another = secrets.iter().any(|other| other.text == format!("{}x", one.text));
-        assert_eq!(in_headers(&headers, "t-1", kept).is_ok(), is_another);
+        let longer = format!("{}x", one.text);
+        presented.secret = Some(longer.as_bytes());
+        let is_another = secrets.iter().any(|other| other.text == longer);
+        assert_eq!(presented.secret_of("t-1", kept).is_ok(), is_another);
     }
 }

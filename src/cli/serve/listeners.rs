@@ -1,0 +1,81 @@
+//! The addresses that `weir serve` takes, and what is spoken on each.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+
+use crate::cli::Failure;
+use crate::config::Config;
+use crate::http::server;
+use crate::http::tls::Acceptor;
+use crate::http::tls::reload::{self, Watch};
+use crate::observe::metrics::Metrics;
+
+/// Connections that may wait to be accepted.
+const BACKLOG: i32 = 4_096;
+
+/// Where clients connect.
+pub struct Clients {
+    pub listeners: server::Listeners,
+    /// The address of `listen`.
+    pub url: String,
+    /// That of TLS, where `listen` is for plain HTTP.
+    pub tls_url: Option<String>,
+    /// Takes on new certificates until it is dropped.
+    pub watch: Option<Watch>,
+}
+
+impl Clients {
+    /// Binds what `config` says; TLS counts in `metrics`.
+    pub fn bind(config: &Config, metrics: &Arc<Metrics>) -> Result<Self, Failure> {
+        let (listener, address) = bind(config.listen, "listen", " with --listen")?;
+        let Some(tls) = &config.tls else {
+            let listeners = server::Listeners { plain: Some(listener), tls: None };
+            return Ok(Clients { listeners, url: url("http", address), tls_url: None, watch: None });
+        };
+        let own = tls.listen.map(|address| bind(address, "tls.listen", "")).transpose()?;
+        let (current, watch) = reload::start(tls, Arc::clone(metrics))?;
+        let acceptor = Acceptor::new(current, config.limits.header, metrics);
+        let watch = Some(watch);
+        Ok(match own {
+            None => {
+                let listeners = server::Listeners { plain: None, tls: Some((listener, acceptor)) };
+                Clients { listeners, url: url("https", address), tls_url: None, watch }
+            }
+            Some((own, tls_address)) => {
+                let listeners = server::Listeners { plain: Some(listener), tls: Some((own, acceptor)) };
+                let tls_url = Some(url("https", tls_address));
+                Clients { listeners, url: url("http", address), tls_url, watch }
+            }
+        })
+    }
+}
+
+/// Listens on `address`, and tells the one that it got. `key` says where it was configured, and `how` where else it
+/// may be chosen.
+pub fn bind(address: SocketAddr, key: &str, how: &str) -> Result<(TcpListener, SocketAddr), Failure> {
+    let bound = TcpListener::bind(address).and_then(|listener| {
+        rustix::net::listen(&listener, BACKLOG)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    bound.map_err(|error| {
+        let advice = match error.kind() {
+            io::ErrorKind::AddrInUse => "stop what uses it, or choose another",
+            io::ErrorKind::AddrNotAvailable => "this machine has no such address; choose another",
+            io::ErrorKind::PermissionDenied => "ports below 1024 take privileges; choose another",
+            _ => "choose another",
+        };
+        Failure::Named(format!("{key}: cannot listen on {address}: {error}; {advice}{how}"))
+    })
+}
+
+/// An address as a client on this machine reaches it.
+pub fn url(scheme: &str, address: SocketAddr) -> String {
+    let ip = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    format!("{scheme}://{}", SocketAddr::new(ip, address.port()))
+}

@@ -1,0 +1,249 @@
+//! `weir serve`: opens the queue, listens, runs until it is told to stop, and leaves nothing behind.
+
+mod listeners;
+mod run_file;
+
+use std::io;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Instant;
+
+use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+
+use self::listeners::{Clients, bind, url};
+use self::run_file::{RunFile, Urls};
+use super::{ConfigFlags, Failure, print};
+use crate::config::Config;
+use crate::http::{admin, routes, server};
+use crate::intake::app::App;
+use crate::observe::metrics::Metrics;
+use crate::observe::telemetry;
+use crate::observe::telemetry::LogFormat;
+use crate::operate::control::Control;
+use crate::operate::quarantine::Place;
+use crate::queue::Queue;
+use crate::queue::disk_advice::advice;
+use crate::queue::journal::JournalQueue;
+use crate::queue::spool::SpooledQueue;
+use crate::setup::first_start;
+use crate::setup::{self, disk};
+use crate::tenants::Tenants;
+
+/// Open files for all but the clients: the journal, Kafka's brokers, workers, operators.
+const OWN_FILES: u64 = 256;
+
+/// The arguments of `weir serve`.
+#[derive(Args, Clone, Debug)]
+pub struct ServeArgs {
+    #[command(flatten)]
+    pub(super) config: ConfigFlags,
+    /// How log lines look [default: human at a terminal, else json]
+    #[arg(long, env = "WEIR_LOG_FORMAT", value_name = "FORMAT")]
+    log_format: Option<LogFormat>,
+    /// What is logged: error, warn, info, debug or trace
+    #[arg(long, env = "WEIR_LOG", value_name = "LEVEL", default_value = "info")]
+    log: String,
+}
+
+/// Runs the gateway until SIGTERM or SIGINT.
+pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
+    telemetry::init(args.log_format, &args.log).map_err(Failure::Named)?;
+    let mut config = args.config.load_to_serve()?;
+    let demo = first_start::prepare(&mut config)?;
+    for warning in setup::warnings(&config).into_iter().chain(disk::warnings(&config)) {
+        tracing::warn!("{warning}");
+    }
+    config.limits.connections = open_files(config.limits.connections);
+    let tenants = Tenants::from_config(&config);
+    let metrics = Metrics::new(&tenants.sender_ids(), routes::labels())
+        .map_err(|error| Failure::Named(format!("metrics: {error}")))?;
+    let metrics = Arc::new(metrics);
+    // The addresses first: a port in use should not cost a look at the queue.
+    let clients = Clients::bind(&config, &metrics)?;
+    let (admin_listener, _) = bind(config.admin, "admin", " with --admin")?;
+    let queue = open_queue(&config, &tenants, metrics)?;
+    RunFile::clear(&config.data);
+    let app = Arc::new(App::new(tenants, queue.0, queue.1, config.limits.clone()));
+    let announce = |url: &str, is_ready: bool| match &demo {
+        Some(demo) if is_ready => print(&format!("{}\n", first_start::curl_line(demo, url))),
+        Some(_) => print("no event can be taken yet: the log says why\n"),
+        None => Ok(()),
+    };
+    actix_rt::System::new().block_on(serve(app, &config, clients, admin_listener, announce))
+}
+
+fn ended_by_itself(ended: Result<io::Result<()>, impl std::fmt::Display>) -> String {
+    let why = match ended {
+        Ok(Ok(())) => "without a reason".to_owned(),
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    format!("the HTTP server ended by itself ({why}); start Weir again, and report this with the lines above")
+}
+
+/// Has the system allow as many open files as `connections` need, and tells how many connections it allows:
+/// clients must never take the files that the queue needs.
+fn open_files(connections: usize) -> usize {
+    let limits = getrlimit(Resource::Nofile);
+    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OWN_FILES);
+    let allowed = limits.maximum.map_or(wanted, |most| wanted.min(most));
+    if limits.current.is_some_and(|current| current < allowed) {
+        let raised = Rlimit { current: Some(allowed), maximum: limits.maximum };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, allowed, "cannot raise the limit of open files; raise it from outside (ulimit -n, LimitNOFILE)");
+        }
+    }
+    let current = getrlimit(Resource::Nofile).current.unwrap_or(wanted);
+    if current >= wanted {
+        return connections;
+    }
+    let left = usize::try_from(current.saturating_sub(OWN_FILES).max(current / 2)).unwrap_or(connections);
+    tracing::warn!(
+        "limits.connections: the system allows {current} open files, which is enough for {left} connections; \
+         raise its limit (ulimit -n, LimitNOFILE) to {wanted}"
+    );
+    left
+}
+
+/// The last line of the log: what was lost, and where that is which Kafka does not have yet.
+fn tell_the_end(left: usize, held: u64) {
+    let waiting = match held {
+        0 => String::new(),
+        held => format!("; the spool holds {held} for Kafka, and the next start forwards them"),
+    };
+    if left == 0 {
+        tracing::info!(
+            records_left = 0,
+            records_held = held,
+            "stopped: every acknowledged record is durable{waiting}"
+        );
+    } else {
+        tracing::warn!(
+            records_left = left,
+            records_held = held,
+            "stopped: these records were not durable in time, nor acknowledged, so their clients send them again; to \
+             give them longer, raise limits.shutdown_ms{waiting}"
+        );
+    }
+}
+
+/// The journal, or Kafka where brokers are configured.
+fn open_queue(
+    config: &Config,
+    tenants: &Tenants,
+    metrics: Arc<Metrics>,
+) -> Result<(Arc<dyn Queue>, Arc<Metrics>), Failure> {
+    let named = |error: &dyn std::fmt::Display| Failure::Named(error.to_string());
+    let (topics, counting) = (Arc::clone(&tenants.topics), Arc::clone(&metrics));
+    let queue: Arc<dyn Queue> = match &config.queue.brokers {
+        Some(_) => {
+            let folder = config.data.join("spool");
+            let opened = SpooledQueue::open(&folder, &config.queue, topics, counting);
+            Arc::new(opened.map_err(|error| named(&error))?)
+        }
+        None => {
+            let folder = config.data.join("journal");
+            let opened = JournalQueue::open(&folder, &config.queue, topics, counting);
+            Arc::new(opened.map_err(|error| named(&error))?)
+        }
+    };
+    Ok((queue, metrics))
+}
+
+/// Serves until told to stop; then, within `limits.shutdown_ms`: readiness off, no new connections, every
+/// request answered, the queue flushed.
+async fn serve(
+    app: Arc<App>,
+    config: &Config,
+    clients: Clients,
+    admin_listener: TcpListener,
+    announce: impl FnOnce(&str, bool) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let named = |error: io::Error| Failure::Named(format!("cannot start serving: {error}"));
+    let listen_for = |kind| signal(kind).map_err(named);
+    let (mut terminate, mut interrupt) =
+        (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
+    // By default it would kill, and who sends it means no harm.
+    let mut hangup = listen_for(SignalKind::hangup())?;
+    actix_rt::spawn(async move {
+        while hangup.recv().await.is_some() {
+            tracing::warn!(
+                "SIGHUP changes nothing: configuration and secrets are read at the start, so restart Weir to change them; \
+                 certificates it reads again by itself"
+            );
+        }
+    });
+    // What is left of the time is the queue's.
+    let drain = config.limits.shutdown.mul_f64(0.75);
+    let Clients { listeners, url: main, tls_url: tls, watch } = clients;
+    let gateway = server::serve(Arc::clone(&app), listeners, drain).map_err(named)?;
+    let (admin, admin_address) = admin::serve(Arc::clone(&app), admin_listener).map_err(named)?;
+    let (gateway_handle, admin_handle) = (gateway.handle(), admin.handle());
+    let gateway = actix_rt::spawn(gateway);
+    actix_rt::spawn(admin);
+    let urls = Urls { main, tls, admin: url("http", admin_address) };
+    let place = Place::of(config, &app.tenants);
+    let control = Control::open(&config.data, Arc::clone(&app), place);
+    if let Err(error) = &control {
+        tracing::warn!(%error, "no control.sock in the data directory: to replay quarantine, stop Weir first");
+    }
+    let run_file = RunFile::write(&config.data, &urls).map_err(|error| {
+        let (data, advice) = (config.data.display(), advice(&error));
+        Failure::Named(format!("cannot write run.json in {data}: {error}; {advice}"))
+    })?;
+    let Urls { main: url, tls: tls_url, admin: admin_url } = &urls;
+    let (is_ready, version) = (app.is_ready(), env!("CARGO_PKG_VERSION"));
+    if is_ready {
+        tracing::info!(url, tls_url, admin_url, version, "taking events");
+    } else {
+        tracing::warn!(
+            url,
+            tls_url,
+            admin_url,
+            version,
+            "listening, but not ready: every request gets 503 until what is told above is mended"
+        );
+    }
+    if let Err(error) = announce(url, is_ready) {
+        // Clients are served by now; what it would say also stands in a file.
+        tracing::warn!(%error, "the line to try Weir with can't be printed; its key is in first-start.json");
+    }
+    let mut broken = None;
+    tokio::select! {
+        _ = terminate.recv() => {},
+        _ = interrupt.recv() => {},
+        ended = gateway => broken = Some(ended_by_itself(ended)),
+    }
+    tracing::info!("shutting down: no new events, answering those under way");
+    let deadline = Instant::now() + config.limits.shutdown;
+    app.drain();
+    gateway_handle.stop(true).await;
+    let queue = Arc::clone(&app.queue);
+    let closing = tokio::task::spawn_blocking(move || queue.close(deadline));
+    let left = closing.await.unwrap_or_default();
+    admin_handle.stop(false).await;
+    drop((control, run_file, watch));
+    tell_the_end(left, app.queue.held());
+    broken.map_or(Ok(()), |reason| Err(Failure::Named(reason)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_ends_by_itself_is_a_sentence_and_no_debug_form() {
+        let told = |ended: Result<io::Result<()>, &str>| ended_by_itself(ended);
+        let failed = told(Ok(Err(io::Error::from_raw_os_error(24))));
+        assert_eq!(
+            failed,
+            "the HTTP server ended by itself (Too many open files (os error 24)); start Weir again, and report this with the \
+             lines above"
+        );
+        assert!(
+            told(Ok(Ok(()))).contains("(without a reason)") && told(Err("a panic")).contains("(a panic)")
+        );
+    }
+}

@@ -1,0 +1,48 @@
+//! `DATA/run.json`, there while requests are taken: how commands and tests find the Weir that runs.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Where Weir listens, as a client on this machine reaches it.
+#[derive(Debug)]
+pub struct Urls {
+    /// For clients: https where nothing speaks plain HTTP.
+    pub main: String,
+    /// For clients over TLS, where others come over plain HTTP.
+    pub tls: Option<String>,
+    /// For operators.
+    pub admin: String,
+}
+
+/// `{"pid","url","admin_url"}`, and `"tls_url"` where there is one. Removed when dropped.
+pub struct RunFile(PathBuf);
+
+impl RunFile {
+    /// Removes what a killed process left: whoever waits for this one shall not read that.
+    pub fn clear(data: &Path) {
+        // There is seldom one, and the new one takes its place in any case.
+        fs::remove_file(data.join("run.json")).ok();
+    }
+
+    pub fn write(data: &Path, urls: &Urls) -> io::Result<Self> {
+        fs::create_dir_all(data)?;
+        let (path, draft) = (data.join("run.json"), data.join("run.json.new"));
+        let mut run =
+            serde_json::json!({"pid": std::process::id(), "url": urls.main, "admin_url": urls.admin});
+        if let (Some(run), Some(tls)) = (run.as_object_mut(), &urls.tls) {
+            run.insert("tls_url".to_owned(), tls.as_str().into());
+        }
+        fs::write(&draft, format!("{run}\n"))?;
+        fs::rename(&draft, &path)?;
+        Ok(RunFile(path))
+    }
+}
+
+impl Drop for RunFile {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0) {
+            tracing::warn!(%error, file = %self.0.display(), "cannot remove this file, which says that Weir runs; remove it by hand");
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! Reads the file, section by section, under the environment and the flags and over `default.toml`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::{Table, Value};
+
+use super::section::{NON_BLANK, Section, non_blank};
+use super::{
+    Ack, Config, Limits, Problems, PublisherConfig, QueueConfig, SecretPlace, Secrets, SourceConfig,
+    TenantConfig, TlsConfig, WhenFull, address,
+};
+use crate::admission::keys;
+use crate::record::topics::Bounds;
+use crate::tenants::{EventName, GroupEmail, UnmappedEvents, UnmappedTraits};
+
+/// Every key with its meaning and its default: the documentation, and the one place of defaults.
+pub const DEFAULTS: &str = include_str!("default.toml");
+
+/// What flags and environment say; it stands above the file.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--data`, `WEIR_DATA`.
+    pub data: Option<PathBuf>,
+    /// `--listen`, `WEIR_LISTEN`.
+    pub listen: Option<SocketAddr>,
+    /// `--admin`, `WEIR_ADMIN`.
+    pub admin: Option<SocketAddr>,
+    /// `--brokers`, `WEIR_BROKERS`. Blank counts as not given: compose files pass empty variables on.
+    pub brokers: Option<String>,
+    /// `--create-topics`.
+    pub create_topics: bool,
+}
+
+/// One problem with its place: what TOML itself can't read leaves nothing to check.
+pub fn parse(path: &Path, text: &str) -> Result<Table, Problems> {
+    text.parse::<Table>().map_err(|error| {
+        let mut problems = Problems::default();
+        let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |start| start.chars().count()) + 1;
+        problems.add(
+            path.display(),
+            format_args!("line {line}, column {column}: {}", error.message().replace('\n', ", ")),
+        );
+        problems
+    })
+}
+
+impl Overrides {
+    /// Sets what was given, over what the file says.
+    pub fn apply(&self, config: &mut Config) {
+        if let Some(data) = &self.data {
+            config.data.clone_from(data);
+        }
+        config.listen = self.listen.unwrap_or(config.listen);
+        config.admin = self.admin.unwrap_or(config.admin);
+        if let Some(brokers) = self.brokers.as_deref().and_then(non_blank) {
+            config.queue.brokers = Some(brokers);
+        }
+        if let Some(brokers) = &mut config.queue.brokers {
+            let each = brokers.split(',').map(str::trim).filter(|broker| !broker.is_empty());
+            *brokers = each.collect::<Vec<_>>().join(",");
+        }
+        config.queue.create_topics |= self.create_topics;
+    }
+}
+
+/// Reads every key of `root`.
+pub fn read(mut root: Section<'_>) -> Config {
+    let config = Config {
+        data: PathBuf::from(root.text("data")),
+        listen: required_address(&mut root, "listen"),
+        admin: required_address(&mut root, "admin"),
+        tls: root.given_section("tls").and_then(tls),
+        tenants: root.each("tenants", tenant),
+        sources: root.each("sources", source),
+        publishers: root.each("publishers", publisher),
+        secrets: Secrets::default(),
+        queue: queue(root.section("queue")),
+        quarantine: quarantine(root.section("quarantine")),
+        limits: limits(root.section("limits")),
+    };
+    root.finish(&["unknown_key", "trusted_proxies"]);
+    config
+}
+
+/// After a problem it is of no matter what stands in for an address.
+fn required_address(section: &mut Section<'_>, key: &'static str) -> SocketAddr {
+    optional_address(section, key).unwrap_or(SocketAddr::from(([0, 0, 0, 0], 0)))
+}
+
+fn optional_address(section: &mut Section<'_>, key: &'static str) -> Option<SocketAddr> {
+    let written = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(port) => Some(port.to_string()),
+        _ => None,
+    };
+    let text = section.optional(key, "an IP address and port, such as \"127.0.0.1:8080\"", written)?;
+    address::listen(&text).map_err(|advice| section.problem(key, advice)).ok()
+}
+
+fn tls(mut section: Section<'_>) -> Option<TlsConfig> {
+    let path = |value: &Value| value.as_str().and_then(non_blank).map(PathBuf::from);
+    let certificate = section.required("certificate", "the path of a PEM file", path);
+    let key = section.required("key", "the path of a PEM file", path);
+    let listen = optional_address(&mut section, "listen");
+    section.finish(&[]);
+    Some(TlsConfig { certificate: certificate?, key: key?, listen })
+}
+
+fn tenant(mut section: Section<'_>) -> TenantConfig {
+    let field = |value: &Value| value.as_str().and_then(non_blank);
+    let tenant = TenantConfig {
+        topic_prefix: section.text("topic_prefix"),
+        gainsight_tenant_id: section.optional_text("gainsight_tenant_id"),
+        unmapped_traits: section
+            .choice("unmapped_traits", [("drop", UnmappedTraits::Drop), ("suffix", UnmappedTraits::Suffix)]),
+        unmapped_events: section.choice(
+            "unmapped_events",
+            [("ignore", UnmappedEvents::Ignore), ("quarantine", UnmappedEvents::Quarantine)],
+        ),
+        group_email: section
+            .choice("group_email", [("required", GroupEmail::Required), ("optional", GroupEmail::Optional)]),
+        person_fields: section.texts("person_fields", "the name of a field", field),
+        company_fields: section.texts("company_fields", "the name of a field", field),
+    };
+    section.finish(&["contract_routing"]);
+    tenant
+}
+
+fn source(mut section: Section<'_>) -> SourceConfig {
+    let key = "\"sha256:\" and 64 lower-case hex digits; make one with `weir key`";
+    let source = SourceConfig {
+        tenant: section.text("tenant"),
+        keys: section.list("keys", key, keys::parse_hash),
+        publishers: section.list("publishers", "the id of a publisher", non_blank),
+        enabled: section.flag("enabled"),
+    };
+    section.finish(&["origins", "rate"]);
+    source
+}
+
+fn publisher(mut section: Section<'_>) -> PublisherConfig {
+    let publisher = PublisherConfig {
+        tenant: section.text("tenant"),
+        topic: section.text("topic"),
+        contract: section.optional_text("contract"),
+        contracts: section.list("contracts", NON_BLANK, non_blank),
+        secrets: section.items("secrets", SECRET, secret_place),
+        require_secret: section.flag("require_secret"),
+        kafka_topic: section.optional_text("kafka_topic"),
+        events: section.each("events", event_name),
+    };
+    section.finish(&[]);
+    publisher
+}
+
+const SECRET: &str =
+    "{ file = \"…\" } or { env = \"NAME\" }: a secret never stands in the configuration itself";
+
+fn secret_place(value: &Value) -> Option<SecretPlace> {
+    let table = value.as_table().filter(|table| table.len() == 1)?;
+    let (kind, place) = table.iter().next()?;
+    let place = place.as_str().and_then(non_blank)?;
+    match kind.as_str() {
+        "file" => Some(SecretPlace::File(PathBuf::from(place))),
+        "env" => Some(SecretPlace::Env(place)),
+        _ => None,
+    }
+}
+
+fn event_name(mut section: Section<'_>) -> EventName {
+    let event = EventName { name: section.text("name"), version: section.text("version") };
+    section.finish(&[]);
+    event
+}
+
+fn queue(mut section: Section<'_>) -> QueueConfig {
+    let setting = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Integer(number) => Some(number.to_string()),
+        Value::Boolean(flag) => Some(flag.to_string()),
+        Value::Float(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => None,
+    };
+    let queue = QueueConfig {
+        brokers: section.optional_text("brokers"),
+        create_topics: section.flag("create_topics"),
+        ack: section.choice("ack", [("kafka", Ack::Kafka), ("journal", Ack::Journal)]),
+        journal_bytes: section.number("journal_bytes", 131_072..=MOST),
+        free_bytes: section.number("free_bytes", 0..=MOST),
+        when_full: section
+            .choice("when_full", [("refuse", WhenFull::Refuse), ("drop_oldest", WhenFull::DropOldest)]),
+        kafka: section.texts("kafka", "a text, a whole number, true or false", setting),
+    };
+    section.finish(&[]);
+    queue
+}
+
+fn quarantine(mut section: Section<'_>) -> Bounds {
+    let bounds = Bounds {
+        age: Duration::from_secs(section.number("days", 1..=LONGEST_DAYS) * 86_400),
+        bytes: section.number("bytes", 1_048_576..=MOST),
+    };
+    section.finish(&[]);
+    bounds
+}
+
+/// A century.
+const LONGEST_DAYS: u64 = 36_500;
+/// Beyond all disks; keeps sums of sizes far from overflow.
+const MOST: u64 = 1 << 50;
+/// A gibibyte: more than any request or event may be, and safely inside the 32 bits of a record's length.
+const LARGEST_BODY: u64 = 1 << 30;
+/// A day: more than anyone waits for a request.
+const LONGEST_MS: u64 = 86_400_000;
+
+fn limits(mut section: Section<'_>) -> Limits {
+    let limits = Limits {
+        body_bytes: size(&mut section, "body_bytes", LARGEST_BODY),
+        event_bytes: size(&mut section, "event_bytes", LARGEST_BODY),
+        events: size(&mut section, "events", 1_000_000),
+        depth: size(&mut section, "depth", 1_000),
+        inflight_bytes: size(&mut section, "inflight_bytes", MOST),
+        connections: size(&mut section, "connections", 1_000_000),
+        header: millis(&mut section, "header_ms"),
+        chunk: millis(&mut section, "chunk_ms"),
+        idle: millis(&mut section, "idle_ms"),
+        body: millis(&mut section, "body_ms"),
+        shutdown: millis(&mut section, "shutdown_ms"),
+    };
+    section.finish(&["failed_keys"]);
+    limits
+}
+
+fn size(section: &mut Section<'_>, key: &'static str, most: u64) -> usize {
+    usize::try_from(section.number(key, 1..=most)).unwrap_or(usize::MAX)
+}
+
+fn millis(section: &mut Section<'_>, key: &'static str) -> Duration {
+    Duration::from_millis(section.number(key, 1..=LONGEST_MS))
+}

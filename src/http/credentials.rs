@@ -1,0 +1,153 @@
+//! What a request presents of its own accord: an access key, a shared secret, a signature.
+
+use std::borrow::Cow;
+
+use actix_web::http::header::{self, HeaderMap, HeaderName};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::admission::secrets::Presented;
+use crate::admission::signature::{Refused, Signed};
+
+/// Gainsight's header, in which a Weir key may come too.
+const ACCESS_KEY: &str = "accesskey";
+/// The query parameter of senders that can't set headers.
+const WRITE_KEY: &str = "writeKey";
+
+/// Those in which Gainsight's clients show a shared secret.
+static SHARED_SECRET: HeaderName = HeaderName::from_static("sharedsecret");
+static TENANT_ID: HeaderName = HeaderName::from_static("tenantid");
+
+/// Those of a signature (Standard Webhooks).
+static ID: HeaderName = HeaderName::from_static("webhook-id");
+static TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
+static SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+
+/// The key in `headers` or `query`: the user of Basic authentication, else a Bearer token, else `Accesskey`,
+/// else `?writeKey=`. What is malformed or empty is passed over.
+pub fn presented_key<'r>(headers: &'r HeaderMap, query: &'r str) -> Option<Cow<'r, [u8]>> {
+    let authorization = || headers.get_all(header::AUTHORIZATION).map(|value| value.as_bytes());
+    let basic = || authorization().find_map(basic_user).map(Cow::Owned);
+    let bearer = || authorization().find_map(|value| scheme(value, b"bearer")).map(Cow::Borrowed);
+    let access_key = || headers.get(ACCESS_KEY).map(|value| Cow::Borrowed(value.as_bytes()));
+    let present = |key: &Cow<'_, [u8]>| !key.is_empty();
+    basic()
+        .filter(present)
+        .or_else(|| bearer().filter(present))
+        .or_else(|| access_key().filter(present))
+        .or_else(|| key_in(query))
+}
+
+/// The key of a request to a webhook, where the query comes first, as rudder-server has it.
+pub fn webhook_key<'r>(headers: &'r HeaderMap, query: &'r str) -> Option<Cow<'r, [u8]>> {
+    key_in(query).or_else(|| presented_key(headers, ""))
+}
+
+/// The shared secret in `headers`, and the tenant that it is for.
+pub fn presented_secret(headers: &HeaderMap) -> Presented<'_> {
+    let value = |name| headers.get(name).map(|value| value.as_bytes());
+    Presented { secret: value(&SHARED_SECRET), tenant: value(&TENANT_ID) }
+}
+
+/// The signature in `headers`.
+///
+/// # Errors
+/// It is there in part.
+pub fn signed(headers: &HeaderMap) -> Result<Option<Signed<'_>>, Refused> {
+    Signed::read([&ID, &TIMESTAMP, &SIGNATURE].map(|name| headers.get(name).map(|value| value.as_bytes())))
+}
+
+/// The id that `headers` give the message which they sign.
+pub fn signed_id(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(&ID).map(|id| id.as_bytes())
+}
+
+fn key_in(query: &str) -> Option<Cow<'_, [u8]>> {
+    let mut pairs = form_urlencoded::parse(query.as_bytes());
+    let key = pairs.find(|(name, _)| name == WRITE_KEY).map(|(_, key)| key)?;
+    (!key.is_empty()).then(|| Cow::Owned(key.as_bytes().to_vec()))
+}
+
+/// What follows the authentication scheme `name`, in any letter case.
+fn scheme<'v>(value: &'v [u8], name: &[u8]) -> Option<&'v [u8]> {
+    let (scheme, rest) = value.split_at_checked(name.len())?;
+    let token = rest.strip_prefix(b" ")?.trim_ascii();
+    scheme.eq_ignore_ascii_case(name).then_some(token)
+}
+
+/// The user of `Basic` credentials, as Go reads them: padded base64, split at the first colon.
+fn basic_user(value: &[u8]) -> Option<Vec<u8>> {
+    let mut pair = STANDARD.decode(scheme(value, b"basic")?).ok()?;
+    let colon = memchr::memchr(b':', &pair)?;
+    pair.truncate(colon);
+    Some(pair)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    fn map(headers: &[(&str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&str, &str)| {
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            (name, HeaderValue::from_str(value).unwrap())
+        };
+        headers.iter().map(pair).collect()
+    }
+
+    fn text(key: Option<Cow<'_, [u8]>>) -> Option<String> {
+        key.map(|key| String::from_utf8(key.into_owned()).unwrap())
+    }
+
+    fn key(headers: &[(&str, &str)], query: &str) -> Option<String> {
+        text(presented_key(&map(headers), query))
+    }
+
+    /// `k1:` and `k1:secret:more`
+    const BASIC: [&str; 2] = ["Basic azE6", "bAsIc azE6c2VjcmV0Om1vcmU="];
+
+    #[test]
+    fn the_key_is_the_user_of_basic_authentication_whatever_the_password() {
+        for value in BASIC {
+            assert_eq!(key(&[("Authorization", value)], "").as_deref(), Some("k1"));
+        }
+    }
+
+    #[test]
+    fn malformed_or_empty_credentials_are_no_key() {
+        for value in
+            ["Basic", "Basic ", "Basic azE6=", "Basic azE", "Basic azE=", "Basic Og==", "Digest x", ""]
+        {
+            assert_eq!(key(&[("Authorization", value)], ""), None, "{value}");
+        }
+        assert_eq!(key(&[("Accesskey", "")], "writeKey=&other=1"), None);
+    }
+
+    #[test]
+    fn basic_comes_before_bearer_before_accesskey_before_the_query() {
+        let all = [("Authorization", "Bearer k2"), ("authorization", BASIC[0]), ("ACCESSKEY", "k3")];
+        assert_eq!(key(&all, "writeKey=k4").as_deref(), Some("k1"));
+        assert_eq!(key(&[all[0], all[2]], "writeKey=k4").as_deref(), Some("k2"));
+        assert_eq!(key(&[all[2]], "writeKey=k4").as_deref(), Some("k3"));
+        assert_eq!(key(&[], "a=b&writeKey=k%204").as_deref(), Some("k 4"));
+        assert_eq!(key(&[("Authorization", "Basic ?")], "writeKey=k4").as_deref(), Some("k4"));
+    }
+
+    #[test]
+    fn a_secret_is_in_headers_of_any_letter_case() {
+        let headers = map(&[("SHAREDSECRET", "s"), ("tenantId", "t")]);
+        let Presented { secret, tenant } = presented_secret(&headers);
+        assert_eq!((secret, tenant), (Some(&b"s"[..]), Some(&b"t"[..])));
+    }
+
+    #[test]
+    fn at_a_webhook_the_query_comes_first() {
+        let headers = map(&[("Authorization", BASIC[0]), ("Accesskey", "k3")]);
+        let key = |query| text(webhook_key(&headers, query));
+        assert_eq!(key("writeKey=k4").as_deref(), Some("k4"));
+        for without in ["", "writeKey=", "writekey=k4"] {
+            assert_eq!(key(without).as_deref(), Some("k1"), "{without}");
+        }
+    }
+}

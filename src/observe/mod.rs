@@ -1,0 +1,8 @@
+//! What operators see: metrics, logs, and the warnings that would flood a log if each request wrote one.
+
+pub mod metrics;
+pub mod reused;
+pub mod telemetry;
+pub mod unavailable;
+pub mod unmapped;
+pub mod unverifiable;

@@ -1,0 +1,251 @@
+//! How a running Weir is told to replay quarantine, or to try again what was set aside: over the Unix socket `DATA/control.sock`, by whoever may act as its user.
+//! One order a connection, as a line of JSON; the answer is a line for each event, and one at the end.
+//!
+//! No route of the admin listener, so that nothing on the network can ever reach it. Orders are taken one after
+//! the other, on a thread of their own.
+
+use std::fs::{self, Permissions};
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
+use serde::{Deserialize, Serialize};
+
+use crate::intake::app::App;
+use crate::operate::quarantine::Place;
+use crate::operate::replay::{Order, Replay, Summary, Told};
+
+/// Longest order, in bytes.
+const ORDER_BYTES: u64 = 1 << 20;
+/// How long the order, or whoever reads the answer, may keep the thread waiting.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The pause after a connection that could not be accepted.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Orders that may wait for their turn.
+const BACKLOG: i32 = 16;
+
+/// What is asked of a running Weir.
+#[derive(Debug, Serialize, Deserialize)]
+enum Asked {
+    /// Rejected events, mapped once more.
+    Replay {
+        order: Order,
+        /// Where the asking command believes the quarantine to be: Kafka's bootstrap list; none: on the journal.
+        brokers: Option<String>,
+    },
+    /// Another try for what Kafka refused and the spool set aside.
+    Retry,
+}
+
+/// A line of the answer.
+#[derive(Debug, Serialize, Deserialize)]
+enum Line {
+    Told(Told),
+    Done(Summary),
+    Retrying,
+    Problem(String),
+}
+
+/// Why an order came to nothing, or not to its end: one sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The socket is there, and not for us.
+    #[error("the Weir that uses {data} can't be reached: {error}; give this command as the user that runs it", data = .0.display(), error = .1)]
+    Unreachable(PathBuf, io::Error),
+    /// Weir said no.
+    #[error("{0}")]
+    Refused(String),
+    /// It said nothing more.
+    #[error(
+        "the running Weir went away; what was told as queued is queued, give the same command again for the rest"
+    )]
+    Away,
+    /// Nobody listens any more to what it says.
+    #[error("nobody listens any more")]
+    Unheard,
+}
+
+impl ControlError {
+    fn foreign() -> Self {
+        ControlError::Refused(
+            "the running Weir is of another version; use the command of that version".to_owned(),
+        )
+    }
+}
+
+fn path(data: &Path) -> PathBuf {
+    data.join("control.sock")
+}
+
+/// The socket, there while Weir runs.
+#[derive(Debug)]
+pub struct Control(PathBuf);
+
+impl Control {
+    /// Takes orders for `app`, whose quarantine lies at `place`, in `data`. Only one Weir may use `data`: a
+    /// socket that is there already is one that a killed process left.
+    ///
+    /// # Errors
+    /// When the socket can't be made.
+    pub fn open(data: &Path, app: Arc<App>, place: Place) -> io::Result<Self> {
+        let path = path(data);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let listener = listen(&path)?;
+        let serve = move || {
+            for stream in listener.incoming() {
+                match stream {
+                    // Whoever gave the order learns of it; nobody else is concerned.
+                    Ok(stream) => answer(&stream, &app, &place).unwrap_or_default(),
+                    // No file handle is left, say: that passes.
+                    Err(_) => std::thread::sleep(PAUSE),
+                }
+            }
+        };
+        std::thread::Builder::new().name("control".to_owned()).spawn(serve)?;
+        Ok(Control(path))
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        // If it is gone, all is well.
+        fs::remove_file(&self.0).ok();
+    }
+}
+
+/// For its owner alone from the first moment at which it can be connected to.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let socket = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        rustix::net::SocketFlags::CLOEXEC,
+        None,
+    )?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(UnixListener::from(socket))
+}
+
+fn answer(stream: &UnixStream, app: &App, place: &Place) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    let mut asked = String::new();
+    BufReader::new(stream).take(ORDER_BYTES).read_line(&mut asked)?;
+    let say = |line: &Line| {
+        let mut line = serde_json::to_vec(line)?;
+        line.push(b'\n');
+        let mut stream = stream;
+        stream.write_all(&line)
+    };
+    let (order, brokers) = match serde_json::from_str(&asked) {
+        Ok(Asked::Replay { order, brokers }) => (order, brokers),
+        Ok(Asked::Retry) if app.queue.retry() => return say(&Line::Retrying),
+        Ok(Asked::Retry) => {
+            let text = "the Weir that runs on this data directory has no spool: its journal is the queue";
+            return say(&Line::Problem(text.to_owned()));
+        }
+        Err(_) => {
+            let text =
+                "the running Weir does not understand this command; use the command of its own version";
+            return say(&Line::Problem(text.to_owned()));
+        }
+    };
+    if brokers.as_deref() != place.brokers() {
+        let its = place.brokers().map_or("its journal".to_owned(), |brokers| format!("Kafka at {brokers}"));
+        return say(&Line::Problem(format!(
+            "the Weir that runs on this data directory has its quarantine on {its}; name that queue, or stop Weir"
+        )));
+    }
+    let dry_run = order.dry_run;
+    let queue = (!dry_run).then_some((&*app.queue, &*app.metrics));
+    let ends = || app.is_draining();
+    let replay = Replay::new(&app.tenants, app.rules, queue, &ends, order);
+    let done = replay.run(place.clone(), &mut |told| say(&Line::Told(told)).is_ok());
+    match done {
+        Ok(Summary { queued, ignored, rejected, impossible, already }) => {
+            tracing::info!(
+                queued,
+                ignored,
+                rejected,
+                impossible,
+                already,
+                dry_run,
+                "replayed from quarantine"
+            );
+            say(&Line::Done(Summary { queued, ignored, rejected, impossible, already }))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a replay ended early; the command that asked for it was told");
+            say(&Line::Problem(error.to_string()))
+        }
+    }
+}
+
+/// Gives `order` to the Weir that runs on `data`, whose quarantine should lie at `place`, and calls `tell` for each
+/// event. None: no Weir runs there.
+///
+/// # Errors
+/// When it can't be reached, refuses, or goes away, and when `tell` gives false.
+pub fn order(
+    data: &Path,
+    place: &Place,
+    order: Order,
+    tell: &mut dyn FnMut(Told) -> bool,
+) -> Result<Option<Summary>, ControlError> {
+    let asked = Asked::Replay { order, brokers: place.brokers().map(str::to_owned) };
+    let Some(stream) = ask(data, &asked)? else { return Ok(None) };
+    for line in BufReader::new(&stream).lines() {
+        match heard(line)? {
+            Line::Told(told) => {
+                if !tell(told) {
+                    return Err(ControlError::Unheard);
+                }
+            }
+            Line::Done(summary) => return Ok(Some(summary)),
+            Line::Retrying => return Err(ControlError::foreign()),
+            Line::Problem(sentence) => return Err(ControlError::Refused(sentence)),
+        }
+    }
+    Err(ControlError::Away)
+}
+
+/// Lets the Weir that runs on `data` try again what its spool has set aside. False: none runs there.
+///
+/// # Errors
+/// When it can't be reached, refuses, or goes away.
+pub fn retry(data: &Path) -> Result<bool, ControlError> {
+    let Some(stream) = ask(data, &Asked::Retry)? else { return Ok(false) };
+    let line = BufReader::new(&stream).lines().next().ok_or(ControlError::Away)?;
+    match heard(line)? {
+        Line::Retrying => Ok(true),
+        Line::Problem(sentence) => Err(ControlError::Refused(sentence)),
+        Line::Told(_) | Line::Done(_) => Err(ControlError::foreign()),
+    }
+}
+
+/// None: no Weir runs on `data`.
+fn ask(data: &Path, asked: &Asked) -> Result<Option<UnixStream>, ControlError> {
+    use io::ErrorKind::{ConnectionRefused, InvalidInput, NotFound};
+    let stream = match UnixStream::connect(path(data)) {
+        Ok(stream) => stream,
+        // No socket, one that a killed process left, or a name too long for any.
+        Err(error) if matches!(error.kind(), NotFound | ConnectionRefused | InvalidInput) => return Ok(None),
+        Err(error) => return Err(ControlError::Unreachable(data.to_owned(), error)),
+    };
+    let asked = serde_json::to_string(asked).map_err(|_| ControlError::Away)?;
+    writeln!(&stream, "{asked}").map_err(|_| ControlError::Away)?;
+    Ok(Some(stream))
+}
+
+fn heard(line: io::Result<String>) -> Result<Line, ControlError> {
+    let line = line.map_err(|_| ControlError::Away)?;
+    serde_json::from_str(&line).map_err(|_| ControlError::foreign())
+}

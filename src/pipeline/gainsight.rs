@@ -1,0 +1,291 @@
+//! Calls of Gainsight's own API, on their way to records as all others, but with Gainsight's rules for what is
+//! told of them: a call whose records do not all fit fails as a whole.
+
+use std::borrow::Cow;
+
+use super::{MappedAgain, Processed, Request, Rules, Work};
+use crate::event::decode::Text;
+use crate::event::head::EventHead;
+use crate::event::identity::{call_id, random_id};
+use crate::event::json::{Shape, shape, trim};
+use crate::event::kind::CallType;
+use crate::event::outcome::Outcome;
+use crate::event::rejection::Reason;
+use crate::event::rejection::Rejection;
+use crate::event::scan::{Invalid, Scan, levels};
+use crate::mapping::gainsight::{MOST_COMPANIES, company, event, people};
+use crate::pipeline::answer::Answer;
+use crate::pipeline::quarantine::Kept;
+use crate::pipeline::tally::Map;
+use crate::record::Records;
+use crate::record::stamp::Stamp;
+
+/// What a route of Gainsight's does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// Puts a person, and its companies.
+    People,
+    /// Asks for companies.
+    CompanyQuery,
+    /// Puts companies.
+    Company,
+    /// Publishes an event.
+    Event,
+}
+
+/// What the sender of a call is told, once its records are durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// It was taken; there is no more to say.
+    Taken,
+    /// Nothing was found: Weir keeps no store.
+    NoRecords,
+    /// The companies with these ids were taken.
+    Companies(Vec<String>),
+    /// It failed for this.
+    Failed(Rejection),
+    /// Some of its records failed, and with them the call: why, of each one in turn.
+    FailedRecords(Vec<Option<Rejection>>),
+    /// It brought no records, or too many.
+    WrongCount,
+    /// Its records are to be found by another field than Weir finds them by.
+    WrongKeys,
+    /// It was refused as any other request may be.
+    Refused(Answer),
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Self {
+        Reply::Refused(answer)
+    }
+}
+
+/// Turns the `body` of a call into records and what to tell. Of an event, `head` says what it is, `id` is its own
+/// where it has one, and the source of `request` is its publisher.
+pub fn process(
+    operation: Operation,
+    head: &EventHead,
+    id: Option<Cow<'_, str>>,
+    request: &Request<'_>,
+    rules: &Rules,
+    body: &[u8],
+) -> Processed<Reply> {
+    let text = Text::decode(body, request.content_type);
+    let nulled = text.without_non_finite();
+    let text = nulled.as_ref().unwrap_or(&text);
+    let mut work = Work::new(request, rules, text, Records::new(request.received.ms()));
+    work.head = (operation == Operation::Event).then_some(head);
+    let raw = trim(text.text());
+    let answer = match operation {
+        Operation::People => work.single(CallType::Identify, &random_id(), raw, Work::person),
+        Operation::CompanyQuery if levels(raw).is_err() => Reply::Failed(Rejection::new(Reason::InvalidJson)),
+        Operation::CompanyQuery => Reply::NoRecords,
+        Operation::Company => work.companies(raw),
+        // RudderStack sends no body for an event without properties.
+        Operation::Event => {
+            let raw = if raw.is_empty() { "{}" } else { raw };
+            work.single(CallType::Track, &call_id(id), raw, |work, raw, stamp| {
+                work.published(head, raw, stamp)
+            })
+        }
+    };
+    work.tally.repaired(text.repairs());
+    work.records.shrink();
+    Processed { records: work.records, answer, tally: work.tally }
+}
+
+/// Maps what was rejected of a call again: see [`super::map_again`]. Of an event, `head` is what its headers said.
+pub fn map_again(
+    operation: Operation,
+    head: &EventHead,
+    request: &Request<'_>,
+    rules: &Rules,
+    stamp: &Stamp<'_>,
+    event: &str,
+    records: &mut Records,
+) -> MappedAgain {
+    super::again_with(request, rules, records, |work| {
+        let raw = trim(event);
+        match operation {
+            Operation::People => work.person(raw, stamp),
+            Operation::CompanyQuery | Operation::Company => {
+                work.company(raw, levels_of(raw)?, stamp).map(|_| ())
+            }
+            Operation::Event => work.published(head, raw, stamp),
+        }?;
+        Ok(Outcome::Queued)
+    })
+}
+
+/// A company's id and how many members were left out, or why it failed.
+type Mapped = Result<(String, u64), Rejection>;
+
+impl Work<'_> {
+    /// A call of one object with this id, which `map` makes records of.
+    fn single(
+        &mut self,
+        call: CallType,
+        id: &str,
+        raw: &str,
+        map: impl FnOnce(&mut Self, &str, &Stamp<'_>) -> Result<(), Rejection>,
+    ) -> Reply {
+        if raw.len() > self.rules.event_bytes {
+            self.tally.count(call, Outcome::Refused);
+            return Reply::Refused(Answer::TooLarge);
+        }
+        let stamp = self.stamp(id, self.request.received.text());
+        match map(self, raw, &stamp) {
+            Ok(()) => {
+                self.tally.count(call, Outcome::Queued);
+                Reply::Taken
+            }
+            Err(rejection) => self.fail(call, &stamp, raw, rejection),
+        }
+    }
+
+    /// The companies of `records`.
+    fn companies(&mut self, raw: &str) -> Reply {
+        let call = CallType::Group;
+        let Ok(companies) = records_of(raw) else {
+            if levels(raw).is_ok() {
+                return Reply::WrongCount;
+            }
+            let id = random_id();
+            return self.fail(
+                call,
+                &self.stamp(&id, self.request.received.text()),
+                raw,
+                Rejection::new(Reason::InvalidJson),
+            );
+        };
+        if companies.is_empty() || companies.len() > MOST_COMPANIES {
+            return Reply::WrongCount;
+        }
+        if companies.len() > self.rules.events {
+            return Reply::Refused(Answer::TooManyEvents);
+        }
+        let mark = self.records.mark();
+        // A call has no id, and each of its companies counts by itself.
+        let mapped: Vec<_> = companies
+            .iter()
+            .map(|(raw, levels)| {
+                let id = random_id();
+                let mapped = self.company(raw, *levels, &self.stamp(&id, self.request.received.text()));
+                (id, mapped)
+            })
+            .collect();
+        if mapped.iter().any(|(_, mapped)| mapped.is_err()) {
+            self.records.rewind(mark);
+            return self.fail_records(call, &companies, mapped);
+        }
+        let saved = mapped.into_iter().filter_map(|(_, mapped)| mapped.ok()).map(|(id, dropped)| {
+            self.tally.traits_dropped(Map::Company, dropped);
+            self.tally.count(call, Outcome::Queued);
+            id
+        });
+        Reply::Companies(saved.collect())
+    }
+
+    /// Keeps a call that failed, and tells why.
+    fn fail(&mut self, call: CallType, stamp: &Stamp<'_>, raw: &str, rejection: Rejection) -> Reply {
+        let kept = match rejection.reason {
+            Reason::InvalidJson => Kept::Bytes(self.text.came_as(self.text.text())),
+            Reason::KeyUndecodable => Kept::Whole(self.text.came_as(raw)),
+            _ => Kept::Event(raw),
+        };
+        self.reject(call, 0, stamp, rejection.clone(), kept);
+        Reply::Failed(rejection)
+    }
+
+    /// Keeps the records that failed, each under its id. Those that did not are not kept: their sender is told that the call failed.
+    fn fail_records(
+        &mut self,
+        call: CallType,
+        companies: &[(&str, usize)],
+        mapped: Vec<(String, Mapped)>,
+    ) -> Reply {
+        let mut rejections = Vec::new();
+        for (index, ((raw, _), (id, mapped))) in companies.iter().zip(mapped).enumerate() {
+            rejections.push(mapped.err());
+            let Some(Some(rejection)) = rejections.last() else {
+                self.tally.count(call, Outcome::Refused);
+                continue;
+            };
+            let kept = match rejection.reason {
+                Reason::EventTooLarge => Kept::Bytes(self.text.came_as(raw)),
+                Reason::KeyUndecodable => Kept::Whole(self.text.came_as(raw)),
+                _ => Kept::Event(raw),
+            };
+            self.reject(call, index, &self.stamp(&id, self.request.received.text()), rejection.clone(), kept);
+        }
+        Reply::FailedRecords(rejections)
+    }
+
+    fn person(&mut self, raw: &str, stamp: &Stamp<'_>) -> Result<(), Rejection> {
+        self.object(raw)?;
+        let (tenant, most) = (&self.request.source.tenant, self.rules.event_bytes);
+        let dropped = self.in_bounds(|work| people(raw, tenant, stamp, most, &mut work.records))?;
+        self.tally.traits_dropped(Map::Person, dropped);
+        Ok(())
+    }
+
+    fn published(&mut self, head: &EventHead, raw: &str, stamp: &Stamp<'_>) -> Result<(), Rejection> {
+        self.object(raw)?;
+        let publisher = self.request.source.publishers.first();
+        let publisher = publisher.ok_or(Rejection::new(Reason::TopicUnknown))?;
+        self.in_bounds(|work| event(head, raw, publisher, stamp, &mut work.records))
+    }
+
+    fn company(&mut self, raw: &str, levels: usize, stamp: &Stamp<'_>) -> Mapped {
+        self.in_limits(raw, levels)?;
+        let tenant = &self.request.source.tenant;
+        self.in_bounds(|work| company(raw, tenant, stamp, &mut work.records))
+    }
+
+    /// Whether `raw` is an object within the limits.
+    fn object(&self, raw: &str) -> Result<(), Rejection> {
+        self.in_limits(raw, levels_of(raw)?)
+    }
+
+    /// Whether `raw`, a value of so many levels, is an object within the limits.
+    fn in_limits(&self, raw: &str, levels: usize) -> Result<(), Rejection> {
+        let wrong = match shape(raw) {
+            _ if raw.len() > self.rules.event_bytes => Reason::EventTooLarge,
+            Shape::Object if levels <= self.rules.depth => return Ok(()),
+            Shape::Object => Reason::DepthExceeded,
+            _ => Reason::NotAnObject,
+        };
+        Err(Rejection::new(wrong))
+    }
+}
+
+fn levels_of(raw: &str) -> Result<usize, Rejection> {
+    levels(raw).map_err(|_| Rejection::new(Reason::InvalidJson))
+}
+
+/// The elements of `records` with the levels of each, one more than are allowed at most; none where there is no
+/// such list.
+///
+/// # Errors
+/// `raw` is no JSON, or no object.
+fn records_of(raw: &str) -> Result<Vec<(&str, usize)>, Invalid> {
+    let (mut found, mut is_first) = (Vec::new(), true);
+    let mut scan = Scan::new(raw);
+    scan.members(|scan, name| {
+        let is_list = name == "records" && scan.next_byte() == Some(b'[');
+        if !(is_list && is_first) {
+            is_first &= name != "records";
+            return scan.value().map(|_| ());
+        }
+        is_first = false;
+        scan.elements(|scan| {
+            let record = scan.measured(Scan::value)?;
+            if found.len() <= MOST_COMPANIES {
+                found.push(record);
+            }
+            Ok(())
+        })
+    })?;
+    scan.end()?;
+    Ok(found)
+}

@@ -1,0 +1,520 @@
+//! What happens to the events of one request, as a table of contents: split → validate → map → records.
+//! Pure: a body in, records and an answer out.
+
+pub mod answer;
+pub mod gainsight;
+mod parsed;
+pub mod quarantine;
+pub mod tally;
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+
+use self::parsed::{Parsed, Single};
+use crate::admission::secrets::Proof;
+use crate::event::decode::{Repair, Text};
+use crate::event::envelope::{Batch, Broken, Element, Event};
+use crate::event::head::EventHead;
+use crate::event::identity::{given_id, identity, message_id, random_id};
+use crate::event::json::{Shape, shape, text, trim};
+use crate::event::key::composed;
+use crate::event::kind::CallType;
+use crate::event::outcome::Outcome;
+use crate::event::rejection::Reason;
+use crate::event::rejection::Rejection;
+use crate::event::scan::{Invalid, Scan, levels};
+use crate::event::time::Received;
+use crate::mapping::company::company;
+use crate::mapping::integrations::wanted;
+use crate::mapping::person::person;
+use crate::mapping::track::track;
+use crate::pipeline::answer::{Answer, Quarantined};
+use crate::pipeline::quarantine::{Kept, Rejected};
+use crate::pipeline::tally::{Ignored, Map, Tally};
+use crate::record::Records;
+use crate::record::stamp::Stamp;
+use crate::tenants::{Source, UnmappedEvents};
+
+/// What a route makes of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call {
+    /// One event of this type, whatever its own `type` says.
+    One(CallType),
+    /// A batch, each event with its own `type`.
+    Batch,
+    /// What RudderStack posts to a webhook: one event with its own `type`, or a bare array of them.
+    Webhook,
+}
+
+/// What a body may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules {
+    /// Most bytes of one event.
+    pub event_bytes: usize,
+    /// Most events of a request.
+    pub events: usize,
+    /// Most levels of nesting of one event.
+    pub depth: usize,
+    /// Most bytes of one record.
+    pub record_bytes: usize,
+}
+
+/// Who sent a body, how and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The admitted sender.
+    pub source: &'a Source,
+    /// The shared secrets that it has shown.
+    pub proof: Proof<'a>,
+    /// The route's path.
+    pub path: &'static str,
+    /// W3C trace context.
+    pub traceparent: Option<&'a str>,
+    /// What it says of its body's type.
+    pub content_type: Option<&'a str>,
+    /// When it was received.
+    pub received: &'a Received,
+}
+
+/// What became of a request's events, once its records are durable.
+#[derive(Debug)]
+pub struct Processed<A = Answer> {
+    /// What to enqueue.
+    pub records: Records,
+    /// What to answer then.
+    pub answer: A,
+    /// What to count then.
+    pub tally: Tally,
+}
+
+/// Turns `body`, which is taken for a `call`, into records and an answer.
+pub fn process(call: Call, request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed {
+    let text = Text::decode(body, request.content_type);
+    let nulled;
+    let mut work = Work::new(request, rules, &text, Records::new(request.received.ms()));
+    work.records.reserve(body.len() + 512);
+    work.routed = call == Call::Webhook;
+    let mut parsed = Parsed::read(call, text.text(), rules.events);
+    if !parsed.is_whole() {
+        nulled = text.without_non_finite();
+        let again = nulled.as_ref().map(|text| (text, Parsed::read(call, text.text(), rules.events)));
+        if let Some((text, again)) = again.filter(|(_, again)| again.is_read()) {
+            (work.text, parsed) = (text, again);
+        }
+    }
+    let refusal = work.take(call, parsed);
+    let answer = match refusal {
+        Some(refusal) => refusal,
+        None if work.quarantined.is_empty() => Answer::Ok,
+        None => Answer::Quarantined(work.quarantined),
+    };
+    work.tally.repaired(work.text.repairs());
+    work.records.shrink();
+    Processed { records: work.records, answer, tally: work.tally }
+}
+
+/// What became of an event that was mapped again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MappedAgain {
+    /// It made records.
+    Queued,
+    /// Today's configuration ignores it.
+    Ignored(Ignored),
+    /// It still can't be mapped; no record of it stands.
+    Rejected(Rejection),
+}
+
+/// Maps one event that was rejected at the route of `request`, which takes a `call`, again, under the id and the time of `stamp`,
+/// and adds its records to `records`. Not even those of a publisher that takes it are there while another
+/// refuses it: they were queued when it was rejected.
+pub fn map_again(
+    call: Call,
+    request: &Request<'_>,
+    rules: &Rules,
+    stamp: &Stamp<'_>,
+    event: &str,
+    records: &mut Records,
+) -> MappedAgain {
+    again_with(request, rules, records, |work| {
+        work.routed = call == Call::Webhook;
+        work.again(call, stamp, trim(event))
+    })
+}
+
+/// Maps what was kept of a batch that was no JSON, or broke in the middle, again, as if it came now: from its first
+/// event that was not read then, which had this `index`. Events that can't be mapped are rejected each by itself.
+pub fn map_batch_again(
+    call: Call,
+    request: &Request<'_>,
+    rules: &Rules,
+    (index, replay_of): (usize, &str),
+    kept: &[u8],
+    records: &mut Records,
+) -> MappedAgain {
+    let opening: &[u8] = match call {
+        _ if index == 0 => b"",
+        Call::Webhook => b"[",
+        Call::One(_) | Call::Batch => b"{\"batch\":[",
+    };
+    let body = [opening, kept].concat();
+    let text = Text::decode(&body, request.content_type);
+    let nulled = text.without_non_finite();
+    let text = nulled.as_ref().unwrap_or(&text);
+    let parsed = Parsed::read(call, text.text(), rules.events);
+    if !parsed.is_whole() {
+        return MappedAgain::Rejected(Rejection::new(Reason::InvalidJson));
+    }
+    let so_far = std::mem::replace(records, Records::new(0));
+    let mut work = Work::new(request, rules, text, so_far);
+    (work.routed, work.first_index, work.replay_of) = (call == Call::Webhook, index, Some(replay_of));
+    let refusal = work.take(call, parsed);
+    *records = work.records;
+    match refusal {
+        Some(Answer::TooLarge) => MappedAgain::Rejected(Rejection::new(Reason::EventTooLarge)),
+        Some(Answer::TooManyEvents) => {
+            let detail = "it holds more events than limits.events allows";
+            MappedAgain::Rejected(Rejection { reason: Reason::EventTooLarge, detail: detail.into() })
+        }
+        _ => MappedAgain::Queued,
+    }
+}
+
+/// Maps an event again by `again`.
+fn again_with(
+    request: &Request<'_>,
+    rules: &Rules,
+    records: &mut Records,
+    again: impl FnOnce(&mut Work<'_>) -> Result<Outcome, Rejection>,
+) -> MappedAgain {
+    let mark = records.mark();
+    let so_far = std::mem::replace(records, Records::new(0));
+    let nothing = Text::decode(&[], None);
+    let mut work = Work::new(request, rules, &nothing, so_far);
+    let outcome = again(&mut work);
+    let why_ignored = work.tally.why_ignored();
+    *records = work.records;
+    match (outcome, why_ignored) {
+        (Err(rejection), _) => {
+            records.rewind(mark);
+            MappedAgain::Rejected(rejection)
+        }
+        (Ok(Outcome::Ignored), Some(reason)) => MappedAgain::Ignored(reason),
+        (Ok(_), _) => MappedAgain::Queued,
+    }
+}
+
+/// A request's events on their way to records.
+struct Work<'a> {
+    request: &'a Request<'a>,
+    rules: &'a Rules,
+    text: &'a Text<'a>,
+    batch_sent: Option<&'a str>,
+    /// Of a batch, the index of its first event; and what tells apart the ids of all, once they are compared.
+    first_index: usize,
+    ids: Option<Vec<u64>>,
+    /// In a replay of a batch: the `ce_id` under which it was rejected.
+    replay_of: Option<&'a str>,
+    /// Whether RudderStack has said where the events go, as it does with what it posts to a webhook.
+    routed: bool,
+    /// What a call's headers say of its event, on Gainsight's route.
+    head: Option<&'a EventHead>,
+    records: Records,
+    tally: Tally,
+    quarantined: Vec<Quarantined>,
+}
+
+impl<'a> Work<'a> {
+    fn new(request: &'a Request<'a>, rules: &'a Rules, text: &'a Text<'a>, records: Records) -> Self {
+        Work {
+            request,
+            rules,
+            text,
+            batch_sent: None,
+            first_index: 0,
+            ids: None,
+            replay_of: None,
+            routed: false,
+            head: None,
+            records,
+            tally: Tally::default(),
+            quarantined: Vec::new(),
+        }
+    }
+
+    /// Maps what a body brings, or says why it is refused.
+    fn take(&mut self, call: Call, parsed: Parsed<'a>) -> Option<Answer> {
+        match (parsed, call) {
+            (Parsed::Batch(batch), _) => self.batch(batch),
+            (Parsed::One(event), Call::One(given)) => self.one(Some(given), event),
+            (Parsed::One(event), Call::Batch | Call::Webhook) => self.one(None, event),
+        }
+    }
+
+    /// A single event, of the type that the route gives or its own. SDKs are refused only where rudder-server itself
+    /// refuses them; a webhook is told of every rejection, for RudderStack to show it.
+    fn one(&mut self, given: Option<CallType>, event: Result<Single<'a>, Invalid>) -> Option<Answer> {
+        let call = given.unwrap_or(CallType::Unknown);
+        if trim(self.text.text()).len() > self.rules.event_bytes {
+            self.tally.count(call, Outcome::Refused);
+            return Some(Answer::TooLarge);
+        }
+        match event {
+            Err(_) => return Some(self.invalid_json(call, Kept::Bytes)),
+            Ok(Single::Event(event)) => self.event(given, 0, &event),
+            Ok(Single::Other(raw)) => {
+                // rudder-server makes an object of a scalar, which then has no identity.
+                let is_array = shape(raw) == Shape::Array;
+                let reason = if is_array { Reason::NotAnObject } else { Reason::IdentityMissing };
+                self.reject_unread(call, 0, Rejection::new(reason), Kept::Event(raw));
+            }
+        }
+        let rejected = self.quarantined.first()?;
+        let as_rudder = Answer::refusing_single(rejected.reason);
+        as_rudder.or_else(|| given.is_none().then(|| Answer::Rejected(rejected.detail.clone())))
+    }
+
+    fn batch(&mut self, batch: Result<Batch<'a>, Invalid>) -> Option<Answer> {
+        let batch = match batch {
+            // What follows the first event may be whole.
+            Err(_) => return Some(self.invalid_json(CallType::Unknown, Kept::Whole)),
+            Ok(batch) if batch.too_many => return Some(Answer::TooManyEvents),
+            Ok(batch) if batch.elements.is_empty() => return Some(Answer::EmptyBatch),
+            Ok(batch) => batch,
+        };
+        self.batch_sent = batch.sent_at;
+        self.ids = Some(Vec::with_capacity(batch.elements.len()));
+        for (index, element) in (self.first_index..).zip(&batch.elements) {
+            let (Element::Event(Event { raw, .. }) | Element::Other(raw)) = element;
+            if raw.len() > self.rules.event_bytes {
+                let kept = Kept::Bytes(raw.as_bytes());
+                self.reject_unread(CallType::Unknown, index, Rejection::new(Reason::EventTooLarge), kept);
+                continue;
+            }
+            match element {
+                Element::Event(event) => self.event(None, index, event),
+                Element::Other(raw) => {
+                    let rejection = Rejection::new(Reason::NotAnObject);
+                    self.reject_unread(CallType::Unknown, index, rejection, Kept::Event(raw));
+                }
+            }
+        }
+        self.count_reused_ids(&batch.elements);
+        if let Some(broken) = batch.broken {
+            self.reject_rest(self.first_index + batch.elements.len(), broken);
+        }
+        None
+    }
+
+    /// Keeps what is behind the last whole event of a batch.
+    fn reject_rest(&mut self, index: usize, Broken { rest, at }: Broken<'_>) {
+        let at = self.text.origin_of(at);
+        let detail = format!("the batch breaks at byte {at} of the body; what came before was taken");
+        let rejection = Rejection { reason: Reason::InvalidJson, detail: detail.into() };
+        let kept = Kept::Whole(self.text.came_as(rest));
+        self.reject_unread(CallType::Unknown, index, rejection, kept);
+        self.tally.repaired(&[Repair::CutBatch]);
+    }
+
+    /// Counts events that share their id with an earlier one of other bytes: a reader will drop one of the two.
+    fn count_reused_ids(&mut self, elements: &[Element<'_>]) {
+        let mut ids = self.ids.take().unwrap_or_default();
+        ids.sort_unstable();
+        if ids.array_windows().all(|[one, next]| one != next) {
+            return;
+        }
+        let mut first_of = HashMap::new();
+        for event in elements.iter().filter_map(Element::event) {
+            let Some(id) = given_id(event) else { continue };
+            let call = call_type(event).unwrap_or(CallType::Unknown);
+            if *first_of.entry((id, call)).or_insert(event.raw) != event.raw {
+                self.tally.id_reused();
+            }
+        }
+    }
+
+    /// One event of a request: mapped, ignored or rejected.
+    fn event(&mut self, given: Option<CallType>, index: usize, event: &Event<'_>) {
+        let call = given.map_or_else(|| call_type(event), Ok);
+        let label = call.unwrap_or(CallType::Unknown);
+        let happened = event.times.happened(self.batch_sent, self.request.received);
+        self.tally.times_unreadable(happened.unreadable);
+        let id = message_id(event, &happened, label, index);
+        if let Some(ids) = &mut self.ids {
+            ids.push(FixedState::default().hash_one((id.as_ref(), label as u8)));
+        }
+        let stamp = self.stamp(&id, &happened.text);
+        let rejection = match self.map_in_bounds(call, event, &stamp) {
+            Ok(outcome) => {
+                self.tally.count(label, outcome);
+                return;
+            }
+            Err(rejection) => rejection,
+        };
+        let kept = match rejection.reason {
+            // As text it would not be what came.
+            Reason::KeyUndecodable => Kept::Whole(self.text.came_as(event.raw)),
+            _ => Kept::Event(event.raw),
+        };
+        self.reject(label, index, &stamp, rejection, kept);
+    }
+
+    /// An event that was rejected before.
+    fn again(&mut self, call: Call, stamp: &Stamp<'_>, raw: &str) -> Result<Outcome, Rejection> {
+        if raw.len() > self.rules.event_bytes {
+            return Err(Rejection::new(Reason::EventTooLarge));
+        }
+        if levels(raw).is_err() {
+            return Err(Rejection::new(Reason::InvalidJson));
+        }
+        let event = Event::read(&mut Scan::new(raw)).map_err(|_| Rejection::new(Reason::NotAnObject))?;
+        let call = match call {
+            Call::One(call) => Ok(call),
+            Call::Batch | Call::Webhook => call_type(&event),
+        };
+        self.map_in_bounds(call, &event, stamp)
+    }
+
+    /// Maps an event to records that the queue can take, or says why not. A rejection may leave records
+    /// behind: those of the publishers that took the event.
+    fn map_in_bounds(
+        &mut self,
+        call: Result<CallType, Reason>,
+        event: &Event<'_>,
+        stamp: &Stamp<'_>,
+    ) -> Result<Outcome, Rejection> {
+        self.in_bounds(|work| work.map(call, event, stamp))
+    }
+
+    /// What `map` gives, unless a record that it made is larger than the queue can take.
+    fn in_bounds<T>(&mut self, map: impl FnOnce(&mut Self) -> Result<T, Rejection>) -> Result<T, Rejection> {
+        let mark = self.records.mark();
+        let mapped = map(self);
+        if self.records.largest_since(mark) > self.rules.record_bytes {
+            self.records.rewind(mark);
+            return Err(Rejection::new(Reason::RecordTooLarge));
+        }
+        mapped
+    }
+
+    /// Maps an event, or says why not.
+    fn map(
+        &mut self,
+        call: Result<CallType, Reason>,
+        event: &Event<'_>,
+        stamp: &Stamp<'_>,
+    ) -> Result<Outcome, Rejection> {
+        if event.levels > self.rules.depth {
+            return Err(Rejection::new(Reason::DepthExceeded));
+        }
+        let who = identity(event.user_id).or_else(|| identity(event.anonymous_id));
+        let who = composed(who.ok_or(Rejection::new(Reason::IdentityMissing))?);
+        let call = call.map_err(Rejection::new)?;
+        if !matches!(call, CallType::Identify | CallType::Group | CallType::Track) {
+            return Ok(self.ignore(Ignored::CallType));
+        }
+        if !self.routed && !wanted(event.integrations) {
+            return Ok(self.ignore(Ignored::IntegrationsOff));
+        }
+        let Request { source, proof, .. } = *self.request;
+        match call {
+            CallType::Identify => {
+                let dropped = person(event, &source.tenant, stamp, &mut self.records)?;
+                self.tally.traits_dropped(Map::Person, dropped);
+            }
+            CallType::Group => {
+                let dropped = company(event, &source.tenant, stamp, &mut self.records)?;
+                self.tally.traits_dropped(Map::Company, dropped);
+            }
+            _ => {
+                if track(event, source, proof, &who, stamp, &mut self.records)? == 0 {
+                    return self.unmapped(event);
+                }
+            }
+        }
+        Ok(Outcome::Queued)
+    }
+
+    /// A track call that no publisher of its source maps.
+    fn unmapped(&mut self, event: &Event<'_>) -> Result<Outcome, Rejection> {
+        self.tally.unmapped(&event.name.map(text).unwrap_or_default());
+        match self.request.source.tenant.unmapped_events {
+            UnmappedEvents::Ignore => Ok(self.ignore(Ignored::EventNotMapped)),
+            UnmappedEvents::Quarantine => Err(Rejection::new(Reason::EventNotMapped)),
+        }
+    }
+
+    fn ignore(&mut self, reason: Ignored) -> Outcome {
+        self.tally.ignored(reason);
+        Outcome::Ignored
+    }
+
+    /// A whole body that is not JSON: kept as it came.
+    fn invalid_json(&mut self, call: CallType, kept: impl FnOnce(&'a [u8]) -> Kept<'a>) -> Answer {
+        let kept = kept(self.text.came_as(self.text.text()));
+        self.reject_unread(call, self.first_index, Rejection::new(Reason::InvalidJson), kept);
+        Answer::InvalidJson
+    }
+
+    /// Rejects what could not be read as an event, and so has no id and no time.
+    fn reject_unread(&mut self, call: CallType, index: usize, rejection: Rejection, kept: Kept<'_>) {
+        let id = random_id();
+        let stamp = self.stamp(&id, self.request.received.text());
+        self.reject(call, index, &stamp, rejection, kept);
+    }
+
+    fn reject(
+        &mut self,
+        call: CallType,
+        index: usize,
+        stamp: &Stamp<'_>,
+        rejection: Rejection,
+        kept: Kept<'_>,
+    ) {
+        let kept = match kept {
+            // A reader's parser need not survive what was too deep for Weir.
+            Kept::Event(raw) if levels(raw).is_ok_and(|levels| levels > self.rules.depth) => {
+                Kept::Bytes(raw.as_bytes())
+            }
+            kept => kept,
+        };
+        let (path, head) = (self.request.path, self.head);
+        let rejected = Rejected { path, index, rejection: &rejection, kept, head };
+        let topic = self.request.source.tenant.rejected;
+        rejected.write(&mut self.records, topic, stamp, self.rules.record_bytes);
+        self.tally.quarantined(rejection.reason);
+        self.tally.count(call, Outcome::Quarantined);
+        self.quarantined.push(Quarantined {
+            index,
+            message_id: stamp.message_id.to_owned(),
+            reason: rejection.reason,
+            detail: rejection.detail,
+        });
+    }
+
+    fn stamp<'s>(&self, message_id: &'s str, time: &'s str) -> Stamp<'s>
+    where
+        'a: 's,
+    {
+        let Request { source, traceparent, .. } = *self.request;
+        Stamp { message_id, ce_source: &source.ce_source, time, traceparent, replay_of: self.replay_of }
+    }
+}
+
+/// The type that an event says it is of.
+fn call_type(event: &Event<'_>) -> Result<CallType, Reason> {
+    let name = match event.kind.map(|raw| (shape(raw), text(raw))) {
+        None | Some((Shape::Null, _)) => Cow::Borrowed(""),
+        Some((_, name)) => name,
+    };
+    match CallType::from_name(&name) {
+        CallType::Unknown if name.is_empty() => Err(Reason::TypeMissing),
+        CallType::Unknown => Err(Reason::TypeUnknown),
+        call => Ok(call),
+    }
+}
+
+#[cfg(test)]
+mod tests;

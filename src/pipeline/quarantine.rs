@@ -1,0 +1,158 @@
+//! The rejected events: kept on the queue with their reason, ready for replay.
+
+use sha2::{Digest, Sha256};
+
+use crate::event::head::EventHead;
+use crate::event::json::{strict, write_string};
+use crate::event::rejection::Rejection;
+use crate::record::stamp::Stamp;
+use crate::record::topics::TopicId;
+use crate::record::{Kind, Records};
+
+/// Most bytes of a rejected body that are kept where it can't be kept as JSON.
+pub const KEPT_BYTES: usize = 65_536;
+
+/// What the first and the last of parts have beside what one record has, at the longest: their size is reckoned
+/// with it.
+const PART: &str = ".9999999";
+const MOST_PARTS: &str = ",\"truncated\":false,\"part\":9999999,\"parts\":9999999";
+
+/// How a rejected event is kept.
+#[derive(Clone, Copy, Debug)]
+pub enum Kept<'a> {
+    /// Valid JSON, as it came.
+    Event(&'a str),
+    /// What can't be kept as JSON: not JSON, too large, or too deep for a reader's parser. The first bytes are enough
+    /// to see what it was.
+    Bytes(&'a [u8]),
+    /// Bytes that may hold many events, and so are kept to the last, in as many records as that takes.
+    Whole(&'a [u8]),
+}
+
+/// A rejected event on its way into quarantine.
+#[derive(Clone, Copy, Debug)]
+pub struct Rejected<'a> {
+    /// The path's pattern.
+    pub path: &'a str,
+    /// Its place in the request.
+    pub index: usize,
+    /// Why.
+    pub rejection: &'a Rejection,
+    /// What is kept of it.
+    pub kept: Kept<'a>,
+    /// What its headers said of it, where they say what it is.
+    pub head: Option<&'a EventHead>,
+}
+
+impl Rejected<'_> {
+    /// Writes the record to `topic`, in `most` bytes: what does not fit whole is kept in part, or in parts.
+    pub fn write(&self, records: &mut Records, topic: TopicId, stamp: &Stamp<'_>, most: usize) {
+        let mark = records.mark();
+        let bytes = match self.kept {
+            Kept::Event(event) => event.as_bytes(),
+            Kept::Bytes(bytes) => bytes,
+            Kept::Whole(bytes) => return self.write_parts(records, topic, stamp, most, bytes),
+        };
+        let (mut whole, mut part) = (true, KEPT_BYTES.min(bytes.len()));
+        // As JSON; else its first bytes; else as many of them as the second attempt shows to fit.
+        for _ in 0..3 {
+            records.rewind(mark);
+            let draft = stamp.draft(records, Kind::Rejected, topic, None, ["rejected", ""]);
+            draft.value(|out| match self.kept {
+                Kept::Event(event) if whole => self.write_event(out, event),
+                _ => self.write_bytes(out, bytes, part),
+            });
+            let over = records.largest_since(mark).saturating_sub(most);
+            if over == 0 {
+                return;
+            }
+            if !whole || !matches!(self.kept, Kept::Event(_)) {
+                part = part.saturating_sub(over.div_ceil(4) * 3);
+            }
+            whole = false;
+        }
+        if self.head.is_some() {
+            // What its headers said takes more than a record may: no event of any publisher is called so.
+            records.rewind(mark);
+            Rejected { head: None, ..*self }.write(records, topic, stamp, most);
+        }
+    }
+
+    fn write_event(&self, out: &mut Vec<u8>, event: &str) {
+        self.write_head(out);
+        out.extend_from_slice(b",\"event\":");
+        out.extend_from_slice(strict(event).as_bytes());
+        out.push(b'}');
+    }
+
+    /// Writes the first `most` of `bytes`.
+    fn write_bytes(&self, out: &mut Vec<u8>, bytes: &[u8], most: usize) {
+        let kept = bytes.get(..most).unwrap_or(bytes);
+        self.write_base64(
+            out,
+            kept,
+            &format!("{},\"truncated\":{}", measured(bytes), kept.len() < bytes.len()),
+        );
+    }
+
+    /// Writes `bytes` whole, in records of at most `most` bytes: `<id>/rejected`, then `<id>/rejected.1` and so on.
+    fn write_parts(
+        &self,
+        records: &mut Records,
+        topic: TopicId,
+        stamp: &Stamp<'_>,
+        most: usize,
+        bytes: &[u8],
+    ) {
+        let (mark, measured) = (records.mark(), measured(bytes));
+        stamp.draft(records, Kind::Rejected, topic, None, ["rejected", PART]).value(|out| {
+            self.write_base64(out, &[], &format!("{measured}{MOST_PARTS}"));
+        });
+        let frame = records.largest_since(mark);
+        records.rewind(mark);
+        // Of a multiple of three bytes, so that the parts' base64 is that of the whole.
+        let room = most.saturating_sub(frame) / 4 * 3;
+        let parts = bytes.chunks(room.max(3)).len().max(1);
+        let mut left = bytes;
+        for part in 0..parts {
+            let (kept, behind) = left.split_at_checked(room.max(3)).unwrap_or((left, &[]));
+            left = behind;
+            let which = if part == 0 { String::new() } else { format!(".{part}") };
+            let mut rest = format!("{measured},\"truncated\":false");
+            if parts > 1 {
+                rest.push_str(&format!(",\"part\":{part},\"parts\":{parts}"));
+            }
+            let draft = stamp.draft(records, Kind::Rejected, topic, None, ["rejected", &which]);
+            draft.value(|out| self.write_base64(out, kept, &rest));
+        }
+    }
+
+    fn write_base64(&self, out: &mut Vec<u8>, kept: &[u8], rest: &str) {
+        self.write_head(out);
+        out.extend_from_slice(b",\"event_base64\":\"");
+        out.extend_from_slice(data_encoding::BASE64.encode(kept).as_bytes());
+        out.push(b'"');
+        out.extend_from_slice(rest.as_bytes());
+        out.push(b'}');
+    }
+
+    fn write_head(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"{\"reason\":");
+        write_string(out, self.rejection.reason.label());
+        out.extend_from_slice(b",\"detail\":");
+        write_string(out, &self.rejection.detail);
+        out.extend_from_slice(format!(",\"index\":{},\"path\":", self.index).as_bytes());
+        write_string(out, self.path);
+        // Texts alone can always be written.
+        if let Some(Ok(head)) = self.head.map(serde_json::to_vec) {
+            out.extend_from_slice(b",\"headers\":");
+            out.extend_from_slice(&head);
+        }
+    }
+}
+
+/// How many `bytes` there are, and which, as members of JSON.
+fn measured(bytes: &[u8]) -> String {
+    let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(bytes));
+    format!(",\"bytes\":{},\"sha256\":\"{digest}\"", bytes.len())
+}

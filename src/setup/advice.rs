@@ -1,0 +1,114 @@
+//! What a valid configuration means for its operator: the memory it may take, and what looks unintended.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::capacity;
+use crate::config::problems::join;
+use crate::config::{Ack, Config, WhenFull};
+use crate::http::server;
+use crate::http::tls::{self, pair};
+use crate::queue::{journal, kafka, spool};
+
+/// An open connection with the head of its request: about 10.5 kB were measured.
+const CONNECTION_BYTES: u64 = 20 << 10;
+/// All the rest: code, threads, the allocator's slack.
+const PROCESS_BYTES: u64 = 64 << 20;
+
+/// The most memory that the process takes, whatever is sent to it: the bodies in flight, one being mapped
+/// by each worker, the queue's buffers, the connections, and a constant for the rest.
+pub fn memory_bound(config: &Config) -> u64 {
+    let bodies = u64::try_from(config.limits.inflight_bytes).unwrap_or(u64::MAX);
+    let queue = match config.queue.brokers {
+        Some(_) => kafka::buffer_bytes(&config.queue) + journal::BUFFER_BYTES + spool::BUFFER_BYTES,
+        None => journal::BUFFER_BYTES,
+    };
+    // What a worker maps: the body's repaired text, twice where that has numbers that are not finite (which are
+    // a third longer then), and the records on their way to the queue.
+    let text = config.limits.body_bytes.saturating_mul(2 * capacity::GROWTH + 1);
+    let (_, records) = capacity::largest_request(config);
+    let mapped = u64::try_from(text.saturating_add(records)).unwrap_or(u64::MAX);
+    let mapped = mapped.saturating_mul(server::workers() as u64);
+    let connections = u64::try_from(config.limits.connections).unwrap_or(u64::MAX);
+    // All of them may come over TLS.
+    let connection = CONNECTION_BYTES + config.tls.as_ref().map_or(0, |_| tls::CONNECTION_BYTES);
+    let parts = [bodies, mapped, queue, connections.saturating_mul(connection), PROCESS_BYTES];
+    parts.into_iter().fold(0, u64::saturating_add)
+}
+
+/// A certificate that expires sooner than this should have been renewed by now.
+const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
+
+/// What is allowed but may surprise, each as `key: what it means`.
+pub fn warnings(config: &Config) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut warn = |key: &str, meaning: &str| found.push(format!("{key}: {meaning}"));
+    // What is wrong with the pair is no warning.
+    if let Some(Ok(pair)) = config.tls.as_ref().map(pair::read) {
+        let expires = pair.expires();
+        if expires.duration_since(Timestamp::now()) < EXPIRES_SOON {
+            warn(
+                "tls.certificate",
+                &format!("expires at {expires}; renew it, Weir takes the new one without a restart"),
+            );
+        }
+        if !pair.has_names {
+            warn(
+                "tls.certificate",
+                "names its host in its subject (CN) alone, where most clients don't look any more, so they refuse it; make one                  with the host's name as subjectAltName",
+            );
+        }
+    }
+    if config.sources.is_empty() {
+        warn("sources", "none is configured; `weir serve` makes one to try Weir with, called demo");
+    }
+    for (id, source) in &config.sources {
+        let path = join("sources", id);
+        if source.keys.is_empty() {
+            warn(&join(&path, "keys"), "is empty, so nobody can send to it; `weir key` makes one");
+        }
+        if source.publishers.is_empty() {
+            warn(&join(&path, "publishers"), "is empty, so its track calls go nowhere");
+        }
+    }
+    for (id, publisher) in &config.publishers {
+        let is_used = config.sources.values().any(|source| source.publishers.contains(id));
+        // With a secret, senders reach it without a source, by Gainsight's event route.
+        if !is_used && publisher.secrets.is_empty() {
+            let meaning = "no source uses it and it has no secrets, so nothing is sent to its topics";
+            warn(&join("publishers", id), meaning);
+        }
+    }
+    if config.queue.brokers.is_none() {
+        let then = match config.queue.when_full {
+            WhenFull::Refuse => "new events are refused",
+            WhenFull::DropOldest => "the oldest are dropped",
+        };
+        if !journal::has_consumers(&config.data.join("journal")) {
+            let meaning = format!(
+                "no named consumer reads the journal (weir tail --consumer), so records stay until it is full; then {then}"
+            );
+            warn("queue.journal_bytes", &meaning);
+        }
+        let (_, largest) = capacity::largest_request(config);
+        if u64::try_from(largest).is_ok_and(|largest| largest > config.queue.journal_bytes) {
+            let meaning = format!(
+                "the largest request that the limits allow may take {largest} bytes, for which it never has room; raise \
+                 it, or lower limits.body_bytes"
+            );
+            warn("queue.journal_bytes", &meaning);
+        }
+        if !config.queue.kafka.is_empty() {
+            warn("queue.kafka", "has no effect without queue.brokers");
+        }
+        if config.queue.ack == Ack::Journal {
+            warn("queue.ack", "has no effect without queue.brokers: the journal is the queue");
+        }
+    } else if config.queue.when_full == WhenFull::DropOldest {
+        warn(
+            "queue.when_full",
+            "has no effect with queue.brokers: the spool never drops what was acknowledged",
+        );
+    }
+    found.extend_from_slice(config.secrets.warnings());
+    found
+}

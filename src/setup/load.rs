@@ -1,0 +1,45 @@
+//! From a file, the environment and flags to a configuration that holds together, or everything that is wrong with it.
+
+use std::path::Path;
+
+use super::check::check;
+use crate::config::read::{DEFAULTS, parse, read};
+use crate::config::section::Section;
+use crate::config::{Config, Environment, Overrides, Problems, Secrets};
+use crate::http::tls::pair;
+
+/// The configuration of `file` (its path, for messages, and its text), or everything that is wrong with it. The
+/// shared secrets are not read.
+pub fn load(file: Option<(&Path, &str)>, overrides: &Overrides) -> Result<Config, Problems> {
+    load_and(file, overrides, |_, _| ())
+}
+
+/// The same with what else is needed to serve with it, the shared secrets and the files of `[tls]`, and everything that
+/// is wrong with those.
+pub fn load_to_serve(
+    file: Option<(&Path, &str)>,
+    overrides: &Overrides,
+    environment: Environment<'_>,
+) -> Result<Config, Problems> {
+    load_and(file, overrides, |config, problems| {
+        config.secrets = Secrets::read(config, environment, problems);
+        if let Some(Err(found)) = config.tls.as_ref().map(pair::read) {
+            found.lines().iter().cloned().for_each(|line| problems.add_line(line));
+        }
+    })
+}
+
+fn load_and(
+    file: Option<(&Path, &str)>,
+    overrides: &Overrides,
+    further: impl FnOnce(&mut Config, &mut Problems),
+) -> Result<Config, Problems> {
+    let mut problems = Problems::default();
+    let defaults = parse(Path::new("default.toml"), DEFAULTS)?;
+    let given = file.map(|(path, text)| parse(path, text)).transpose()?;
+    let mut config = read(Section::root(given.as_ref(), &defaults, &mut problems));
+    overrides.apply(&mut config);
+    check(&config, &mut problems);
+    further(&mut config, &mut problems);
+    if problems.is_empty() { Ok(config) } else { Err(problems) }
+}

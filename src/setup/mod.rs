@@ -1,0 +1,24 @@
+//! What a configuration means for the parts of Weir: whether it holds together, what it costs, and what the running
+//! gateway looks up.
+//!
+//! [`load`](load()) reads and checks it, with every problem at once; [`capacity`] and [`topics`] are checks of their own.
+//! [`advice`] and [`disk`] say what may surprise an operator about a valid one. [`resolve`] makes it into
+//! [`crate::tenants`], and [`first_start`] adds a source to try Weir with where none is configured.
+
+pub mod advice;
+pub mod capacity;
+pub mod check;
+pub mod disk;
+pub mod first_start;
+pub mod load;
+pub mod resolve;
+pub mod topics;
+
+pub use advice::{memory_bound, warnings};
+pub use capacity::largest_request;
+pub use check::{RowFault, check, row_fault};
+pub use load::{load, load_to_serve};
+pub use topics::slug;
+
+#[cfg(test)]
+mod tests;

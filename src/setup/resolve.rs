@@ -1,0 +1,107 @@
+//! From a valid configuration to what the request path looks things up in.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::topics::{contract_topic, publisher_topic, tenant_topics};
+use crate::admission::secrets::each_once;
+use crate::config::{Config, PublisherConfig, TenantConfig};
+use crate::record::topics::Topics;
+use crate::tenants::{Publisher, Senders, Source, Tenant, Tenants};
+
+impl Tenants {
+    /// Resolves `config`. Its topics are those of every tenant and publisher, whether or not a source uses
+    /// them yet: a topic must be there before the first event is.
+    pub fn from_config(config: &Config) -> Tenants {
+        let mut topics = Topics::default();
+        let mut tenants = HashMap::new();
+        let mut publishers = HashMap::new();
+        for (id, settings) in &config.tenants {
+            tenants.insert(id, Arc::new(tenant(id, settings, &mut topics)));
+            for (name, one) in config.publishers.iter().filter(|(_, one)| one.tenant == *id) {
+                let mut publisher = publisher(name, one, &settings.topic_prefix, &mut topics);
+                publisher.secrets = config.secrets.of(name).to_vec();
+                publishers.insert(name, Arc::new(publisher));
+            }
+        }
+        let mut resolved = Tenants::default();
+        for (id, settings) in &config.sources {
+            // Always there in a checked configuration.
+            let Some(tenant) = tenants.get(&settings.tenant) else { continue };
+            let publishers = settings.publishers.iter().filter_map(|id| publishers.get(id)).cloned();
+            let publishers: Vec<Arc<Publisher>> = publishers.collect();
+            let source = Arc::new(Source {
+                id: id.clone(),
+                index: resolved.sources.len(),
+                ce_source: format!("/{}/{id}", settings.tenant),
+                enabled: settings.enabled,
+                tenant: Arc::clone(tenant),
+                secrets: each_once(publishers.iter().flat_map(|publisher| &publisher.secrets)),
+                publishers,
+            });
+            resolved.keys.extend(settings.keys.iter().map(|key| (*key, Arc::clone(&source))));
+            resolved.sources.push(source);
+        }
+        let mut index = resolved.sources.len()..;
+        for id in config.tenants.keys() {
+            let Some(tenant) = tenants.get(id) else { continue };
+            let of_tenant = config.publishers.iter().filter(|(_, one)| one.tenant == *id);
+            let of_tenant: Vec<_> = of_tenant.filter_map(|(id, _)| publishers.get(id)).cloned().collect();
+            let source = |(publisher, index): (&Arc<Publisher>, usize)| {
+                Arc::new(Source {
+                    id: publisher.id.clone(),
+                    index,
+                    ce_source: format!("/{id}/{}", publisher.id),
+                    enabled: true,
+                    tenant: Arc::clone(tenant),
+                    publishers: vec![Arc::clone(publisher)],
+                    secrets: publisher.secrets.clone(),
+                })
+            };
+            resolved.senders.push(Senders {
+                tenant: Arc::clone(tenant),
+                publishers: of_tenant.iter().zip(index.by_ref()).map(source).collect(),
+            });
+        }
+        let mut rejected: Vec<_> = tenants.values().map(|tenant| tenant.rejected).collect();
+        rejected.sort_unstable_by_key(|id| id.index());
+        topics.bound(rejected, config.quarantine);
+        resolved.topics = Arc::new(topics);
+        resolved
+    }
+}
+
+fn tenant(id: &str, settings: &TenantConfig, topics: &mut Topics) -> Tenant {
+    let [people, companies, rejected] =
+        tenant_topics(&settings.topic_prefix).map(|name| topics.intern(&name));
+    Tenant {
+        id: id.to_owned(),
+        gainsight_id: settings.gainsight_tenant_id.clone().unwrap_or_else(|| id.to_owned()),
+        people,
+        companies,
+        rejected,
+        unmapped_traits: settings.unmapped_traits,
+        unmapped_events: settings.unmapped_events,
+        group_email: settings.group_email,
+        person_fields: settings.person_fields.clone().into_iter().collect(),
+        company_fields: settings.company_fields.clone().into_iter().collect(),
+    }
+}
+
+fn publisher(id: &str, settings: &PublisherConfig, prefix: &str, topics: &mut Topics) -> Publisher {
+    let name = publisher_topic(prefix, settings);
+    let queue_topic = topics.intern(&name);
+    let contracts = settings.all_contracts().into_iter();
+    Publisher {
+        id: id.to_owned(),
+        topic: settings.topic.clone(),
+        events: settings.events.clone().into_iter().collect(),
+        contract: settings.contract.clone(),
+        contracts: contracts
+            .map(|contract| (contract.to_owned(), topics.intern(&contract_topic(&name, contract))))
+            .collect(),
+        queue_topic,
+        secrets: Vec::new(),
+        require_secret: settings.require_secret,
+    }
+}
