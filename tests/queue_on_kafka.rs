@@ -46,7 +46,7 @@ fn open_with(config: &QueueConfig, names: &[&str]) -> Result<(KafkaQueue, Arc<Me
     for name in names {
         topics.intern(name);
     }
-    let metrics = Arc::new(Metrics::new(&[], []).unwrap());
+    let metrics = Arc::new(Metrics::new([]).unwrap());
     match KafkaQueue::open(config, Arc::new(topics), Arc::clone(&metrics)) {
         Ok(queue) => Ok((queue, metrics)),
         Err(error) => Err(error.to_string()),

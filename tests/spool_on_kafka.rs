@@ -53,7 +53,7 @@ fn open(kafka: &Kafka, spool: &Path, journal_bytes: u64, names: &[&str]) -> (Spo
     for name in names {
         topics.intern(name);
     }
-    let (topics, metrics) = (Arc::new(topics), Arc::new(Metrics::new(&[], []).unwrap()));
+    let (topics, metrics) = (Arc::new(topics), Arc::new(Metrics::new([]).unwrap()));
     let config = config(&kafka.brokers, journal_bytes);
     let queue = SpooledQueue::open(spool, &config, topics, Arc::clone(&metrics)).unwrap();
     (queue, metrics)

@@ -34,7 +34,7 @@ fn write_journal(data: &Path, written: &[(String, String)]) {
     let config = QueueConfig { free_bytes: 0, ..defaults };
     let mut topics = Topics::default();
     let topic = topics.intern("weir.events.ticket-actions");
-    let metrics = Arc::new(Metrics::new(&[], []).unwrap());
+    let metrics = Arc::new(Metrics::new([]).unwrap());
     let queue = JournalQueue::open(&data.join("journal"), &config, Arc::new(topics), metrics).unwrap();
     let mut records = Records::new(0);
     for (id, value) in written {

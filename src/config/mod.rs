@@ -176,6 +176,15 @@ impl fmt::Debug for QueueConfig {
 /// `[limits]`.
 #[derive(Clone, Debug)]
 pub struct Limits {
+    /// Of each request.
+    pub request: RequestLimits,
+    /// Of the server, which is built with them.
+    pub server: ServerLimits,
+}
+
+/// What a request may cost.
+#[derive(Clone, Debug)]
+pub struct RequestLimits {
     /// Most bytes of a body, before and after inflating.
     pub body_bytes: usize,
     /// Most bytes of one event.
@@ -184,18 +193,23 @@ pub struct Limits {
     pub events: usize,
     /// Most levels of nesting of one event.
     pub depth: usize,
+    /// How long a body may pause.
+    pub chunk: Duration,
+    /// How long a body may take in all.
+    pub body: Duration,
+}
+
+/// What all connections and requests together may cost, and how long a connection may wait.
+#[derive(Clone, Debug)]
+pub struct ServerLimits {
     /// Most bytes of bodies, raw and inflated, that all requests hold together.
     pub inflight_bytes: usize,
     /// Most connections.
     pub connections: usize,
     /// How long a request head may take.
     pub header: Duration,
-    /// How long a body may pause.
-    pub chunk: Duration,
     /// How long a connection may stay unused between two requests.
     pub idle: Duration,
-    /// How long a body may take in all.
-    pub body: Duration,
     /// How long a shutdown may take.
     pub shutdown: Duration,
 }

@@ -8,8 +8,8 @@ use toml::{Table, Value};
 
 use super::section::{NON_BLANK, Section, non_blank};
 use super::{
-    Ack, Config, Limits, Problems, PublisherConfig, QueueConfig, SecretPlace, Secrets, SourceConfig,
-    TenantConfig, TlsConfig, WhenFull, address,
+    Ack, Config, Limits, Problems, PublisherConfig, QueueConfig, RequestLimits, SecretPlace, Secrets,
+    ServerLimits, SourceConfig, TenantConfig, TlsConfig, WhenFull, address,
 };
 use crate::admission::keys;
 use crate::record::topics::Bounds;
@@ -217,21 +217,23 @@ const LARGEST_BODY: u64 = 1 << 30;
 const LONGEST_MS: u64 = 86_400_000;
 
 fn limits(mut section: Section<'_>) -> Limits {
-    let limits = Limits {
+    let request = RequestLimits {
         body_bytes: size(&mut section, "body_bytes", LARGEST_BODY),
         event_bytes: size(&mut section, "event_bytes", LARGEST_BODY),
         events: size(&mut section, "events", 1_000_000),
         depth: size(&mut section, "depth", 1_000),
+        chunk: millis(&mut section, "chunk_ms"),
+        body: millis(&mut section, "body_ms"),
+    };
+    let server = ServerLimits {
         inflight_bytes: size(&mut section, "inflight_bytes", MOST),
         connections: size(&mut section, "connections", 1_000_000),
         header: millis(&mut section, "header_ms"),
-        chunk: millis(&mut section, "chunk_ms"),
         idle: millis(&mut section, "idle_ms"),
-        body: millis(&mut section, "body_ms"),
         shutdown: millis(&mut section, "shutdown_ms"),
     };
     section.finish(&["failed_keys"]);
-    limits
+    Limits { request, server }
 }
 
 fn size(section: &mut Section<'_>, key: &'static str, most: u64) -> usize {

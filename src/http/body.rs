@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::connection::ConnectionState;
 use crate::admission::signature::Signature;
-use crate::config::Limits;
+use crate::config::RequestLimits;
 use crate::intake::budget::{Budget, Lease};
 
 /// How a body is encoded.
@@ -72,6 +72,8 @@ fn is_none(name: &str) -> bool {
 /// Why there is no body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyError {
+    /// Its encoding is none that Weir reads.
+    UnknownEncoding,
     /// Larger than its room, before or after inflating.
     TooLarge,
     /// Broken chunks or too much around them, broken gzip, or the client went away.
@@ -152,14 +154,37 @@ pub struct Room {
     pub at_once: bool,
 }
 
-/// Reads `incoming`, of at most `most` bytes, to its end; `lease` is that of [`reserve`]. A `signature` takes the
-/// bytes as they are transferred.
-pub async fn read(
-    mut incoming: Incoming<'_>,
+/// Memory for a body that is announced, and how to read it.
+pub struct Reserved {
     encoding: Encoding,
-    limits: &Limits,
+    /// Most bytes, before and after inflating.
     most: usize,
     lease: Lease,
+}
+
+/// Reserves memory for the body that `headers` announce, before a byte of it is read.
+///
+/// # Errors
+/// When it can't be read, is larger than `room`, or finds none in `budget`.
+pub fn reserve(headers: &HeaderMap, room: Room, budget: &Arc<Budget>) -> Result<Reserved, BodyError> {
+    let encoding = Encoding::of(headers).ok_or(BodyError::UnknownEncoding)?;
+    let announced = content_length(headers).unwrap_or(0);
+    if announced > room.most {
+        return Err(BodyError::TooLarge);
+    }
+    let bytes = if room.at_once { announced.max(1) } else { 1 };
+    let lease = budget.lease(bytes).ok_or(BodyError::NoRoom)?;
+    Ok(Reserved { encoding, most: room.most, lease })
+}
+
+/// Reads `incoming` to its end. A `signature` takes the bytes as they are transferred.
+///
+/// # Errors
+/// When it does not come, or not as it should.
+pub async fn read(
+    mut incoming: Incoming<'_>,
+    Reserved { encoding, most, lease }: Reserved,
+    limits: &RequestLimits,
     mut signature: Option<&mut Signature>,
 ) -> Result<Body, BodyError> {
     let last = Instant::now() + limits.body;
@@ -283,16 +308,6 @@ impl Write for Capped {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// A lease for the body that `headers` announce, taken before a byte of it is read.
-pub fn reserve(headers: &HeaderMap, room: Room, budget: &Arc<Budget>) -> Result<Lease, BodyError> {
-    let announced = content_length(headers).unwrap_or(0);
-    if announced > room.most {
-        return Err(BodyError::TooLarge);
-    }
-    let bytes = if room.at_once { announced.max(1) } else { 1 };
-    budget.lease(bytes).ok_or(BodyError::NoRoom)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::places::Place;
-use crate::config::Limits;
+use crate::config::{RequestLimits, ServerLimits};
 use crate::intake::budget::{Budget, Lease};
 
 /// How long reading goes on after an answer that came before the body's end, so that the client sees it.
@@ -67,9 +67,9 @@ pub struct Within {
 }
 
 impl Within {
-    /// As `limits` allow.
-    pub fn new(limits: &Limits) -> Self {
-        Within { header: limits.header, answer: limits.body, idle: limits.idle }
+    /// As the limits allow.
+    pub fn new(server: &ServerLimits, request: &RequestLimits) -> Self {
+        Within { header: server.header, answer: request.body, idle: server.idle }
     }
 }
 

@@ -1,177 +1,163 @@
-//! The event routes: admit → read → process → enqueue → wait → answer. What can be refused before the body
-//! is read is refused then.
+//! The event routes, step by step: admit → receive → submit → answer. Whatever can be refused before the body is read
+//! is refused then.
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::Payload;
-use tokio::time::timeout;
 
-use super::body::{self, Body, BodyError, Encoding, Incoming, Room};
+use super::body::{self, Body, BodyError, Incoming, Reserved, Room};
 use super::connection::{ConnectionState, next_turn};
 use super::credentials::{presented_key, webhook_key};
 use super::proof::{self, Shown};
 use super::routes::source_named;
 use crate::admission::keys::digest;
-use crate::admission::secrets::Proof;
+use crate::admission::secrets::{Proof, SecretId};
 use crate::event::decode::Text;
 use crate::event::envelope::write_key;
 use crate::event::time::Received;
 use crate::intake::app::App;
-use crate::intake::budget::{Budget, Lease};
+use crate::intake::budget::Budget;
+use crate::intake::snapshot::Snapshot;
+use crate::intake::submit::Pending;
 use crate::observe::unavailable::Cause;
 use crate::pipeline::answer::Answer;
-use crate::pipeline::tally::{Tally, kinds};
-use crate::pipeline::{Call, Processed, Request, Rules, process};
-use crate::queue::Refused;
-use crate::queue::completion::Receipt;
-use crate::record::Kind;
+use crate::pipeline::{Call, Processed, Request, process};
 use crate::tenants::Source;
 
-/// How long a request waits for its records to become durable. Above the queue's own limits, so that the
-/// queue's verdict comes first; below the ten seconds after which RudderStack gives up.
-const DURABLE_WITHIN: Duration = Duration::from_millis(6_500);
+/// A request with events, at its route.
+pub struct Inbound<'r> {
+    /// Its head.
+    pub request: &'r HttpRequest,
+    /// Its body.
+    pub payload: Payload,
+    /// The route's path.
+    pub path: &'static str,
+    /// What it came over.
+    pub connection: Option<&'r ConnectionState>,
+}
 
-/// An answer, and whether the request's body was read to its end.
-pub struct Answered<A = Answer> {
+/// What every step for one request needs.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'r> {
+    pub app: &'r App,
+    pub snapshot: &'r Snapshot,
+    pub headers: &'r HeaderMap,
+    pub path: &'static str,
+}
+
+impl<'r> Context<'r> {
+    pub fn new(app: &'r App, snapshot: &'r Snapshot, inbound: &Inbound<'r>) -> Self {
+        Context { app, snapshot, headers: inbound.request.headers(), path: inbound.path }
+    }
+}
+
+/// The answer to a request that was refused on its way.
+pub struct Refusal<A = Answer> {
     /// What to say.
     pub answer: A,
-    /// Whether nothing of the body is left.
+    /// Whether nothing of the body is left to read.
     pub body_ended: bool,
 }
 
-/// Answers one request with events at the route `path`.
-pub fn answer<'a>(
-    app: &'a App,
-    request: &'a HttpRequest,
-    payload: Payload,
-    path: &'static str,
+impl<A: From<Answer>> Refusal<A> {
+    /// A refusal that these headers alone bring about.
+    pub(super) fn before_body(answer: impl Into<A>, headers: &HeaderMap) -> Self {
+        Refusal { answer: answer.into(), body_ended: !announces_body(headers) }
+    }
+
+    /// A refusal once the body is read.
+    pub(super) fn after_body(answer: Answer) -> Self {
+        Refusal { answer: answer.into(), body_ended: true }
+    }
+}
+
+/// Answers one request with events.
+///
+/// # Errors
+/// Why it was refused.
+pub async fn answer(app: &App, inbound: Inbound<'_>, call: Call) -> Result<Answer, Refusal> {
+    let snapshot = app.snapshot();
+    let context = Context::new(app, &snapshot, &inbound);
+    let admitted = admit_call(context, inbound.request, call)
+        .map_err(|answer| Refusal::before_body(answer, context.headers))?;
+    let arrived = receive(context, admitted, inbound).await?;
+    let submitted = submit_events(context, arrived, call).map_err(Refusal::after_body)?;
+    submitted.answer().await.map_err(Refusal::after_body)
+}
+
+/// All that can be refused before the body. None as sender: its key may be in the body.
+fn admit_call<'r>(
+    context: Context<'r>,
+    request: &HttpRequest,
     call: Call,
-    connection: Option<&'a ConnectionState>,
-) -> impl Future<Output = Answered> + 'a {
-    let headers = request.headers();
-    let admitted = match call {
-        Call::Webhook => admit_webhook(app, request).map(Admitted::known),
-        _ => match presented_key(headers, request.query_string()) {
-            None if !proof::is_shown(headers) => admit_unknown(app, headers),
-            key => admit(app, headers, key, app.limits.body_bytes).map(Admitted::known),
-        },
-    };
-    take(app, headers, payload, path, admitted, connection, move |source, proof, body| {
-        let process = |request: &Request<'_>, rules: &Rules, body: &[u8]| process(call, request, rules, body);
-        let source = source.map_or_else(|| admit_by_body(app, headers, &body), Ok)?;
-        hand_over(app, source, proof, headers, Way { path, process }, body)
-    })
-}
-
-/// Reads what an admitted sender sends, has it handed over, and answers once it is durable; or answers at once why
-/// the sender was not admitted.
-pub(super) async fn take<'a, S, A: From<Answer>>(
-    app: &App,
-    headers: &HeaderMap,
-    payload: Payload,
-    path: &'static str,
-    admitted: Result<Admitted<S>, A>,
-    connection: Option<&ConnectionState>,
-    hand_over: impl FnOnce(S, Proof<'_>, Body) -> Result<Box<HandedOver<'a, A>>, Answer>,
-) -> Answered<A> {
-    let Admitted { sender, mut shown, encoding, most, lease } = match admitted {
-        Ok(admitted) => admitted,
-        Err(answer) => return Answered { answer, body_ended: !announces_body(headers) },
-    };
-    let incoming = Incoming::new(payload, connection);
-    match body::read(incoming, encoding, &app.limits, most, lease, shown.signature()).await {
-        Ok(body) => {
-            let proven = shown.proven(&app.metrics);
-            let answer = match proven.and_then(|proven| hand_over(sender, Proof::Secrets(&proven), body)) {
-                Ok(handed_over) => handed_over.answer().await,
-                Err(answer) => answer.into(),
-            };
-            Answered { answer, body_ended: true }
-        }
-        Err(BodyError::TooSlow) => {
-            app.metrics.closed(path);
-            close(connection).await
-        }
-        Err(error) => Answered { answer: refusal(app, error).into(), body_ended: false },
+) -> Result<Admitted<Option<&'r Source>>, Answer> {
+    let (headers, most) = (context.headers, context.snapshot.limits.body_bytes);
+    if call == Call::Webhook {
+        let admitted = admit(context, webhook_key(headers, request.query_string()), most)?;
+        // A webhook whose path names a source takes no other's key.
+        let is_named = source_named(request.path()).is_none_or(|named| named == admitted.sender.id);
+        return is_named.then_some(admitted.map(Some)).ok_or(Answer::UnknownKey);
+    }
+    match presented_key(headers, request.query_string()) {
+        None if !proof::is_shown(headers) => admit_unknown(context),
+        key => Ok(admit(context, key, most)?.map(Some)),
     }
 }
 
-/// Who sends, what they have shown, and room for what they send.
-pub(super) struct Admitted<S> {
-    sender: S,
-    shown: Shown,
-    encoding: Encoding,
-    most: usize,
-    lease: Lease,
-}
-
-impl<'a> Admitted<&'a Source> {
-    /// The same, where others may not be known yet.
-    fn known(self) -> Admitted<Option<&'a Source>> {
-        let Admitted { sender, shown, encoding, most, lease } = self;
-        Admitted { sender: Some(sender), shown, encoding, most, lease }
-    }
-}
-
-/// One who presents no key, nor anything else, before the body: newer libraries of Segment's have it there. Such
-/// bodies share a small part of the memory, so that who has no key at all can't keep others from theirs.
-fn admit_unknown<'a>(app: &App, headers: &HeaderMap) -> Result<Admitted<Option<&'a Source>>, Answer> {
-    if !announces_body(headers) {
+/// A sender that presents no key, nor anything else, before its body: newer libraries of Segment's put the key there.
+/// Such bodies share a small part of the memory, so that those without any key can't keep others from theirs.
+fn admit_unknown(context: Context<'_>) -> Result<Admitted<Option<&Source>>, Answer> {
+    if !announces_body(context.headers) {
         return Err(Answer::NoKey);
     }
-    let room = Room { most: app.limits.body_bytes, at_once: false };
-    make_room(app, headers, None, Shown::default(), room, &app.unknown_budget)
+    let room = Room { most: context.snapshot.limits.body_bytes, at_once: false };
+    make_room(context, None, Shown::default(), room, &context.app.unknown_budget)
 }
 
-/// The source of the key in `body`.
-fn admit_by_body<'a>(app: &'a App, headers: &HeaderMap, body: &Body) -> Result<&'a Source, Answer> {
-    let text = Text::decode(&body.bytes, content_type(headers));
-    let key = write_key(text.text()).ok_or(Answer::NoKey)?;
-    let source: &Source = app.tenants.keys.get(&digest(key.as_bytes())).ok_or(Answer::UnknownKey)?;
-    source.enabled.then_some(source).ok_or(Answer::SourceDisabled)
-}
-
-/// A webhook whose path names a source takes no other's key.
-fn admit_webhook<'a>(app: &'a App, request: &HttpRequest) -> Result<Admitted<&'a Source>, Answer> {
-    let headers = request.headers();
-    let key = webhook_key(headers, request.query_string());
-    let admitted = admit(app, headers, key, app.limits.body_bytes)?;
-    let is_named = source_named(request.path()).is_none_or(|named| named == admitted.sender.id);
-    is_named.then_some(admitted).ok_or(Answer::UnknownKey)
-}
-
-/// All that can be refused before the body, of at most `most` bytes, of one who presents this access key.
-pub(super) fn admit<'a>(
-    app: &'a App,
-    headers: &HeaderMap,
+/// The source that presents this access key, if it may send a body of at most `most` bytes.
+pub(super) fn admit<'r>(
+    context: Context<'r>,
     key: Option<Cow<'_, [u8]>>,
     most: usize,
-) -> Result<Admitted<&'a Source>, Answer> {
-    let key = key.ok_or(Answer::NoKey)?;
-    let source: &Source = app.tenants.keys.get(&digest(&key)).ok_or(Answer::UnknownKey)?;
+) -> Result<Admitted<&'r Source>, Answer> {
+    let source = find_source(context, &key.ok_or(Answer::NoKey)?)?;
     let sender = format_args!("sources.{}", source.id);
-    let shown = proof::shown(
-        (&app.metrics, &app.unverifiable),
-        Some(&sender),
-        headers,
-        &source.tenant.gainsight_id,
-        &source.secrets,
-    )?;
+    let tenant = &source.tenant.gainsight_id;
+    let logs = (&*context.app.metrics, &context.app.unverifiable);
+    let shown = proof::shown(logs, Some(&sender), context.headers, tenant, &source.secrets)?;
     if !source.enabled {
         return Err(Answer::SourceDisabled);
     }
-    make_room(app, headers, source, shown, Room { most, at_once: true }, &app.budget)
+    make_room(context, source, shown, Room { most, at_once: true }, &context.app.budget)
 }
 
-/// Admits `sender` if there is room for what it sends. Comes after the key: a client with a wrong one shall learn
-/// that, and only that.
+fn find_source<'r>(context: Context<'r>, key: &[u8]) -> Result<&'r Source, Answer> {
+    let source = context.snapshot.tenants.keys.get(&digest(key));
+    source.map(Arc::as_ref).ok_or(Answer::UnknownKey)
+}
+
+/// A sender that may send, what it has shown, and memory for its body.
+pub(super) struct Admitted<S> {
+    pub sender: S,
+    shown: Shown,
+    reserved: Reserved,
+}
+
+impl<S> Admitted<S> {
+    fn map<T>(self, map: impl FnOnce(S) -> T) -> Admitted<T> {
+        let Admitted { sender, shown, reserved } = self;
+        Admitted { sender: map(sender), shown, reserved }
+    }
+}
+
+/// Admits `sender` if there is memory for its body. Comes after the key, so that a client with a wrong one learns that
+/// and only that.
 pub(super) fn make_room<S>(
-    app: &App,
-    headers: &HeaderMap,
+    Context { app, headers, .. }: Context<'_>,
     sender: S,
     shown: Shown,
     room: Room,
@@ -180,116 +166,103 @@ pub(super) fn make_room<S>(
     if !app.is_ready() {
         return Err(app.unavailable(Cause::NotReady));
     }
-    let encoding = Encoding::of(headers).ok_or(Answer::UnknownEncoding)?;
-    let lease = body::reserve(headers, room, budget).map_err(|error| refusal(app, error))?;
-    Ok(Admitted { sender, shown, encoding, most: room.most, lease })
+    let reserved = body::reserve(headers, room, budget).map_err(|error| refusal(app, error))?;
+    Ok(Admitted { sender, shown, reserved })
+}
+
+/// A body that has arrived whole, its sender, and the secrets that the sender has shown.
+pub(super) struct Arrived<S> {
+    pub sender: S,
+    pub secrets: Vec<SecretId>,
+    pub body: Body,
+}
+
+/// Reads the body of an admitted sender, and checks its signature.
+pub(super) async fn receive<S, A: From<Answer>>(
+    context: Context<'_>,
+    admitted: Admitted<S>,
+    inbound: Inbound<'_>,
+) -> Result<Arrived<S>, Refusal<A>> {
+    let Context { app, snapshot, path, .. } = context;
+    let Admitted { sender, mut shown, reserved } = admitted;
+    let incoming = Incoming::new(inbound.payload, inbound.connection);
+    match body::read(incoming, reserved, &snapshot.limits, shown.signature()).await {
+        Ok(body) => {
+            let secrets = shown.proven(&app.metrics).map_err(Refusal::after_body)?;
+            Ok(Arrived { sender, secrets, body })
+        }
+        Err(BodyError::TooSlow) => {
+            app.metrics.closed(path);
+            Err(close(inbound.connection).await)
+        }
+        Err(error) => Err(Refusal { answer: refusal(app, error).into(), body_ended: false }),
+    }
 }
 
 fn refusal(app: &App, error: BodyError) -> Answer {
     match error {
+        BodyError::UnknownEncoding => Answer::UnknownEncoding,
         BodyError::TooLarge => Answer::TooLarge,
         BodyError::Unreadable => Answer::UnreadableBody,
         BodyError::NoRoom | BodyError::TooSlow => app.unavailable(Cause::Memory),
     }
 }
 
-/// A route, and what it makes of a body.
-pub(super) struct Way<P> {
-    /// The route's path.
-    pub path: &'static str,
-    /// From the body to records and an answer.
-    pub process: P,
+/// Maps what has arrived, and hands its records to the queue.
+fn submit_events<'r>(
+    context: Context<'r>,
+    arrived: Arrived<Option<&'r Source>>,
+    call: Call,
+) -> Result<Box<Submitted<'r, Answer>>, Answer> {
+    let Arrived { sender, secrets, body } = arrived;
+    let source = sender.map_or_else(|| find_source_in(context, &body), Ok)?;
+    submit(context, source, Proof::Secrets(&secrets), body, |request, body| {
+        process(call, request, &context.snapshot.rules, body)
+    })
 }
 
-/// Maps a body and hands its records to the queue. Not async, and its result boxed: a request's future has
-/// room for all that it ever holds, and a small one is cheaper to allocate and to move.
-pub(super) fn hand_over<'a, A>(
-    app: &'a App,
-    source: &'a Source,
-    proof: Proof<'_>,
-    headers: &HeaderMap,
-    way: Way<impl FnOnce(&Request<'_>, &Rules, &[u8]) -> Processed<A>>,
-    body: Body,
-) -> Result<Box<HandedOver<'a, A>>, Answer> {
-    let Way { path, process } = way;
-    let received_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let received = Received::at(i64::try_from(received_ms).unwrap_or(i64::MAX));
-    let request = Request {
-        source,
-        proof,
-        path,
-        traceparent: traceparent(headers),
-        content_type: content_type(headers),
-        received: &received,
-    };
-    let Processed { records, answer, tally } = process(&request, &app.rules, &body.bytes);
-    // The records have all that is needed: the body's memory is free for others during the wait.
-    drop(body);
-    for name in tally.unmapped_names() {
-        app.unmapped.log(source, name);
-    }
-    if tally.has_reused_ids() {
-        app.reused_ids.log(source);
-    }
-    let counting = Counting { app, source, tally: Some(tally) };
-    let kinds = kinds(&records);
-    let receipt = if records.is_empty() {
-        None
-    } else {
-        match app.queue.enqueue(records) {
-            Ok(receipt) => Some((receipt, Instant::now())),
-            Err(Refused::Full) => return Err(app.unavailable(Cause::QueueFull)),
-            Err(Refused::Closed) => return Err(app.unavailable(Cause::NotReady)),
-        }
-    };
-    Ok(Box::new(HandedOver { counting, kinds, receipt, answer }))
+/// The source whose key is in `body`.
+fn find_source_in<'r>(context: Context<'r>, body: &Body) -> Result<&'r Source, Answer> {
+    let text = Text::decode(&body.bytes, content_type(context.headers));
+    let source = find_source(context, write_key(text.text()).ok_or(Answer::NoKey)?.as_bytes())?;
+    source.enabled.then_some(source).ok_or(Answer::SourceDisabled)
 }
 
-/// A request whose records are on their way.
-pub(super) struct HandedOver<'a, A> {
-    counting: Counting<'a>,
-    kinds: [u64; Kind::ALL.len()],
-    /// And since when; none where there are no records.
-    receipt: Option<(Receipt, Instant)>,
+/// A request whose records are on their way, and its answer once they are durable.
+pub(super) struct Submitted<'r, A> {
+    app: &'r App,
+    pending: Pending<'r>,
     answer: A,
 }
 
-impl<A: From<Answer>> HandedOver<'_, A> {
-    /// Waits until the records are durable, and only then counts and answers.
-    async fn answer(mut self: Box<Self>) -> A {
-        let app = self.counting.app;
-        if let Some((receipt, since)) = &mut self.receipt {
-            let durable = timeout(DURABLE_WITHIN, receipt).await;
-            app.metrics.queue_wait.observe(since.elapsed().as_secs_f64());
-            if !matches!(durable, Ok(Ok(()))) {
-                return app.unavailable(Cause::NotDurable).into();
-            }
-        }
-        self.counting.settle(&self.kinds);
-        self.answer
-    }
+/// Maps a body with `process`, and hands its records to the queue. Not async, and its result boxed: a request's future
+/// has room for all that it ever holds, and a small one is cheaper to allocate and to move.
+pub(super) fn submit<'r, A>(
+    context: Context<'r>,
+    source: &'r Source,
+    proof: Proof<'_>,
+    body: Body,
+    process: impl FnOnce(&Request<'_>, &[u8]) -> Processed<A>,
+) -> Result<Box<Submitted<'r, A>>, Answer> {
+    let Context { app, snapshot, headers, path } = context;
+    let received_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let received = Received::at(i64::try_from(received_ms).unwrap_or(i64::MAX));
+    let (traceparent, content_type) = (traceparent(headers), content_type(headers));
+    let request = Request { source, proof, path, traceparent, content_type, received: &received };
+    let Processed { records, answer, tally } = process(&request, &body.bytes);
+    // The records have all that is needed: during the wait the body's memory is free for others.
+    drop(body);
+    let pending = Pending::submit(app, snapshot, source, records, tally);
+    let pending = pending.map_err(|cause| app.unavailable(cause))?;
+    Ok(Box::new(Submitted { app, pending, answer }))
 }
 
-/// Sees to it that every event is counted once, also when the client is gone before its answer.
-struct Counting<'a> {
-    app: &'a App,
-    source: &'a Source,
-    tally: Option<Tally>,
-}
-
-impl Counting<'_> {
-    fn settle(&mut self, kinds: &[u64; Kind::ALL.len()]) {
-        if let Some(tally) = self.tally.take() {
-            tally.settle(&self.app.metrics, self.source, kinds);
-        }
-    }
-}
-
-impl Drop for Counting<'_> {
-    fn drop(&mut self) {
-        if let Some(tally) = self.tally.take() {
-            tally.refuse(&self.app.metrics, self.source);
-        }
+impl<A> Submitted<'_, A> {
+    /// The answer, once the records are durable.
+    pub async fn answer(mut self: Box<Self>) -> Result<A, Answer> {
+        let app = self.app;
+        self.pending.durable().await.map_err(|cause| app.unavailable(cause))?;
+        Ok(self.answer)
     }
 }
 
@@ -313,9 +286,9 @@ fn traceparent(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Closes the connection without an answer, by never answering: the stream ends at its next turn.
-async fn close<A: From<Answer>>(connection: Option<&ConnectionState>) -> Answered<A> {
+async fn close<A: From<Answer>>(connection: Option<&ConnectionState>) -> Refusal<A> {
     let Some(connection) = connection else {
-        return Answered { answer: Answer::Unavailable.into(), body_ended: false };
+        return Refusal { answer: Answer::Unavailable.into(), body_ended: false };
     };
     connection.abort();
     next_turn().await;

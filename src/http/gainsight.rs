@@ -7,20 +7,19 @@ use std::fmt::Display;
 
 use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
-use actix_web::web::Payload;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::body::Room;
-use super::connection::ConnectionState;
 use super::credentials::{presented_key, presented_secret, signed_id};
-use super::events::{Admitted, Answered, Way, admit, hand_over, make_room, take};
+use super::events::{
+    Admitted, Arrived, Context, Inbound, Refusal, Submitted, admit, make_room, receive, submit,
+};
 use super::proof;
-use crate::admission::secrets::each_once;
+use crate::admission::secrets::{Proof, each_once};
 use crate::event::head::EventHead;
 use crate::intake::app::App;
 use crate::pipeline::answer::Answer;
 use crate::pipeline::gainsight::{Operation, Reply, process};
-use crate::pipeline::{Request, Rules};
 use crate::tenants::Senders;
 
 /// The parameter of an update that says by which fields its records are found.
@@ -28,46 +27,64 @@ const KEYS: &str = "keys";
 /// The field that Weir finds companies by.
 const NAME: &str = "Name";
 
-/// Answers one request at the route `path`; says whether nothing of its body is left.
-pub async fn answer(
-    app: &App,
-    request: &HttpRequest,
-    payload: Payload,
-    path: &'static str,
-    operation: Operation,
-    connection: Option<&ConnectionState>,
-) -> (HttpResponse, bool) {
-    let headers = request.headers();
-    let head = if operation == Operation::Event { event_head(headers) } else { EventHead::default() };
-    // Once a body is there, its id was signed with it, or the request refused; access keys sign nothing.
-    let signed = signed_id(headers).filter(|_| operation == Operation::Event).map(String::from_utf8_lossy);
-    let process = |request: &Request<'_>, rules: &Rules, body: &[u8]| {
-        process(operation, &head, signed, request, rules, body)
+/// Answers one request; says whether nothing of its body is left.
+pub async fn answer(app: &App, inbound: Inbound<'_>, operation: Operation) -> (HttpResponse, bool) {
+    let path = inbound.path;
+    let taken = match operation {
+        Operation::Event => publish(app, inbound).await,
+        _ => put(app, inbound, operation).await,
     };
-    let way = Way { path, process };
-    let Answered { answer, body_ended } = if operation == Operation::Event {
-        let admitted = admit_publishers(app, headers, head.topic.as_deref()).map_err(Reply::Refused);
-        take(app, headers, payload, path, admitted, connection, |senders, proof, body| {
-            let source = senders.publisher(head.topic.as_deref(), head.contract.as_deref(), proof);
-            let source = source.ok_or(Answer::InvalidSecret)?;
-            hand_over(app, source, proof, headers, way, body)
-        })
-        .await
-    } else {
-        let key = presented_key(headers, request.query_string());
-        let most =
-            if operation == Operation::People { app.limits.event_bytes } else { app.limits.body_bytes };
-        let admitted = admit(app, headers, key, most).map_err(Reply::Refused);
-        let admitted = admitted.and_then(|admitted| {
-            let by_name = operation != Operation::Company || finds_by_name(request);
-            by_name.then_some(admitted).ok_or(Reply::WrongKeys)
-        });
-        take(app, headers, payload, path, admitted, connection, |source, proof, body| {
-            hand_over(app, source, proof, headers, way, body)
-        })
-        .await
+    let (reply, body_ended) = match taken {
+        Ok(reply) => (reply, true),
+        Err(Refusal { answer, body_ended }) => (answer, body_ended),
     };
-    (envelope::response(path, &answer), body_ended)
+    (envelope::response(path, &reply), body_ended)
+}
+
+/// A call with an access key.
+async fn put(app: &App, inbound: Inbound<'_>, operation: Operation) -> Result<Reply, Refusal<Reply>> {
+    let snapshot = app.snapshot();
+    let context = Context::new(app, &snapshot, &inbound);
+    let (request, limits) = (inbound.request, &snapshot.limits);
+    let key = presented_key(context.headers, request.query_string());
+    let most = if operation == Operation::People { limits.event_bytes } else { limits.body_bytes };
+    let admitted =
+        admit(context, key, most).map_err(|answer| Refusal::before_body(answer, context.headers))?;
+    if operation == Operation::Company && !finds_by_name(request) {
+        return Err(Refusal::before_body(Reply::WrongKeys, context.headers));
+    }
+    let Arrived { sender, secrets, body } = receive(context, admitted, inbound).await?;
+    let submitted = submit(context, sender, Proof::Secrets(&secrets), body, |request, body| {
+        process(operation, &EventHead::default(), None, request, &context.snapshot.rules, body)
+    });
+    submitted.map_err(Refusal::after_body)?.answer().await.map_err(Refusal::after_body)
+}
+
+/// An event, which a publisher's secret opens the way for.
+async fn publish(app: &App, inbound: Inbound<'_>) -> Result<Reply, Refusal<Reply>> {
+    let snapshot = app.snapshot();
+    let context = Context::new(app, &snapshot, &inbound);
+    let head = event_head(context.headers);
+    let admitted = admit_publishers(context, head.topic.as_deref())
+        .map_err(|answer| Refusal::before_body(answer, context.headers))?;
+    let arrived = receive(context, admitted, inbound).await?;
+    let submitted = submit_event(context, arrived, &head).map_err(Refusal::after_body)?;
+    submitted.answer().await.map_err(Refusal::after_body)
+}
+
+fn submit_event<'r>(
+    context: Context<'r>,
+    Arrived { sender, secrets, body }: Arrived<&'r Senders>,
+    head: &EventHead,
+) -> Result<Box<Submitted<'r, Reply>>, Answer> {
+    let proof = Proof::Secrets(&secrets);
+    let publisher = sender.publisher(head.topic.as_deref(), head.contract.as_deref(), proof);
+    let publisher = publisher.ok_or(Answer::InvalidSecret)?;
+    // Its id was signed with the body, or the request refused.
+    let id = signed_id(context.headers).map(String::from_utf8_lossy);
+    submit(context, publisher, proof, body, |request, body| {
+        process(Operation::Event, head, id, request, &context.snapshot.rules, body)
+    })
 }
 
 /// Whether companies are to be found by what Weir finds them by: an update says by what.
@@ -82,25 +99,22 @@ pub fn refuse(path: &'static str, answer: Answer) -> HttpResponse {
     envelope::response(path, &Reply::Refused(answer))
 }
 
-/// All that can be refused before the body of one who sends for a publisher with `topic`, and so must show its
+/// All that can be refused before the body of a sender for a publisher with `topic`, which must show the publisher's
 /// secret.
-fn admit_publishers<'a>(
-    app: &'a App,
-    headers: &HeaderMap,
-    topic: Option<&str>,
-) -> Result<Admitted<&'a Senders>, Answer> {
+fn admit_publishers<'r>(context: Context<'r>, topic: Option<&str>) -> Result<Admitted<&'r Senders>, Answer> {
+    let Context { app, snapshot, headers, .. } = context;
     let id = presented_secret(headers).tenant.unwrap_or_default();
     let is_known = |senders: &&Senders| senders.tenant.gainsight_id.as_bytes() == id;
-    let senders = app.tenants.senders.iter().find(is_known);
+    let senders = snapshot.tenants.senders.iter().find(is_known);
     let secrets = senders.map(|one| each_once(one.with_topic(topic).flat_map(|source| &source.secrets)));
     let id = senders.map_or("", |one| &one.tenant.gainsight_id);
     let sender = senders.map(|one| format!("tenants.{}", one.tenant.id));
     let sender = sender.as_ref().map(|sender| sender as &dyn Display);
-    let shown =
-        proof::shown((&app.metrics, &app.unverifiable), sender, headers, id, &secrets.unwrap_or_default())?;
+    let logs = (&*app.metrics, &app.unverifiable);
+    let shown = proof::shown(logs, sender, headers, id, &secrets.unwrap_or_default())?;
     let senders = senders.filter(|_| !shown.is_nothing()).ok_or(Answer::InvalidSecret)?;
-    let room = Room { most: app.limits.event_bytes, at_once: shown.is_proven() };
-    make_room(app, headers, senders, shown, room, &app.budget)
+    let room = Room { most: snapshot.limits.event_bytes, at_once: shown.is_proven() };
+    make_room(context, senders, shown, room, &app.budget)
 }
 
 /// What the headers of an event say; what is blank is missing.

@@ -18,9 +18,10 @@ use actix_web::{App as WebApp, HttpRequest, HttpResponse};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::{Connection, ConnectionState, LINGER, Within, next_turn};
+use super::events::{Inbound, Refusal};
 use super::places::{Place, Places};
 use super::response::{error_text, response};
-use super::routes::{Endpoint, find};
+use super::routes::{Endpoint, Route, find};
 use super::tls::Acceptor;
 use super::{cors, events, gainsight, pages};
 use crate::intake::app::App;
@@ -91,7 +92,7 @@ fn accepted(io: &TcpStream) -> Option<SocketAddr> {
 }
 
 fn connection<S>(app: &App, io: S, place: Rc<Place>) -> Connection<S> {
-    Connection::new(io, place, Within::new(&app.limits), Arc::clone(&app.budget))
+    Connection::new(io, place, Within::new(&app.limits, &app.snapshot().limits), Arc::clone(&app.budget))
 }
 
 /// HTTP/1.1 over connections with deadlines, every request to the dispatcher.
@@ -138,60 +139,69 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
     }
     let route = find(request.path());
     let label = route.map_or("other", |route| route.path);
-    let method = request.method();
-    let mut body_ended = !events::announces_body(request.headers());
-    let mut response = if *method == Method::OPTIONS && cors::is_preflight(request.headers()) {
-        cors::preflight(request.headers())
-    } else {
-        let mut response = match route {
-            None => response(&Answer::NoRoute),
-            Some(route) if !route.endpoint.knows(method.as_str()) => {
-                let (allow, advice) = (route.endpoint.allow(), route.endpoint.advice());
-                let wrong = Answer::WrongMethod { allow, advice };
-                if matches!(route.endpoint, Endpoint::Gainsight(_)) {
-                    gainsight::refuse(label, wrong)
-                } else {
-                    response(&wrong)
+    let no_body = !events::announces_body(request.headers());
+    let is_preflight = *request.method() == Method::OPTIONS && cors::is_preflight(request.headers());
+    let (mut response, body_ended) = match route {
+        _ if is_preflight => (cors::preflight(request.headers()), no_body),
+        None => (response(&Answer::NoRoute), no_body),
+        Some(route) if !route.endpoint.knows(request.method().as_str()) => (wrong_method(route), no_body),
+        Some(route) => match route.endpoint {
+            Endpoint::Health => (pages::health(app.is_ready()), no_body),
+            Endpoint::Version => (pages::version(), no_body),
+            Endpoint::Robots => (pages::robots(), no_body),
+            Endpoint::Events(call) => {
+                let connection = connection.as_deref();
+                let inbound = Inbound { request: &request, payload, path: route.path, connection };
+                let (answer, body_ended) = match events::answer(&app, inbound, call).await {
+                    Ok(answer) => (answer, true),
+                    Err(Refusal { answer, body_ended }) => (answer, body_ended),
+                };
+                if let Some(why) = error_text(&answer) {
+                    tracing::debug!(route = label, why = why.as_ref(), "refused");
                 }
+                (response(&answer), body_ended)
             }
-            Some(route) => match route.endpoint {
-                Endpoint::Health => pages::health(app.is_ready()),
-                Endpoint::Version => pages::version(),
-                Endpoint::Robots => pages::robots(),
-                Endpoint::Events(call) => {
-                    let state = connection.as_deref();
-                    let answered = events::answer(&app, &request, payload, label, call, state).await;
-                    body_ended = answered.body_ended;
-                    if let Some(why) = error_text(&answered.answer) {
-                        tracing::debug!(route = label, why = why.as_ref(), "refused");
-                    }
-                    response(&answered.answer)
-                }
-                Endpoint::Gainsight(operation) => {
-                    let state = connection.as_deref();
-                    let answer = gainsight::answer(&app, &request, payload, label, operation, state);
-                    // In a box: every request's future has room for the largest way, and these are few.
-                    let (response, ended) = Box::pin(answer).await;
-                    body_ended = ended;
-                    response
-                }
-            },
-        };
-        cors::allow(request.headers(), &mut response);
-        response
+            Endpoint::Gainsight(operation) => {
+                let connection = connection.as_deref();
+                let inbound = Inbound { request: &request, payload, path: route.path, connection };
+                // In a box: every request's future has room for the largest way, and these are few.
+                Box::pin(gainsight::answer(&app, inbound, operation)).await
+            }
+        },
     };
+    if !is_preflight {
+        cors::allow(request.headers(), &mut response);
+    }
     app.metrics.answer(label, response.status().as_str(), began.elapsed().as_secs_f64());
     tracing::debug!(route = label, status = response.status().as_u16(), "answered");
     if let Some(connection) = &connection {
-        // What else the client offered to speak is not spoken here: nothing may wait for it.
-        let offered = request.head().connection_type() == ConnectionType::Upgrade;
-        if !connection.request_answered(body_ended) || offered {
-            response.head_mut().set_connection_type(ConnectionType::Close);
-        }
-        if !body_ended {
-            // The rest is read for a moment, so that the client sees its answer; then this is over.
-            next_turn().await;
-        }
+        finish(connection, &request, body_ended, &mut response).await;
     }
     response
+}
+
+fn wrong_method(route: &Route) -> HttpResponse {
+    let wrong = Answer::WrongMethod { allow: route.endpoint.allow(), advice: route.endpoint.advice() };
+    match route.endpoint {
+        Endpoint::Gainsight(_) => gainsight::refuse(route.path, wrong),
+        _ => response(&wrong),
+    }
+}
+
+/// Decides whether `connection` goes on after this response.
+async fn finish(
+    connection: &ConnectionState,
+    request: &HttpRequest,
+    body_ended: bool,
+    response: &mut HttpResponse,
+) {
+    // The client may offer another protocol, which is not spoken here: nothing may wait for it.
+    let offered = request.head().connection_type() == ConnectionType::Upgrade;
+    if !connection.request_answered(body_ended) || offered {
+        response.head_mut().set_connection_type(ConnectionType::Close);
+    }
+    if !body_ended {
+        // The rest is read for a moment, so that the client sees its answer; then this is over.
+        next_turn().await;
+    }
 }

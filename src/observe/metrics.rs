@@ -1,8 +1,7 @@
 //! Every metric of Weir, in one struct with its own registry. Labels come from closed sets only: enums,
 //! registered routes, configured ids. Names are fixed by the README's table; dashboards rely on them.
 
-use crate::event::outcome::Outcome;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use prometheus::core::Collector;
 use prometheus::{
@@ -10,50 +9,15 @@ use prometheus::{
     Opts, Registry, TextEncoder,
 };
 
+use super::sources::{Counters, ObservedSource, Sources};
 use crate::admission::secrets::Verdict;
-use crate::event::decode::Repair;
-use crate::event::kind::CallType;
 use crate::event::rejection::Reason;
 use crate::observe::unavailable::Cause;
 use crate::record::Kind;
 
-/// Sources beyond this many share the label `other`.
-const LABELLED_SOURCES: usize = 1_000;
-
 /// Seconds from a millisecond to past every deadline of ours.
 const SECONDS: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
-
-/// Counters of events by source, call type and outcome, resolved on first use and then without a lock.
-#[derive(Debug)]
-struct EventCounters {
-    counters: IntCounterVec,
-    sources: Vec<String>,
-    resolved: Vec<[[OnceLock<IntCounter>; Outcome::ALL.len()]; CallType::ALL.len()]>,
-}
-
-impl EventCounters {
-    fn new(counters: IntCounterVec, source_ids: &[String]) -> Self {
-        let mut sources: Vec<String> = source_ids.iter().take(LABELLED_SOURCES).cloned().collect();
-        sources.push("other".to_owned());
-        let resolved = sources.iter().map(|_| Default::default()).collect();
-        EventCounters { counters, sources, resolved }
-    }
-
-    fn counter(&self, source: usize, call: CallType, outcome: Outcome) -> Option<&IntCounter> {
-        let slot = source.min(self.sources.len() - 1);
-        let cell = self.resolved.get(slot)?.get(call as usize)?.get(outcome as usize)?;
-        // What is resolved already needs no name.
-        Some(cell.get_or_init(|| {
-            self.counters.with_label_values(&[self.label(slot), call.label(), outcome.label()])
-        }))
-    }
-
-    /// The label of the source at `source`.
-    fn label(&self, source: usize) -> &str {
-        self.sources.get(source).or(self.sources.last()).map_or("", String::as_str)
-    }
-}
 
 /// Statuses that Weir answers with, and a connection that was closed without an answer.
 const STATUSES: [&str; 10] = ["200", "204", "400", "401", "404", "405", "413", "415", "503", "closed"];
@@ -82,7 +46,7 @@ impl RouteMetrics {
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    events: EventCounters,
+    sources: Sources,
     /// In the order in which they were given, and `other` behind them.
     routes: Vec<RouteMetrics>,
     quarantined: [IntCounter; Reason::ALL.len()],
@@ -90,9 +54,6 @@ pub struct Metrics {
     pub ignored: IntCounterVec,
     /// `weir_traits_dropped_total{tenant,map}`: custom traits outside the tenant's `person` or `company` map.
     pub traits_dropped: IntCounterVec,
-    times_unreadable: IntCounterVec,
-    ids_reused: IntCounterVec,
-    repaired: IntCounterVec,
     records: [IntCounter; Kind::ALL.len()],
     secrets: [IntCounter; Verdict::ALL.len()],
     unavailable: [IntCounter; Cause::ALL.len()],
@@ -171,23 +132,15 @@ impl Registrar {
 }
 
 impl Metrics {
-    /// Registers everything. `source_ids` in the order of `Source::index`; `routes` are the labels of routes.
+    /// Registers everything; `routes` are the labels of routes.
     ///
     /// # Errors
     /// When two metrics clash, which is a defect of this file.
-    pub fn new(
-        source_ids: &[String],
-        routes: impl IntoIterator<Item = &'static str>,
-    ) -> prometheus::Result<Self> {
+    pub fn new(routes: impl IntoIterator<Item = &'static str>) -> prometheus::Result<Self> {
         let registrar = Registrar(Registry::new());
         let r = &registrar;
         let build = r.gauges("weir_build_info", "Constant 1, labelled with the version.", &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
-        let events = r.counters(
-            "weir_events_total",
-            "Events by source, call type and how they ended.",
-            &["source", "type", "outcome"],
-        )?;
         let answers =
             r.counters("weir_http_requests_total", "Answers by route and status.", &["route", "status"])?;
         let durations = r.add(HistogramVec::new(
@@ -205,7 +158,28 @@ impl Metrics {
         let unavailable = r.counters("weir_unavailable_total", "Answers of 503 by cause.", &["cause"])?;
         let records = r.counters("weir_records_total", "Records that became durable.", &["record"])?;
         let metrics = Metrics {
-            events: EventCounters::new(events, source_ids),
+            sources: Sources::new(Counters {
+                events: r.counters(
+                    "weir_events_total",
+                    "Events by source, call type and how they ended.",
+                    &["source", "type", "outcome"],
+                )?,
+                times_unreadable: r.counters(
+                    "weir_times_unreadable_total",
+                    "Times of events that could not be read, or lie before 2000 or after the receipt.",
+                    &["source"],
+                )?,
+                ids_reused: r.counters(
+                    "weir_message_ids_reused_total",
+                    "Events with the messageId of another event of their request: readers drop one of them.",
+                    &["source"],
+                )?,
+                repaired: r.counters(
+                    "weir_repaired_total",
+                    "Bodies that were repaired so that they could be read, by source and what was done.",
+                    &["source", "repair"],
+                )?,
+            }),
             routes: routes
                 .into_iter()
                 .chain(["other"])
@@ -225,21 +199,6 @@ impl Metrics {
                 "weir_traits_dropped_total",
                 "Custom traits that the tenant's field map does not name.",
                 &["tenant", "map"],
-            )?,
-            times_unreadable: r.counters(
-                "weir_times_unreadable_total",
-                "Times of events that could not be read, or lie before 2000 or after the receipt.",
-                &["source"],
-            )?,
-            ids_reused: r.counters(
-                "weir_message_ids_reused_total",
-                "Events with the messageId of another event of their request: readers drop one of them.",
-                &["source"],
-            )?,
-            repaired: r.counters(
-                "weir_repaired_total",
-                "Bodies that were repaired so that they could be read, by source and what was done.",
-                &["source", "repair"],
             )?,
             secrets: Verdict::ALL.map(|verdict| secrets.with_label_values(&verdict.labels())),
             unavailable: Cause::ALL.map(|cause| unavailable.with_label_values(&[cause.label()])),
@@ -310,11 +269,9 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// Counts one event of the source at `source`.
-    pub fn event(&self, source: usize, call: CallType, outcome: Outcome, events: u64) {
-        if let Some(counter) = self.events.counter(source, call, outcome) {
-            counter.inc_by(events);
-        }
+    /// What is observed of the source with this id, the same whenever it is asked for.
+    pub fn source(&self, id: &str) -> Arc<ObservedSource> {
+        self.sources.of(id)
     }
 
     /// Counts an event that stands in quarantine.
@@ -322,20 +279,6 @@ impl Metrics {
         if let Some(counter) = self.quarantined.get(reason as usize) {
             counter.inc();
         }
-    }
-
-    /// Counts times that could not be read and ids that were used twice, of the source at `source`.
-    pub fn oddities(&self, source: usize, times_unreadable: u32, ids_reused: u32) {
-        for (counter, count) in [(&self.times_unreadable, times_unreadable), (&self.ids_reused, ids_reused)] {
-            if count > 0 {
-                counter.with_label_values(&[self.events.label(source)]).inc_by(count.into());
-            }
-        }
-    }
-
-    /// Counts bodies of the source at `source` that were repaired.
-    pub fn repaired(&self, source: usize, repair: Repair, bodies: u32) {
-        self.repaired.with_label_values(&[self.events.label(source), repair.label()]).inc_by(bodies.into());
     }
 
     /// Counts a shared secret or signature that was checked.

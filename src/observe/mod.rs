@@ -1,7 +1,7 @@
 //! What operators see: metrics, logs, and the warnings that would flood a log if each request wrote one.
 
 pub mod metrics;
-pub mod reused;
+pub mod sources;
 pub mod telemetry;
 pub mod unavailable;
 pub mod unmapped;

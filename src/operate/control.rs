@@ -167,7 +167,8 @@ fn answer(stream: &UnixStream, app: &App, place: &Place) -> io::Result<()> {
     let dry_run = order.dry_run;
     let queue = (!dry_run).then_some((&*app.queue, &*app.metrics));
     let ends = || app.is_draining();
-    let replay = Replay::new(&app.tenants, app.rules, queue, &ends, order);
+    let snapshot = app.snapshot();
+    let replay = Replay::new(&snapshot.tenants, snapshot.rules, queue, &ends, order);
     let done = replay.run(place.clone(), &mut |told| say(&Line::Told(told)).is_ok());
     match done {
         Ok(Summary { queued, ignored, rejected, impossible, already }) => {

@@ -18,13 +18,12 @@ use crate::event::rejection::Reason;
 use crate::event::rejection::Rejection;
 use crate::event::time::{Received, believed};
 use crate::http::routes::{Endpoint, find};
+use crate::intake::submit::Submitted;
 use crate::observe::metrics::Metrics;
 use crate::operate::quarantine::{Entry, Place, Quarantine, Selection, Stored};
 use crate::pipeline::gainsight;
 use crate::pipeline::gainsight::Operation;
-use crate::pipeline::tally::kinds;
 use crate::pipeline::{Call, MappedAgain, Request, Rules, map_again, map_batch_again};
-use crate::queue::completion::wait_for;
 use crate::queue::reader::ReadError;
 use crate::queue::{Queue, Refused};
 use crate::record::stamp::Stamp;
@@ -353,18 +352,14 @@ impl<'a> Replay<'a> {
 }
 
 fn make_durable((queue, metrics): (&dyn Queue, &Metrics), records: Records) -> Result<(), ReplayError> {
-    let kinds = kinds(&records);
-    let receipt = queue.enqueue(records).map_err(|refused| {
+    let submitted = Submitted::new(queue, metrics, records).map_err(|refused| {
         ReplayError::Queue(match refused {
             Refused::Full => "the queue is full",
             Refused::Closed => "the queue takes no records",
         })
     })?;
-    wait_for(receipt).map_err(|_| ReplayError::Queue("the queue did not make its records durable"))?;
-    for (kind, records) in Kind::ALL.into_iter().zip(kinds) {
-        metrics.record(kind, records);
-    }
-    Ok(())
+    let durable = submitted.wait().then_some(());
+    durable.ok_or(ReplayError::Queue("the queue did not make its records durable"))
 }
 
 /// What an event came by.

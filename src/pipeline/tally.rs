@@ -5,8 +5,7 @@ use crate::event::kind::CallType;
 use crate::event::outcome::Outcome;
 use crate::event::rejection::Reason;
 use crate::observe::metrics::Metrics;
-use crate::record::{Kind, Records};
-use crate::tenants::Source;
+use crate::observe::sources::ObservedSource;
 
 /// Why an event was ignored: the closed set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -144,10 +143,10 @@ impl Tally {
         &self.unmapped
     }
 
-    /// Counts the events as they ended: their records are durable.
-    pub fn settle(&self, metrics: &Metrics, source: &Source, kinds: &[u64; Kind::ALL.len()]) {
+    /// Counts the events of a source of `tenant` as they ended: their records are durable.
+    pub fn settle(&self, metrics: &Metrics, observed: &ObservedSource, tenant: &str) {
         for (call, outcome, events) in self.each() {
-            metrics.event(source.index, call, outcome, events);
+            observed.event(call, outcome, events);
         }
         for reason in &self.quarantined {
             metrics.quarantined(*reason);
@@ -156,24 +155,18 @@ impl Tally {
             metrics.ignored.with_label_values(&[reason.label()]).inc_by(events.into());
         }
         for (map, traits) in Map::ALL.into_iter().zip(self.traits_dropped).filter(|(_, traits)| *traits > 0) {
-            metrics
-                .traits_dropped
-                .with_label_values(&[source.tenant.id.as_str(), map.label()])
-                .inc_by(traits);
+            metrics.traits_dropped.with_label_values(&[tenant, map.label()]).inc_by(traits);
         }
-        metrics.oddities(source.index, self.times_unreadable, self.ids_reused);
+        observed.oddities(self.times_unreadable, self.ids_reused);
         for (repair, bodies) in Repair::ALL.into_iter().zip(self.repaired).filter(|(_, bodies)| *bodies > 0) {
-            metrics.repaired(source.index, repair, bodies);
-        }
-        for (kind, records) in Kind::ALL.into_iter().zip(kinds) {
-            metrics.record(kind, *records);
+            observed.repaired(repair, bodies);
         }
     }
 
     /// Counts every event as refused: the client was told to come again.
-    pub fn refuse(&self, metrics: &Metrics, source: &Source) {
+    pub fn refuse(&self, observed: &ObservedSource) {
         for (call, _, events) in self.each() {
-            metrics.event(source.index, call, Outcome::Refused, events);
+            observed.event(call, Outcome::Refused, events);
         }
     }
 
@@ -186,15 +179,4 @@ impl Tally {
                 .map(move |(outcome, events)| (call, outcome, events.into()))
         })
     }
-}
-
-/// How many records of each kind there are, in the order of `Kind::index`.
-pub fn kinds(records: &Records) -> [u64; Kind::ALL.len()] {
-    let mut kinds = [0; Kind::ALL.len()];
-    for record in records.iter() {
-        if let Some(count) = kinds.get_mut(record.kind().index()) {
-            *count += 1;
-        }
-    }
-    kinds
 }

@@ -155,12 +155,22 @@ pub struct Records {
     buf: Vec<u8>,
     headers: Vec<(Header, Span)>,
     entries: Vec<Entry>,
+    kinds: Kinds,
 }
+
+/// How many records there are of each kind, in the order of [`Kind::ALL`].
+pub type Kinds = [u64; Kind::ALL.len()];
 
 impl Records {
     /// An empty set for a request received at `received_ms` (milliseconds since the Unix epoch).
     pub fn new(received_ms: i64) -> Self {
-        Records { received_ms, buf: Vec::new(), headers: Vec::new(), entries: Vec::new() }
+        Records {
+            received_ms,
+            buf: Vec::new(),
+            headers: Vec::new(),
+            entries: Vec::new(),
+            kinds: Kinds::default(),
+        }
     }
 
     /// Makes room for about `bytes` of records.
@@ -239,7 +249,16 @@ impl Records {
     pub fn rewind(&mut self, mark: Mark) {
         self.buf.truncate(mark.buf);
         self.headers.truncate(mark.headers);
-        self.entries.truncate(mark.entries);
+        for entry in self.entries.drain(mark.entries.min(self.entries.len())..) {
+            if let Some(count) = self.kinds.get_mut(entry.kind.index()) {
+                *count -= 1;
+            }
+        }
+    }
+
+    /// How many records there are of each kind.
+    pub fn kinds(&self) -> Kinds {
+        self.kinds
     }
 
     /// The largest record finished since `mark`, in bytes (key, value and header values).
@@ -314,6 +333,9 @@ impl Draft<'_> {
             value: start..self.records.buf.len(),
         };
         self.records.entries.push(entry);
+        if let Some(count) = self.records.kinds.get_mut(self.kind.index()) {
+            *count += 1;
+        }
         self.finished = true;
     }
 }

@@ -17,18 +17,18 @@ const PROCESS_BYTES: u64 = 64 << 20;
 /// The most memory that the process takes, whatever is sent to it: the bodies in flight, one being mapped
 /// by each worker, the queue's buffers, the connections, and a constant for the rest.
 pub fn memory_bound(config: &Config) -> u64 {
-    let bodies = u64::try_from(config.limits.inflight_bytes).unwrap_or(u64::MAX);
+    let bodies = u64::try_from(config.limits.server.inflight_bytes).unwrap_or(u64::MAX);
     let queue = match config.queue.brokers {
         Some(_) => kafka::buffer_bytes(&config.queue) + journal::BUFFER_BYTES + spool::BUFFER_BYTES,
         None => journal::BUFFER_BYTES,
     };
     // What a worker maps: the body's repaired text, twice where that has numbers that are not finite (which are
     // a third longer then), and the records on their way to the queue.
-    let text = config.limits.body_bytes.saturating_mul(2 * capacity::GROWTH + 1);
+    let text = config.limits.request.body_bytes.saturating_mul(2 * capacity::GROWTH + 1);
     let (_, records) = capacity::largest_request(config);
     let mapped = u64::try_from(text.saturating_add(records)).unwrap_or(u64::MAX);
     let mapped = mapped.saturating_mul(server::workers() as u64);
-    let connections = u64::try_from(config.limits.connections).unwrap_or(u64::MAX);
+    let connections = u64::try_from(config.limits.server.connections).unwrap_or(u64::MAX);
     // All of them may come over TLS.
     let connection = CONNECTION_BYTES + config.tls.as_ref().map_or(0, |_| tls::CONNECTION_BYTES);
     let parts = [bodies, mapped, queue, connections.saturating_mul(connection), PROCESS_BYTES];

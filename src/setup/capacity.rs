@@ -20,8 +20,8 @@ const COPIES: usize = 3;
 pub fn largest_request(config: &Config) -> (usize, usize) {
     let fan_out = config.sources.values().map(|source| fan_out(config, source)).max().unwrap_or(1);
     // A group call makes two records, a company and a link; a call to Gainsight's API a person and its links.
-    let records = config.limits.events.saturating_mul(fan_out.max(2)).max(MOST_COMPANIES + 1);
-    let text = config.limits.body_bytes.saturating_mul(GROWTH).saturating_mul(fan_out.max(COPIES));
+    let records = config.limits.request.events.saturating_mul(fan_out.max(2)).max(MOST_COMPANIES + 1);
+    let text = config.limits.request.body_bytes.saturating_mul(GROWTH).saturating_mul(fan_out.max(COPIES));
     (records, text.saturating_add(records.saturating_mul(RECORD_BYTES)))
 }
 

@@ -204,12 +204,12 @@ fn queue(queue: &QueueConfig, problems: &mut Problems) {
     }
 }
 
-fn limits(limits: &Limits, problems: &mut Problems) {
+fn limits(Limits { request, server }: &Limits, problems: &mut Problems) {
     // A zero was refused when it was read.
-    if limits.event_bytes > limits.body_bytes && limits.body_bytes > 0 {
+    if request.event_bytes > request.body_bytes && request.body_bytes > 0 {
         problems.add("limits.event_bytes", "may not exceed limits.body_bytes; lower it or raise that");
     }
-    if limits.body_bytes > limits.inflight_bytes && limits.inflight_bytes > 0 {
+    if request.body_bytes > server.inflight_bytes && server.inflight_bytes > 0 {
         problems.add("limits.body_bytes", "may not exceed limits.inflight_bytes; lower it or raise that");
     }
 }

@@ -156,7 +156,7 @@ fn run(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
         Case::ScanBatch => {
             let body = String::from_utf8(body(Mix::Track, BATCH, 0))?;
             for _ in 0..events / BATCH {
-                black_box(Batch::read(black_box(&body), config.limits.events)?);
+                black_box(Batch::read(black_box(&body), config.limits.request.events)?);
             }
         }
         Case::Identify => {
@@ -182,7 +182,7 @@ fn run(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
             }
         }
         Case::NoSecret => {
-            let (metrics, unverifiable) = (Metrics::new(&[], [])?, Unverifiable::default());
+            let (metrics, unverifiable) = (Metrics::new([])?, Unverifiable::default());
             let mut headers = HeaderMap::new();
             for (name, value) in [
                 (HOST, "127.0.0.1:8080"),
@@ -212,7 +212,7 @@ fn run(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
         }
         Case::Journal => {
             let dir = tempfile::tempdir()?;
-            let metrics = Arc::new(Metrics::new(&[], [])?);
+            let metrics = Arc::new(Metrics::new([])?);
             let journal =
                 JournalQueue::open(dir.path(), &config.queue, Arc::clone(&tenants.topics), metrics)?;
             for _ in 0..events {
@@ -248,7 +248,7 @@ fn process(
     body: &[u8],
     requests: u64,
 ) -> Result<(), Box<dyn Error>> {
-    let limits = &config.limits;
+    let limits = &config.limits.request;
     let (event_bytes, events, depth) = (limits.event_bytes, limits.events, limits.depth);
     let rules = Rules { event_bytes, events, depth, record_bytes: event_bytes };
     for _ in 0..requests {

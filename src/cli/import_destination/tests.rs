@@ -354,7 +354,7 @@ fn names_become_ids_and_nothing_in_them_becomes_configuration() {
     let export = json!({"name": evil, "writeKey": "w", "destinations": [destination(evil, changed)]});
     let (text, _) = imported(&export);
     let config = loaded(&text);
-    assert_eq!(config.limits.depth, 200);
+    assert_eq!(config.limits.request.depth, 200);
     assert_eq!(config.tenants["x-limits-depth-0"].person_fields[evil], "X\"\n__gc");
     assert_eq!(config.publishers["t"].topic, "T\"]");
     assert_eq!(config.publishers["t"].events[evil].name, "\"\\");

@@ -9,7 +9,7 @@ use clap::Args;
 use super::{FilterFlags, not_found, print};
 use crate::cli::{Failure, QueueFlags};
 use crate::config::Config;
-use crate::intake::app;
+use crate::intake::snapshot::rules;
 use crate::observe::metrics::Metrics;
 use crate::operate::control;
 use crate::operate::control::ControlError;
@@ -128,13 +128,12 @@ fn carry_out(config: &Config, order: Order, tell: &mut dyn FnMut(Told) -> bool) 
     }
     if order.dry_run {
         // How large a record may be is for the queue to say, which stays closed.
-        let rules = app::rules(&config.limits, usize::MAX);
+        let rules = rules(&config.limits.request, usize::MAX);
         return Ok(Replay::new(&tenants, rules, None, &|| false, order).run(place, tell)?);
     }
-    let metrics =
-        Arc::new(Metrics::new(&[], []).map_err(|error| Failure::Named(format!("metrics: {error}")))?);
+    let metrics = Arc::new(Metrics::new([]).map_err(|error| Failure::Named(format!("metrics: {error}")))?);
     let queue = open(config, &tenants, &place, &metrics)?;
-    let rules = app::rules(&config.limits, queue.largest_record());
+    let rules = rules(&config.limits.request, queue.largest_record());
     let done = Replay::new(&tenants, rules, Some((&*queue, &*metrics)), &|| false, order).run(place, tell);
     queue.close(Instant::now() + CLOSE);
     Ok(done?)

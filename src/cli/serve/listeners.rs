@@ -35,7 +35,7 @@ impl Clients {
         };
         let own = tls.listen.map(|address| bind(address, "tls.listen", "")).transpose()?;
         let (current, watch) = reload::start(tls, Arc::clone(metrics))?;
-        let acceptor = Acceptor::new(current, config.limits.header, metrics);
+        let acceptor = Acceptor::new(current, config.limits.server.header, metrics);
         let watch = Some(watch);
         Ok(match own {
             None => {

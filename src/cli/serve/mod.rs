@@ -55,10 +55,10 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     for warning in setup::warnings(&config).into_iter().chain(disk::warnings(&config)) {
         tracing::warn!("{warning}");
     }
-    config.limits.connections = open_files(config.limits.connections);
+    config.limits.server.connections = open_files(config.limits.server.connections);
     let tenants = Tenants::from_config(&config);
-    let metrics = Metrics::new(&tenants.sender_ids(), routes::labels())
-        .map_err(|error| Failure::Named(format!("metrics: {error}")))?;
+    let metrics =
+        Metrics::new(routes::labels()).map_err(|error| Failure::Named(format!("metrics: {error}")))?;
     let metrics = Arc::new(metrics);
     // The addresses first: a port in use should not cost a look at the queue.
     let clients = Clients::bind(&config, &metrics)?;
@@ -176,7 +176,7 @@ async fn serve(
         }
     });
     // What is left of the time is the queue's.
-    let drain = config.limits.shutdown.mul_f64(0.75);
+    let drain = config.limits.server.shutdown.mul_f64(0.75);
     let Clients { listeners, url: main, tls_url: tls, watch } = clients;
     let gateway = server::serve(Arc::clone(&app), listeners, drain).map_err(named)?;
     let (admin, admin_address) = admin::serve(Arc::clone(&app), admin_listener).map_err(named)?;
@@ -184,7 +184,7 @@ async fn serve(
     let gateway = actix_rt::spawn(gateway);
     actix_rt::spawn(admin);
     let urls = Urls { main, tls, admin: url("http", admin_address) };
-    let place = Place::of(config, &app.tenants);
+    let place = Place::of(config, &app.snapshot().tenants);
     let control = Control::open(&config.data, Arc::clone(&app), place);
     if let Err(error) = &control {
         tracing::warn!(%error, "no control.sock in the data directory: to replay quarantine, stop Weir first");
@@ -217,7 +217,7 @@ async fn serve(
         ended = gateway => broken = Some(ended_by_itself(ended)),
     }
     tracing::info!("shutting down: no new events, answering those under way");
-    let deadline = Instant::now() + config.limits.shutdown;
+    let deadline = Instant::now() + config.limits.server.shutdown;
     app.drain();
     gateway_handle.stop(true).await;
     let queue = Arc::clone(&app.queue);

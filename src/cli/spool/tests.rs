@@ -24,7 +24,7 @@ fn add(dir: &Path, topics: &[&str], why: Option<&str>) {
     config.free_bytes = 0;
     let mut known = Topics::default();
     let ids: Vec<_> = topics.iter().map(|topic| known.intern(topic)).collect();
-    let metrics = Arc::new(Metrics::new(&[], []).unwrap());
+    let metrics = Arc::new(Metrics::new([]).unwrap());
     let queue = JournalQueue::open(dir, &config, Arc::new(known), metrics).unwrap();
     for (received, id) in (RECEIVED..).zip(ids) {
         let mut records = Records::new(received);

@@ -247,7 +247,7 @@ mod journal {
         };
         let mut topics = Topics::default();
         topics.intern("weir.people");
-        let metrics = Arc::new(Metrics::new(&[], []).unwrap());
+        let metrics = Arc::new(Metrics::new([]).unwrap());
         let queue = JournalQueue::open(dir, &config, Arc::new(topics), metrics).unwrap();
         let mut records = Records::new(0);
         for value in values {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use actix_web::http::header::HeaderMap;
 use actix_web::web::Bytes;
@@ -48,7 +49,7 @@ impl Queue for Held {
 fn app(queue: &Arc<Held>) -> App {
     let toml = "[tenants.acme]\n[sources.web]\ntenant = 'acme'\n";
     let config = load(Some((Path::new("test"), toml)), &Overrides::default()).unwrap();
-    let metrics = Metrics::new(&["web".to_owned()], []).unwrap();
+    let metrics = Metrics::new([]).unwrap();
     let queue: Arc<dyn Queue> = Arc::<Held>::clone(queue);
     App::new(Tenants::from_config(&config), queue, Arc::new(metrics), config.limits)
 }
@@ -61,12 +62,11 @@ async fn take_three(app: &App) -> Answer {
     );
     let lease = app.budget.lease(body.len()).unwrap();
     let body = Body { bytes: body, _lease: lease };
-    let source = &app.tenants.sources[0];
-    let process =
-        |request: &Request<'_>, rules: &Rules, body: &[u8]| process(Call::Batch, request, rules, body);
-    let way = Way { path: "/v1/batch", process };
-    match hand_over(app, source, Proof::NONE, &HeaderMap::new(), way, body) {
-        Ok(handed_over) => handed_over.answer().await,
+    let (snapshot, headers) = (app.snapshot(), HeaderMap::new());
+    let context = Context { app, snapshot: &snapshot, headers: &headers, path: "/v1/batch" };
+    let sender = Some(&*snapshot.tenants.sources[0]);
+    match submit_events(context, Arrived { sender, secrets: Vec::new(), body }, Call::Batch) {
+        Ok(submitted) => submitted.answer().await.unwrap_or_else(|answer| answer),
         Err(answer) => answer,
     }
 }

@@ -280,7 +280,7 @@ impl Watched {
     fn new() -> Self {
         let (from, until) = year(2026);
         let sample = Sample::valid(from, until);
-        let metrics = Arc::new(Metrics::new(&[], []).unwrap());
+        let metrics = Arc::new(Metrics::new([]).unwrap());
         let reloader = Reloader::new(&sample.config, Arc::clone(&metrics), at(NOW)).unwrap();
         Watched { sample, metrics, reloader }
     }

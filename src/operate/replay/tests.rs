@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::config::{Config, Overrides};
 use crate::pipeline::{Call, Processed, process};
+use crate::queue::completion::wait_for;
 use crate::queue::journal::JournalQueue;
 use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::reader::{From, Next, ReadRecord, Reader};
@@ -45,7 +46,7 @@ struct Held {
 
 impl Held {
     fn new() -> Self {
-        Held { folder: tempfile::tempdir().unwrap(), metrics: Arc::new(Metrics::new(&[], []).unwrap()) }
+        Held { folder: tempfile::tempdir().unwrap(), metrics: Arc::new(Metrics::new([]).unwrap()) }
     }
 
     fn dir(&self) -> std::path::PathBuf {

@@ -30,8 +30,8 @@ impl Setup {
             received: &Received::at(RECEIVED),
         };
         let Processed { records, answer, tally } = process(operation, head, None, &request, &rules, body);
-        let metrics = Metrics::new(&["web".to_owned()], []).unwrap();
-        tally.settle(&metrics, &source, &kinds(&records));
+        let metrics = Metrics::new([]).unwrap();
+        settle(&metrics, &tally, &source, &records);
         let unmapped = tally.unmapped_names().to_vec();
         Fate { records: seen(&records, &topics), answer, counts: counts(&metrics), unmapped }
     }
@@ -162,7 +162,7 @@ fn a_long_email_does_not_stand_in_many_links() {
 #[test]
 fn no_call_takes_more_of_the_queue_than_the_configuration_was_checked_for() {
     let mut config = crate::setup::load(None, &crate::config::Overrides::default()).unwrap();
-    config.limits.events = 1;
+    config.limits.request.events = 1;
     let (most_records, most_bytes) = crate::setup::largest_request(&config);
     let email = format!("{}@x", "e".repeat(5_198));
     let companies = vec![r#"{"Company_ID":"C"}"#; 50].join(",");

@@ -138,7 +138,7 @@ fn no_request_takes_more_of_the_queue_than_the_configuration_was_checked_for() {
     for event in events {
         let batch = [b"{\"batch\":[", vec![event; 20].join(&b","[..]).as_slice(), b"]}"].concat();
         let mut config = crate::setup::load(None, &crate::config::Overrides::default()).unwrap();
-        (config.limits.body_bytes, config.limits.events) = (batch.len(), 20);
+        (config.limits.request.body_bytes, config.limits.request.events) = (batch.len(), 20);
         let records = unlimited().process(Call::Batch, &batch).records;
         let bytes = records.iter().map(|record| {
             let headers: usize = record.headers.iter().map(|(name, value)| name.len() + value.len()).sum();

@@ -21,7 +21,6 @@ use foldhash::{HashMap, HashMapExt};
 use super::*;
 use crate::admission::secrets::{Secret, SecretId};
 use crate::observe::metrics::Metrics;
-use crate::pipeline::tally::kinds;
 use crate::record::Kind;
 use crate::record::topics::Topics;
 use crate::tenants::{EventName, GroupEmail, Publisher, Tenant, UnmappedTraits};
@@ -161,10 +160,18 @@ impl Setup {
             received: &Received::at(RECEIVED),
         };
         let Processed { records, answer, tally } = process(call, &request, &rules, body);
-        let metrics = Metrics::new(&["web".to_owned()], []).unwrap();
-        tally.settle(&metrics, &source, &kinds(&records));
+        let metrics = Metrics::new([]).unwrap();
+        settle(&metrics, &tally, &source, &records);
         let unmapped = tally.unmapped_names().to_vec();
         Fate { records: seen(&records, &topics), answer, counts: counts(&metrics), unmapped }
+    }
+}
+
+/// Counts a request as the way into the queue does.
+fn settle(metrics: &Metrics, tally: &Tally, source: &Source, records: &Records) {
+    tally.settle(metrics, &metrics.source(&source.id), &source.tenant.id);
+    for (kind, records) in Kind::ALL.into_iter().zip(records.kinds()) {
+        metrics.record(kind, records);
     }
 }
 

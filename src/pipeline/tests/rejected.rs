@@ -209,8 +209,8 @@ fn a_request_that_is_not_durable_counts_every_event_as_refused_and_nothing_else(
     let body = br#"{"batch":[{"type":"page","userId":"u"},{"type":"identify","userId":"u"},1,2,
         {"type":"identify","userId":"u","traits":{"email":"e","custom":1}}]}"#;
     let tally = process(Call::Batch, &request, &Setup::new().rules, body).tally;
-    let metrics = Metrics::new(&["web".to_owned()], []).unwrap();
-    tally.refuse(&metrics, &source);
+    let metrics = Metrics::new([]).unwrap();
+    tally.refuse(&metrics.source(&source.id));
     let refused = [("identify/refused", 2), ("page/refused", 1), ("unknown/refused", 2)];
     assert_eq!(counts(&metrics), refused.map(|(name, n)| (name.to_owned(), n)).into());
 }

@@ -186,7 +186,7 @@ mod tests {
     use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
     fn health() -> Arc<Health> {
-        Health::new(Arc::new(Metrics::new(&[], []).unwrap()))
+        Health::new(Arc::new(Metrics::new([]).unwrap()))
     }
 
     #[test]

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     fn room(records: usize, bytes: usize) -> Arc<Room> {
-        Room::new(records, bytes, Arc::new(Metrics::new(&[], []).unwrap()))
+        Room::new(records, bytes, Arc::new(Metrics::new([]).unwrap()))
     }
 
     #[test]

@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn brokers_appear_with_their_names_and_vanish_when_they_leave() {
-        let (brokers, metrics) = (Brokers::default(), Metrics::new(&[], []).unwrap());
+        let (brokers, metrics) = (Brokers::default(), Metrics::new([]).unwrap());
         let bootstrap = broker("kafka:9092/bootstrap", -1, "UP");
         assert!(brokers.publish(&report(vec![broker("k1:9092/1", 1, "UP"), bootstrap]), &metrics));
         let text = String::from_utf8(metrics.render()).unwrap();

@@ -51,7 +51,7 @@ fn queue(mock: &Mock, raw: &[(&str, &str)]) -> (KafkaQueue, Arc<Metrics>) {
     let mut topics = Topics::default();
     topics.intern(TOPIC);
     topics.intern(OTHER_TOPIC);
-    let metrics = Arc::new(Metrics::new(&[], []).unwrap());
+    let metrics = Arc::new(Metrics::new([]).unwrap());
     // Records have the longest deadline that there may be, where the test does not wait for it.
     let raw = [&[("message.timeout.ms", "6000")], raw].concat();
     let client = settings::producer(&queue_config(&mock.bootstrap_servers(), &raw), None);

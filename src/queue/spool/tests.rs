@@ -548,7 +548,7 @@ fn close(held: &Held) {
 /// Tells the story once for every step of it, with the end that `end` gives for it.
 fn tell_with_every_end(end: impl Fn(usize) -> End + Send) {
     alone(move || {
-        let metrics = Arc::new(Metrics::new(&[], []).unwrap());
+        let metrics = Arc::new(Metrics::new([]).unwrap());
         let steps = World::new(end(0), &metrics).tell(usize::MAX);
         assert!(steps > 200, "{steps}");
         for step in 0..steps {
@@ -581,7 +581,7 @@ fn what_is_acknowledged_reaches_kafka_in_order_though_the_power_fails_at_any_ste
 
 #[test]
 fn kafka_is_asked_again_after_a_failure_though_the_spool_has_no_room() {
-    let world = World::new(End::Kill, &Arc::new(Metrics::new(&[], []).unwrap()));
+    let world = World::new(End::Kill, &Arc::new(Metrics::new([]).unwrap()));
     let (held, forwarder) = world.try_open(1).unwrap();
     let thread = std::thread::spawn(|| forwarder.run());
     *held.forwarder.lock().unwrap() = Some(thread.thread().clone());
@@ -605,7 +605,7 @@ fn kafka_is_asked_again_after_a_failure_though_the_spool_has_no_room() {
 #[test]
 fn a_topic_that_may_not_be_written_to_is_asked_once_and_keeps_its_order() {
     alone(|| {
-        let mut world = World::new(End::Kill, &Arc::new(Metrics::new(&[], []).unwrap()));
+        let mut world = World::new(End::Kill, &Arc::new(Metrics::new([]).unwrap()));
         world.open();
         let refused = |world: &World| world.broker.lock().unwrap().refused;
         world.act(Action::Refuses(Some(Class::Forbidden)));
@@ -639,7 +639,7 @@ fn a_topic_that_may_not_be_written_to_is_asked_once_and_keeps_its_order() {
 #[test]
 fn a_topic_that_is_back_gets_out_of_trouble_though_its_records_keep_coming() {
     alone(|| {
-        let mut world = World::new(End::Kill, &Arc::new(Metrics::new(&[], []).unwrap()));
+        let mut world = World::new(End::Kill, &Arc::new(Metrics::new([]).unwrap()));
         world.open();
         world.act(Action::Refuses(Some(Class::Topic)));
         world.act(Action::Send("d", 1));
@@ -674,7 +674,7 @@ fn a_line_that_ends_while_a_request_is_looked_at_does_not_split_a_key() {
 #[test]
 fn what_can_not_be_sent_is_not_held_where_it_could_overtake_its_key() {
     alone(|| {
-        let mut world = World::new(End::Kill, &Arc::new(Metrics::new(&[], []).unwrap()));
+        let mut world = World::new(End::Kill, &Arc::new(Metrics::new([]).unwrap()));
         world.open();
         let (held, _) = world.running.as_ref().unwrap();
         let request = |keys: [(&str, usize); 3]| {
@@ -699,7 +699,7 @@ fn what_can_not_be_sent_is_not_held_where_it_could_overtake_its_key() {
 #[test]
 fn one_record_that_gets_through_shows_that_kafka_takes_records_and_is_not_sent_again() {
     alone(|| {
-        let mut world = World::new(End::Kill, &Arc::new(Metrics::new(&[], []).unwrap()));
+        let mut world = World::new(End::Kill, &Arc::new(Metrics::new([]).unwrap()));
         world.open();
         world.act(Action::Broker(Mood::Fails));
         world.act(Action::Send("a", 0));
@@ -731,7 +731,7 @@ fn one_record_that_gets_through_shows_that_kafka_takes_records_and_is_not_sent_a
 #[test]
 fn while_the_spool_can_not_be_read_every_key_waits_and_none_is_left_behind() {
     alone(|| {
-        let mut world = World::new(End::Kill, &Arc::new(Metrics::new(&[], []).unwrap()));
+        let mut world = World::new(End::Kill, &Arc::new(Metrics::new([]).unwrap()));
         world.open();
         world.act(Action::Broker(Mood::Fails));
         for key in ["a", "b", "a"] {

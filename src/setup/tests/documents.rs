@@ -32,8 +32,8 @@ fn the_defaults_alone_are_a_valid_configuration() {
     assert_eq!(config.queue.journal_bytes, 10_737_418_240);
     assert_eq!(config.queue.free_bytes, 1_073_741_824);
     assert_eq!(config.queue.when_full, WhenFull::Refuse);
-    assert_eq!(config.limits.body_bytes, 4_096_000);
-    assert_eq!(config.limits.shutdown, Duration::from_secs(20));
+    assert_eq!(config.limits.request.body_bytes, 4_096_000);
+    assert_eq!(config.limits.server.shutdown, Duration::from_secs(20));
     let month = Duration::from_secs(30 * 86_400);
     assert_eq!((config.quarantine.age, config.quarantine.bytes), (month, 1_073_741_824));
 }
@@ -106,7 +106,7 @@ fn the_documented_sample_loads_with_each_of_its_values() {
     assert_eq!(config.data, Path::new("/var/lib/weir"));
     assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
     assert_eq!(config.queue.brokers.as_deref(), Some("kafka-1:9092,kafka-2:9092"));
-    assert_eq!((config.limits.depth, config.limits.events), (100, 5_000));
+    assert_eq!((config.limits.request.depth, config.limits.request.events), (100, 5_000));
 
     let tenants = Tenants::from_config(&config);
     let source = &tenants.keys[&crate::admission::keys::digest(b"abc")];

@@ -42,7 +42,7 @@ static QUEUE: LazyLock<QueueConfig> = LazyLock::new(|| {
     let config = setup::load(None, &Overrides::default()).unwrap_or_else(|problems| panic!("{problems}"));
     QueueConfig { free_bytes: 0, ..config.queue }
 });
-static METRICS: LazyLock<Arc<Metrics>> = LazyLock::new(|| Arc::new(Metrics::new(&[], []).expect("metrics")));
+static METRICS: LazyLock<Arc<Metrics>> = LazyLock::new(|| Arc::new(Metrics::new([]).expect("metrics")));
 static NAMES: LazyLock<Arc<Topics>> = LazyLock::new(|| {
     let mut topics = Topics::default();
     for topic in TOPICS {

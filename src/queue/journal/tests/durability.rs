@@ -252,7 +252,7 @@ fn a_journal_that_leaves_no_numbers_is_not_written_to() {
         let place = Place::new();
         place.write(&["1"]);
         std::fs::rename(place.last_segment(), segment::path(&place.dir(), base)).unwrap();
-        let metrics = Arc::new(Metrics::new(&[], []).unwrap());
+        let metrics = Arc::new(Metrics::new([]).unwrap());
         let opened = JournalQueue::open(&place.dir(), &config(1 << 30), topics(), metrics);
         assert!(matches!(opened, Err(JournalError::NoNumbers(dir)) if dir == place.dir()));
     }
@@ -262,7 +262,7 @@ fn a_journal_that_leaves_no_numbers_is_not_written_to() {
 fn a_second_writer_is_told_where_the_first_one_is() {
     let place = Place::new();
     let first = place.open();
-    let metrics = Arc::new(Metrics::new(&[], []).unwrap());
+    let metrics = Arc::new(Metrics::new([]).unwrap());
     let second = JournalQueue::open(&place.dir(), &config(1 << 30), topics(), metrics).err().unwrap();
     assert!(matches!(&second, JournalError::InUse(dir) if *dir == place.dir()));
     assert!(second.to_string().contains(place.dir().to_str().unwrap()));

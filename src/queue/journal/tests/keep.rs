@@ -29,7 +29,7 @@ impl Place {
         let topic = topics.intern("weir.rejected");
         topics.bound(vec![topic], Bounds { age: 30 * DAY, bytes });
         let config = QueueConfig { when_full, ..config(SMALL) };
-        let metrics = Arc::new(Metrics::new(&[], []).unwrap());
+        let metrics = Arc::new(Metrics::new([]).unwrap());
         JournalQueue::open(&self.dir(), &config, Arc::new(topics), metrics).unwrap()
     }
 
@@ -225,7 +225,7 @@ fn a_spool_keeps_none() {
     let mut topics = Topics::default();
     let topic = topics.intern("weir.rejected");
     topics.bound(vec![topic], Bounds { age: DAY, bytes: 1 << 30 });
-    let metrics = Arc::new(Metrics::new(&[], []).unwrap());
+    let metrics = Arc::new(Metrics::new([]).unwrap());
     let bytes = metrics.spool_bytes.clone();
     let open = || {
         let topics = Arc::new(topics.clone());

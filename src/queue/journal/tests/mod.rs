@@ -75,11 +75,11 @@ impl Place {
     }
 
     fn open_with(&self, config: &QueueConfig) -> JournalQueue {
-        JournalQueue::open(&self.dir(), config, topics(), Arc::new(Metrics::new(&[], []).unwrap())).unwrap()
+        JournalQueue::open(&self.dir(), config, topics(), Arc::new(Metrics::new([]).unwrap())).unwrap()
     }
 
     fn open_on(&self, disk: &TestDisk, config: &QueueConfig) -> JournalQueue {
-        let metrics = Arc::new(Metrics::new(&[], []).unwrap());
+        let metrics = Arc::new(Metrics::new([]).unwrap());
         JournalQueue::open_on(
             Arc::new(disk.clone()),
             &self.dir(),

@@ -156,7 +156,7 @@ impl World {
             outages: Vec::new(),
             seed: 0,
             keep,
-            meters: Meters::journal(&Metrics::new(&[], []).unwrap()),
+            meters: Meters::journal(&Metrics::new([]).unwrap()),
         };
         world.gateway.die_after(killed_after);
         world.open();

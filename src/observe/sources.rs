@@ -1,0 +1,128 @@
+//! What operators see of each source: its counters, and what is logged of it once. It is found by the source's id, so
+//! that it outlives any configuration that names the source.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use prometheus::{IntCounter, IntCounterVec};
+
+use crate::event::decode::Repair;
+use crate::event::kind::CallType;
+use crate::event::outcome::Outcome;
+
+/// Sources beyond this many share the label `other`.
+const LABELLED_SOURCES: usize = 1_000;
+
+/// A counter for each call type and outcome, resolved on first use and then without a lock.
+type EventCounters = [[OnceLock<IntCounter>; Outcome::ALL.len()]; CallType::ALL.len()];
+
+/// The metrics with a label `source`.
+#[derive(Clone, Debug)]
+pub(super) struct Counters {
+    /// `weir_events_total{source,type,outcome}`
+    pub events: IntCounterVec,
+    /// `weir_times_unreadable_total{source}`
+    pub times_unreadable: IntCounterVec,
+    /// `weir_message_ids_reused_total{source}`
+    pub ids_reused: IntCounterVec,
+    /// `weir_repaired_total{source,repair}`
+    pub repaired: IntCounterVec,
+}
+
+/// Every source that was ever observed.
+#[derive(Debug)]
+pub(super) struct Sources {
+    counters: Counters,
+    known: Mutex<HashMap<String, Arc<ObservedSource>>>,
+    /// What all sources share that have no label of their own.
+    other: Arc<EventCounters>,
+}
+
+impl Sources {
+    pub(super) fn new(counters: Counters) -> Self {
+        Sources { counters, known: Mutex::default(), other: Arc::default() }
+    }
+
+    /// What is observed of the source with this id, the same whenever it is asked for.
+    pub(super) fn of(&self, id: &str) -> Arc<ObservedSource> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(source) = known.get(id) {
+            return Arc::clone(source);
+        }
+        let has_label = known.len() < LABELLED_SOURCES;
+        let source = Arc::new(ObservedSource {
+            label: if has_label { id.to_owned() } else { "other".to_owned() },
+            counters: self.counters.clone(),
+            events: if has_label { Arc::default() } else { Arc::clone(&self.other) },
+            reuses_ids: AtomicBool::new(false),
+        });
+        known.insert(id.to_owned(), Arc::clone(&source));
+        source
+    }
+}
+
+/// What is observed of one source.
+#[derive(Debug)]
+pub struct ObservedSource {
+    label: String,
+    counters: Counters,
+    events: Arc<EventCounters>,
+    /// Whether it is known, and logged, that it uses ids twice.
+    reuses_ids: AtomicBool,
+}
+
+impl ObservedSource {
+    /// Counts events of one type that ended alike.
+    pub fn event(&self, call: CallType, outcome: Outcome, events: u64) {
+        let cell = self.events.get(call as usize).and_then(|row| row.get(outcome as usize));
+        let labels = [self.label.as_str(), call.label(), outcome.label()];
+        if let Some(cell) = cell {
+            cell.get_or_init(|| self.counters.events.with_label_values(&labels)).inc_by(events);
+        }
+    }
+
+    /// Counts times that could not be read and ids that were used twice.
+    pub fn oddities(&self, times_unreadable: u32, ids_reused: u32) {
+        let Counters { times_unreadable: times, ids_reused: ids, .. } = &self.counters;
+        for (counter, count) in [(times, times_unreadable), (ids, ids_reused)] {
+            if count > 0 {
+                counter.with_label_values(&[&self.label]).inc_by(count.into());
+            }
+        }
+    }
+
+    /// Counts bodies that were repaired.
+    pub fn repaired(&self, repair: Repair, bodies: u32) {
+        let labels = [self.label.as_str(), repair.label()];
+        self.counters.repaired.with_label_values(&labels).inc_by(bodies.into());
+    }
+
+    /// Logs that the source, whose id is `id`, gives two events of one request the same `messageId`: readers drop one
+    /// of the two. Logged the first time only.
+    pub fn log_reused_ids(&self, id: &str) {
+        if self.is_first_reuse() {
+            tracing::warn!(
+                source = %id,
+                "different events of one request have the same messageId, and readers will drop all but one; have the \
+                 sender give each event an id of its own, or none; weir_message_ids_reused_total counts them"
+            );
+        }
+    }
+
+    fn is_first_reuse(&self) -> bool {
+        !self.reuses_ids.swap(true, Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::observe::metrics::Metrics;
+
+    #[test]
+    fn a_source_is_logged_once_however_often_it_is_looked_up() {
+        let metrics = Metrics::new([]).unwrap();
+        let first = ["web", "web", "app", "web"].map(|id| metrics.source(id).is_first_reuse());
+        assert_eq!(first, [true, false, true, false]);
+    }
+}
