@@ -123,23 +123,21 @@ impl Proof<'_> {
 pub struct Invalid;
 
 /// What a request presents as Gainsight's clients do.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub struct Presented<'r> {
     /// The text of a secret, from the header `sharedSecret`.
-    pub secret: Option<&'r [u8]>,
+    pub secret: &'r [u8],
     /// The tenant that it is for, from `tenantId`.
     pub tenant: Option<&'r [u8]>,
 }
 
 impl Presented<'_> {
-    /// The one of `secrets` whose text is presented, beside the id by which Gainsight's clients know `tenant`. None
-    /// where no secret is presented: a tenant alone shows nothing.
+    /// The one of `secrets` whose text is presented, beside the id by which Gainsight's clients know `tenant`.
     ///
     /// # Errors
     /// When something else is presented.
-    pub fn secret_of(self, tenant: &str, secrets: &[Arc<Secret>]) -> Result<Option<SecretId>, Invalid> {
-        let Some(text) = self.secret else { return Ok(None) };
-        let presented = digest(text);
+    pub fn secret_of(self, tenant: &str, secrets: &[Arc<Secret>]) -> Result<SecretId, Invalid> {
+        let presented = digest(self.secret);
         let mut found = None;
         // All are compared, so that the time it takes does not reveal which one it was.
         for secret in secrets {
@@ -147,12 +145,7 @@ impl Presented<'_> {
                 found = Some(secret.id);
             }
         }
-        found.filter(|_| self.tenant == Some(tenant.as_bytes())).map(Some).ok_or(Invalid)
-    }
-
-    /// Whether it names another tenant than `tenant`.
-    pub fn names_another(self, tenant: &str) -> bool {
-        self.tenant.is_some_and(|id| id != tenant.as_bytes())
+        found.filter(|_| self.tenant == Some(tenant.as_bytes())).ok_or(Invalid)
     }
 }
 
@@ -205,15 +198,15 @@ mod tests {
         texts.map(|(index, text)| Arc::new(Secret::new(SecretId::new(index), text))).collect()
     }
 
-    fn check(secret: Option<&str>, tenant: Option<&str>) -> Result<Option<SecretId>, Invalid> {
-        let presented = Presented { secret: secret.map(str::as_bytes), tenant: tenant.map(str::as_bytes) };
+    fn check(secret: &str, tenant: Option<&str>) -> Result<SecretId, Invalid> {
+        let presented = Presented { secret: secret.as_bytes(), tenant: tenant.map(str::as_bytes) };
         presented.secret_of("t-1", &secrets())
     }
 
     #[test]
     fn each_live_secret_is_known_by_its_whole_text() {
-        assert_eq!(check(Some(OLD), Some("t-1")), Ok(Some(SecretId(0))));
-        assert_eq!(check(Some(NEW), Some("t-1")), Ok(Some(SecretId(1))));
+        assert_eq!(check(OLD, Some("t-1")), Ok(SecretId(0)));
+        assert_eq!(check(NEW, Some("t-1")), Ok(SecretId(1)));
     }
 
     #[test]
@@ -221,18 +214,12 @@ mod tests {
         let cut = OLD.strip_prefix(PREFIX).unwrap();
         let longer = format!("{OLD}=");
         for wrong in [cut, &longer, "", &OLD.to_lowercase()] {
-            assert_eq!(check(Some(wrong), Some("t-1")), Err(Invalid), "{wrong}");
+            assert_eq!(check(wrong, Some("t-1")), Err(Invalid), "{wrong}");
         }
         for tenant in ["t-2", "T-1", "", "t-1x"] {
-            assert_eq!(check(Some(OLD), Some(tenant)), Err(Invalid), "{tenant}");
+            assert_eq!(check(OLD, Some(tenant)), Err(Invalid), "{tenant}");
         }
-        assert_eq!(check(Some(OLD), None), Err(Invalid));
-    }
-
-    #[test]
-    fn a_request_that_presents_nothing_shows_nothing() {
-        assert_eq!(check(None, None), Ok(None));
-        assert_eq!(check(None, Some("t-2")), Ok(None));
+        assert_eq!(check(OLD, None), Err(Invalid));
     }
 
     #[test]

@@ -43,10 +43,15 @@ pub fn webhook_key<'r>(headers: &'r HeaderMap, query: &'r str) -> Option<Cow<'r,
     key_in(query).or_else(|| presented_key(headers, ""))
 }
 
-/// The shared secret in `headers`, and the tenant that it is for.
-pub fn presented_secret(headers: &HeaderMap) -> Presented<'_> {
-    let value = |name| headers.get(name).map(|value| value.as_bytes());
-    Presented { secret: value(&SHARED_SECRET), tenant: value(&TENANT_ID) }
+/// The shared secret in `headers`. A tenant without one shows nothing.
+pub fn presented_secret(headers: &HeaderMap) -> Option<Presented<'_>> {
+    let secret = headers.get(&SHARED_SECRET)?.as_bytes();
+    Some(Presented { secret, tenant: tenant_id(headers) })
+}
+
+/// The tenant that Gainsight's clients name in `headers`.
+pub fn tenant_id(headers: &HeaderMap) -> Option<&[u8]> {
+    headers.get(&TENANT_ID).map(|id| id.as_bytes())
 }
 
 /// The signature in `headers`.
@@ -137,8 +142,9 @@ mod tests {
     #[test]
     fn a_secret_is_in_headers_of_any_letter_case() {
         let headers = map(&[("SHAREDSECRET", "s"), ("tenantId", "t")]);
-        let Presented { secret, tenant } = presented_secret(&headers);
-        assert_eq!((secret, tenant), (Some(&b"s"[..]), Some(&b"t"[..])));
+        let Presented { secret, tenant } = presented_secret(&headers).unwrap();
+        assert_eq!((secret, tenant), (&b"s"[..], Some(&b"t"[..])));
+        assert!(presented_secret(&map(&[("tenantId", "t")])).is_none(), "a tenant alone shows nothing");
     }
 
     #[test]

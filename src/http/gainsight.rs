@@ -10,7 +10,7 @@ use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::body::Room;
-use super::credentials::{presented_key, presented_secret, signed_id};
+use super::credentials::{presented_key, signed_id, tenant_id};
 use super::events::{
     Admitted, Arrived, Context, Inbound, Refusal, Submitted, admit, make_room, receive, submit,
 };
@@ -103,7 +103,7 @@ pub fn refuse(path: &'static str, answer: Answer) -> HttpResponse {
 /// secret.
 fn admit_publishers<'r>(context: Context<'r>, topic: Option<&str>) -> Result<Admitted<&'r Senders>, Answer> {
     let Context { app, snapshot, headers, .. } = context;
-    let id = presented_secret(headers).tenant.unwrap_or_default();
+    let id = tenant_id(headers).unwrap_or_default();
     let is_known = |senders: &&Senders| senders.tenant.gainsight_id.as_bytes() == id;
     let senders = snapshot.tenants.senders.iter().find(is_known);
     let secrets = senders.map(|one| each_once(one.with_topic(topic).flat_map(|source| &source.secrets)));

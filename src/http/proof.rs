@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_web::http::header::HeaderMap;
 
-use super::credentials::{presented_secret, signed};
+use super::credentials::{presented_secret, signed, tenant_id};
 use crate::admission::secrets::{Secret, SecretId, Verdict};
 use crate::admission::signature::{Refused, Signature};
 use crate::observe::metrics::Metrics;
@@ -23,7 +23,7 @@ pub struct Shown {
 
 /// Whether `headers` show anything, right or wrong.
 pub fn is_shown(headers: &HeaderMap) -> bool {
-    presented_secret(headers).secret.is_some() || !matches!(signed(headers), Ok(None))
+    presented_secret(headers).is_some() || !matches!(signed(headers), Ok(None))
 }
 
 /// Checks what `headers` show of `secrets`, to one who is known to Gainsight's clients as `tenant`, and counts it. The log
@@ -39,17 +39,16 @@ pub fn shown(
     secrets: &[Arc<Secret>],
 ) -> Result<Shown, Answer> {
     let mut shown = Shown::default();
-    let presented = presented_secret(headers);
-    match presented.secret_of(tenant, secrets) {
-        Ok(None) => {}
-        Ok(Some(secret)) => {
+    match presented_secret(headers).map(|presented| presented.secret_of(tenant, secrets)) {
+        None => {}
+        Some(Ok(secret)) => {
             metrics.secret(Verdict::HeaderVerified);
             shown.secrets.push(secret);
         }
-        Err(_) => return Err(refuse(metrics, Verdict::HeaderInvalid)),
+        Some(Err(_)) => return Err(refuse(metrics, Verdict::HeaderInvalid)),
     }
     if let Some(signed) = signed(headers).map_err(|refused| refuse(metrics, refused.into()))? {
-        if presented.names_another(tenant) {
+        if tenant_id(headers).is_some_and(|id| id != tenant.as_bytes()) {
             return Err(refuse(metrics, Verdict::SignatureInvalid));
         }
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();

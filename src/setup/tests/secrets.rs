@@ -74,12 +74,12 @@ fn secrets_come_from_files_and_the_environment_and_their_source_knows_them_all()
     let tenants = Tenants::from_config(&config);
     let source = &tenants.sources[0];
     let shown = |secret: &str| {
-        let presented = Presented { secret: Some(secret.as_bytes()), tenant: Some(b"acme") };
+        let presented = Presented { secret: secret.as_bytes(), tenant: Some(b"acme") };
         presented.secret_of(&source.tenant.gainsight_id, &source.secrets)
     };
     assert_eq!((source.secrets.len(), source.publishers[0].secrets.len()), (2, 2));
     for secret in [GOOD, "a-secret-from-a-file"] {
-        let shown = [shown(secret).unwrap().unwrap()];
+        let shown = [shown(secret).unwrap()];
         assert!(Proof::Secrets(&shown).holds(&source.publishers[0].secrets), "{secret}");
     }
     assert!(shown("another-secret-of-some-length").is_err());
