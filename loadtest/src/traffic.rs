@@ -6,8 +6,7 @@
 
 use std::io::Write;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use data_encoding::BASE64;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde::{Deserialize, Serialize};
@@ -96,7 +95,7 @@ const KEY_TAIL: usize = 21;
 fn user(source: u64) -> (String, String) {
     let user = format!("{}:", key(source).as_str());
     let (same, rest) = user.split_at(KEY_TAIL);
-    (STANDARD.encode(same), STANDARD.encode(rest))
+    (BASE64.encode(same.as_bytes()), BASE64.encode(rest.as_bytes()))
 }
 
 /// What a Weir under test is configured for.

@@ -3,8 +3,7 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use data_encoding::BASE64;
 use hmac::digest::CtOutput;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
@@ -80,7 +79,7 @@ fn seconds(text: &[u8]) -> Option<u64> {
 
 /// The tag in `v1,<base64>`; other versions are passed over.
 fn tag(part: &[u8]) -> Option<CtOutput<Hmac<Sha256>>> {
-    let tag: [u8; 32] = STANDARD.decode(part.strip_prefix(b"v1,")?).ok()?.try_into().ok()?;
+    let tag: [u8; 32] = BASE64.decode(part.strip_prefix(b"v1,")?).ok()?.try_into().ok()?;
     Some(CtOutput::new(tag.into()))
 }
 

@@ -4,9 +4,9 @@
 use clap::Args;
 
 use super::{ConfigFlags, Failure, print};
-use crate::config::{self, Config, Problems};
+use crate::config::{self, Problems};
 use crate::queue::disk_advice::readable;
-use crate::setup::{self, disk, first_start};
+use crate::setup::{self, ToServe, disk, first_start};
 
 /// The arguments of `weir check`.
 #[derive(Args, Clone, Debug)]
@@ -26,7 +26,8 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     print(&report(&args.config.load_to_serve()?)?)
 }
 
-fn report(config: &Config) -> Result<String, Problems> {
+fn report(to_serve: &ToServe) -> Result<String, Problems> {
+    let config = &to_serve.config;
     let place = match &config.queue.brokers {
         Some(brokers) => format!("Kafka at {brokers}"),
         None => format!("the journal in {}", config.data.join("journal").display()),
@@ -35,7 +36,7 @@ fn report(config: &Config) -> Result<String, Problems> {
     lines.extend(first_start::expected_topics(config)?.names().iter().map(|name| format!("  {name}")));
     lines.push(format!("queue: {place}"));
     lines.push(format!("memory: at most {}", readable(setup::memory_bound(config))));
-    let warnings = setup::warnings(config).into_iter().chain(disk::warnings(config));
+    let warnings = setup::warnings(config, to_serve.tls.as_ref()).into_iter().chain(disk::warnings(config));
     lines.extend(warnings.map(|warning| format!("warning: {warning}")));
     Ok(lines.join("\n") + "\n")
 }
@@ -49,7 +50,7 @@ mod tests {
     #[test]
     fn a_report_names_topics_queue_memory_and_warnings() {
         let config = load(None, &Overrides::default()).unwrap();
-        let report = report(&config).unwrap();
+        let report = report(&ToServe { config, tls: None }).unwrap();
         assert!(report.starts_with("configuration is valid\n"), "{report}");
         for part in [
             "\n  weir.people\n  weir.companies\n  weir.rejected\n",

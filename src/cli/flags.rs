@@ -7,7 +7,7 @@ use clap::{Args, FromArgMatches};
 
 use super::{Failure, without_empty_variables};
 use crate::config::{Config, Overrides, address};
-use crate::setup;
+use crate::setup::{self, ToServe};
 
 /// Which queue is read: the one that `weir serve` would write to, unless these say otherwise.
 #[derive(Args, Clone, Debug, Default)]
@@ -88,7 +88,7 @@ impl ConfigFlags {
     }
 
     /// The same for who serves with it: shared secrets and the files of `[tls]` are read, too.
-    pub fn load_to_serve(&self) -> Result<Config, Failure> {
+    pub fn load_to_serve(&self) -> Result<ToServe, Failure> {
         let text = self.text()?;
         let file = self.config.as_deref().zip(text.as_deref());
         Ok(setup::load_to_serve(file, &self.overrides(), &|name| std::env::var_os(name))?)

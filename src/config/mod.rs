@@ -6,6 +6,7 @@
 
 pub mod address;
 pub mod problems;
+pub mod quoting;
 pub mod read;
 pub mod secrets;
 pub mod section;

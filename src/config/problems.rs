@@ -35,23 +35,3 @@ impl fmt::Display for Problems {
 }
 
 impl std::error::Error for Problems {}
-
-/// The path of `key` inside the section `path`, quoted as TOML where it needs to be.
-pub fn join(path: &str, key: &str) -> String {
-    let bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    let dot = if path.is_empty() { "" } else { "." };
-    if bare { format!("{path}{dot}{key}") } else { format!("{path}{dot}{key:?}") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::join;
-
-    #[test]
-    fn a_path_quotes_only_the_parts_that_toml_would_quote() {
-        assert_eq!(join("", "data"), "data");
-        assert_eq!(join("limits", "body_bytes"), "limits.body_bytes");
-        assert_eq!(join("publishers.p.events", "Ticket Closure"), "publishers.p.events.\"Ticket Closure\"");
-        assert_eq!(join("a", "b\n"), "a.\"b\\n\"");
-    }
-}

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::Config;
-use super::problems::{Problems, join};
+use super::problems::Problems;
+use super::quoting::join;
 use crate::admission::keys;
 use crate::admission::secrets::{Secret, SecretId, signing_key};
 

@@ -7,7 +7,8 @@ use std::ops::RangeInclusive;
 
 use toml::{Table, Value};
 
-use super::problems::{Problems, join};
+use super::problems::Problems;
+use super::quoting::join;
 
 /// A table and its place. A reader asks for every key it knows, then calls [`Section::finish`].
 pub struct Section<'a> {

@@ -3,8 +3,7 @@
 use std::borrow::Cow;
 
 use actix_web::http::header::{self, HeaderMap, HeaderName};
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use data_encoding::BASE64;
 
 use crate::admission::secrets::Presented;
 use crate::admission::signature::{Refused, Signed};
@@ -82,7 +81,7 @@ fn scheme<'v>(value: &'v [u8], name: &[u8]) -> Option<&'v [u8]> {
 
 /// The user of `Basic` credentials, as Go reads them: padded base64, split at the first colon.
 fn basic_user(value: &[u8]) -> Option<Vec<u8>> {
-    let mut pair = STANDARD.decode(scheme(value, b"basic")?).ok()?;
+    let mut pair = BASE64.decode(scheme(value, b"basic")?).ok()?;
     let colon = memchr::memchr(b':', &pair)?;
     pair.truncate(colon);
     Some(pair)

@@ -3,10 +3,11 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::capacity;
-use crate::config::problems::join;
+use crate::config::quoting::join;
 use crate::config::{Ack, Config, WhenFull};
 use crate::http::server;
-use crate::http::tls::{self, pair};
+use crate::http::tls;
+use crate::http::tls::pair::Loaded;
 use crate::queue::{journal, kafka, spool};
 
 /// An open connection with the head of its request: about 10.5 kB were measured.
@@ -38,12 +39,11 @@ pub fn memory_bound(config: &Config) -> u64 {
 /// A certificate that expires sooner than this should have been renewed by now.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// What is allowed but may surprise, each as `key: what it means`.
-pub fn warnings(config: &Config) -> Vec<String> {
+/// What is allowed but may surprise, each as `key: what it means`; `tls` is the pair that is loaded.
+pub fn warnings(config: &Config, tls: Option<&Loaded>) -> Vec<String> {
     let mut found = Vec::new();
     let mut warn = |key: &str, meaning: &str| found.push(format!("{key}: {meaning}"));
-    // What is wrong with the pair is no warning.
-    if let Some(Ok(pair)) = config.tls.as_ref().map(pair::read) {
+    if let Some(Loaded { pair, .. }) = tls {
         let expires = pair.expires();
         if expires.duration_since(Timestamp::now()) < EXPIRES_SOON {
             warn(

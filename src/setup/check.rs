@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 
 use super::{capacity, topics};
 use crate::config::address::broker_fault;
-use crate::config::problems::{Problems, join};
+use crate::config::problems::Problems;
+use crate::config::quoting::join;
 use crate::config::section::{nearest, non_blank};
 use crate::config::{Config, Limits, QueueConfig, SourceConfig};
 use crate::mapping::fields::{COMPANY, CUSTOM_SUFFIX, PERSON, Table};

@@ -6,12 +6,21 @@ use super::check::check;
 use crate::config::read::{DEFAULTS, parse, read};
 use crate::config::section::Section;
 use crate::config::{Config, Environment, Overrides, Problems, Secrets};
-use crate::http::tls::pair;
+use crate::http::tls::pair::{self, Loaded};
 
 /// The configuration of `file` (its path, for messages, and its text), or everything that is wrong with it. The
 /// shared secrets are not read.
 pub fn load(file: Option<(&Path, &str)>, overrides: &Overrides) -> Result<Config, Problems> {
     load_and(file, overrides, |_, _| ())
+}
+
+/// A configuration with all that is needed to serve with it.
+#[derive(Debug)]
+pub struct ToServe {
+    /// With its shared secrets.
+    pub config: Config,
+    /// What the files of `[tls]` hold; none without that section.
+    pub tls: Option<Loaded>,
 }
 
 /// The same with what else is needed to serve with it, the shared secrets and the files of `[tls]`, and everything that
@@ -20,13 +29,16 @@ pub fn load_to_serve(
     file: Option<(&Path, &str)>,
     overrides: &Overrides,
     environment: Environment<'_>,
-) -> Result<Config, Problems> {
-    load_and(file, overrides, |config, problems| {
+) -> Result<ToServe, Problems> {
+    let mut tls = None;
+    let config = load_and(file, overrides, |config, problems| {
         config.secrets = Secrets::read(config, environment, problems);
-        if let Some(Err(found)) = config.tls.as_ref().map(pair::read) {
-            found.lines().iter().cloned().for_each(|line| problems.add_line(line));
+        match config.tls.as_ref().map(pair::load) {
+            Some(Err(found)) => found.lines().iter().cloned().for_each(|line| problems.add_line(line)),
+            loaded => tls = loaded.and_then(Result::ok),
         }
-    })
+    })?;
+    Ok(ToServe { config, tls })
 }
 
 fn load_and(

@@ -17,7 +17,7 @@ pub mod topics;
 pub use advice::{memory_bound, warnings};
 pub use capacity::largest_request;
 pub use check::{RowFault, check, row_fault};
-pub use load::{load, load_to_serve};
+pub use load::{ToServe, load, load_to_serve};
 pub use topics::slug;
 
 #[cfg(test)]

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use crate::config::problems::{Problems, join};
+use crate::config::problems::Problems;
+use crate::config::quoting::join;
 use crate::config::{Config, PublisherConfig};
 
 /// Kafka's own limit.

@@ -17,9 +17,9 @@ use std::thread::{self, Thread};
 use actix_web::http::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT,
 };
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+
 use clap::{Parser, ValueEnum};
+use data_encoding::BASE64;
 use weir::admission::keys::digest;
 use weir::admission::secrets::Proof;
 use weir::config::{Config, Overrides};
@@ -173,7 +173,7 @@ fn run(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
         }
         Case::Batch => process(&config, source, Call::Batch, &body(Mix::Track, BATCH, 0), events / BATCH)?,
         Case::Key => {
-            let user = STANDARD.encode(format!("{}:", traffic::key(0).as_str()));
+            let user = BASE64.encode(format!("{}:", traffic::key(0).as_str()).as_bytes());
             let mut headers = HeaderMap::new();
             headers.insert(AUTHORIZATION, HeaderValue::from_str(&format!("Basic {user}"))?);
             for _ in 0..events {

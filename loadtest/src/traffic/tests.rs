@@ -27,7 +27,7 @@ fn a_track_event_has_its_size_and_its_number() {
     request.number(1_234_567);
     let (head, body) = split(&request);
     assert!(head.starts_with("POST /v1/track HTTP/1.1\r\n"), "{head}");
-    let user = STANDARD.encode("loadtest-key-of-source-00001:");
+    let user = BASE64.encode(b"loadtest-key-of-source-00001:");
     assert!(head.contains(&format!("Authorization: Basic {user}\r\n")), "{head}");
     assert_eq!(body.len(), 955);
     let event: Value = serde_json::from_slice(&body).unwrap();
@@ -122,7 +122,7 @@ fn a_gzipped_body_inflates_to_the_same_events() {
         request.number(number);
         let (head, body) = split(&request);
         assert!(head.contains("Content-Encoding: gzip\r\n"), "{head}");
-        let user = STANDARD.encode(format!("loadtest-key-of-source-0000{}:", number % 2));
+        let user = BASE64.encode(format!("loadtest-key-of-source-0000{}:", number % 2).as_bytes());
         assert!(head.contains(&format!("Authorization: Basic {user}\r\n")), "{head}");
         let mut inflated = Vec::new();
         GzDecoder::new(body.as_slice()).read_to_end(&mut inflated).unwrap();

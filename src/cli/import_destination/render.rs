@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::plan::{Plan, Publisher, Source, Tenant};
+use crate::config::quoting::{key, text};
 
 /// The file of a publisher's secret in `folder`.
 pub(super) fn secret_file(folder: &Path, publisher: &Publisher) -> PathBuf {
@@ -31,7 +32,7 @@ impl Page<'_> {
     }
 
     fn pair(&mut self, key: &str, value: &str) {
-        self.add(format!("{key} = {}", quoted(value)));
+        self.add(format!("{key} = {}", text(value)));
     }
 
     /// The head of the table `path`, and what could not be carried over into it.
@@ -71,7 +72,7 @@ impl Page<'_> {
         self.table(&format!("sources.{}", source.id));
         self.pair("tenant", &source.tenant);
         self.keys(source);
-        let publishers: Vec<_> = source.publishers.iter().map(|id| quoted(id)).collect();
+        let publishers: Vec<_> = source.publishers.iter().map(|id| text(id)).collect();
         self.add(format!("publishers = [{}]", publishers.join(", ")));
         if !source.enabled {
             self.add("enabled = false");
@@ -84,11 +85,11 @@ impl Page<'_> {
         }
         self.add("keys = [");
         if let Some(hash) = &source.key {
-            self.add(format!("  {}, # the setting \"Gainsight Accesskey\"", quoted(hash)));
+            self.add(format!("  {}, # the setting \"Gainsight Accesskey\"", text(hash)));
         }
         for (hash, name) in &source.write_keys {
             let whose = format!("the write key of RudderStack's source {name:?}");
-            self.add(format!("  # {}, # {whose}, for SDKs that send to Weir directly", quoted(hash)));
+            self.add(format!("  # {}, # {whose}, for SDKs that send to Weir directly", text(hash)));
         }
         self.add("]");
     }
@@ -97,7 +98,7 @@ impl Page<'_> {
         let path = format!("publishers.{}", publisher.id);
         self.add("");
         self.table(&path);
-        let file = quoted(&secret_file(folder, publisher).to_string_lossy());
+        let file = text(&secret_file(folder, publisher).to_string_lossy());
         if publisher.is_off {
             self.add("# Switched off in RudderStack: without its secret, no event is taken for it.");
         }
@@ -110,7 +111,7 @@ impl Page<'_> {
             self.add(
                 "# Others that events name themselves (externalId of type gainsightEventContractId) go here.",
             );
-            self.add(format!("contracts = [{}]", quoted(contract)));
+            self.add(format!("contracts = [{}]", text(contract)));
         }
         if let Some(name) = &publisher.kafka_topic {
             self.add("# No name on the queue can be made of the topic, or another publisher has it.");
@@ -118,27 +119,8 @@ impl Page<'_> {
         }
         self.inner_table(&format!("{path}.events"), publisher.events.is_empty());
         for (event, to) in &publisher.events {
-            let (name, version) = (quoted(&to.name), quoted(&to.version));
+            let (name, version) = (text(&to.name), text(&to.version));
             self.add(format!("{} = {{ name = {name}, version = {version} }}", key(event)));
         }
     }
-}
-
-/// `name` as a key: bare where TOML allows it.
-fn key(name: &str) -> String {
-    let bare = !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    if bare { name.to_owned() } else { quoted(name) }
-}
-
-/// `text` as a basic string of TOML.
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' | '\\' => quoted.extend(['\\', character]),
-            control if control.is_control() => quoted += &format!("\\u{:04X}", u32::from(control)),
-            plain => quoted.push(plain),
-        }
-    }
-    quoted + "\""
 }

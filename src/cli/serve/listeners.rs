@@ -8,6 +8,7 @@ use crate::cli::Failure;
 use crate::config::Config;
 use crate::http::server;
 use crate::http::tls::Acceptor;
+use crate::http::tls::pair::Loaded;
 use crate::http::tls::reload::{self, Watch};
 use crate::observe::metrics::Metrics;
 
@@ -26,15 +27,15 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Binds what `config` says; TLS counts in `metrics`.
-    pub fn bind(config: &Config, metrics: &Arc<Metrics>) -> Result<Self, Failure> {
+    /// Binds what `config` says; TLS begins with `tls`, and counts in `metrics`.
+    pub fn bind(config: &Config, tls: Option<&Loaded>, metrics: &Arc<Metrics>) -> Result<Self, Failure> {
         let (listener, address) = bind(config.listen, "listen", " with --listen")?;
-        let Some(tls) = &config.tls else {
+        let Some((tls, loaded)) = config.tls.as_ref().zip(tls) else {
             let listeners = server::Listeners { plain: Some(listener), tls: None };
             return Ok(Clients { listeners, url: url("http", address), tls_url: None, watch: None });
         };
         let own = tls.listen.map(|address| bind(address, "tls.listen", "")).transpose()?;
-        let (current, watch) = reload::start(tls, Arc::clone(metrics))?;
+        let (current, watch) = reload::start(tls, loaded, Arc::clone(metrics))?;
         let acceptor = Acceptor::new(current, config.limits.server.header, metrics);
         let watch = Some(watch);
         Ok(match own {

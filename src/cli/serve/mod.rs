@@ -28,7 +28,7 @@ use crate::queue::disk_advice::advice;
 use crate::queue::journal::JournalQueue;
 use crate::queue::spool::SpooledQueue;
 use crate::setup::first_start;
-use crate::setup::{self, disk};
+use crate::setup::{self, ToServe, disk};
 use crate::tenants::Tenants;
 
 /// Open files for all but the clients: the journal, Kafka's brokers, workers, operators.
@@ -50,9 +50,10 @@ pub struct ServeArgs {
 /// Runs the gateway until SIGTERM or SIGINT.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     telemetry::init(args.log_format, &args.log).map_err(Failure::Named)?;
-    let mut config = args.config.load_to_serve()?;
-    let demo = first_start::prepare(&mut config)?;
-    for warning in setup::warnings(&config).into_iter().chain(disk::warnings(&config)) {
+    let mut to_serve = args.config.load_to_serve()?;
+    let demo = first_start::prepare(&mut to_serve.config)?;
+    let ToServe { mut config, tls } = to_serve;
+    for warning in setup::warnings(&config, tls.as_ref()).into_iter().chain(disk::warnings(&config)) {
         tracing::warn!("{warning}");
     }
     config.limits.server.connections = open_files(config.limits.server.connections);
@@ -61,7 +62,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
         Metrics::new(routes::labels()).map_err(|error| Failure::Named(format!("metrics: {error}")))?;
     let metrics = Arc::new(metrics);
     // The addresses first: a port in use should not cost a look at the queue.
-    let clients = Clients::bind(&config, &metrics)?;
+    let clients = Clients::bind(&config, tls.as_ref(), &metrics)?;
     let (admin_listener, _) = bind(config.admin, "admin", " with --admin")?;
     let queue = open_queue(&config, &tenants, metrics)?;
     RunFile::clear(&config.data);

@@ -48,12 +48,21 @@ impl Pair {
     }
 }
 
+/// A pair, and the digest of the files that it was read from.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// See [`Files::digest`].
+    pub digest: [u8; 32],
+    /// What they hold.
+    pub pair: Pair,
+}
+
 /// The pair that `config` names, if clients will take it now.
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn read(config: &TlsConfig) -> Result<Pair, Problems> {
-    Files::read(config).pair(Timestamp::now())
+pub fn load(config: &TlsConfig) -> Result<Loaded, Problems> {
+    Files::read(config).load(Timestamp::now())
 }
 
 impl Files {
@@ -65,6 +74,14 @@ impl Files {
             })
         };
         Files { certificate: read(&config.certificate), key: read(&config.key) }
+    }
+
+    /// The pair, if clients will take it at `now`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(&self, now: Timestamp) -> Result<Loaded, Problems> {
+        Ok(Loaded { digest: self.digest(), pair: self.pair(now)? })
     }
 
     /// The same for the same contents, so that those need not be kept.

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use prometheus::IntCounter;
 
 use super::Current;
-use super::pair::{Files, Pair};
+use super::pair::{Files, Loaded, Pair};
 use crate::config::{Problems, TlsConfig};
 use crate::observe::metrics::Metrics;
 
@@ -24,12 +24,16 @@ pub struct Watch {
     _until: mpsc::Sender<()>,
 }
 
-/// Puts the pair that `config` names to use, and goes on looking for changes.
+/// Puts the pair that was loaded as `config` says to use, and goes on looking for changes.
 ///
 /// # Errors
-/// Everything that is wrong with the pair, each problem on a line with its key.
-pub fn start(config: &TlsConfig, metrics: Arc<Metrics>) -> Result<(Arc<Current>, Watch), Problems> {
-    let mut reloader = Reloader::new(config, metrics, Timestamp::now())?;
+/// When the system gives no thread.
+pub fn start(
+    config: &TlsConfig,
+    loaded: &Loaded,
+    metrics: Arc<Metrics>,
+) -> Result<(Arc<Current>, Watch), Problems> {
+    let mut reloader = Reloader::new(config, loaded, metrics);
     let current = Arc::clone(&reloader.current);
     let (until, ended) = mpsc::channel();
     let look_on = move || {
@@ -60,24 +64,21 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
-    pub fn new(config: &TlsConfig, metrics: Arc<Metrics>, now: Timestamp) -> Result<Self, Problems> {
-        let files = Files::read(config);
-        let pair = files.pair(now)?;
-        let digest = files.digest();
+    pub fn new(config: &TlsConfig, Loaded { digest, pair }: &Loaded, metrics: Arc<Metrics>) -> Self {
         let counter = |outcome| metrics.tls_reloads.with_label_values(&[outcome]);
         let reloader = Reloader {
             config: config.clone(),
             current: Arc::new(Current(RwLock::new(Arc::clone(&pair.settings)))),
-            in_use: digest,
-            last: digest,
+            in_use: *digest,
+            last: *digest,
             refused: None,
             loaded: counter("loaded"),
             failed: counter("failed"),
             metrics,
         };
-        reloader.show(&pair);
+        reloader.show(pair);
         tracing::info!(valid_until = %pair.expires(), "TLS: the certificate is in use");
-        Ok(reloader)
+        reloader
     }
 
     /// A change counts once two looks saw the same: two files, or a long one, are not written in one moment. What

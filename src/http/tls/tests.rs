@@ -232,12 +232,13 @@ fn a_mark_at_the_beginning_and_lines_that_end_as_on_windows_are_taken() {
 fn a_certificate_that_names_its_host_in_its_subject_alone_is_taken_with_a_warning() {
     let sample = Sample::for_days(30);
     let folder = sample.folder.path();
-    assert!(pair::read(&sample.config).unwrap().has_names);
+    assert!(pair::load(&sample.config).unwrap().pair.has_names);
     openssl(folder, "req -x509 -new -key key.pem -subj /CN=weir.test -days 30 -out chain.pem");
-    assert!(!pair::read(&sample.config).unwrap().has_names);
+    assert!(!pair::load(&sample.config).unwrap().pair.has_names);
     let mut config = crate::setup::load(None, &crate::config::Overrides::default()).unwrap();
     config.tls = Some(sample.config.clone());
-    let warned = crate::setup::warnings(&config);
+    let loaded = pair::load(&sample.config).unwrap();
+    let warned = crate::setup::warnings(&config, Some(&loaded));
     let warning = warned.iter().find(|warning| warning.contains("subjectAltName"));
     assert!(warning.is_some_and(|warning| warning.starts_with("tls.certificate: ")), "{warned:?}");
 }
@@ -281,7 +282,8 @@ impl Watched {
         let (from, until) = year(2026);
         let sample = Sample::valid(from, until);
         let metrics = Arc::new(Metrics::new([]).unwrap());
-        let reloader = Reloader::new(&sample.config, Arc::clone(&metrics), at(NOW)).unwrap();
+        let loaded = Files::read(&sample.config).load(at(NOW)).unwrap();
+        let reloader = Reloader::new(&sample.config, &loaded, Arc::clone(&metrics));
         Watched { sample, metrics, reloader }
     }
 
@@ -403,7 +405,8 @@ fn files_that_are_replaced_behind_links_are_seen() {
     }
     swap(&versions[0]);
     let config = TlsConfig { certificate: link.join("chain.pem"), key: link.join("key.pem"), listen: None };
-    watched.reloader = Reloader::new(&config, Arc::clone(&watched.metrics), at(NOW)).unwrap();
+    let loaded = Files::read(&config).load(at(NOW)).unwrap();
+    watched.reloader = Reloader::new(&config, &loaded, Arc::clone(&watched.metrics));
     watched.sample.config = config;
     watched.expect(0, 0, "2027-06-01");
     swap(&versions[1]);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::{DEFAULTS, QueueConfig, WhenFull};
+use crate::http::tls::pair;
 use crate::http::tls::tests::Sample;
 use crate::setup::{load_to_serve, memory_bound, warnings};
 use crate::tenants::{GroupEmail, Tenants, UnmappedEvents, UnmappedTraits};
@@ -233,7 +234,9 @@ fn a_certificate_that_expires_within_two_weeks_is_a_warning() {
             path(&sample.config.certificate),
             path(&sample.config.key)
         );
-        let found = warnings(&loaded(&text));
+        let config = loaded(&text);
+        let pair = pair::load(config.tls.as_ref().unwrap()).unwrap();
+        let found = warnings(&config, Some(&pair));
         let told = found.iter().any(|line| line.starts_with("tls.certificate: expires at 20"));
         assert_eq!(told, warned, "{days}: {found:#?}");
     }
@@ -256,7 +259,7 @@ fn the_memory_bound_grows_with_the_bodies_in_flight() {
 #[test]
 fn a_configuration_that_works_but_may_surprise_has_warnings() {
     let keys = |text: &str| -> Vec<String> {
-        let lines = warnings(&loaded(text));
+        let lines = warnings(&loaded(text), None);
         lines.iter().filter_map(|line| Some(line.split_once(": ")?.0.to_owned())).collect()
     };
     let kafka = "[queue]\nbrokers = 'k:1'\n";
@@ -279,6 +282,6 @@ fn a_configuration_that_works_but_may_surprise_has_warnings() {
     std::fs::create_dir_all(folder.path().join("journal/consumers")).unwrap();
     std::fs::write(folder.path().join("journal/consumers/crm"), "").unwrap();
     assert_eq!(keys(&format!("data = {:?}", folder.path().to_str().unwrap())), ["sources"]);
-    let dropping = warnings(&loaded("[queue]\nwhen_full = 'drop_oldest'"));
+    let dropping = warnings(&loaded("[queue]\nwhen_full = 'drop_oldest'"), None);
     assert!(dropping.iter().any(|line| line.ends_with("the oldest are dropped")), "{dropping:#?}");
 }

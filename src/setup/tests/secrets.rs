@@ -40,7 +40,8 @@ fn environment(name: &OsStr) -> Option<OsString> {
 }
 
 fn read(text: &str) -> Result<Config, Problems> {
-    load_to_serve(Some((Path::new("weir.toml"), text)), &Overrides::default(), &environment)
+    let read = load_to_serve(Some((Path::new("weir.toml"), text)), &Overrides::default(), &environment);
+    read.map(|to_serve| to_serve.config)
 }
 
 /// The sample, with `lines` in its publisher.
@@ -69,7 +70,7 @@ fn secrets_come_from_files_and_the_environment_and_their_source_knows_them_all()
     ));
     let config = read(&text).unwrap();
     assert_eq!(config.publishers["tickets"].secrets[1], SecretPlace::File(file));
-    assert_eq!(warnings(&config).len(), 1, "more than that of the journal");
+    assert_eq!(warnings(&config, None).len(), 1, "more than that of the journal");
 
     let tenants = Tenants::from_config(&config);
     let source = &tenants.sources[0];
@@ -178,7 +179,7 @@ fn a_secret_that_works_but_is_weak_or_open_has_a_warning() {
         let [line] = config.secrets.warnings() else { panic!("{:?}", config.secrets.warnings()) };
         assert!(line.starts_with("publishers.tickets.secrets[0]: ") && line.contains(told), "{line}");
         assert!(!line.contains("canary") && !line.contains(GOOD), "{line}");
-        assert!(warnings(&config).contains(line));
+        assert!(warnings(&config, None).contains(line));
     }
 }
 
