@@ -187,6 +187,17 @@ fn every_link_between_pages_leads_to_a_file_and_a_heading() {
 }
 
 #[test]
+fn every_page_of_the_docs_is_in_their_index() {
+    let pages = pages();
+    let index = pages.iter().find(|page| page.path == "docs/README.md").unwrap().links();
+    for page in &pages {
+        if let Some(name) = page.path.strip_prefix("docs/").filter(|name| *name != "README.md") {
+            assert!(index.iter().any(|link| link == name), "docs/README.md does not list {name}");
+        }
+    }
+}
+
+#[test]
 fn every_metric_and_every_reason_is_described() {
     let page = |path: &str| fs::read_to_string(Path::new(ROOT).join(path)).unwrap();
     let operating = page("docs/operating.md");
