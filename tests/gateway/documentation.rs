@@ -246,7 +246,8 @@ fn the_examples_of_records_are_what_comes_out() {
          "timestamp":"2026-11-21T09:00:00.000Z",
          "properties":{"ticketId":"T-1","hours":1.50},
          "context":{"externalId":[{"type":"gainsightEventContractId","id":"gold"}]}},
-        {"type":"identify","userId":"u-grace","messageId":"m-4","timestamp":"2026-11-21T09:00:00.000Z","traits":{"name":"Grace"}}]}"#;
+        {"type":"identify","userId":"u-grace","messageId":"m-4","timestamp":"2026-11-21T09:00:00.000Z",
+         "traits":{"name":"Grace"}}]}"#;
     let answer = weir.post("/v1/batch", batch);
     assert_eq!(answer.status, 200, "{answer:?}");
 

@@ -52,7 +52,8 @@ pub fn arguments_of_weir(command: &[String]) -> Option<&[String]> {
 
 #[test]
 fn the_commands_of_a_script_are_found_with_their_words() {
-    let script = "A=1 weir tail \\\n --exec './load.sh x' >out # why\n\n# nothing\ncargo run -- key | sort && a \"b c\"";
+    let script =
+        "A=1 weir tail \\\n --exec './load.sh x' >out # why\n\n# none\ncargo run -- key | sort && a \"b c\"";
     let commands = commands(script);
     let words: Vec<Vec<&str>> =
         commands.iter().map(|command| command.iter().map(String::as_str).collect()).collect();
