@@ -13,7 +13,7 @@ use crate::setup::{self, ToServe, disk, first_start};
 pub struct CheckArgs {
     #[command(flatten)]
     config: ConfigFlags,
-    /// Print the defaults instead, every key with its meaning
+    /// Print the defaults instead: every key with its meaning
     #[arg(long)]
     defaults: bool,
 }

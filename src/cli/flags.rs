@@ -12,13 +12,13 @@ use crate::setup::{self, ToServe};
 /// Which queue is read: the one that `weir serve` would write to, unless these say otherwise.
 #[derive(Args, Clone, Debug, Default)]
 pub struct QueueFlags {
-    /// The configuration file whose queue is read
+    /// Configuration file whose queue to read
     #[arg(long, env = "WEIR_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Data directory whose journal is read [default: what `weir serve` would write to]
+    /// Data folder whose journal to read [default: the queue that `weir serve` would write to]
     #[arg(long, value_name = "DIR", conflicts_with = "brokers")]
     pub data: Option<PathBuf>,
-    /// Kafka's bootstrap list
+    /// Kafka's bootstrap servers, as host:port, separated by commas
     #[arg(long, value_name = "LIST")]
     pub brokers: Option<String>,
 }
@@ -44,22 +44,22 @@ impl QueueFlags {
 /// Where the configuration comes from. Flags beat environment, environment beats file.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ConfigFlags {
-    /// The configuration file; without one the defaults hold
+    /// Configuration file; without one, the defaults apply
     #[arg(long, env = "WEIR_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// The folder of the journal and of Weir's own files
+    /// Folder of the journal and of Weir's own files
     #[arg(long, env = "WEIR_DATA", value_name = "DIR")]
     pub data: Option<PathBuf>,
-    /// Where clients send events, such as 0.0.0.0:8080; port 0 picks one
+    /// Address for clients, such as 0.0.0.0:8080; port 0 picks a free port
     #[arg(long, env = "WEIR_LISTEN", value_name = "ADDR", value_parser = |text: &str| address("WEIR_LISTEN", text))]
     pub listen: Option<SocketAddr>,
-    /// Where operators find metrics and health
+    /// Address for operators, with metrics and health
     #[arg(long, env = "WEIR_ADMIN", value_name = "ADDR", value_parser = |text: &str| address("WEIR_ADMIN", text))]
     pub admin: Option<SocketAddr>,
-    /// Kafka's bootstrap servers, host:port with commas between; without them the journal is the queue
+    /// Kafka's bootstrap servers, as host:port, separated by commas; without them, Weir uses the journal
     #[arg(long, env = "WEIR_BROKERS", value_name = "LIST")]
     pub brokers: Option<String>,
-    /// Create the topics that Kafka lacks
+    /// Create the topics that Kafka does not have
     #[arg(long)]
     pub create_topics: bool,
 }

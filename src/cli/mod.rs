@@ -30,7 +30,7 @@ use self::output::Stdout;
 use crate::config::Problems;
 use crate::setup::first_start::FirstStartError;
 
-/// Takes events over HTTP and puts durable, Gainsight-shaped records on a queue.
+/// Receives events over HTTP and puts durable, Gainsight-shaped records on a queue.
 #[derive(Parser, Debug)]
 #[command(name = "weir", version, args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -43,21 +43,21 @@ pub struct Cli {
 /// Every command: one variant here, one arm in [`Cli::run`], one file or folder beside this one.
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Run the gateway (also what `weir` alone does)
+    /// Run the gateway; `weir` alone does the same
     Serve(ServeArgs),
-    /// Tell all problems of a configuration at once, or what it will do
+    /// Report all problems of a configuration at once, or what Weir will do with it
     Check(CheckArgs),
-    /// Print the records of the journal or of Kafka; with a consumer's name, a loader's way to read the journal
+    /// Print the records of the journal or of Kafka, or hand those of the journal to a loader
     Tail(TailArgs),
-    /// Look at what is held for Kafka while Kafka is away
+    /// Look at the records that Weir holds while Kafka is away
     Spool(SpoolArgs),
-    /// Look at the rejected events, and replay them
+    /// Look at rejected events, and replay them
     Quarantine(QuarantineArgs),
-    /// Make an access key and the hash that a source lists
+    /// Make an access key, and the hash of it for the configuration
     Key,
     /// Make a shared secret for a publisher and its sender
     Secret,
-    /// Turn the settings of a RudderStack Gainsight destination into Weir's configuration
+    /// Turn the settings of RudderStack's Gainsight destinations into a configuration for Weir
     ImportDestination(ImportArgs),
 }
 

@@ -17,9 +17,9 @@ const QUOTING: [&str; 2] = ["actix_http", "actix_web"];
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// For people.
+    /// For people
     Human,
-    /// One JSON object a line.
+    /// One JSON object per line
     Json,
 }
 

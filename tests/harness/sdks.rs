@@ -28,6 +28,13 @@ impl Sdk {
     }
 }
 
+/// What runs a program, whose text is its last argument, with the SDK within that one's reach.
+pub fn interpreter(sdk: Sdk) -> Command {
+    let mut interpreter = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdks/script"));
+    interpreter.arg(sdk.name());
+    interpreter
+}
+
 /// What the CloudEvents SDK for the language of `sdk` makes of records, as `weir tail --json` prints them:
 /// `{"id","source","type","time_ms"}` of each, or `{"id","error"}`.
 pub fn read_events(sdk: Sdk, records: &[u8]) -> Vec<Value> {

@@ -25,10 +25,10 @@ use plan::Plan;
 /// The arguments of `weir import-destination`.
 #[derive(Args, Clone, Debug)]
 pub struct ImportArgs {
-    /// The export: a workspace's configuration, a destination, or its settings, in JSON; - reads stdin
+    /// Export in JSON: a workspace's configuration, a destination, or a destination's settings; - reads stdin
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Where the shared secrets are written to, a file each [default: the folder of FILE]
+    /// Folder for the shared secrets, one file each [default: the folder of FILE]
     #[arg(long, value_name = "DIR")]
     secrets: Option<PathBuf>,
 }

@@ -29,27 +29,27 @@ pub struct QuarantineArgs {
 
 #[derive(Subcommand, Clone, Debug)]
 enum Action {
-    /// Print the rejected events, one a line
+    /// List rejected events, one per line
     List(ListArgs),
-    /// Print all that is kept of an event
+    /// Print everything that is kept of an event
     Show(ShowArgs),
-    /// Map rejected events again, with today's configuration, and queue what becomes of them
+    /// Map rejected events again, with today's configuration, and queue the results
     Replay(replay::ReplayArgs),
 }
 
 /// Which events are meant.
 #[derive(Args, Clone, Debug, Default)]
 struct FilterFlags {
-    /// Only those rejected for this reason; may be given more than once
+    /// Only events rejected for this reason; may be repeated
     #[arg(long, value_name = "REASON", value_parser = reasons())]
     reason: Vec<String>,
-    /// Only those of this source
+    /// Only events of this source
     #[arg(long, value_name = "ID")]
     source: Option<String>,
-    /// Only those received at this time or later: RFC 3339, or how long ago (30m, 2h, 7d)
+    /// Only events received at this time or later: RFC 3339, or how long ago (30m, 2h, 7d)
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     since: Option<String>,
-    /// Only those received before this time
+    /// Only events received before this time
     #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
     until: Option<String>,
 }
@@ -64,19 +64,19 @@ struct ListArgs {
     queue: QueueFlags,
     #[command(flatten)]
     filter: FilterFlags,
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     json: bool,
 }
 
 #[derive(Args, Clone, Debug)]
 struct ShowArgs {
-    /// Its id, as `weir quarantine list` prints it, or its messageId
+    /// Id of the event, as `weir quarantine list` prints it, or its messageId
     #[arg(value_name = "ID")]
     id: String,
     #[command(flatten)]
     queue: QueueFlags,
-    /// The record as one line of JSON, as `weir tail --json` prints it
+    /// Print the record as one line of JSON, as `weir tail --json` does
     #[arg(long)]
     json: bool,
 }

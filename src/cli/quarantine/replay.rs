@@ -27,24 +27,24 @@ const CLOSE: Duration = Duration::from_secs(5);
 /// The arguments of `weir quarantine replay`.
 #[derive(Args, Clone, Debug)]
 pub(super) struct ReplayArgs {
-    /// Ids of the events, as `weir quarantine list` prints them, or their messageIds; without any: all that the
-    /// flags leave
+    /// Ids of the events, as `weir quarantine list` prints them, or their messageIds; without any, all events
+    /// that the flags select
     #[arg(value_name = "ID")]
     ids: Vec<String>,
     #[command(flatten)]
     queue: QueueFlags,
     #[command(flatten)]
     filter: FilterFlags,
-    /// Only tell what would happen
+    /// Only report what would happen
     #[arg(long)]
     dry_run: bool,
-    /// Also those that were replayed before
+    /// Also replay events that were replayed before
     #[arg(long)]
     again: bool,
-    /// Also those that were rejected because their sender showed no secret
+    /// Also replay events of publishers with `require_secret`
     #[arg(long)]
     without_secret: bool,
-    /// One JSON object a line, the sums last
+    /// Print one JSON object per line, with the totals last
     #[arg(long)]
     json: bool,
 }

@@ -39,10 +39,10 @@ const OWN_FILES: u64 = 256;
 pub struct ServeArgs {
     #[command(flatten)]
     pub(super) config: ConfigFlags,
-    /// How log lines look [default: human at a terminal, else json]
+    /// Form of log lines [default: human at a terminal, otherwise json]
     #[arg(long, env = "WEIR_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<LogFormat>,
-    /// What is logged: error, warn, info, debug or trace
+    /// Log level: error, warn, info, debug or trace
     #[arg(long, env = "WEIR_LOG", value_name = "LEVEL", default_value = "info")]
     log: String,
 }

@@ -31,28 +31,28 @@ pub struct SpoolArgs {
 
 #[derive(Subcommand, Clone, Debug)]
 enum Action {
-    /// Tell what is held for Kafka, and what was set aside
+    /// Report what is held for Kafka, and what was set aside
     Status {
         #[command(flatten)]
         place: PlaceFlags,
-        /// One JSON object
+        /// Print one JSON object
         #[arg(long)]
         json: bool,
     },
-    /// Read every byte and tell what is damaged; ends with 1 where something is
+    /// Read every byte and report what is damaged; exit with 1 if anything is
     Verify {
         #[command(flatten)]
         place: PlaceFlags,
     },
-    /// Print the records that are held, one JSON object a line, as `weir tail --json` prints them
+    /// Print the records that are held, one JSON object per line, as `weir tail --json` does
     Export {
         #[command(flatten)]
         place: PlaceFlags,
-        /// Those that were set aside instead, with the reason in a header
+        /// Print those that were set aside instead, with the reason in a header
         #[arg(long)]
         aside: bool,
     },
-    /// Let the Weir that runs try again what was set aside
+    /// Have the running Weir try again what was set aside
     Retry {
         #[command(flatten)]
         place: PlaceFlags,
@@ -62,10 +62,10 @@ enum Action {
 /// Where the spool is.
 #[derive(Args, Clone, Debug)]
 struct PlaceFlags {
-    /// The configuration file that names the data directory
+    /// Configuration file that names the data folder
     #[arg(long, env = "WEIR_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Data directory whose spool is read [default: that of `weir serve`]
+    /// Data folder whose spool to read [default: that of `weir serve`]
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }

@@ -38,33 +38,33 @@ pub struct TailArgs {
     /// Where the records are.
     #[command(flatten)]
     pub queue: QueueFlags,
-    /// Topic to read; may be given more than once; without it: every topic of Weir's
+    /// Topic to read; may be repeated [default: all of Weir's topics]
     #[arg(long, value_name = "T")]
     pub topic: Vec<String>,
-    /// Where to begin; a consumer that has committed goes on from there
+    /// Where to begin; a consumer that has committed continues from there instead
     #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
     pub from: Place,
-    /// Stop at the end as it stands now
+    /// Stop at what is now the end
     #[arg(long)]
     pub until_end: bool,
     /// Stop after this many records
     #[arg(long, value_name = "N")]
     pub max: Option<u64>,
-    /// One JSON object a line
+    /// Print one JSON object per line
     #[arg(long)]
     pub json: bool,
-    /// Name to read under, exclusively (journal only)
+    /// Name of the consumer; only one reader at a time may use it (journal only)
     #[arg(long, value_name = "NAME", requires = "how")]
     pub consumer: Option<String>,
-    /// Remember under the consumer's name what has left Weir, whatever became of it then; --exec waits for
-    /// that
+    /// Print the records, and commit them once they have left Weir, whatever their reader does with them; --exec
+    /// waits for that
     #[arg(long, requires = "consumer", group = "how")]
     pub commit: bool,
-    /// Hand the records to this command of the shell, in batches of JSON lines on its stdin, and remember a
-    /// batch under the consumer's name once the command ends with exit status 0
+    /// Run this shell command for each batch of records, with JSON lines on its stdin, and commit the batch if
+    /// it exits with status 0
     #[arg(long, value_name = "COMMAND", requires = "consumer", group = "how", value_parser = exec::command)]
     pub exec: Option<String>,
-    /// Most records of a batch
+    /// Largest number of records in a batch
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(1..))]
     #[arg(requires = "exec", conflicts_with = "commit")]
     pub batch: u64,
@@ -76,7 +76,7 @@ pub enum Place {
     /// The oldest record
     #[default]
     Start,
-    /// Behind the newest record
+    /// After the newest record
     End,
 }
 
