@@ -213,103 +213,122 @@ impl<'a> Replay<'a> {
 
     /// Puts the records of one event, and the note about it, into the group.
     fn replay(&mut self, entry: &Entry) -> Fate {
-        let impossible = |detail: String| Fate::Impossible { detail };
+        let found = match self.find(entry) {
+            Ok(found) => found,
+            Err(detail) => return Fate::Impossible { detail },
+        };
+        let received = Received::at(entry.received_ms);
+        // An earlier Weir left it out where the event brought none, and wrote some that no reader takes.
+        let time =
+            entry.time.as_deref().map_or(Cow::Borrowed(received.text()), |time| believed(time, &received));
+        let stamp = Stamp {
+            message_id: entry.message_id(),
+            ce_source: &found.source.ce_source,
+            time: &time,
+            traceparent: entry.traceparent.as_deref(),
+            replay_of: Some(&entry.id),
+        };
+        let before = self.group.records.len();
+        match self.map(entry, &found, &received, &stamp) {
+            MappedAgain::Queued => {
+                self.note(entry, &found, &stamp);
+                Fate::Queued { records: self.group.records.len() - before }
+            }
+            MappedAgain::Ignored(why) => Fate::Ignored { reason: why.label().to_owned() },
+            MappedAgain::Rejected(rejection) => self.still_rejected(&found, rejection),
+        }
+    }
+
+    /// What is needed to map `entry`, or a sentence that says why it can't be replayed.
+    fn find<'e>(&self, entry: &'e Entry) -> Result<Found<'a, 'e>, String> {
         if entry.reason == Reason::SecretMissing.label() && !self.order.without_secret {
             let text =
                 "its sender showed no secret of the publisher; --without-secret replays it nevertheless";
-            return impossible(text.to_owned());
+            return Err(text.to_owned());
         }
-        let proof = if self.order.without_secret { Proof::Operator } else { Proof::NONE };
-        let Some(event) = whole(&entry.event) else {
-            let text =
-                "only a part of its bytes is kept, so it can't be replayed; its sender must send it again";
-            return impossible(text.to_owned());
-        };
-        let route = find(&entry.path).map(|route| (route.path, route.endpoint));
-        let (path, way) = match route {
+        let event = whole(&entry.event).ok_or(
+            "only a part of its bytes is kept, so it can't be replayed; its sender must send it again",
+        )?;
+        let (path, way) = match find(&entry.path).map(|route| (route.path, route.endpoint)) {
             Some((path, Endpoint::Events(call))) => (path, Way::Sdk(call)),
             Some((path, Endpoint::Gainsight(operation))) => (path, Way::Gainsight(operation)),
-            _ => return impossible("this Weir does not know the route that it came by".to_owned()),
+            _ => return Err("this Weir does not know the route that it came by".to_owned()),
         };
         let is_its = |source: &&Arc<Source>| source.ce_source == entry.source;
         let (source, table) = match way {
             Way::Gainsight(Operation::Event) => (self.tenants.publishers().find(is_its), "publishers"),
             _ => (self.tenants.sources.iter().find(is_its), "sources"),
         };
-        let Some(filed) = source else {
-            return impossible(format!(
-                "its source {} is not configured; add it under [{table}], then replay",
-                entry.source
-            ));
-        };
+        let filed = source.ok_or_else(|| {
+            format!("its source {} is not configured; add it under [{table}], then replay", entry.source)
+        })?;
         let head = entry.head.clone().unwrap_or_default();
         let source = match way {
             Way::Gainsight(Operation::Event) => self.publisher(filed, &head),
             _ => filed,
         };
-        let received = Received::at(entry.received_ms);
-        // A Weir of before left it out where the event brought none, and wrote some that no reader takes.
-        let time =
-            entry.time.as_deref().map_or(Cow::Borrowed(received.text()), |time| believed(time, &received));
-        let stamp = Stamp {
-            message_id: entry.message_id(),
-            ce_source: &source.ce_source,
-            time: &time,
-            traceparent: entry.traceparent.as_deref(),
-            replay_of: Some(&entry.id),
-        };
+        Ok(Found { event, path, way, filed, source, head })
+    }
+
+    /// Maps `entry` and adds its records to the group.
+    fn map(
+        &mut self,
+        entry: &Entry,
+        Found { event, path, way, source, head, .. }: &Found<'_, '_>,
+        received: &Received,
+        stamp: &Stamp<'_>,
+    ) -> MappedAgain {
+        let proof = if self.order.without_secret { Proof::Operator } else { Proof::NONE };
         let traceparent = stamp.traceparent;
-        let received = &received;
         let request = Request { source, proof, path, traceparent, content_type: None, received };
-        let before = self.group.records.len();
         let (rules, records) = (&self.rules, &mut self.group.records);
         let is_batch = entry.reason == Reason::InvalidJson.label();
-        let text = Text::decode(&event, None);
+        let text = Text::decode(event, None);
         let nulled = text.without_non_finite();
         let text = nulled.as_ref().unwrap_or(&text).text();
-        let mapped = match way {
+        match *way {
             Way::Sdk(call @ (Call::Batch | Call::Webhook)) if is_batch => {
                 let index = usize::try_from(entry.index).unwrap_or(0);
-                map_batch_again(call, &request, rules, (index, &entry.id), &event, records)
+                map_batch_again(call, &request, rules, (index, &entry.id), event, records)
             }
-            Way::Sdk(call) => map_again(call, &request, rules, &stamp, text, records),
+            Way::Sdk(call) => map_again(call, &request, rules, stamp, text, records),
             Way::Gainsight(operation) => {
-                gainsight::map_again(operation, &head, &request, rules, &stamp, text, records)
-            }
-        };
-        match mapped {
-            MappedAgain::Ignored(why) => Fate::Ignored { reason: why.label().to_owned() },
-            // What its sender showed when it was rejected for another reason is not known any more.
-            MappedAgain::Rejected(Rejection { reason: Reason::SecretMissing, .. }) => impossible(
-                "a publisher of it requires a secret, which a replay can't show; --without-secret replays it \
-                 nevertheless"
-                    .to_owned(),
-            ),
-            MappedAgain::Rejected(Rejection { reason: Reason::TopicUnknown, .. }) if self.knows(filed, &head) => {
-                impossible(
-                    "no publisher with its topic is known to list a secret that its sender showed; --without-secret \
-                     replays it nevertheless"
-                        .to_owned(),
-                )
-            }
-            MappedAgain::Rejected(rejection) => Fate::Rejected {
-                reason: rejection.reason.label().to_owned(),
-                detail: rejection.detail.into_owned(),
-            },
-            MappedAgain::Queued => {
-                // Of the source that it is filed under, whoever sends it today.
-                let now = Received::at(self.group.notes.received_ms());
-                let note = Stamp { ce_source: &filed.ce_source, time: now.text(), traceparent: None, ..stamp };
-                let topic = source.tenant.rejected;
-                let draft = note.draft(&mut self.group.notes, Kind::Replayed, topic, None, ["replayed", ""]);
-                draft.value(|out| {
-                    out.extend_from_slice(b"{\"replayed\":");
-                    write_string(out, &entry.id);
-                    out.push(b'}');
-                });
-                Fate::Queued { records: self.group.records.len() - before }
+                gainsight::map_again(operation, head, &request, rules, stamp, text, records)
             }
         }
+    }
+
+    fn still_rejected(&self, found: &Found<'_, '_>, rejection: Rejection) -> Fate {
+        let detail = match rejection.reason {
+            // What its sender showed when it was rejected for another reason is not known any more.
+            Reason::SecretMissing => {
+                "a publisher of it requires a secret, which a replay can't show; --without-secret replays it \
+                 nevertheless"
+            }
+            Reason::TopicUnknown if self.knows(found.filed, &found.head) => {
+                "no publisher with its topic is known to list a secret that its sender showed; --without-secret \
+                 replays it nevertheless"
+            }
+            _ => {
+                let reason = rejection.reason.label().to_owned();
+                return Fate::Rejected { reason, detail: rejection.detail.into_owned() };
+            }
+        };
+        Fate::Impossible { detail: detail.to_owned() }
+    }
+
+    /// Adds to the group that `entry` was replayed, as a record of the source that it is filed under, whoever sends it
+    /// today.
+    fn note(&mut self, entry: &Entry, found: &Found<'_, '_>, stamp: &Stamp<'_>) {
+        let now = Received::at(self.group.notes.received_ms());
+        let note = Stamp { ce_source: &found.filed.ce_source, time: now.text(), traceparent: None, ..*stamp };
+        let topic = found.source.tenant.rejected;
+        let draft = note.draft(&mut self.group.notes, Kind::Replayed, topic, None, ["replayed", ""]);
+        draft.value(|out| {
+            out.extend_from_slice(b"{\"replayed\":");
+            write_string(out, &entry.id);
+            out.push(b'}');
+        });
     }
 
     /// The publisher that `head` leads to today, chosen as on the route: one whose sender has shown a secret that
@@ -360,6 +379,18 @@ fn make_durable((queue, metrics): (&dyn Queue, &Metrics), records: Records) -> R
     })?;
     let durable = submitted.wait().then_some(());
     durable.ok_or(ReplayError::Queue("the queue did not make its records durable"))
+}
+
+/// A rejected event that can be mapped again.
+struct Found<'a, 'e> {
+    event: Cow<'e, [u8]>,
+    path: &'static str,
+    way: Way,
+    /// The source that it is filed under.
+    filed: &'a Arc<Source>,
+    /// The source that it would be sent by today.
+    source: &'a Arc<Source>,
+    head: EventHead,
 }
 
 /// What an event came by.
