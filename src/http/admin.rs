@@ -3,16 +3,26 @@
 use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::time::Duration;
 
-use actix_web::dev::Server;
+use actix_http::HttpService;
+use actix_http::error::DispatchError;
+use actix_rt::net::TcpStream;
+use actix_server::Server;
+use actix_service::{IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_service, map_config};
+use actix_web::dev::AppConfig;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
-use actix_web::{App as WebApp, HttpRequest, HttpResponse, HttpServer, web};
+use actix_web::{App as WebApp, HttpRequest, HttpResponse, web};
 
+use super::on_demand::on_demand;
 use super::pages;
 use super::response::response;
 use crate::intake::app::App;
 use crate::pipeline::answer::Answer;
+
+/// How long a connection may stay unused.
+const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
 /// Serves `/metrics`, `/livez` and `/readyz` on `listener`.
 ///
@@ -20,17 +30,30 @@ use crate::pipeline::answer::Answer;
 /// When the listener can't be used.
 pub fn serve(app: Arc<App>, listener: TcpListener) -> std::io::Result<(Server, SocketAddr)> {
     let address = listener.local_addr()?;
-    let server = HttpServer::new(move || {
-        let app = Arc::clone(&app);
-        WebApp::new().default_service(web::to(move |request: HttpRequest| ready(answer(&app, &request))))
-    })
-    .workers(1)
-    .disable_signals()
-    .shutdown_timeout(1)
-    .listen(listener)?
-    .run();
+    let server = Server::build()
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(1)
+        .listen("admin", listener, move || {
+            let app = Arc::clone(&app);
+            fn_service(|io: TcpStream| ready(Ok((io, None))))
+                .and_then(on_demand(move || http(Arc::clone(&app))))
+        })?
+        .run();
     Ok((server, address))
 }
+
+fn http(
+    app: Arc<App>,
+) -> impl ServiceFactory<Accepted, Config = (), Response = (), Error = DispatchError, InitError = ()> {
+    let routes = WebApp::new()
+        .default_service(web::to(move |request: HttpRequest| ready(answer(&app, &request))))
+        .into_factory();
+    HttpService::build().keep_alive(KEEP_ALIVE).h1(map_config(routes, |_| AppConfig::default()))
+}
+
+/// A connection; nobody asks where it came from.
+type Accepted = (TcpStream, Option<SocketAddr>);
 
 /// To HEAD as to GET: actix-http leaves out the body.
 fn answer(app: &App, request: &HttpRequest) -> HttpResponse {

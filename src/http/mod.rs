@@ -7,6 +7,7 @@ pub mod cors;
 pub mod credentials;
 pub mod events;
 pub mod gainsight;
+pub mod on_demand;
 pub mod pages;
 pub mod places;
 pub mod proof;

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::{Connection, ConnectionState, LINGER, Within, next_turn};
 use super::events::{Inbound, Refusal};
+use super::on_demand::on_demand;
 use super::places::{Place, Places};
 use super::response::{error_text, response};
 use super::routes::{Endpoint, Route, find};
@@ -97,6 +98,13 @@ fn connection<S>(app: &App, io: S, place: Rc<Place>) -> Connection<S> {
 
 /// HTTP/1.1 over connections with deadlines, every request to the dispatcher.
 fn http<S: AsyncRead + AsyncWrite + Unpin + 'static>(
+    app: Arc<App>,
+    draining: GracefulShutdownSignal,
+) -> impl ServiceFactory<Accepted<S>, Config = (), Response = (), Error = DispatchError, InitError = ()> {
+    on_demand(move || protocol(Arc::clone(&app), draining.clone()))
+}
+
+fn protocol<S: AsyncRead + AsyncWrite + Unpin + 'static>(
     app: Arc<App>,
     draining: GracefulShutdownSignal,
 ) -> impl ServiceFactory<Accepted<S>, Config = (), Response = (), Error = DispatchError, InitError = ()> {

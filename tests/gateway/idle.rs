@@ -1,5 +1,6 @@
 //! Connections between two requests: how long they may stay, and which are closed when places run short.
 
+use std::fs;
 use std::thread;
 use std::time::Duration;
 
@@ -129,4 +130,28 @@ fn idle_ms_does_not_count_while_a_request_or_a_first_one_is_under_way() {
         assert_eq!(wire.answer().brief(), (200, "ok"), "{at}");
         assert_eq!(wire.rest(), b"");
     }
+}
+
+/// How often the threads of this process have gone to sleep, each time to be woken later.
+fn sleeps(pid: u32) -> u64 {
+    let of_thread = |folder: std::path::PathBuf| {
+        let status = fs::read_to_string(folder.join("status")).unwrap_or_default();
+        let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+        count.map_or(0, |count| count.trim().parse().unwrap())
+    };
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    threads.map(|thread| of_thread(thread.unwrap().path())).sum()
+}
+
+#[test]
+fn a_weir_that_nobody_talks_to_is_woken_by_nothing_once_its_connections_are_gone() {
+    let weir = Weir::standard();
+    drop(used(&weir));
+    weir.metrics();
+    // It may take a while to let go of what the connections needed.
+    wait_for("three seconds without a wake-up", || {
+        let before = sleeps(weir.pid());
+        thread::sleep(Duration::from_secs(3));
+        (sleeps(weir.pid()) == before).then_some(())
+    });
 }
