@@ -20,6 +20,7 @@ mod corpus;
 mod cors;
 mod crash;
 mod documentation;
+mod earlier_version;
 mod gainsight;
 mod hostile;
 mod idle;

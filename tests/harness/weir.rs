@@ -84,6 +84,22 @@ impl Start {
         self
     }
 
+    /// On a copy of the data directory that an earlier version left in `tests/fixtures`.
+    pub fn on_copy_of(mut self, fixture: &str) -> Self {
+        let home = tempfile::tempdir_in(reaper::folder()).unwrap();
+        let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(fixture);
+        let copied =
+            Command::new("cp").arg("-r").arg(fixture).arg(home.path().join("data")).status().unwrap();
+        assert!(copied.success());
+        self.home = Some(Arc::new(home));
+        self
+    }
+
+    /// Where its data lies; none before somebody has said.
+    pub fn data(&self) -> Option<PathBuf> {
+        self.home.as_ref().map(|home| home.path().join("data"))
+    }
+
     /// With its data below `folder`.
     pub fn home_in(mut self, folder: &Path) -> Self {
         self.home = Some(Arc::new(tempfile::tempdir_in(folder).unwrap()));
