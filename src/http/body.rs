@@ -147,7 +147,7 @@ impl Stream for Incoming<'_> {
 
 /// How much a body may hold, and when.
 #[derive(Clone, Copy, Debug)]
-pub struct Room {
+pub struct Allowance {
     /// Most bytes, before and after inflating.
     pub most: usize,
     /// Whether the announced length is held at once. Who has proven nothing yet holds only what has come.
@@ -165,16 +165,20 @@ pub struct Reserved {
 /// Reserves memory for the body that `headers` announce, before a byte of it is read.
 ///
 /// # Errors
-/// When it can't be read, is larger than `room`, or finds none in `budget`.
-pub fn reserve(headers: &HeaderMap, room: Room, budget: &Arc<Budget>) -> Result<Reserved, BodyError> {
+/// When it can't be read, is larger than `allowance`, or finds none in `budget`.
+pub fn reserve(
+    headers: &HeaderMap,
+    allowance: Allowance,
+    budget: &Arc<Budget>,
+) -> Result<Reserved, BodyError> {
     let encoding = Encoding::of(headers).ok_or(BodyError::UnknownEncoding)?;
     let announced = content_length(headers).unwrap_or(0);
-    if announced > room.most {
+    if announced > allowance.most {
         return Err(BodyError::TooLarge);
     }
-    let bytes = if room.at_once { announced.max(1) } else { 1 };
+    let bytes = if allowance.at_once { announced.max(1) } else { 1 };
     let lease = budget.lease(bytes).ok_or(BodyError::NoRoom)?;
-    Ok(Reserved { encoding, most: room.most, lease })
+    Ok(Reserved { encoding, most: allowance.most, lease })
 }
 
 /// Reads `incoming` to its end. A `signature` takes the bytes as they are transferred.

@@ -9,7 +9,7 @@ use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::web::Payload;
 
-use super::body::{self, Body, BodyError, Incoming, Reserved, Room};
+use super::body::{self, Allowance, Body, BodyError, Incoming, Reserved};
 use super::connection::{ConnectionState, next_turn};
 use super::credentials::{presented_key, webhook_key};
 use super::proof::{self, Shown};
@@ -114,8 +114,8 @@ fn admit_unknown(context: Context<'_>) -> Result<Admitted<Option<&Source>>, Answ
     if !announces_body(context.headers) {
         return Err(Answer::NoKey);
     }
-    let room = Room { most: context.snapshot.limits.body_bytes, at_once: false };
-    make_room(context, None, Shown::default(), room, &context.app.unknown_budget)
+    let allowance = Allowance { most: context.snapshot.limits.body_bytes, at_once: false };
+    make_room(context, None, Shown::default(), allowance, &context.app.unknown_budget)
 }
 
 /// The source that presents this access key, if it may send a body of at most `most` bytes.
@@ -132,7 +132,7 @@ pub(super) fn admit<'r>(
     if !source.enabled {
         return Err(Answer::SourceDisabled);
     }
-    make_room(context, source, shown, Room { most, at_once: true }, &context.app.budget)
+    make_room(context, source, shown, Allowance { most, at_once: true }, &context.app.budget)
 }
 
 fn find_source<'r>(context: Context<'r>, key: &[u8]) -> Result<&'r Source, Answer> {
@@ -160,13 +160,13 @@ pub(super) fn make_room<S>(
     Context { app, headers, .. }: Context<'_>,
     sender: S,
     shown: Shown,
-    room: Room,
+    allowance: Allowance,
     budget: &Arc<Budget>,
 ) -> Result<Admitted<S>, Answer> {
     if !app.is_ready() {
         return Err(app.unavailable(Cause::NotReady));
     }
-    let reserved = body::reserve(headers, room, budget).map_err(|error| refusal(app, error))?;
+    let reserved = body::reserve(headers, allowance, budget).map_err(|error| refusal(app, error))?;
     Ok(Admitted { sender, shown, reserved })
 }
 
@@ -213,7 +213,7 @@ fn submit_events<'r>(
     context: Context<'r>,
     arrived: Arrived<Option<&'r Source>>,
     call: Call,
-) -> Result<Box<Submitted<'r, Answer>>, Answer> {
+) -> Result<Box<Awaiting<'r, Answer>>, Answer> {
     let Arrived { sender, secrets, body } = arrived;
     let source = sender.map_or_else(|| find_source_in(context, &body), Ok)?;
     submit(context, source, Proof::Secrets(&secrets), body, |request, body| {
@@ -229,7 +229,7 @@ fn find_source_in<'r>(context: Context<'r>, body: &Body) -> Result<&'r Source, A
 }
 
 /// A request whose records are on their way, and its answer once they are durable.
-pub(super) struct Submitted<'r, A> {
+pub(super) struct Awaiting<'r, A> {
     app: &'r App,
     pending: Pending<'r>,
     answer: A,
@@ -243,7 +243,7 @@ pub(super) fn submit<'r, A>(
     proof: Proof<'_>,
     body: Body,
     process: impl FnOnce(&Request<'_>, &[u8]) -> Processed<A>,
-) -> Result<Box<Submitted<'r, A>>, Answer> {
+) -> Result<Box<Awaiting<'r, A>>, Answer> {
     let Context { app, snapshot, headers, path } = context;
     let received_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let received = Received::at(i64::try_from(received_ms).unwrap_or(i64::MAX));
@@ -254,10 +254,10 @@ pub(super) fn submit<'r, A>(
     drop(body);
     let pending = Pending::submit(app, snapshot, source, records, tally);
     let pending = pending.map_err(|cause| app.unavailable(cause))?;
-    Ok(Box::new(Submitted { app, pending, answer }))
+    Ok(Box::new(Awaiting { app, pending, answer }))
 }
 
-impl<A> Submitted<'_, A> {
+impl<A> Awaiting<'_, A> {
     /// The answer, once the records are durable.
     pub async fn answer(mut self: Box<Self>) -> Result<A, Answer> {
         let app = self.app;

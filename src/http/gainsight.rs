@@ -9,10 +9,10 @@ use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
 use actix_web::{HttpRequest, HttpResponse};
 
-use super::body::Room;
+use super::body::Allowance;
 use super::credentials::{presented_key, signed_id, tenant_id};
 use super::events::{
-    Admitted, Arrived, Context, Inbound, Refusal, Submitted, admit, make_room, receive, submit,
+    Admitted, Arrived, Awaiting, Context, Inbound, Refusal, admit, make_room, receive, submit,
 };
 use super::proof;
 use crate::admission::secrets::{Proof, each_once};
@@ -76,7 +76,7 @@ fn submit_event<'r>(
     context: Context<'r>,
     Arrived { sender, secrets, body }: Arrived<&'r Senders>,
     head: &EventHead,
-) -> Result<Box<Submitted<'r, Reply>>, Answer> {
+) -> Result<Box<Awaiting<'r, Reply>>, Answer> {
     let proof = Proof::Secrets(&secrets);
     let publisher = sender.publisher(head.topic.as_deref(), head.contract.as_deref(), proof);
     let publisher = publisher.ok_or(Answer::InvalidSecret)?;
@@ -113,8 +113,8 @@ fn admit_publishers<'r>(context: Context<'r>, topic: Option<&str>) -> Result<Adm
     let logs = (&*app.metrics, &app.unverifiable);
     let shown = proof::shown(logs, sender, headers, id, &secrets.unwrap_or_default())?;
     let senders = senders.filter(|_| !shown.is_nothing()).ok_or(Answer::InvalidSecret)?;
-    let room = Room { most: snapshot.limits.event_bytes, at_once: shown.is_proven() };
-    make_room(context, senders, shown, room, &app.budget)
+    let allowance = Allowance { most: snapshot.limits.event_bytes, at_once: shown.is_proven() };
+    make_room(context, senders, shown, allowance, &app.budget)
 }
 
 /// What the headers of an event say; what is blank is missing.

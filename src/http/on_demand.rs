@@ -20,11 +20,11 @@ where
     F: ServiceFactory<C, Config = (), Response = (), Error = DispatchError, InitError = ()> + 'static,
     F::Service: 'static,
 {
-    let kept = Rc::new(Kept { make, service: RefCell::new(None), used: Cell::new(false) });
+    let slot = Rc::new(Slot { make, service: RefCell::new(None), used: Cell::new(false) });
     let serve = move |connection: C| {
-        let kept = Rc::clone(&kept);
+        let slot = Rc::clone(&slot);
         async move {
-            let service = get(&kept).await?;
+            let service = get(&slot).await?;
             std::future::poll_fn(|context| service.poll_ready(context)).await?;
             service.call(connection).await
         }
@@ -33,7 +33,7 @@ where
 }
 
 /// The service, while there is one.
-struct Kept<M, S> {
+struct Slot<M, S> {
     make: M,
     service: RefCell<Option<Rc<S>>>,
     /// Whether it was asked for since somebody last looked.
@@ -42,33 +42,33 @@ struct Kept<M, S> {
 
 /// The service, which is made if there is none.
 async fn get<C, F>(
-    kept: &Rc<Kept<impl Fn() -> F + 'static, F::Service>>,
+    slot: &Rc<Slot<impl Fn() -> F + 'static, F::Service>>,
 ) -> Result<Rc<F::Service>, DispatchError>
 where
     F: ServiceFactory<C, Config = (), Response = (), Error = DispatchError, InitError = ()> + 'static,
     F::Service: 'static,
 {
-    kept.used.set(true);
-    let known = kept.service.borrow().clone();
+    slot.used.set(true);
+    let known = slot.service.borrow().clone();
     if let Some(service) = known {
         return Ok(service);
     }
-    let made = (kept.make)().new_service(()).await.map_err(|()| DispatchError::InternalError)?;
+    let made = (slot.make)().new_service(()).await.map_err(|()| DispatchError::InternalError)?;
     let made = Rc::new(made);
-    if kept.service.replace(Some(Rc::clone(&made))).is_none() {
-        actix_rt::spawn(release(Rc::clone(kept)));
+    if slot.service.replace(Some(Rc::clone(&made))).is_none() {
+        actix_rt::spawn(release(Rc::clone(slot)));
     }
     Ok(made)
 }
 
 /// Drops the service once it has been without connections for a while.
-async fn release<M, S>(kept: Rc<Kept<M, S>>) {
+async fn release<M, S>(slot: Rc<Slot<M, S>>) {
     loop {
         tokio::time::sleep(KEPT).await;
         let has_connections =
-            kept.service.borrow().as_ref().is_some_and(|service| Rc::strong_count(service) > 1);
-        if !has_connections && !kept.used.replace(false) {
-            kept.service.take();
+            slot.service.borrow().as_ref().is_some_and(|service| Rc::strong_count(service) > 1);
+        if !has_connections && !slot.used.replace(false) {
+            slot.service.take();
             return;
         }
     }
