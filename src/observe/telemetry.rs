@@ -3,8 +3,7 @@
 
 use std::io::{IsTerminal, stderr};
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::{LevelFilter, filter_fn};
+use tracing_subscriber::filter::{LevelFilter, Targets, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
@@ -25,9 +24,9 @@ pub enum LogFormat {
 
 /// What `--log` may be: a level, or `target=level` pairs with commas between. A word that is no level would
 /// name a target, and switch off all others.
-fn filter(level: &str) -> Result<EnvFilter, String> {
+fn filter(level: &str) -> Result<Targets, String> {
     let known = |part: &str| part.contains('=') || (!part.is_empty() && part.parse::<LevelFilter>().is_ok());
-    let made = level.split(',').all(known).then(|| EnvFilter::try_new(format!("{QUIET},{level}")));
+    let made = level.split(',').all(known).then(|| format!("{QUIET},{level}").parse::<Targets>());
     made.and_then(Result::ok).ok_or_else(|| {
         format!("--log (WEIR_LOG): {level:?} is no level; give error, warn, info, debug, trace or off")
     })
@@ -40,13 +39,19 @@ fn filter(level: &str) -> Result<EnvFilter, String> {
 pub fn init(format: Option<LogFormat>, level: &str) -> Result<(), String> {
     let filter = filter(level)?;
     let terminal = stderr().is_terminal();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_target(false);
+    let builder = tracing_subscriber::fmt().with_max_level(LevelFilter::TRACE);
+    let builder = builder.with_writer(stderr).with_target(false);
     let silence = filter_fn(|metadata| !QUOTING.iter().any(|name| metadata.target().starts_with(name)));
     let started = match format.unwrap_or(if terminal { LogFormat::Human } else { LogFormat::Json }) {
-        LogFormat::Human => builder.with_ansi(terminal).finish().with(silence).try_init(),
-        LogFormat::Json => {
-            builder.json().flatten_event(true).with_current_span(false).finish().with(silence).try_init()
-        }
+        LogFormat::Human => builder.with_ansi(terminal).finish().with(filter).with(silence).try_init(),
+        LogFormat::Json => builder
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .finish()
+            .with(filter)
+            .with(silence)
+            .try_init(),
     };
     started.map_err(|error| format!("cannot start logging: {error}"))
 }
