@@ -1,5 +1,5 @@
-//! Calls of Gainsight's own API → the records that the same customers' SDK calls become. Their senders name fields, not
-//! traits, and describe one person or company at a time.
+//! Calls of Gainsight's own API → the same records as for SDK calls. Their senders name fields, not traits, and
+//! describe one person or company at a time.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use super::convert::write_as_is;
 use super::fields::{COMPANY_BY_FIELD, PERSON_BY_FIELD};
 use super::object::Object;
 use super::person::{email_key, required_email, write_person};
-use super::track;
+use super::track::{Called, begin};
 use crate::event::head::EventHead;
 use crate::event::rejection::{Reason, Rejection};
 use crate::event::scan::Scan;
@@ -96,8 +96,8 @@ fn company_ids(list: Option<Value<'_>>) -> Result<(Vec<String>, u64), Rejection>
     Ok((ids, others.count() as u64))
 }
 
-/// Writes the company that `object` describes. Returns its id (see [`super::company::company_id`]), and how many members
-/// the tenant's map left out.
+/// Writes the company that `object` describes. Returns its id (see [`super::company::company_id`]), and how many
+/// members the tenant's map left out.
 ///
 /// # Errors
 /// `company_name_missing`, `company_name_invalid`, `key_undecodable`.
@@ -114,8 +114,8 @@ pub fn company(
     Ok((id, company.dropped))
 }
 
-/// Writes the event of `publisher` that `head` describes, with `properties`, an object, as they came. The call doesn't say
-/// whom the event is about, so its record has no key.
+/// Writes the event of `publisher` that `head` describes, with `properties`, an object, as they came. The call doesn't
+/// say whom the event is about, so its record has no key.
 ///
 /// # Errors
 /// `topic_unknown` unless its topic is the publisher's, `event_name_missing` if it has no name or no version,
@@ -136,8 +136,8 @@ pub fn event(
     let name = head.name.as_deref().ok_or_else(|| missing(Reason::EventNameMissing, "eventName"))?;
     let version = head.version.as_deref();
     let version = version.ok_or_else(|| missing(Reason::EventNameMissing, "eventVersion"))?;
-    let draft = track::begin(publisher, (name, version), head.contract.as_deref(), None, stamp, records);
-    let draft = draft.ok_or_else(|| {
+    let called = Called { name, version, contract: head.contract.as_deref() };
+    let draft = begin(publisher, called, None, stamp, records).ok_or_else(|| {
         let detail = format!("{}: {}", Reason::ContractUnknown.sentence(), publisher.id);
         Rejection { reason: Reason::ContractUnknown, detail: detail.into() }
     })?;

@@ -31,7 +31,7 @@ pub fn track(
     let mut taken = 0;
     let mut refusing = Vec::new();
     // RudderStack ignores an entry without an id; the publisher's own contract counts then.
-    let named = event.external_id(CONTRACT).filter(|id| !id.is_falsy()).map(Value::plain);
+    let contract = event.external_id(CONTRACT).filter(|id| !id.is_falsy()).map(Value::plain);
     let key = Some([source.tenant.id.as_str(), who]);
     let is_decoded = who.is_ascii() || !who.contains(char::REPLACEMENT_CHARACTER);
     for publisher in &source.publishers {
@@ -44,8 +44,8 @@ pub fn track(
         if !is_decoded {
             return Err(Rejection::new(Reason::KeyUndecodable));
         }
-        let draft = begin(publisher, (&mapped.name, &mapped.version), named.as_deref(), key, stamp, records);
-        let Some(draft) = draft else {
+        let called = Called { name: &mapped.name, version: &mapped.version, contract: contract.as_deref() };
+        let Some(draft) = begin(publisher, called, key, stamp, records) else {
             refusing.push((Reason::ContractUnknown, publisher.id.as_str()));
             continue;
         };
@@ -58,17 +58,24 @@ pub fn track(
     rejection(&refusing).map_or(Ok(taken), Err)
 }
 
-/// Begins the record of an event for `publisher`: Gainsight's name and version for it, the contract that it names, and
-/// its key. None if the publisher doesn't list the contract.
+/// What an event is called at Gainsight.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Called<'a> {
+    pub(super) name: &'a str,
+    pub(super) version: &'a str,
+    /// The contract that the event names itself.
+    pub(super) contract: Option<&'a str>,
+}
+
+/// Begins the record of an event that is `called` so for `publisher`. None if the publisher doesn't list the contract.
 pub(super) fn begin<'r>(
     publisher: &Publisher,
-    (name, version): (&str, &str),
-    contract: Option<&str>,
+    called: Called<'_>,
     key: Option<[&str; 2]>,
     stamp: &Stamp<'_>,
     records: &'r mut Records,
 ) -> Option<Draft<'r>> {
-    let contract = contract.or(publisher.contract.as_deref());
+    let contract = called.contract.or(publisher.contract.as_deref());
     let topic = match contract {
         None => publisher.queue_topic,
         Some(contract) => *publisher.contracts.get(contract)?,
@@ -76,8 +83,8 @@ pub(super) fn begin<'r>(
     let mut draft = stamp.draft(records, Kind::Event, topic, key, ["event.", &publisher.id]);
     draft
         .header(Header::Topic, &[publisher.topic.as_bytes()])
-        .header(Header::EventName, &[name.as_bytes()])
-        .header(Header::EventVersion, &[version.as_bytes()]);
+        .header(Header::EventName, &[called.name.as_bytes()])
+        .header(Header::EventVersion, &[called.version.as_bytes()]);
     if let Some(contract) = contract {
         draft.header(Header::Contract, &[contract.as_bytes()]);
     }

@@ -125,9 +125,9 @@ pub enum MappedAgain {
     Rejected(Rejection),
 }
 
-/// Maps one event that was rejected at the route of `request`, which takes a `call`, again, under the id and the time of `stamp`,
-/// and adds its records to `records`. Not even those of a publisher that takes it are there while another
-/// refuses it: they were queued when it was rejected.
+/// Maps one event again that was rejected at the route of `request`, which takes a `call`, under the id and the time of
+/// `stamp`, and adds its records to `records`. If any publisher still refuses it, no record is added, not even for
+/// those that accept it: theirs were queued when it was rejected.
 pub fn map_again(
     call: Call,
     request: &Request<'_>,
@@ -338,8 +338,8 @@ impl<'a> Work<'a> {
         let call = given.map_or_else(|| event.call_type(), Ok);
         let label = call.unwrap_or(CallType::Unknown);
         let happened = event.times.happened(self.batch_sent, self.request.received);
-        self.tally.times_unreadable(happened.unreadable);
         let id = event.message_id(&happened, label, index);
+        self.tally.times_unreadable(happened.unreadable);
         if let Some(ids) = &mut self.ids {
             ids.push(FixedState::default().hash_one((id.as_ref(), label as u8)));
         }

@@ -228,8 +228,8 @@ impl<'t> Found<'t> {
         Some(Moment { civil, offset, is_fine, is_exact: false })
     }
 
-    /// The date that the numbers and the month make. The year comes first if it has four digits, else last. If there
-    /// are only numbers and the year is last, the month comes before the day, as Americans write it, unless that can't be.
+    /// The date that the numbers and the month make. The year comes first if it has four digits, else last. If it comes
+    /// last and all three are numbers, the month comes before the day, as Americans write it, unless that can't be.
     fn date(&self) -> Option<Date> {
         let small = |number: &str| number.parse::<i8>().ok().filter(|_| number.len() <= 2);
         let (year_text, month, day) = match (self.month, self.numbers.as_slice()) {
