@@ -245,7 +245,7 @@ impl<'a> Batch<'a> {
 #[cfg(test)]
 mod tests {
     use super::super::scan::tests::{levels, nearly_json};
-    use super::super::traits::read_traits;
+    use super::super::traits::Traits;
     use super::*;
     use proptest::prelude::*;
 
@@ -258,7 +258,7 @@ mod tests {
     }
 
     fn traits<'a>(value: Option<Value<'a>>) -> Vec<(String, &'a str)> {
-        read_traits(value).into_iter().map(|(name, value)| (name.into_owned(), value.json())).collect()
+        Traits::read(value).into_iter().map(|(name, value)| (name.to_string(), value.json())).collect()
     }
 
     #[test]

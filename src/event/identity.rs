@@ -33,7 +33,7 @@ impl<'a> Event<'a> {
         if let Some(id) = self.given_id() {
             return bounded(id);
         }
-        if !happened.is_fine {
+        if !happened.has_milliseconds {
             return random_id().into();
         }
         let (before, after) = around(self.value, self.times.sent);

@@ -6,30 +6,55 @@ use std::collections::HashSet;
 use super::scan::Scan;
 use super::value::Value;
 
+/// The name and the value of a trait.
+pub type Trait<'a> = (Cow<'a, str>, Value<'a>);
+
 /// The members of a traits object, each name once, in order.
-pub type Traits<'a> = Vec<(Cow<'a, str>, Value<'a>)>;
+#[derive(Debug)]
+pub struct Traits<'a>(Vec<Trait<'a>>);
 
 /// Up to this many names, comparing each with each is cheaper than hashing them.
 const FEW_NAMES: usize = 24;
 
-/// The members of `value`: none unless it is an object.
-pub fn read_traits(value: Option<Value<'_>>) -> Traits<'_> {
-    let mut traits: Traits<'_> = Vec::new();
-    let read = value.map(|value| {
-        Scan::new(value.json()).members(|scan, name| {
-            traits.push((name, scan.value()?));
-            Ok(())
-        })
-    });
-    if !matches!(read, Some(Ok(_))) {
-        traits.clear();
+impl<'a> Traits<'a> {
+    /// The members of `value`: none unless it is an object.
+    pub fn read(value: Option<Value<'a>>) -> Self {
+        let mut traits = Vec::new();
+        let read = value.map(|value| {
+            Scan::new(value.json()).members(|scan, name| {
+                traits.push((name, scan.value()?));
+                Ok(())
+            })
+        });
+        if !matches!(read, Some(Ok(_))) {
+            traits.clear();
+        }
+        keep_first(&mut traits);
+        Traits(traits)
     }
-    keep_first(&mut traits);
-    traits
+
+    /// The value of the trait `name`.
+    pub fn get(&self, name: &str) -> Option<Value<'a>> {
+        self.0.iter().find(|(other, _)| other == name).map(|(_, value)| *value)
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'t, 'a> IntoIterator for &'t Traits<'a> {
+    type Item = &'t Trait<'a>;
+    type IntoIter = std::slice::Iter<'t, Trait<'a>>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.iter()
+    }
 }
 
 /// Drops later duplicates.
-fn keep_first(traits: &mut Traits<'_>) {
+fn keep_first(traits: &mut Vec<Trait<'_>>) {
     if few_and_distinct(traits.iter().map(|(name, _)| name.as_ref())) {
         return;
     }
@@ -53,13 +78,21 @@ mod tests {
 
     fn read(json: &str) -> Vec<(String, &str)> {
         let (value, _) = read_value(json).unwrap();
-        let traits = read_traits(Some(value));
-        traits.into_iter().map(|(name, value)| (name.into_owned(), value.json())).collect()
+        let traits = Traits::read(Some(value));
+        traits.into_iter().map(|(name, value)| (name.to_string(), value.json())).collect()
     }
 
     #[test]
     fn the_first_of_duplicate_names_counts() {
         assert_eq!(read(r#"{"x":1,"x":2,"y":3}"#), [("x".to_owned(), "1"), ("y".to_owned(), "3")]);
+    }
+
+    #[test]
+    fn a_trait_is_found_by_its_decoded_name() {
+        let (value, _) = read_value(r#"{"a":1,"\u0062":2}"#).unwrap();
+        let traits = Traits::read(Some(value));
+        assert_eq!(traits.get("b").map(Value::json), Some("2"));
+        assert_eq!(traits.get("c"), None);
     }
 
     #[test]
@@ -76,6 +109,6 @@ mod tests {
         for json in ["[1]", "\"text\"", "null", "{}"] {
             assert!(read(json).is_empty(), "{json}");
         }
-        assert!(read_traits(None).is_empty());
+        assert!(Traits::read(None).is_empty());
     }
 }

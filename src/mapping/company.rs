@@ -12,7 +12,7 @@ use crate::event::envelope::Event;
 use crate::event::json::write_string;
 use crate::event::key::key;
 use crate::event::rejection::{Reason, Rejection};
-use crate::event::traits::read_traits;
+use crate::event::traits::Traits;
 use crate::event::value::{Shape, Value};
 use crate::record::stamp::Stamp;
 use crate::record::{Header, KEY_SEPARATOR, Kind, Records};
@@ -29,10 +29,10 @@ pub fn company(
     stamp: &Stamp<'_>,
     records: &mut Records,
 ) -> Result<u64, Rejection> {
-    let traits = [read_traits(event.traits)];
+    let traits = [Traits::read(event.traits)];
     let company = Object::fill(&COMPANY, &traits, &tenant.company_fields, tenant.unmapped_traits);
     let (name, name_key) = required_name(&company)?;
-    let user = read_traits(event.context_traits);
+    let user = Traits::read(event.context_traits);
     let email = context_email(&user);
     if email.is_none() && tenant.group_email == GroupEmail::Required {
         return Err(Rejection::new(Reason::UserEmailMissing));

@@ -1,8 +1,6 @@
 //! Calls of Gainsight's own API → the same records as for SDK calls. Their senders name fields, not traits, and
 //! describe one person or company at a time.
 
-use std::borrow::Cow;
-
 use super::company::{required_name, write_company, write_link};
 use super::convert::write_as_is;
 use super::fields::{COMPANY_BY_FIELD, PERSON_BY_FIELD};
@@ -12,7 +10,7 @@ use super::track::{Called, begin};
 use crate::event::head::EventHead;
 use crate::event::rejection::{Reason, Rejection};
 use crate::event::scan::Scan;
-use crate::event::traits::{Traits, read_traits};
+use crate::event::traits::{Trait, Traits};
 use crate::event::value::{Shape, Value};
 use crate::record::stamp::Stamp;
 use crate::record::{Kind, Records};
@@ -39,19 +37,20 @@ pub fn people(
     most: usize,
     records: &mut Records,
 ) -> Result<u64, Rejection> {
-    let sources = [read_traits(Some(object))];
+    let sources = [Traits::read(Some(object))];
     let person = Object::fill(&PERSON_BY_FIELD, &sources, &tenant.person_fields, tenant.unmapped_traits);
     let email = required_email(person.get("Email")).ok_or(Rejection::new(Reason::EmailMissing))?;
-    let members = sources.iter().flatten().filter(|(_, value)| !value.is_null());
-    let companies = members.clone().find(|(name, _)| name == COMPANIES).map(|(_, value)| *value);
+    let [members] = &sources;
+    let companies = members.get(COMPANIES).filter(|companies| !companies.is_null());
     let (companies, left_out) = company_ids(companies)?;
     let key = email_key(email)?;
     // The email is part of the key and of the value of every link.
     if (key.len() + email.json().len()).saturating_mul(companies.len()) > most {
         return Err(Rejection::new(Reason::RecordTooLarge));
     }
-    let is_link = |(name, _): &(Cow<'_, str>, Value<'_>)| matches!(name.as_ref(), COMPANIES | "Email");
-    let dropped = if companies.is_empty() || !members.clone().all(is_link) {
+    let is_of_link =
+        |(name, value): &Trait<'_>| value.is_null() || matches!(name.as_ref(), COMPANIES | "Email");
+    let dropped = if companies.is_empty() || !members.into_iter().all(is_of_link) {
         write_person(person, &key, tenant, stamp, records)
     } else {
         0
@@ -73,7 +72,7 @@ fn company_ids(list: Option<Value<'_>>) -> Result<(Vec<String>, u64), Rejection>
         Scan::new(list.json()).elements(|scan| {
             let entry = scan.value()?;
             if entries.len() <= MOST_COMPANIES {
-                entries.push(read_traits(Some(entry)));
+                entries.push(Traits::read(Some(entry)));
             }
             Ok(())
         })
@@ -86,7 +85,7 @@ fn company_ids(list: Option<Value<'_>>) -> Result<(Vec<String>, u64), Rejection>
         return Err(Rejection { reason: Reason::RecordTooLarge, detail: detail.into() });
     }
     let id = |entry: &Traits<'_>| {
-        let (_, id) = entry.iter().find(|(name, _)| name == COMPANY_ID)?;
+        let id = entry.get(COMPANY_ID)?;
         let may_be = matches!(id.shape(), Shape::String | Shape::Number) && !id.is_falsy();
         Some(id.plain().trim().to_owned()).filter(|id| may_be && !id.is_empty())
     };
@@ -107,7 +106,7 @@ pub fn company(
     stamp: &Stamp<'_>,
     records: &mut Records,
 ) -> Result<(String, u64), Rejection> {
-    let sources = [read_traits(Some(object))];
+    let sources = [Traits::read(Some(object))];
     let company = Object::fill(&COMPANY_BY_FIELD, &sources, &tenant.company_fields, tenant.unmapped_traits);
     let (_, key) = required_name(&company)?;
     let id = write_company(&company, &key, tenant, stamp, records);

@@ -199,13 +199,12 @@ mod tests {
     use super::*;
     use crate::event::envelope::Event;
     use crate::event::scan::Scan;
-    use crate::event::traits::read_traits;
     use crate::mapping::fields::PERSON;
 
     fn person(event: &str, map: &[(&str, &str)], unmapped: UnmappedTraits) -> (String, u64) {
         let event = Event::read(&mut Scan::new(event)).unwrap();
         let map = map.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
-        let sources = [read_traits(event.traits), read_traits(event.context_traits)];
+        let sources = [Traits::read(event.traits), Traits::read(event.context_traits)];
         let object = Object::fill(&PERSON, &sources, &map, unmapped);
         let mut out = Vec::new();
         object.write(&mut out, None);

@@ -6,7 +6,7 @@ use crate::event::characters::is_blank;
 use crate::event::envelope::Event;
 use crate::event::key::key;
 use crate::event::rejection::{Reason, Rejection};
-use crate::event::traits::{Traits, read_traits};
+use crate::event::traits::Traits;
 use crate::event::value::{Shape, Value};
 use crate::record::stamp::Stamp;
 use crate::record::{Kind, Records};
@@ -22,7 +22,7 @@ pub fn person(
     stamp: &Stamp<'_>,
     records: &mut Records,
 ) -> Result<u64, Rejection> {
-    let sources = [read_traits(event.traits), read_traits(event.context_traits)];
+    let sources = [Traits::read(event.traits), Traits::read(event.context_traits)];
     let person = Object::fill(&PERSON, &sources, &tenant.person_fields, tenant.unmapped_traits);
     let email = required_email(person.get("Email")).ok_or(Rejection::new(Reason::EmailMissing))?;
     let key = email_key(email)?;
@@ -51,10 +51,7 @@ pub(super) fn write_person(
 
 /// The user's email in the traits that accompany every call.
 pub fn context_email<'a>(traits: &Traits<'a>) -> Option<Value<'a>> {
-    let find = |name| {
-        let value = traits.iter().find(|(other, _)| other == name).map(|(_, value)| *value);
-        value.filter(|value| value.is_given() && !value.is_blank())
-    };
+    let find = |name| traits.get(name).filter(|value| value.is_given() && !value.is_blank());
     required_email(find("email").or_else(|| find("Email")))
 }
 

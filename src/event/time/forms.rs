@@ -43,8 +43,13 @@ pub fn epoch(text: &str) -> Option<Moment> {
         _ => return None,
     };
     let instant = instant.ok()?;
-    let is_fine = instant.subsec_nanosecond() != 0 && (whole.len() > 10 || fraction.len() >= 3);
-    Some(Moment { civil: Offset::UTC.to_datetime(instant), offset: Offset::UTC, is_fine, is_exact: false })
+    let has_milliseconds = instant.subsec_nanosecond() != 0 && (whole.len() > 10 || fraction.len() >= 3);
+    Some(Moment {
+        civil: Offset::UTC.to_datetime(instant),
+        offset: Offset::UTC,
+        has_milliseconds,
+        is_exact: false,
+    })
 }
 
 /// ISO 8601 with everything that it leaves open: a space for `T`, a comma for the point, no seconds, no separators.
@@ -58,8 +63,8 @@ fn iso(text: &str) -> Option<Moment> {
         _ => Offset::UTC,
     };
     let digits = text.split_once(['.', ',']).map_or(0, |(_, behind)| leading_digits(behind).len());
-    let is_fine = digits >= 3 && time.subsec_nanosecond() != 0;
-    Some(Moment { civil: pieces.date().to_datetime(time), offset, is_fine, is_exact: false })
+    let has_milliseconds = digits >= 3 && time.subsec_nanosecond() != 0;
+    Some(Moment { civil: pieces.date().to_datetime(time), offset, has_milliseconds, is_exact: false })
 }
 
 /// Only digits: a year, a date, a date and a time of day, or the time since 1970.
@@ -79,7 +84,7 @@ fn digits(text: &str) -> Option<Moment> {
 }
 
 fn utc(civil: DateTime) -> Moment {
-    Moment { civil, offset: Offset::UTC, is_fine: false, is_exact: false }
+    Moment { civil, offset: Offset::UTC, has_milliseconds: false, is_exact: false }
 }
 
 fn is_digits(text: &str) -> bool {
@@ -116,7 +121,7 @@ struct TimeOfDay {
     minute: i8,
     second: i8,
     nanos: i32,
-    is_fine: bool,
+    has_milliseconds: bool,
 }
 
 fn words(text: &str) -> Option<Moment> {
@@ -164,9 +169,9 @@ impl<'t> Found<'t> {
         let fraction = behind.strip_prefix(['.', ',']).map(leading_digits).unwrap_or_default();
         let behind = if fraction.is_empty() { behind } else { behind.get(1 + fraction.len()..)? };
         let nanos = nanos(fraction);
-        let is_fine = fraction.len() >= 3 && nanos != 0;
+        let has_milliseconds = fraction.len() >= 3 && nanos != 0;
         let hour = number.parse().ok()?;
-        let time = TimeOfDay { hour, minute, second, nanos, is_fine };
+        let time = TimeOfDay { hour, minute, second, nanos, has_milliseconds };
         self.time.replace(time).is_none().then_some(behind)
     }
 
@@ -213,7 +218,7 @@ impl<'t> Found<'t> {
         let date = self.date()?;
         let offset = self.offset.or(self.named_offset).unwrap_or(0);
         let offset = Offset::from_seconds(offset * 60).ok()?;
-        let Some(TimeOfDay { hour, minute, second, nanos, is_fine }) = self.time else {
+        let Some(TimeOfDay { hour, minute, second, nanos, has_milliseconds }) = self.time else {
             return Some(Moment { offset, ..utc(date.to_datetime(Time::midnight())) });
         };
         let hour = match self.is_afternoon {
@@ -225,7 +230,7 @@ impl<'t> Found<'t> {
         let time = Time::new(hour, minute, second - i8::from(is_over), nanos).ok()?;
         let over = SignedDuration::from_secs(is_over.into());
         let civil = date.to_datetime(time).checked_add(over).ok()?;
-        Some(Moment { civil, offset, is_fine, is_exact: false })
+        Some(Moment { civil, offset, has_milliseconds, is_exact: false })
     }
 
     /// The date that the numbers and the month make. The year comes first if it has four digits, else last. If it comes

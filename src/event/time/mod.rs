@@ -67,7 +67,7 @@ pub struct Happened<'a> {
     /// RFC 3339, with offset and fraction as they came; the time of receipt if the event has no time of its own.
     pub text: Cow<'a, str>,
     /// Whether it is the event's own time and counts milliseconds: only such a time distinguishes two events.
-    pub is_fine: bool,
+    pub has_milliseconds: bool,
     /// How many of its times could not be read, or not be believed.
     pub unreadable: u32,
 }
@@ -95,7 +95,11 @@ impl<'a> Times<'a> {
                     corrected
                 });
                 if let Some(text) = corrected {
-                    return Happened { text: text.into(), is_fine: original.moment.is_fine, unreadable };
+                    return Happened {
+                        text: text.into(),
+                        has_milliseconds: original.moment.has_milliseconds,
+                        unreadable,
+                    };
                 }
             }
             if let Some(happened) = original.and_then(|read| read.believed(receipt)) {
@@ -103,7 +107,7 @@ impl<'a> Times<'a> {
             }
             unreadable += 1;
         }
-        Happened { text: receipt.text().into(), is_fine: false, unreadable }
+        Happened { text: receipt.text().into(), has_milliseconds: false, unreadable }
     }
 }
 
@@ -124,7 +128,7 @@ impl<'a> Read<'a> {
         let Read { text, moment } = self;
         moment.instant().filter(|instant| receipt.allows(*instant))?;
         let text = if moment.is_exact { text } else { moment.written()?.into() };
-        Some(Happened { text, is_fine: moment.is_fine, unreadable: 0 })
+        Some(Happened { text, has_milliseconds: moment.has_milliseconds, unreadable: 0 })
     }
 
     /// When the event happened by the server's clock, if the client's clock showed this time then, and `sent` when the

@@ -18,7 +18,7 @@ pub struct Moment {
     /// Offset from UTC.
     pub offset: Offset,
     /// Whether it counts milliseconds or finer units: its fraction has at least three digits, not all of them 0.
-    pub is_fine: bool,
+    pub has_milliseconds: bool,
     /// Whether every reader of RFC 3339 accepts the text itself.
     pub is_exact: bool,
 }
@@ -65,7 +65,7 @@ pub fn read(text: &str) -> Option<Moment> {
     Some(Moment {
         civil: if is_over { civil.checked_add(SignedDuration::from_secs(1)).ok()? } else { civil },
         offset: Offset::from_seconds(minutes * 60).ok()?,
-        is_fine: digits >= 3 && nanos != 0,
+        has_milliseconds: digits >= 3 && nanos != 0,
         is_exact: !is_over
             && digits <= FRACTION
             && minutes.abs() <= MOST_MINUTES

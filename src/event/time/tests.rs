@@ -22,8 +22,8 @@ fn times<'a>([timestamp, original, sent]: [Option<&'a str>; 3]) -> Times<'a> {
 
 fn happened(times: Times<'_>, batch: Option<&str>) -> (String, bool, u32) {
     let receipt = Received::at(RECEIVED);
-    let Happened { text, is_fine, unreadable } = times.happened(batch.map(Value::new), &receipt);
-    (text.into_owned(), is_fine, unreadable)
+    let Happened { text, has_milliseconds, unreadable } = times.happened(batch.map(Value::new), &receipt);
+    (text.into_owned(), has_milliseconds, unreadable)
 }
 
 /// What becomes of a timestamp, given as JSON.
