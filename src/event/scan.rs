@@ -199,11 +199,13 @@ impl<'a> Scan<'a> {
         self.space();
         let start = self.at;
         let escaped = self.string()?;
-        let string = self.since(start)?;
+        let end = self.at;
         self.space();
         self.expect(b':')?;
-        let inner = string.get(1..string.len() - 1).ok_or(NotJson)?;
-        Ok(if escaped { Cow::Owned(unescape(string)) } else { Cow::Borrowed(inner) })
+        if escaped {
+            return self.text.get(start..end).map(unescape).map(Cow::Owned).ok_or(NotJson);
+        }
+        self.text.get(start + 1..end - 1).map(Cow::Borrowed).ok_or(NotJson)
     }
 
     /// Skips a value without looking at what it holds. Its nesting is kept on a stack of its own, so that no depth

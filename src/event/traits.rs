@@ -13,6 +13,8 @@ pub type Trait<'a> = (Cow<'a, str>, Value<'a>);
 #[derive(Debug)]
 pub struct Traits<'a>(Vec<Trait<'a>>);
 
+/// How many traits are read before their list grows: most objects have no more.
+const USUAL: usize = 16;
 /// Up to this many names, comparing each with each is cheaper than hashing them.
 const FEW_NAMES: usize = 24;
 
@@ -22,6 +24,9 @@ impl<'a> Traits<'a> {
         let mut traits = Vec::new();
         let read = value.map(|value| {
             Scan::new(value.json()).members(|scan, name| {
+                if traits.is_empty() {
+                    traits.reserve(USUAL);
+                }
                 traits.push((name, scan.value()?));
                 Ok(())
             })
