@@ -1,23 +1,23 @@
-//! A body as text. Nearly every body is UTF-8, and is then looked at where it lies; the others are decoded by the
-//! charset that their request declares, or repaired, and remember where each part of them stood: what is rejected is
-//! kept as it came.
+//! A body as text. Nearly every body is UTF-8 and is read without a copy. Others are decoded by the charset that their
+//! request declares, or repaired. A repaired text remembers where each part of it stood in the body, because a rejected
+//! event is kept as it came.
 
 use std::borrow::Cow;
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-/// What was done to a body so that it could be read: the closed set of `weir_repaired_total`.
+/// A repair that makes a body readable: the closed set of `weir_repaired_total`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Repair {
     /// A byte order mark was skipped.
     ByteOrderMark,
-    /// It was decoded by the charset that its request declares.
+    /// The body was decoded by the charset that its request declares.
     Charset,
     /// Bytes that are not UTF-8 became U+FFFD.
     Utf8,
     /// `NaN`, `Infinity` or `-Infinity` became null.
     NonFinite,
-    /// A batch that breaks in the middle was taken as far as it is whole.
+    /// A batch that breaks in the middle was taken up to the break.
     CutBatch,
 }
 
@@ -42,32 +42,32 @@ impl Repair {
 #[derive(Debug)]
 pub struct Text<'b> {
     text: Cow<'b, str>,
-    /// What it was made of: the body, as a rule.
+    /// What it was made from, usually the body.
     origin: Origin<'b>,
     repairs: Vec<Repair>,
 }
 
-/// What a text was made of.
+/// What a text was made from.
 #[derive(Debug)]
 enum Origin<'b> {
-    /// It is as it came, or a charset was decoded, which nothing leads back from.
+    /// It is as it came, or was decoded by a charset; then its original offsets are not known.
     Itself,
-    /// These bytes, of which those that are not UTF-8 were replaced. Offsets in the text and in them, ascending: so far
-    /// apart that there are few, and what is between is looked at again.
+    /// These bytes, of which those that are not UTF-8 were replaced; and pairs of offsets in the text and in the bytes,
+    /// ascending. The pairs are so far apart that there are few; what lies between two of them is decoded again.
     Bytes(&'b [u8], Vec<[usize; 2]>),
-    /// This text; offsets in both behind each word that was replaced.
+    /// This text; and the offsets in both texts after each word that was replaced.
     Text(&'b Text<'b>, Vec<[usize; 2]>),
 }
 
-/// Bytes of text between two offsets that are noted.
+/// After how many bytes of text another pair of offsets is kept.
 const APART: usize = 4_096;
-/// Most numbers that are not finite in a body that is repaired: whoever sends more sends no events.
+/// Most non-finite numbers in a body that is repaired: a body with more of them holds no events.
 const MOST_NON_FINITE: usize = 10_000;
 
 impl<'b> Text<'b> {
-    /// Decodes `body`, whose request says this of its `Content-Type`.
+    /// Decodes `body`, whose request has this `Content-Type`.
     pub fn decode(body: &'b [u8], content_type: Option<&str>) -> Self {
-        // UTF-16 has a NUL beside every ASCII letter, and a mark begins above ASCII.
+        // In UTF-16 every ASCII character has a NUL byte beside it; a byte order mark begins with a byte above ASCII.
         let begins_plainly = !matches!(body, [0 | 0x80.., ..] | [_, 0, ..]);
         match std::str::from_utf8(body) {
             Ok(text) if begins_plainly => Text::plain(text),
@@ -94,7 +94,7 @@ impl<'b> Text<'b> {
         let declared = content_type.and_then(charset).filter(|declared| *declared != UTF_8);
         match (utf8, declared) {
             (_, Some(declared)) if [UTF_16LE, UTF_16BE].contains(&declared) => Text::decoded(body, declared),
-            // Many who declare another charset send UTF-8 all the same.
+            // Many senders that declare another charset send UTF-8 all the same.
             (Some(text), _) => Text::plain(text),
             (None, Some(declared)) => Text::decoded(body, declared),
             (None, None) => Text::lossy(body),
@@ -106,14 +106,14 @@ impl<'b> Text<'b> {
         Text { text, origin: Origin::Itself, repairs: vec![Repair::Charset] }
     }
 
-    /// What is not UTF-8 becomes U+FFFD.
+    /// Replaces bytes that are not UTF-8 by U+FFFD.
     fn lossy(body: &'b [u8]) -> Self {
-        let (mut text, mut noted, mut at) = (String::with_capacity(body.len()), Vec::new(), 0);
+        let (mut text, mut pairs, mut at) = (String::with_capacity(body.len()), Vec::new(), 0);
         let mut last = 0;
         for chunk in body.utf8_chunks() {
-            // A long stretch begins and ends with one, so that it need not be looked at again.
+            // A long valid chunk has a pair at both ends, so that it need not be decoded again.
             if text.len() - last >= APART || chunk.valid().len() >= APART {
-                noted.push([text.len(), at]);
+                pairs.push([text.len(), at]);
                 last = text.len();
             }
             text.push_str(chunk.valid());
@@ -122,26 +122,26 @@ impl<'b> Text<'b> {
                 text.push(char::REPLACEMENT_CHARACTER);
             }
         }
-        Text { text: Cow::Owned(text), origin: Origin::Bytes(body, noted), repairs: vec![Repair::Utf8] }
+        Text { text: Cow::Owned(text), origin: Origin::Bytes(body, pairs), repairs: vec![Repair::Utf8] }
     }
 
-    /// The same with null for every `NaN`, `Infinity` and `-Infinity` outside strings, as Python and others write;
-    /// none where there is none of them, or more than any sender means.
+    /// The same text with null for every `NaN`, `Infinity` and `-Infinity` outside strings, which Python and others
+    /// write. None if there are none of them, or too many.
     pub fn without_non_finite(&self) -> Option<Text<'_>> {
         let found = non_finite(&self.text);
         if found.is_empty() || found.len() > MOST_NON_FINITE {
             return None;
         }
-        let (mut text, mut noted, mut copied) = (String::with_capacity(self.text.len()), Vec::new(), 0);
+        let (mut text, mut pairs, mut copied) = (String::with_capacity(self.text.len()), Vec::new(), 0);
         for [start, end] in found {
             text.push_str(self.text.get(copied..start)?);
             text.push_str("null");
-            noted.push([text.len(), end]);
+            pairs.push([text.len(), end]);
             copied = end;
         }
         text.push_str(self.text.get(copied..)?);
         let repairs = self.repairs.iter().copied().chain([Repair::NonFinite]).collect();
-        Some(Text { text: Cow::Owned(text), origin: Origin::Text(self, noted), repairs })
+        Some(Text { text: Cow::Owned(text), origin: Origin::Text(self, pairs), repairs })
     }
 
     /// The text.
@@ -149,23 +149,23 @@ impl<'b> Text<'b> {
         &self.text
     }
 
-    /// What was done to it.
+    /// The repairs that were made.
     pub fn repairs(&self) -> &[Repair] {
         &self.repairs
     }
 
-    /// Where in the body the byte at `offset` of the text stood. (After a byte order mark, and where a charset
-    /// was decoded, that is counted from what came out.)
+    /// Where in the body the byte at `offset` of the text stood. (After a byte order mark, or if the body was decoded
+    /// by a charset, it is the offset in the decoded text.)
     pub fn origin_of(&self, offset: usize) -> usize {
         match &self.origin {
             Origin::Itself => offset,
-            Origin::Text(before, noted) => {
-                let [at, origin] = last_before(noted, offset);
+            Origin::Text(before, pairs) => {
+                let [at, origin] = last_before(pairs, offset);
                 before.origin_of(origin + (offset - at))
             }
-            Origin::Bytes(bytes, noted) => {
-                let [at, origin] = last_before(noted, offset);
-                // Text never has less bytes than what it was made of.
+            Origin::Bytes(bytes, pairs) => {
+                let [at, origin] = last_before(pairs, offset);
+                // Text never has fewer bytes than what it was made from.
                 let end = bytes.len().min(origin + (offset - at));
                 let between = bytes.get(origin..end).unwrap_or_default();
                 let (mut at, mut origin) = (at, origin);
@@ -184,15 +184,15 @@ impl<'b> Text<'b> {
         }
     }
 
-    /// The bytes that `part`, a slice of the text, stood for.
+    /// The bytes of the body from which `part`, a slice of the text, was made.
     pub fn came_as<'t>(&'t self, part: &'t str) -> &'t [u8] {
-        let mut made_of = self;
-        while let Origin::Text(before, _) = made_of.origin {
-            made_of = before;
+        let mut first = self;
+        while let Origin::Text(before, _) = first.origin {
+            first = before;
         }
-        let origin = match made_of.origin {
+        let origin = match first.origin {
             Origin::Bytes(bytes, _) => bytes,
-            Origin::Itself | Origin::Text(..) => made_of.text.as_bytes(),
+            Origin::Itself | Origin::Text(..) => first.text.as_bytes(),
         };
         let start = (part.as_ptr() as usize).checked_sub(self.text.as_ptr() as usize);
         let bytes =
@@ -201,13 +201,13 @@ impl<'b> Text<'b> {
     }
 }
 
-/// The last of the pairs `noted` that is not behind `offset`; both begin at 0.
-fn last_before(noted: &[[usize; 2]], offset: usize) -> [usize; 2] {
-    let before = noted.partition_point(|[at, _]| *at <= offset);
-    before.checked_sub(1).and_then(|last| noted.get(last)).copied().unwrap_or_default()
+/// The last pair at or before `offset`; the start of both, if there is none.
+fn last_before(pairs: &[[usize; 2]], offset: usize) -> [usize; 2] {
+    let before = pairs.partition_point(|[at, _]| *at <= offset);
+    before.checked_sub(1).and_then(|last| pairs.get(last)).copied().unwrap_or_default()
 }
 
-/// The charset that a `Content-Type` declares, by the names that browsers know.
+/// The charset that a `Content-Type` declares, by any name that browsers know.
 fn charset(content_type: &str) -> Option<&'static Encoding> {
     let mut parameters = content_type.split(';').skip(1);
     let value = parameters.find_map(|parameter| {
@@ -217,7 +217,7 @@ fn charset(content_type: &str) -> Option<&'static Encoding> {
     Encoding::for_label(value.trim().trim_matches(['"', '\'']).as_bytes())
 }
 
-/// Where in `text` outside strings something stands that is no JSON, but a number that is not finite.
+/// Where non-finite numbers, which are not JSON, stand in `text` outside strings: start and end of each.
 fn non_finite(text: &str) -> Vec<[usize; 2]> {
     let (bytes, mut found, mut at) = (text.as_bytes(), Vec::new(), 0);
     let mut in_string = false;
@@ -349,8 +349,8 @@ mod tests {
         let body =
             [&[0xff; 50_000][..], valid.as_bytes(), b"\xc3\xff", valid.as_bytes(), &[0xff; 50_000]].concat();
         let text = Text::decode(&body, None);
-        let Origin::Bytes(_, noted) = &text.origin else { panic!("not repaired") };
-        assert!(noted.len() < 100, "{}", noted.len());
+        let Origin::Bytes(_, pairs) = &text.origin else { panic!("not repaired") };
+        assert!(pairs.len() < 100, "{}", pairs.len());
         let (mut at, mut origin) = (0, 0);
         for chunk in body.utf8_chunks() {
             for place in [0, chunk.valid().len() / 2, chunk.valid().len()] {

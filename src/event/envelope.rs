@@ -2,46 +2,41 @@
 //! counts.
 
 use std::borrow::Cow;
-use std::collections::HashSet;
 
-use super::json::{Shape, shape, text};
-use super::scan::{Invalid, Scan};
+use super::kind::CallType;
+use super::rejection::Reason;
+use super::scan::{NotJson, Scan};
 use super::time::Times;
+use super::value::Value;
 
-/// The members of a traits object, each name once, in order; values are raw JSON.
-pub type Traits<'a> = Vec<(Cow<'a, str>, &'a str)>;
-
-/// Up to so many names, comparing each with each beats hashing them.
-const FEW_NAMES: usize = 24;
-
-/// One call. Absent members are `None`; members of an unexpected shape count as absent.
+/// One call. A member that is absent is `None`, as is one within a `context` that is not an object.
 #[derive(Debug, Default)]
 pub struct Event<'a> {
-    /// The whole call.
-    pub raw: &'a str,
+    /// The whole call, an object.
+    pub value: Value<'a>,
     /// `type`
-    pub kind: Option<&'a str>,
+    pub kind: Option<Value<'a>>,
     /// `messageId`
-    pub message_id: Option<&'a str>,
+    pub message_id: Option<Value<'a>>,
     /// `userId`
-    pub user_id: Option<&'a str>,
+    pub user_id: Option<Value<'a>>,
     /// `anonymousId`
-    pub anonymous_id: Option<&'a str>,
+    pub anonymous_id: Option<Value<'a>>,
     /// `event`: the name of a track call.
-    pub name: Option<&'a str>,
+    pub name: Option<Value<'a>>,
     /// `properties`
-    pub properties: Option<&'a str>,
+    pub properties: Option<Value<'a>>,
     /// `traits`
-    pub traits: Option<&'a str>,
+    pub traits: Option<Value<'a>>,
     /// `context.traits`
-    pub context_traits: Option<&'a str>,
+    pub context_traits: Option<Value<'a>>,
     /// `context.externalId`
-    pub external_id: Option<&'a str>,
+    pub external_id: Option<Value<'a>>,
     /// `integrations`
-    pub integrations: Option<&'a str>,
+    pub integrations: Option<Value<'a>>,
     /// `timestamp`, `originalTimestamp`, `sentAt`
     pub times: Times<'a>,
-    /// Levels of nesting, its own counted.
+    /// Levels of nesting, its own included.
     pub levels: usize,
 }
 
@@ -49,8 +44,8 @@ impl<'a> Event<'a> {
     /// Reads the call at which `scan` is.
     ///
     /// # Errors
-    /// When it is not JSON, or not an object.
-    pub fn read(scan: &mut Scan<'a>) -> Result<Self, Invalid> {
+    /// It is not JSON, or not an object.
+    pub fn read(scan: &mut Scan<'a>) -> Result<Self, NotJson> {
         let mut event = Event::default();
         let mut has_context = false;
         let read = |scan: &mut Scan<'a>| {
@@ -82,59 +77,33 @@ impl<'a> Event<'a> {
                 Ok(())
             })
         };
-        let (raw, levels) = scan.measured(read)?;
-        Ok(Event { raw, levels, ..event })
+        let (value, levels) = scan.measured(read)?;
+        Ok(Event { value, levels, ..event })
     }
 
-    /// `context.externalId[]`: the raw id of the first entry of this `type`.
-    pub fn external_id(&self, of_type: &str) -> Option<&'a str> {
+    /// The type that it says it is of.
+    ///
+    /// # Errors
+    /// `type_missing`, `type_unknown`.
+    pub fn call_type(&self) -> Result<CallType, Reason> {
+        CallType::read(self.kind)
+    }
+
+    /// `context.externalId[]`: the id of the first entry of this `type`; null if that has none.
+    pub fn external_id(&self, of_type: &str) -> Option<Value<'a>> {
         let mut found = None;
-        let mut scan = Scan::new(self.external_id?);
+        let mut scan = Scan::new(self.external_id?.json());
         let read = scan.elements(|scan| {
             if found.is_some() || scan.next_byte() != Some(b'{') {
                 return scan.value().map(|_| ());
             }
             let [kind, id] = scan.members_named(["type", "id"])?;
-            let wanted = kind.is_some_and(|kind| shape(kind) == Shape::String && text(kind) == of_type);
-            found = wanted.then(|| id.unwrap_or("null"));
+            let is_wanted = kind.and_then(Value::string).is_some_and(|kind| kind == of_type);
+            found = is_wanted.then(|| id.unwrap_or(Value::NULL));
             Ok(())
         });
         read.ok().and(found)
     }
-}
-
-/// The members of `raw`, a valid JSON value: none unless it is an object.
-pub fn read_traits(raw: Option<&str>) -> Traits<'_> {
-    let mut traits: Traits<'_> = Vec::new();
-    let read = raw.map(|raw| {
-        Scan::new(raw).members(|scan, name| {
-            traits.push((name, scan.value()?));
-            Ok(())
-        })
-    });
-    if !matches!(read, Some(Ok(_))) {
-        traits.clear();
-    }
-    keep_first(&mut traits);
-    traits
-}
-
-/// Drops later duplicates.
-fn keep_first(traits: &mut Traits<'_>) {
-    if few_and_distinct(traits.iter().map(|(name, _)| name.as_ref())) {
-        return;
-    }
-    let mut seen = HashSet::with_capacity(traits.len());
-    let first: Vec<bool> = traits.iter().map(|(name, _)| seen.insert(name.as_ref())).collect();
-    let mut first = first.into_iter();
-    traits.retain(|_| first.next().unwrap_or(true));
-}
-
-/// Whether `names` are few and no two of them alike: what nearly always holds, told without a set of them.
-/// Of an attacker's thousands nothing is compared.
-pub fn few_and_distinct<'n>(names: impl ExactSizeIterator<Item = &'n str> + Clone) -> bool {
-    let is_new = |(at, name)| names.clone().take(at).all(|earlier| earlier != name);
-    names.len() <= FEW_NAMES && names.clone().enumerate().all(is_new)
 }
 
 /// An element of a batch.
@@ -144,7 +113,7 @@ pub enum Element<'a> {
     /// An object.
     Event(Event<'a>),
     /// Any other JSON value.
-    Other(&'a str),
+    Other(Value<'a>),
 }
 
 impl<'a> Element<'a> {
@@ -157,7 +126,7 @@ impl<'a> Element<'a> {
     }
 }
 
-/// The access key that `body`, an event or a batch, brings as its `writeKey`, as far as it is JSON.
+/// The access key that `body`, an event or a batch, carries as its `writeKey`, even if the body breaks after it.
 pub fn write_key<'a>(body: &'a str) -> Option<Cow<'a, str>> {
     let mut key = None;
     let members = |scan: &mut Scan<'a>, name: Cow<'a, str>| {
@@ -167,21 +136,21 @@ pub fn write_key<'a>(body: &'a str) -> Option<Cow<'a, str>> {
         }
         Ok(())
     };
-    // What has been found counts, also where the body breaks later.
+    // What has been found counts, even if the body breaks later.
     Scan::new(body).members(members).ok();
-    key.filter(|raw| shape(raw) == Shape::String).map(text).filter(|key| !key.is_empty())
+    key.and_then(Value::string).filter(|key| !key.is_empty())
 }
 
 /// The body of a batch call.
 #[derive(Debug, Default)]
 pub struct Batch<'a> {
-    /// What it brings: none where `batch` is missing, null or empty.
+    /// Its elements: none if `batch` is missing, null or empty.
     pub elements: Vec<Element<'a>>,
-    /// Whether there are more of them than allowed, which are not kept.
+    /// Whether there were more of them than allowed; those are not kept.
     pub too_many: bool,
-    /// `sentAt` of the batch, raw.
-    pub sent_at: Option<&'a str>,
-    /// What is behind the last of them, where that is not JSON.
+    /// `sentAt` of the batch.
+    pub sent_at: Option<Value<'a>>,
+    /// What follows the last of them, if that is not JSON.
     pub broken: Option<Broken<'a>>,
     /// Where the last of them ends.
     end: usize,
@@ -197,31 +166,30 @@ pub struct Broken<'a> {
 }
 
 impl<'a> Batch<'a> {
-    /// Reads a body with at most `most` elements. A `batch` that is no array is taken as the array of that
-    /// one value.
+    /// Reads a body with at most `most` elements. A `batch` that is not an array counts as an array of that one value.
     ///
     /// # Errors
-    /// When it is not JSON, and brings nothing before it breaks.
-    pub fn read(body: &'a str, most: usize) -> Result<Self, Invalid> {
+    /// It is not JSON, and breaks before its first element is whole.
+    pub fn read(body: &'a str, most: usize) -> Result<Self, NotJson> {
         Batch::as_far_as_whole(body, |batch, scan| batch.members(scan, most))
     }
 
     /// Reads a body that is an array, with at most `most` elements.
     ///
     /// # Errors
-    /// When it is not JSON, and brings nothing before it breaks.
-    pub fn read_array(body: &'a str, most: usize) -> Result<Self, Invalid> {
+    /// It is not JSON, and breaks before its first element is whole.
+    pub fn read_array(body: &'a str, most: usize) -> Result<Self, NotJson> {
         Batch::as_far_as_whole(body, |batch, scan| batch.fill(scan, most))
     }
 
     fn as_far_as_whole(
         body: &'a str,
-        read: impl FnOnce(&mut Self, &mut Scan<'a>) -> Result<(), Invalid>,
-    ) -> Result<Self, Invalid> {
+        read: impl FnOnce(&mut Self, &mut Scan<'a>) -> Result<(), NotJson>,
+    ) -> Result<Self, NotJson> {
         let (mut scan, mut batch) = (Scan::new(body), Batch::default());
         match read(&mut batch, &mut scan).and_then(|()| scan.end()) {
             Ok(()) => {}
-            Err(invalid) if batch.elements.is_empty() => return Err(invalid),
+            Err(not_json) if batch.elements.is_empty() => return Err(not_json),
             Err(_) => {
                 let rest = body.get(batch.end..).unwrap_or_default();
                 let rest = rest.trim_start_matches([',', ' ', '\t', '\n', '\r']);
@@ -231,8 +199,8 @@ impl<'a> Batch<'a> {
         Ok(batch)
     }
 
-    /// Takes the value at which `scan` is, a body.
-    fn members(&mut self, scan: &mut Scan<'a>, most: usize) -> Result<(), Invalid> {
+    /// Reads the body at which `scan` is.
+    fn members(&mut self, scan: &mut Scan<'a>, most: usize) -> Result<(), NotJson> {
         if scan.next_byte() != Some(b'{') {
             return scan.value().map(|_| ());
         }
@@ -251,8 +219,8 @@ impl<'a> Batch<'a> {
         read.map(|_| ())
     }
 
-    /// Takes the value of `batch`, at which `scan` is.
-    fn fill(&mut self, scan: &mut Scan<'a>, most: usize) -> Result<(), Invalid> {
+    /// Reads the value of `batch`, at which `scan` is.
+    fn fill(&mut self, scan: &mut Scan<'a>, most: usize) -> Result<(), NotJson> {
         match scan.next_byte() {
             Some(b'[') => scan.elements(|scan| self.add(scan, most)),
             Some(b'n') => scan.value().map(|_| ()),
@@ -260,7 +228,7 @@ impl<'a> Batch<'a> {
         }
     }
 
-    fn add(&mut self, scan: &mut Scan<'a>, most: usize) -> Result<(), Invalid> {
+    fn add(&mut self, scan: &mut Scan<'a>, most: usize) -> Result<(), NotJson> {
         if self.elements.len() == most {
             self.too_many = true;
             return scan.value().map(|_| ());
@@ -276,20 +244,28 @@ impl<'a> Batch<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::scan::levels;
-    use super::super::scan::tests::nearly_json;
+    use super::super::scan::tests::{levels, nearly_json};
+    use super::super::traits::Traits;
     use super::*;
     use proptest::prelude::*;
 
-    fn read(raw: &str) -> Event<'_> {
-        Event::read(&mut Scan::new(raw)).unwrap()
+    fn read(json: &str) -> Event<'_> {
+        Event::read(&mut Scan::new(json)).unwrap()
+    }
+
+    fn json<'a>(value: Option<Value<'a>>) -> Option<&'a str> {
+        value.map(Value::json)
+    }
+
+    fn traits<'a>(value: Option<Value<'a>>) -> Vec<(String, &'a str)> {
+        Traits::read(value).into_iter().map(|(name, value)| (name.to_string(), value.json())).collect()
     }
 
     #[test]
     fn an_event_knows_its_text_and_its_levels() {
         let event = read(r#" {"context":{"traits":{"a":[]}},"properties":{"b":1}} ,"#);
-        assert_eq!(event.raw, r#"{"context":{"traits":{"a":[]}},"properties":{"b":1}}"#);
-        assert_eq!((event.levels, event.properties), (4, Some(r#"{"b":1}"#)));
+        assert_eq!(event.value.json(), r#"{"context":{"traits":{"a":[]}},"properties":{"b":1}}"#);
+        assert_eq!((event.levels, json(event.properties)), (4, Some(r#"{"b":1}"#)));
     }
 
     #[test]
@@ -298,32 +274,23 @@ mod tests {
             r#"{"type":"track","type":"group","userId":"a","userId":"b","traits":{"x":1,"x":2,"y":3},
                 "context":{"traits":{"z":1,"z":2}},"context":{"traits":{"w":1}}}"#,
         );
-        assert_eq!((event.kind, event.user_id), (Some("\"track\""), Some("\"a\"")));
-        assert_eq!(read_traits(event.traits), [("x".into(), "1"), ("y".into(), "3")]);
-        assert_eq!(read_traits(event.context_traits), [("z".into(), "1")]);
-    }
-
-    #[test]
-    fn many_duplicate_traits_are_dropped_too() {
-        let members: Vec<String> = (0..5_000).map(|i| format!("\"k{}\":{i}", i % 100)).collect();
-        let raw = format!("{{{}}}", members.join(","));
-        let traits = read_traits(Some(&raw));
-        assert_eq!(traits.len(), 100);
-        assert_eq!(traits.last(), Some(&("k99".into(), "99")));
+        assert_eq!((json(event.kind), json(event.user_id)), (Some("\"track\""), Some("\"a\"")));
+        assert_eq!(traits(event.traits), [("x".to_owned(), "1"), ("y".to_owned(), "3")]);
+        assert_eq!(traits(event.context_traits), [("z".to_owned(), "1")]);
     }
 
     #[test]
     fn members_of_another_shape_count_as_absent() {
         let event = read(r#"{"context":"text","traits":[1],"userId":null,"context":{"traits":{"a":1}}}"#);
-        assert_eq!((read_traits(event.traits), event.context_traits), (Vec::new(), None));
-        assert_eq!(event.user_id, Some("null"));
+        assert_eq!((traits(event.traits), event.context_traits), (Vec::new(), None));
+        assert_eq!(json(event.user_id), Some("null"));
     }
 
     #[test]
     fn the_external_id_of_a_type_is_found() {
         let found = |external: &str| {
-            let raw = format!(r#"{{"context":{{"externalId":{external}}}}}"#);
-            read(&raw).external_id("t").map(str::to_owned)
+            let call = format!(r#"{{"context":{{"externalId":{external}}}}}"#);
+            json(read(&call).external_id("t")).map(str::to_owned)
         };
         assert_eq!(
             found(r#"[{"type":"x","id":"1"},{"id":"2","type":"t"},{"type":"t","id":"3"}]"#).as_deref(),
@@ -338,11 +305,11 @@ mod tests {
     fn a_batch_is_read_in_all_its_forms() {
         let elements = |body| {
             let elements = Batch::read(body, 3).unwrap().elements;
-            let raw = elements.into_iter().map(|element| match element {
-                Element::Event(event) => event.raw,
-                Element::Other(raw) => raw,
+            let values = elements.into_iter().map(|element| match element {
+                Element::Event(event) => event.value.json(),
+                Element::Other(value) => value.json(),
             });
-            raw.collect::<Vec<_>>()
+            values.collect::<Vec<_>>()
         };
         assert_eq!(elements(r#"{"batch":[{"a":1},2]}"#), ["{\"a\":1}", "2"]);
         assert_eq!(elements(r#"{"sentAt":"s","batch":{"a":1}}"#), ["{\"a\":1}"]);
@@ -354,7 +321,7 @@ mod tests {
         assert!(Batch::read("{\"batch\":[1,2,3,{}]}", 3).unwrap().too_many);
         assert!(!Batch::read("{\"batch\":[1,2,3]}", 3).unwrap().too_many);
         let sent = Batch::read(r#"{"batch":[],"sentAt":"s","sentAt":"t"}"#, 3).unwrap().sent_at;
-        assert_eq!(sent, Some("\"s\""));
+        assert_eq!(json(sent), Some("\"s\""));
         for body in ["", "{", "{\"batch\":[}", "nul", "{\"batch\":[]}x", "[1", "{\"batch\":[{\"a\":1,]}"] {
             assert!(Batch::read(body, 3).is_err(), "{body}");
         }

@@ -1,8 +1,8 @@
-//! What the headers of a Gainsight call say of its event.
+//! What the headers of a Gainsight call say about its event.
 
 use serde::{Deserialize, Serialize};
 
-/// What an event's headers say of it.
+/// What the headers of an event say about it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct EventHead {

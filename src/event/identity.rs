@@ -1,64 +1,67 @@
-//! Who an event speaks of, and its own id.
+//! Whom an event is about, and its own id.
 //!
-//! RudderStack takes any JSON as `userId` or `anonymousId`, makes it text, removes what can't be seen and
-//! trims it; what is left decides whether the event has an identity. A whole number is one number, however it is
+//! RudderStack accepts any JSON as `userId` or `anonymousId`, makes it text, removes characters that can't be seen
+//! and trims it; what is left decides whether the event has an identity. A whole number is the same id however it is
 //! written.
 
 use std::borrow::Cow;
 
 use sha2::{Digest, Sha256};
 
+use super::characters::visible;
 use super::envelope::Event;
-use super::json::{Shape, shape};
-use super::key::{scalar, visible};
+use super::key::{composed, scalar};
 use super::kind::CallType;
 use super::time::Happened;
+use super::value::{Shape, Value};
 
-/// Longest message id that is kept as it came, in bytes.
+/// Most bytes of a message id that is kept as it came; a longer one is hashed.
 const MESSAGE_ID_BYTES: usize = 200;
 
-/// The text of a raw `userId` or `anonymousId`; `None` if it is missing, null or shows nothing.
-pub fn identity(raw: Option<&str>) -> Option<Cow<'_, str>> {
-    let text = scalar(raw.filter(|raw| shape(raw) != Shape::Null)?);
+impl<'a> Event<'a> {
+    /// Whom it is about, as part of a key: its `userId`, else its `anonymousId`, if one of them shows anything.
+    pub fn who(&self) -> Option<Cow<'a, str>> {
+        identity(self.user_id).or_else(|| identity(self.anonymous_id)).map(composed)
+    }
+
+    /// Its id: its `messageId`, or one that is made for it if it has none that can be decoded.
+    ///
+    /// An event with a time of its own that counts milliseconds gets an id made from its bytes without `sentAt`, its
+    /// type and its place in the request, so that a client's retry has the same id. Any other gets a random one: a
+    /// coarse clock shows the same time for two events, which must not share an id.
+    pub fn message_id(&self, happened: &Happened<'_>, call: CallType, index: usize) -> Cow<'a, str> {
+        if let Some(id) = self.given_id() {
+            return bounded(id);
+        }
+        if !happened.has_milliseconds {
+            return random_id().into();
+        }
+        let (before, after) = around(self.value, self.times.sent);
+        let digest = Sha256::new()
+            .chain_update(before)
+            .chain_update(after)
+            .chain_update(call.label())
+            .chain_update((index as u64).to_le_bytes())
+            .finalize();
+        hex(&digest).into()
+    }
+
+    /// Its `messageId`, if it has one that shows anything. One that could not be decoded doesn't count: two of them
+    /// may have been different.
+    pub fn given_id(&self) -> Option<Cow<'a, str>> {
+        let is_scalar = |id: &Value<'_>| matches!(id.shape(), Shape::String | Shape::Number | Shape::Boolean);
+        let given = identity(self.message_id.filter(is_scalar));
+        given.filter(|id| id.is_ascii() || !id.contains(char::REPLACEMENT_CHARACTER))
+    }
+}
+
+/// The text of an id; `None` if it is missing, null or shows nothing.
+fn identity(id: Option<Value<'_>>) -> Option<Cow<'_, str>> {
+    let text = scalar(id.filter(|id| !id.is_null())?);
     Some(visible(text)).filter(|text| !text.is_empty())
 }
 
-/// The id of `event`, which `happened` then: its `messageId`, made from what the event is where it has none, or
-/// one that can't be decoded: two such may have been different.
-///
-/// Derived only for an event with a time of its own that tells milliseconds, from its bytes less `sentAt`, what it
-/// is taken for and its place in the request, so that a client's retry gives the same id while two true events never
-/// share one: a coarse clock shows both the same time.
-pub fn message_id<'a>(
-    event: &Event<'a>,
-    happened: &Happened<'_>,
-    call: CallType,
-    index: usize,
-) -> Cow<'a, str> {
-    if let Some(id) = given_id(event) {
-        return bounded(id);
-    }
-    if !happened.is_fine {
-        return random_id().into();
-    }
-    let (before, after) = around(event.raw, event.times.sent);
-    let digest = Sha256::new()
-        .chain_update(before)
-        .chain_update(after)
-        .chain_update(call.label())
-        .chain_update((index as u64).to_le_bytes())
-        .finalize();
-    hex(&digest).into()
-}
-
-/// The `messageId` that `event` brings, if it can be told from all others.
-pub fn given_id<'a>(event: &Event<'a>) -> Option<Cow<'a, str>> {
-    let is_scalar = |raw: &&str| matches!(shape(raw), Shape::String | Shape::Number | Shape::Boolean);
-    let given = identity(event.message_id.filter(is_scalar));
-    given.filter(|id| id.is_ascii() || !id.contains(char::REPLACEMENT_CHARACTER))
-}
-
-/// An id that a call brings as plain text, as a message id; random where it shows nothing, or there is none.
+/// The message id for a call that carries its id as plain text; random if there is none or it shows nothing.
 pub fn call_id(text: Option<Cow<'_, str>>) -> Cow<'_, str> {
     let id = text.map(visible).filter(|id| !id.is_empty());
     id.map_or_else(|| random_id().into(), bounded)
@@ -85,7 +88,7 @@ pub fn random_uuid() -> String {
 
 fn random_bits() -> u128 {
     let mut bytes = [0; 16];
-    // Without entropy the clock still tells events of one request apart by their order.
+    // Without entropy, the clock still distinguishes the events of one request by their order.
     if getrandom::fill(&mut bytes).is_err() {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         return now.as_nanos();
@@ -93,10 +96,11 @@ fn random_bits() -> u128 {
     u128::from_be_bytes(bytes)
 }
 
-/// `event` before and behind `part`, a slice of it.
-fn around<'a>(event: &'a str, part: Option<&str>) -> (&'a [u8], &'a [u8]) {
-    let bytes = event.as_bytes();
+/// What stands in `event` before and after `part`, a slice of it.
+fn around<'a>(event: Value<'a>, part: Option<Value<'_>>) -> (&'a [u8], &'a [u8]) {
+    let bytes = event.json().as_bytes();
     let found = part.and_then(|part| {
+        let part = part.json();
         let start = (part.as_ptr() as usize).checked_sub(bytes.as_ptr() as usize)?;
         Some((bytes.get(..start)?, bytes.get(start + part.len()..)?))
     });
@@ -110,8 +114,13 @@ fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::scan::Scan;
+    use crate::event::scan::{Scan, read_value};
     use crate::event::time::Received;
+
+    fn identity(json: &str) -> Option<String> {
+        let (value, _) = read_value(json).unwrap();
+        super::identity(Some(value)).map(Cow::into_owned)
+    }
 
     #[test]
     fn trap_5_an_identity_may_be_any_json() {
@@ -125,7 +134,7 @@ mod tests {
             ("\"a\\u200bb\\u0000\\u00a0\"", "ab"),
             ("\"\u{e9}\u{65e5}\"", "\u{e9}\u{65e5}"),
         ] {
-            assert_eq!(identity(Some(raw)).as_deref(), Some(expected), "{raw}");
+            assert_eq!(identity(raw).as_deref(), Some(expected), "{raw}");
         }
     }
 
@@ -133,9 +142,9 @@ mod tests {
     fn an_identity_that_shows_nothing_is_missing() {
         for raw in ["null", "\"\"", "\"  \"", "\"\\u0000\"", "\"\\u200b\\ufeff\"", "\"\\t\"", "\"\u{3164}\""]
         {
-            assert_eq!(identity(Some(raw)), None, "{raw}");
+            assert_eq!(identity(raw), None, "{raw}");
         }
-        assert_eq!(identity(None), None);
+        assert_eq!(super::identity(None), None);
     }
 
     fn id(event: &str, index: usize) -> String {
@@ -146,7 +155,7 @@ mod tests {
         let event = Event::read(&mut Scan::new(event)).unwrap();
         let received = Received::at(1_795_262_400_000);
         let happened = event.times.happened(None, &received);
-        message_id(&event, &happened, call, index).into_owned()
+        event.message_id(&happened, call, index).into_owned()
     }
 
     #[test]
@@ -216,6 +225,6 @@ mod tests {
     fn a_message_id_that_can_not_be_decoded_counts_as_missing() {
         let event = "{\"messageId\":\"a\u{fffd}\"}";
         assert_ne!(id(event, 0), id(event, 0));
-        assert_eq!(given_id(&Event::read(&mut Scan::new(event)).unwrap()), None);
+        assert_eq!(Event::read(&mut Scan::new(event)).unwrap().given_id(), None);
     }
 }

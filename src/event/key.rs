@@ -1,28 +1,28 @@
-//! What records are keyed by: text that no two senders share by accident, and that no difference which nobody can
-//! see tells apart. Values keep what came; only keys are normalised.
+//! What records are keyed by. Two texts that look alike are one key; two that look different are two. Only keys are
+//! normalised: values stay as they came.
 
 use std::borrow::Cow;
 
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
-use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
-use super::compact::plain;
-use super::json::{Shape, shape, text, unescaped_whole};
+use super::characters::{is_blank, trimmed};
+use super::json::unescape_all;
+use super::value::{Shape, Value};
 
-/// Most digits of a whole number that is written with a point or an exponent: more keep their text.
+/// Most digits of a whole number that is written with a point or an exponent: one with more keeps its text.
 const MOST_DIGITS: usize = 40;
 
-/// What should be a key holds characters that can't be known: two such may have been different.
+/// A key would hold characters that could not be decoded: two such keys may have been different.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Undecodable;
 
-/// `raw`, a value that is text or a number, as part of a key: in Unicode's form NFC, less what can't be seen at its
-/// ends. Empty where nothing can be seen at all.
+/// `value`, a string or a number, as part of a key: in Unicode's form NFC, without what can't be seen at its ends.
+/// Empty if nothing of it can be seen.
 ///
 /// # Errors
 /// Part of it could not be decoded, or is a NUL, which values lose.
-pub fn key(raw: &str) -> Result<Cow<'_, str>, Undecodable> {
-    let text = whole_text(raw);
+pub fn key(value: Value<'_>) -> Result<Cow<'_, str>, Undecodable> {
+    let text = text_with_nuls(value);
     let is_plain = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
     if is_plain {
         return Ok(trimmed(text));
@@ -34,16 +34,11 @@ pub fn key(raw: &str) -> Result<Cow<'_, str>, Undecodable> {
     Ok(Cow::Owned(composed(Cow::Borrowed(seen)).into_owned()))
 }
 
-/// Whether `raw` is a string that shows nothing.
-pub fn shows_nothing(raw: &str) -> bool {
-    shape(raw) == Shape::String && text(raw).chars().all(is_blank)
-}
-
-/// The text of `raw`, nothing left out.
-fn whole_text(raw: &str) -> Cow<'_, str> {
-    match scalar(raw) {
+/// The text of `value`, with the NULs of a string kept.
+fn text_with_nuls(value: Value<'_>) -> Cow<'_, str> {
+    match scalar(value) {
         // Something in it is escaped: perhaps a NUL, which is gone now.
-        Cow::Owned(_) if shape(raw) == Shape::String => Cow::Owned(unescaped_whole(raw)),
+        Cow::Owned(_) if value.shape() == Shape::String => Cow::Owned(unescape_all(value.json())),
         text => text,
     }
 }
@@ -56,15 +51,15 @@ pub fn composed(text: Cow<'_, str>) -> Cow<'_, str> {
     Cow::Owned(text.nfc().collect())
 }
 
-/// The text of `raw`, any value: a whole number's as an integer, so that 55520.0 is 55520.
-pub fn scalar(raw: &str) -> Cow<'_, str> {
-    match shape(raw) {
-        Shape::Number => integer(raw).map_or(Cow::Borrowed(raw), Cow::Owned),
-        _ => plain(raw),
+/// The plain text of `value`, in which a whole number is written as an integer: 55520.0 is 55520.
+pub fn scalar(value: Value<'_>) -> Cow<'_, str> {
+    match value.shape() {
+        Shape::Number => integer(value.json()).map_or(Cow::Borrowed(value.json()), Cow::Owned),
+        _ => value.plain(),
     }
 }
 
-/// `number`, if it is whole and written as something else than an integer, as one.
+/// `number` as an integer, if it is whole and written in another way.
 fn integer(number: &str) -> Option<String> {
     let (negative, unsigned) = number.strip_prefix('-').map_or((false, number), |rest| (true, rest));
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
@@ -77,7 +72,7 @@ fn integer(number: &str) -> Option<String> {
     if mantissa == unsigned && fraction.is_empty() {
         return None;
     }
-    // Where the point stands, counted in digits.
+    // How many digits stand before the point.
     let point = i64::try_from(whole.len()).ok()?.checked_add(exponent.parse().ok()?)?;
     let point =
         usize::try_from(point).ok().filter(|point| (significant.len()..=MOST_DIGITS).contains(point))?;
@@ -86,74 +81,17 @@ fn integer(number: &str) -> Option<String> {
     Some(format!("{sign}{}", padded.trim_start_matches('0')))
 }
 
-/// `text` without characters that can't be seen, trimmed: RudderStack's sanitising.
-pub fn visible(text: Cow<'_, str>) -> Cow<'_, str> {
-    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) || text.chars().all(is_visible) {
-        return trimmed(text);
-    }
-    trimmed(Cow::Owned(text.chars().filter(|character| is_visible(*character)).collect()))
-}
-
-/// `text`, whose only blanks are spaces, without those at its ends.
-fn trimmed(text: Cow<'_, str>) -> Cow<'_, str> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.trim_ascii()),
-        Cow::Owned(text) => Cow::Owned(text.trim_ascii().to_owned()),
-    }
-}
-
-/// Go's `unicode.IsPrint`, less the letters and marks that are drawn as nothing.
-fn is_visible(character: char) -> bool {
-    if character.is_ascii() {
-        return matches!(character, ' '..='~');
-    }
-    let printable = matches!(
-        character.general_category_group(),
-        GeneralCategoryGroup::Letter
-            | GeneralCategoryGroup::Mark
-            | GeneralCategoryGroup::Number
-            | GeneralCategoryGroup::Punctuation
-            | GeneralCategoryGroup::Symbol
-    );
-    printable && !is_drawn_as_nothing(character)
-}
-
-/// Letters, marks and symbols that no font draws.
-fn is_drawn_as_nothing(character: char) -> bool {
-    matches!(
-        character,
-        '\u{34f}'
-            | '\u{115f}'
-            | '\u{1160}'
-            | '\u{17b4}'
-            | '\u{17b5}'
-            | '\u{2800}'
-            | '\u{3164}'
-            | '\u{ffa0}'
-            | '\u{1d159}'
-    )
-}
-
-/// Whether `character` is a blank, a control or a format character, or drawn as nothing. Not what no font may know
-/// yet: two names that end in new symbols are two.
-pub fn is_blank(character: char) -> bool {
-    if character.is_ascii() {
-        return !matches!(character, '!'..='~');
-    }
-    let is_unseen = || {
-        matches!(character.general_category(), GeneralCategory::Control | GeneralCategory::Format)
-            || is_drawn_as_nothing(character)
-    };
-    character.is_whitespace() || is_unseen()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn of(raw: &str) -> String {
-        key(raw).unwrap().into_owned()
+    fn of(json: &str) -> String {
+        key(Value::new(json)).unwrap().into_owned()
+    }
+
+    fn scalar(json: &str) -> Cow<'_, str> {
+        super::scalar(Value::new(json))
     }
 
     #[test]
@@ -189,9 +127,9 @@ mod tests {
     #[test]
     fn what_can_not_be_known_is_no_key() {
         for raw in ["\"M\u{fffd}ller\"", "\"M\\ud800ller\"", "\"M\\ufffdller\"", "\"M\\u0000ller\""] {
-            assert_eq!(key(raw), Err(Undecodable), "{raw}");
+            assert_eq!(key(Value::new(raw)), Err(Undecodable), "{raw}");
         }
-        assert_eq!(key("\"\\u0000 \\u200b\""), Ok("".into()));
+        assert_eq!(key(Value::new("\"\\u0000 \\u200b\"")), Ok("".into()));
     }
 
     #[test]
@@ -218,21 +156,11 @@ mod tests {
         assert_eq!(scalar(r#"{ "a": 1.0 }"#), r#"{"a":1.0}"#);
     }
 
-    #[test]
-    fn blanks_and_what_is_drawn_as_nothing_show_nothing() {
-        for raw in ["\"\"", "\" \\t\"", "\"\\u200b\"", "\"\u{3164}\"", "\"\\u0000\""] {
-            assert!(shows_nothing(raw), "{raw}");
-        }
-        for raw in ["\"x\"", "\" . \"", "0", "null", "[]", "\"\u{fffd}\""] {
-            assert!(!shows_nothing(raw), "{raw}");
-        }
-    }
-
     proptest! {
         #[test]
         fn a_key_is_its_own_key(text in "\\PC{0,12}") {
-            let raw = serde_json::to_string(&text).unwrap();
-            if let Ok(key) = key(&raw) {
+            let json = serde_json::to_string(&text).unwrap();
+            if let Ok(key) = key(Value::new(&json)) {
                 prop_assert_eq!(of(&serde_json::to_string(&key).unwrap()), key);
             }
         }

@@ -1,4 +1,9 @@
-//! The kinds of call.
+//! The types of call.
+
+use std::borrow::Cow;
+
+use super::rejection::Reason;
+use super::value::Value;
 
 /// A RudderStack call type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,11 +53,16 @@ impl CallType {
         }
     }
 
-    /// The type named `name`, in any letter case, as RudderStack compares it; `Unknown` for all else.
-    pub fn from_name(name: &str) -> CallType {
-        CallType::ALL
-            .into_iter()
-            .find(|call| *call != CallType::Unknown && call.label().eq_ignore_ascii_case(name))
-            .unwrap_or(CallType::Unknown)
+    /// The type that `kind`, the `type` of a call, names in any letter case, as RudderStack compares it.
+    ///
+    /// # Errors
+    /// `type_missing`, `type_unknown`.
+    pub fn read(kind: Option<Value<'_>>) -> Result<CallType, Reason> {
+        let name = kind.filter(|kind| !kind.is_null()).map_or(Cow::Borrowed(""), Value::text);
+        if name.is_empty() {
+            return Err(Reason::TypeMissing);
+        }
+        let mut known = CallType::ALL.into_iter().filter(|call| *call != CallType::Unknown);
+        known.find(|call| call.label().eq_ignore_ascii_case(&name)).ok_or(Reason::TypeUnknown)
     }
 }

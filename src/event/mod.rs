@@ -1,11 +1,12 @@
-//! One RudderStack call as it came: the body's text, a borrowed scan of its envelope, who it speaks of, when it
-//! happened, what kind it is. Nothing is copied that can be pointed at.
+//! One RudderStack call as it came: the text of its body, a borrowed scan of its envelope, whom it is about, when it
+//! happened, of what type it is. Nothing is copied that can be borrowed.
 
-pub mod compact;
+pub mod characters;
 pub mod decode;
 pub mod envelope;
 pub mod head;
 pub mod identity;
+pub mod integrations;
 pub mod json;
 pub mod key;
 pub mod kind;
@@ -13,3 +14,5 @@ pub mod outcome;
 pub mod rejection;
 pub mod scan;
 pub mod time;
+pub mod traits;
+pub mod value;

@@ -1,15 +1,15 @@
-//! How an event ends.
+//! What became of an event.
 
-/// How an event ended. Computed once, counted once.
+/// What became of an event. It is decided once and counted once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// All its records are durable.
     Queued,
-    /// It stands in quarantine.
+    /// It is in quarantine.
     Quarantined,
-    /// The configuration says that it is not wanted.
+    /// The configuration or the client says that it is not wanted.
     Ignored,
-    /// The client was told to come again, or why not.
+    /// Its request was answered with an error: nothing of it was kept.
     Refused,
 }
 

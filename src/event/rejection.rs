@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 macro_rules! reasons {
     ($($(#[$doc:meta])* $variant:ident $label:literal $sentence:literal)*) => {
-        /// Why an event was rejected: the closed set.
+        /// Why an event was rejected: a closed set.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Reason {
             $($(#[$doc])* $variant,)*
@@ -19,7 +19,7 @@ macro_rules! reasons {
                 match self { $(Reason::$variant => $label,)* }
             }
 
-            /// One sentence for whoever sent the event; RudderStack's own where it has one.
+            /// One sentence for the sender of the event: RudderStack's own, if it has one.
             pub fn sentence(self) -> &'static str {
                 match self { $(Reason::$variant => $sentence,)* }
             }
@@ -30,7 +30,7 @@ macro_rules! reasons {
 reasons! {
     /// The body is not JSON.
     InvalidJson "invalid_json" "invalid json"
-    /// The event is no JSON object.
+    /// The event is not a JSON object.
     NotAnObject "not_an_object" "event is not a valid rudder event"
     /// Neither `userId` nor `anonymousId`.
     IdentityMissing "identity_missing" "request neither has anonymousId nor userId"
@@ -44,15 +44,16 @@ reasons! {
     DepthExceeded "depth_exceeded" "event is nested too deeply"
     /// An identify call without an email.
     EmailMissing "email_missing" "email is required for identify"
-    /// An email that is no text with something on both sides of an `@`.
+    /// An email that is not text with something on both sides of an `@`.
     EmailInvalid "email_invalid" "an email must be text with something on both sides of an @"
     /// A group call without the company's name.
     CompanyNameMissing "company_name_missing" "company name is required for group"
     /// A company's name that is neither text nor a number.
     CompanyNameInvalid "company_name_invalid" "a company's name must be text or a number"
-    /// A record's key would hold what could not be decoded: two such may have been different.
-    KeyUndecodable "key_undecodable" "the email, company name or user id holds characters that can't be decoded; send UTF-8, or declare the charset"
-    /// A person's company without an id, on Gainsight's route.
+    /// A record's key would hold characters that could not be decoded: two such keys may have been different.
+    KeyUndecodable "key_undecodable" "the email, company name or user id holds characters that can't be decoded; \
+        send UTF-8, or declare the charset"
+    /// A person's company without an id (Gainsight's route).
     CompanyIdMissing "company_id_missing" "companies must be a list of objects, each with a Company_ID"
     /// A group call without the user's email.
     UserEmailMissing "user_email_missing" "user email is required for group"
@@ -62,26 +63,26 @@ reasons! {
     EventNotMapped "event_not_mapped" "no publisher of this source maps the event name"
     /// The event names a contract that its publisher doesn't list.
     ContractUnknown "contract_unknown" "the contract is not listed for its publisher"
-    /// The tenant has no publisher with the topic that the event names, on Gainsight's route.
+    /// The tenant has no publisher with the topic that the event names (Gainsight's route).
     TopicUnknown "topic_unknown" "no publisher of this tenant has the event's topic"
-    /// A publisher requires a shared secret, and the event's sender showed none of its.
+    /// A publisher requires a shared secret, and the event's sender has shown none of the publisher's.
     SecretMissing "secret_missing" "the publisher requires a shared secret, which the sender did not show"
     /// A record of the event is larger than the queue takes.
     RecordTooLarge "record_too_large" "a record of the event exceeds the queue's size limit"
 }
 
-/// Why an event could not be mapped: it goes to quarantine with this.
+/// Why an event could not be mapped: it is kept in quarantine with this.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rejection {
     /// The reason, from the closed set.
     pub reason: Reason,
-    /// One sentence for whoever sent the event; it quotes configuration, never the event.
+    /// One sentence for the sender of the event. It may quote the configuration, but never the event.
     pub detail: Cow<'static, str>,
 }
 
 impl Rejection {
-    /// A rejection with the reason's own sentence. Costs nothing, so that what is required can be asked for
-    /// with it at hand.
+    /// A rejection with the reason's own sentence. It allocates nothing, so that it can be made before it is needed:
+    /// `value.ok_or(Rejection::new(…))`.
     pub fn new(reason: Reason) -> Self {
         Rejection { reason, detail: Cow::Borrowed(reason.sentence()) }
     }

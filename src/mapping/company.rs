@@ -8,11 +8,12 @@ use super::convert;
 use super::fields::COMPANY;
 use super::object::Object;
 use super::person::{context_email, email_key};
-use crate::event::envelope::{Event, read_traits};
-use crate::event::json::{Shape, shape, write_string};
-use crate::event::key::{key, shows_nothing};
-use crate::event::rejection::Reason;
-use crate::event::rejection::Rejection;
+use crate::event::envelope::Event;
+use crate::event::json::write_string;
+use crate::event::key::key;
+use crate::event::rejection::{Reason, Rejection};
+use crate::event::traits::Traits;
+use crate::event::value::{Shape, Value};
 use crate::record::stamp::Stamp;
 use crate::record::{Header, KEY_SEPARATOR, Kind, Records};
 use crate::tenants::{GroupEmail, Tenant};
@@ -28,10 +29,10 @@ pub fn company(
     stamp: &Stamp<'_>,
     records: &mut Records,
 ) -> Result<u64, Rejection> {
-    let traits = [read_traits(event.traits)];
+    let traits = [Traits::read(event.traits)];
     let company = Object::fill(&COMPANY, &traits, &tenant.company_fields, tenant.unmapped_traits);
     let (name, name_key) = required_name(&company)?;
-    let user = read_traits(event.context_traits);
+    let user = Traits::read(event.context_traits);
     let email = context_email(&user);
     if email.is_none() && tenant.group_email == GroupEmail::Required {
         return Err(Rejection::new(Reason::UserEmailMissing));
@@ -50,22 +51,22 @@ pub fn company(
     Ok(company.dropped)
 }
 
-/// A company's name, raw and as part of a key.
+/// A company's name, as it came and as part of a key.
 ///
 /// # Errors
-/// `company_name_missing` where it is falsy or shows nothing, `company_name_invalid` where it is neither text nor a
-/// number, `key_undecodable`.
-pub(super) fn required_name<'a>(company: &Object<'a>) -> Result<(&'a str, Cow<'a, str>), Rejection> {
-    let name = company.get("Name").filter(|raw| !convert::is_falsy(raw) && !shows_nothing(raw));
+/// `company_name_missing` if it is falsy or blank, `company_name_invalid` if it is neither text nor a number,
+/// `key_undecodable`.
+pub(super) fn required_name<'a>(company: &Object<'a>) -> Result<(Value<'a>, Cow<'a, str>), Rejection> {
+    let name = company.get("Name").filter(|name| !name.is_falsy() && !name.is_blank());
     let name = name.ok_or(Rejection::new(Reason::CompanyNameMissing))?;
-    if !matches!(shape(name), Shape::String | Shape::Number) {
+    if !matches!(name.shape(), Shape::String | Shape::Number) {
         return Err(Rejection::new(Reason::CompanyNameInvalid));
     }
     let key = key(name).map_err(|_| Rejection::new(Reason::KeyUndecodable))?;
     Ok((name, key))
 }
 
-/// Writes `company`, whose name has this key, and returns its id.
+/// Writes `company`, whose name has this `key`, and returns its id.
 pub(super) fn write_company(
     company: &Object<'_>,
     key: &str,
@@ -81,16 +82,16 @@ pub(super) fn write_company(
     company_id
 }
 
-/// Begins the value of a link with what every link has.
-pub(super) fn write_link(out: &mut Vec<u8>, email: &str, company_id: &str) {
+/// Writes the beginning of a link: the members that every link has.
+pub(super) fn write_link(out: &mut Vec<u8>, email: Value<'_>, company_id: &str) {
     out.extend_from_slice(b"{\"Email\":");
     convert::write_as_is(out, email);
     out.extend_from_slice(b",\"CompanyId\":");
     write_string(out, company_id);
 }
 
-/// The id of a company, derived from its key so that company and link agree without a lookup: a Gsid's
-/// shape (36 characters of 0-9A-Z), `1P02` and the first 160 bits of the key's SHA-256.
+/// The id of a company. It is derived from the company's key, so that company and link agree without a lookup, and has
+/// the form of a Gsid (36 characters of 0-9A-Z): `1P02` and the first 160 bits of the key's SHA-256.
 pub fn company_id(tenant: &str, name: &str) -> String {
     let digest =
         Sha256::new().chain_update(tenant).chain_update([KEY_SEPARATOR]).chain_update(name).finalize();

@@ -1,66 +1,40 @@
-//! What a trait's raw JSON value becomes. Nothing passes through a float: numbers keep their text.
+//! What a trait's value becomes in a field. Nothing passes through a float: numbers keep their text.
 
 use std::borrow::Cow;
 
-use crate::event::compact::plain;
-use crate::event::json::{Shape, shape, strict, text, write_string};
-use crate::event::scan::Scan;
+use crate::event::json::write_string;
+use crate::event::scan::read_value;
+use crate::event::value::{Shape, Value};
 
-/// Whether RudderStack would send `raw` in a standard field: not null and not the empty string, nor one
-/// that is empty once `\u0000` is gone.
-pub fn is_given(raw: &str) -> bool {
-    raw != "null" && !is_empty(raw)
+/// Appends `value` as it came, made strict.
+pub fn write_as_is(out: &mut Vec<u8>, value: Value<'_>) {
+    out.extend_from_slice(value.strict().as_bytes());
 }
 
-fn is_empty(raw: &str) -> bool {
-    raw == "\"\"" || (raw.starts_with("\"\\u0000") && text(raw).is_empty())
-}
-
-/// Whether JavaScript would call `raw` false: what RudderStack's required fields must not be.
-pub fn is_falsy(raw: &str) -> bool {
-    match shape(raw) {
-        Shape::Null => true,
-        Shape::Boolean => raw == "false",
-        Shape::String => is_empty(raw),
-        Shape::Number => is_zero(raw),
-        Shape::Object | Shape::Array => false,
-    }
-}
-
-fn is_zero(number: &str) -> bool {
-    let mantissa = number.split(['e', 'E']).next().unwrap_or(number);
-    mantissa.bytes().all(|byte| matches!(byte, b'0' | b'.' | b'-'))
-}
-
-/// Appends `raw` as it came, made strict.
-pub fn write_as_is(out: &mut Vec<u8>, raw: &str) {
-    out.extend_from_slice(strict(raw).as_bytes());
-}
-
-/// Appends `raw` as a JSON string: a string as it came, all else as its JSON text.
-pub fn write_text(out: &mut Vec<u8>, raw: &str) {
-    if shape(raw) == Shape::String {
-        write_as_is(out, raw);
+/// Appends `value` as a JSON string: a string as it came, any other value as its plain text.
+pub fn write_text(out: &mut Vec<u8>, value: Value<'_>) {
+    if value.shape() == Shape::String {
+        write_as_is(out, value);
     } else {
-        write_string(out, &plain(raw));
+        write_string(out, &value.plain());
     }
 }
 
-/// `raw` as a number: a number as it came, a boolean as 1 or 0, text in JSON's grammar or as a `0x`, `0o` or
-/// `0b` integer; all else is none.
-pub fn number(raw: &str) -> Option<Cow<'_, str>> {
-    match shape(raw) {
-        Shape::Number => Some(Cow::Borrowed(raw)),
-        Shape::Boolean => Some(Cow::Borrowed(if raw == "true" { "1" } else { "0" })),
-        Shape::String => text_number(text(raw).trim()).map(Cow::Owned),
+/// `value` as a number: a number as it came, a boolean as 1 or 0, a string that is a number in JSON's grammar or a
+/// `0x`, `0o` or `0b` integer. Any other value is none.
+pub fn number(value: Value<'_>) -> Option<Cow<'_, str>> {
+    match value.shape() {
+        Shape::Number => Some(Cow::Borrowed(value.json())),
+        Shape::Boolean => Some(Cow::Borrowed(if value.json() == "true" { "1" } else { "0" })),
+        Shape::String => number_in(value.text().trim()).map(Cow::Owned),
         Shape::Null | Shape::Object | Shape::Array => None,
     }
 }
 
-fn text_number(text: &str) -> Option<String> {
+fn number_in(text: &str) -> Option<String> {
     let radix = |prefixes: [&str; 2], radix| {
         let digits = prefixes.iter().find_map(|prefix| text.strip_prefix(prefix))?;
-        // A sign is not part of such a number, though Rust would read one.
+        // Such a number has no sign, though Rust would accept one.
         let integer = !digits.starts_with(['+', '-']);
         integer.then(|| u128::from_str_radix(digits, radix).ok().map(|number| number.to_string()))
     };
@@ -70,16 +44,20 @@ fn text_number(text: &str) -> Option<String> {
         .unwrap_or_else(|| is_json_number(text).then(|| text.to_owned()))
 }
 
-/// JSON's grammar for numbers, of any size.
+/// Whether `text` is a number in JSON's grammar, of any size.
 fn is_json_number(text: &str) -> bool {
     text.starts_with(|first: char| first == '-' || first.is_ascii_digit())
-        && Scan::new(text).value() == Ok(text)
+        && read_value(text).is_ok_and(|(value, _)| value.json() == text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    fn value(json: &str) -> Value<'_> {
+        read_value(json).unwrap().0
+    }
 
     #[test]
     fn numbers_keep_their_text_and_text_becomes_a_number() {
@@ -98,7 +76,7 @@ mod tests {
             ("true", "1"),
             ("false", "0"),
         ] {
-            assert_eq!(number(raw).as_deref(), Some(expected), "{raw}");
+            assert_eq!(number(value(raw)).as_deref(), Some(expected), "{raw}");
         }
     }
 
@@ -125,25 +103,15 @@ mod tests {
             "\"1_000\"",
             "\"1,5\"",
         ] {
-            assert_eq!(number(raw), None, "{raw}");
-        }
-    }
-
-    #[test]
-    fn falsy_is_what_javascript_calls_false() {
-        for raw in ["null", "false", "0", "-0", "0.0", "0e5", "\"\"", "\"\\u0000\""] {
-            assert!(is_falsy(raw), "{raw}");
-        }
-        for raw in ["true", "1", "0.1", "\"0\"", "\" \"", "[]", "{}", "1e-9"] {
-            assert!(!is_falsy(raw), "{raw}");
+            assert_eq!(number(value(raw)), None, "{raw}");
         }
     }
 
     #[test]
     fn text_is_the_values_own_json_without_spacing() {
-        let written = |raw| {
+        let written = |json| {
             let mut out = Vec::new();
-            write_text(&mut out, raw);
+            write_text(&mut out, value(json));
             String::from_utf8(out).unwrap()
         };
         assert_eq!(written("\"as is\""), "\"as is\"");

@@ -5,16 +5,16 @@ use std::sync::LazyLock;
 
 use foldhash::HashMap;
 
-/// What becomes of a trait's value on its way into a field.
+/// How a trait's value is converted for a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Convert {
-    /// Goes as it came.
+    /// It stays as it came.
     AsIs,
-    /// As it came; a string of blanks counts as missing.
+    /// It stays as it came; a string of blanks counts as missing.
     Email,
-    /// A string stays, all else becomes its JSON text.
+    /// A string stays, any other value becomes its JSON as text.
     Text,
-    /// A number stays, text that is a number becomes one, `true` is 1, all else is dropped.
+    /// A number stays, text that is a number becomes one, `true` becomes 1 and `false` 0; any other value is dropped.
     Number,
 }
 
@@ -25,9 +25,9 @@ pub struct Field {
     pub name: &'static str,
     /// Trait names.
     pub traits: &'static [&'static str],
-    /// What becomes of the value.
+    /// How the value is converted.
     pub convert: Convert,
-    /// Whether the tenant's map may use these traits for another field as well.
+    /// Whether the tenant's map may send these traits to another field as well.
     pub shared: bool,
 }
 
@@ -80,7 +80,7 @@ const COMPANY_FIELDS: &[Field] = &[
     Field { name: "IndustryNew", traits: &["industryNew"], convert: Convert::AsIs, shared: true },
 ];
 
-/// Traits of a person that are never sent: Gainsight sets these fields itself, or they are no fields.
+/// Traits of a person that are never sent: fields that Gainsight sets itself, and names that are not fields.
 const PERSON_RESERVED: &[&str] =
     &["ModifiedDate", "CreatedDate", "CreatedBy", "ModifiedBy", "Gsid", "companies", "middlename"];
 
@@ -108,7 +108,7 @@ pub enum Meaning {
         /// Place among the field's traits.
         rank: u8,
     },
-    /// Named like the field at this index: fills it where no trait proper does.
+    /// Named like the field at this index: fills it if no trait proper does.
     Literal {
         /// Index in `Table::fields`.
         index: usize,
@@ -125,7 +125,7 @@ pub struct Table {
     /// The fields in the order in which they are written.
     pub fields: &'static [Field],
     meanings: HashMap<&'static str, Meaning>,
-    /// Whether its senders name fields, not traits.
+    /// Whether its senders name fields instead of traits.
     by_field: bool,
 }
 
@@ -141,8 +141,8 @@ impl Table {
         Table { fields, meanings, by_field: false }
     }
 
-    /// For senders that speak Gainsight's language: a field is named as it is, and what is a field already,
-    /// a custom one too, no map sends elsewhere.
+    /// For senders that use Gainsight's own names: they name the fields, and no map sends a field elsewhere, not even
+    /// a custom one.
     fn by_field(fields: &'static [Field], reserved: &'static [&'static str]) -> Self {
         let named = fields.iter().enumerate();
         let named = named.map(|(index, field)| (field.name, Meaning::Field { index, rank: 0 }));
@@ -155,7 +155,7 @@ impl Table {
         self.meanings.get(name).copied().unwrap_or(Meaning::Custom)
     }
 
-    /// Whether a tenant's map may send the trait `name` of this meaning to another field.
+    /// Whether a tenant's map may send the trait `name`, which has this `meaning`, to another field.
     pub fn is_mappable(&self, name: &str, meaning: Meaning) -> bool {
         match meaning {
             Meaning::Field { index, .. } => {

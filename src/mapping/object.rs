@@ -5,48 +5,48 @@ use std::collections::{HashMap, HashSet};
 
 use super::convert;
 use super::fields::{CUSTOM_SUFFIX, Convert, Meaning, Table};
-use crate::event::envelope::{Traits, few_and_distinct};
 use crate::event::json::write_string;
-use crate::event::key::shows_nothing;
+use crate::event::traits::{Traits, few_and_distinct};
+use crate::event::value::Value;
 use crate::tenants::UnmappedTraits;
 
-/// Rank of a trait that is named like the field itself: behind every trait proper.
+/// Rank of a trait that is named like the field itself: after every trait proper.
 const LITERAL_RANK: u8 = 100;
 /// Rank of a value that the tenant's map put into a standard field: before every trait proper.
 const MAPPED_RANK: u8 = 0;
 
-/// How good a right a trait has to a field, lower is better: for a trait proper, the place of its source
-/// (from 1) and its own among the field's traits; for all others a rank, then the place of the source.
+/// A trait's claim to a field; the lowest wins. For a trait proper, it is the place of its source (from 1) and its own
+/// place among the field's traits; for any other, a rank and the place of the source.
 type Claim = (u8, u8);
 
-/// A standard field's value: raw JSON and its claim.
+/// The value of a standard field, and the claim by which it has it.
 #[derive(Clone, Copy, Debug)]
-struct Value<'a> {
-    raw: &'a str,
+struct Standard<'a> {
+    value: Value<'a>,
     claim: Claim,
     convert: Convert,
 }
 
-/// A custom field's value: raw JSON, and the place of the source that it came from.
+/// The value of a custom field, and the place of the source that it came from.
 #[derive(Debug)]
 struct Custom<'a> {
     field: Cow<'a, str>,
-    raw: &'a str,
+    value: Value<'a>,
     place: u8,
 }
 
-/// An object being filled.
+/// An object whose fields are filled from traits.
 #[derive(Debug)]
 pub struct Object<'a> {
     table: &'static Table,
-    standard: Vec<Option<Value<'a>>>,
+    standard: Vec<Option<Standard<'a>>>,
     custom: Vec<Custom<'a>>,
     /// Custom traits that no map names.
     pub dropped: u64,
 }
 
 impl<'a> Object<'a> {
-    /// Fills `table`'s fields from `sources`, the better one first.
+    /// Fills the fields of `table` from `sources`, of which the first takes precedence.
     pub fn fill(
         table: &'static Table,
         sources: &'a [Traits<'a>],
@@ -56,28 +56,31 @@ impl<'a> Object<'a> {
         let mut object =
             Object { table, standard: vec![None; table.fields.len()], custom: Vec::new(), dropped: 0 };
         for (place, traits) in (0_u8..).zip(sources) {
-            // Of a custom trait, the first source that gives it a value counts.
+            // A custom trait has the value that the first source with a value gives it.
             let better = sources.iter().take(if traits.is_empty() { 0 } else { place.into() });
-            let given: HashSet<&str> =
-                better.flatten().filter(|(_, raw)| *raw != "null").map(|(name, _)| name.as_ref()).collect();
-            for (name, raw) in traits {
+            let given: HashSet<&str> = better
+                .flatten()
+                .filter(|(_, value)| !value.is_null())
+                .map(|(name, _)| name.as_ref())
+                .collect();
+            for (name, value) in traits {
                 let meaning = table.meaning(name);
                 let mapped = map.get(name.as_ref()).filter(|_| table.is_mappable(name, meaning));
                 match meaning {
                     Meaning::Field { index, rank } => {
-                        object.offer(index, (place + 1, rank), None, raw);
+                        object.offer(index, (place + 1, rank), None, *value);
                         if mapped.is_none() {
                             continue;
                         }
                     }
                     Meaning::Literal { index } if mapped.is_none() => {
-                        object.offer(index, (LITERAL_RANK, place), None, raw);
+                        object.offer(index, (LITERAL_RANK, place), None, *value);
                         continue;
                     }
                     Meaning::Reserved => continue,
                     Meaning::Literal { .. } | Meaning::Custom => {}
                 }
-                // What the map sends to a standard field goes as it came, before that field's own traits.
+                // A value that the map puts into a standard field goes as it came, before that field's own traits.
                 let (field, claim, convert) = match mapped {
                     Some(field) => {
                         (Some(Cow::Borrowed(field.as_str())), (MAPPED_RANK, place), Some(Convert::AsIs))
@@ -85,10 +88,10 @@ impl<'a> Object<'a> {
                     None => (custom_field(name, unmapped), (LITERAL_RANK, place), None),
                 };
                 if let Some(index) = field.as_deref().and_then(|field| table.index_of(field)) {
-                    object.offer(index, claim, convert, raw);
-                } else if *raw != "null" && !given.contains(name.as_ref()) {
+                    object.offer(index, claim, convert, *value);
+                } else if !value.is_null() && !given.contains(name.as_ref()) {
                     match field {
-                        Some(field) => object.custom.push(Custom { field, raw, place }),
+                        Some(field) => object.custom.push(Custom { field, value: *value, place }),
                         None => object.dropped += 1,
                     }
                 }
@@ -98,19 +101,19 @@ impl<'a> Object<'a> {
         object
     }
 
-    /// Takes `raw` for the standard field at `index` unless a better claim stands.
-    fn offer(&mut self, index: usize, claim: Claim, convert: Option<Convert>, raw: &'a str) {
+    /// Puts `value` into the standard field at `index` unless that has a value with a better claim.
+    fn offer(&mut self, index: usize, claim: Claim, convert: Option<Convert>, value: Value<'a>) {
         let Some((slot, field)) = self.standard.get_mut(index).zip(self.table.fields.get(index)) else {
             return;
         };
-        let given = convert::is_given(raw) && !(field.convert == Convert::Email && shows_nothing(raw));
-        // Claims are equal where two traits are mapped to one field: the later counts, as in RudderStack.
-        if given && slot.is_none_or(|value| claim <= value.claim) {
-            *slot = Some(Value { raw, claim, convert: convert.unwrap_or(field.convert) });
+        let is_given = value.is_given() && !(field.convert == Convert::Email && value.is_blank());
+        // Claims are equal if two traits are mapped to one field: the later counts, as in RudderStack.
+        if is_given && slot.is_none_or(|standard| claim <= standard.claim) {
+            *slot = Some(Standard { value, claim, convert: convert.unwrap_or(field.convert) });
         }
     }
 
-    /// Several traits may lead to one field: of the better source counts the later one, as in RudderStack.
+    /// Several traits may lead to one custom field: the last one of the first source counts, as in RudderStack.
     fn keep_one_of_each(&mut self) {
         if few_and_distinct(self.custom.iter().map(|custom| custom.field.as_ref())) {
             return;
@@ -127,21 +130,21 @@ impl<'a> Object<'a> {
         self.custom.retain(|_| index.next().is_some_and(|index| best.contains(&index)));
     }
 
-    /// The raw value of the standard field `name`.
-    pub fn get(&self, name: &str) -> Option<&'a str> {
+    /// The value of the standard field `name`.
+    pub fn get(&self, name: &str) -> Option<Value<'a>> {
         let index = self.table.index_of(name)?;
-        self.standard.get(index)?.map(|value| value.raw)
+        self.standard.get(index)?.map(|standard| standard.value)
     }
 
-    /// Takes the value of the standard field `name` away.
+    /// Removes the value of the standard field `name`.
     pub fn clear(&mut self, name: &str) {
         if let Some(slot) = self.table.index_of(name).and_then(|index| self.standard.get_mut(index)) {
             *slot = None;
         }
     }
 
-    /// Writes the object as JSON: the standard fields in the table's order, then the custom ones, then
-    /// `extra`, which must not repeat a field that has a value.
+    /// Writes the object as JSON: the standard fields in the table's order, then the custom ones, then `extra`, a name
+    /// and its text, which must not repeat a field that has a value.
     pub fn write(&self, out: &mut Vec<u8>, extra: Option<(&str, &str)>) {
         let mut separator = b'{';
         let mut member = |out: &mut Vec<u8>, name: &str| {
@@ -150,28 +153,28 @@ impl<'a> Object<'a> {
             write_string(out, name);
             out.push(b':');
         };
-        for (field, value) in self.table.fields.iter().zip(&self.standard) {
-            let Some(value) = value else { continue };
-            match value.convert {
+        for (field, standard) in self.table.fields.iter().zip(&self.standard) {
+            let Some(Standard { value, convert, .. }) = *standard else { continue };
+            match convert {
                 Convert::Number => {
-                    if let Some(number) = convert::number(value.raw) {
+                    if let Some(number) = convert::number(value) {
                         member(out, field.name);
                         out.extend_from_slice(number.as_bytes());
                     }
                 }
                 Convert::Text => {
                     member(out, field.name);
-                    convert::write_text(out, value.raw);
+                    convert::write_text(out, value);
                 }
                 Convert::AsIs | Convert::Email => {
                     member(out, field.name);
-                    convert::write_as_is(out, value.raw);
+                    convert::write_as_is(out, value);
                 }
             }
         }
-        for Custom { field, raw, .. } in &self.custom {
+        for Custom { field, value, .. } in &self.custom {
             member(out, field);
-            convert::write_as_is(out, raw);
+            convert::write_as_is(out, *value);
         }
         if let Some((name, text)) = extra {
             member(out, name);
@@ -181,8 +184,8 @@ impl<'a> Object<'a> {
     }
 }
 
-/// The field of a custom trait that no map names: itself where it ends in the suffix, else with the suffix
-/// appended where the tenant wants that. None for a name with nothing before the suffix.
+/// The field of a custom trait that no map names: its own name if that ends in the suffix, or with the suffix appended
+/// if the tenant wants that. None for a name with nothing before the suffix.
 fn custom_field(name: &str, unmapped: UnmappedTraits) -> Option<Cow<'_, str>> {
     match name.strip_suffix(CUSTOM_SUFFIX) {
         Some(stem) => (!stem.trim().is_empty()).then_some(Cow::Borrowed(name)),
@@ -194,14 +197,14 @@ fn custom_field(name: &str, unmapped: UnmappedTraits) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::envelope::{Event, read_traits};
+    use crate::event::envelope::Event;
     use crate::event::scan::Scan;
     use crate::mapping::fields::PERSON;
 
     fn person(event: &str, map: &[(&str, &str)], unmapped: UnmappedTraits) -> (String, u64) {
         let event = Event::read(&mut Scan::new(event)).unwrap();
         let map = map.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect();
-        let sources = [read_traits(event.traits), read_traits(event.context_traits)];
+        let sources = [Traits::read(event.traits), Traits::read(event.context_traits)];
         let object = Object::fill(&PERSON, &sources, &map, unmapped);
         let mut out = Vec::new();
         object.write(&mut out, None);

@@ -2,11 +2,9 @@
 
 use super::convert;
 use crate::admission::secrets::Proof;
-use crate::event::compact::plain;
 use crate::event::envelope::Event;
-use crate::event::json::{Shape, shape, text};
-use crate::event::rejection::Reason;
-use crate::event::rejection::Rejection;
+use crate::event::rejection::{Reason, Rejection};
+use crate::event::value::Value;
 use crate::record::stamp::Stamp;
 use crate::record::{Draft, Header, Kind, Records};
 use crate::tenants::{Publisher, Source};
@@ -14,12 +12,12 @@ use crate::tenants::{Publisher, Source};
 /// `type` of the `externalId` entry that names an event's contract.
 const CONTRACT: &str = "gainsightEventContractId";
 
-/// Writes `event`, whose sender has shown `proof`, once for each publisher of `source` that maps its name, under
-/// the key `who`. Returns how many took it: none is for the caller to judge.
+/// Writes `event`, whose sender has shown `proof`, once for each publisher of `source` that maps its name, with the key
+/// `who`. Returns for how many; the caller decides what it means if there was none.
 ///
 /// # Errors
-/// `event_name_missing`; `key_undecodable`; or `secret_missing` where a publisher requires a secret that was not shown, or
-/// `contract_unknown` where it doesn't list the event's contract: the records of the other publishers stand.
+/// `event_name_missing`; `key_undecodable`; `secret_missing` if a publisher requires a secret that was not shown, or
+/// `contract_unknown` if it doesn't list the event's contract. The last two leave the records of the other publishers.
 pub fn track(
     event: &Event<'_>,
     source: &Source,
@@ -28,17 +26,17 @@ pub fn track(
     stamp: &Stamp<'_>,
     records: &mut Records,
 ) -> Result<usize, Rejection> {
-    let name = event.name.filter(|raw| !convert::is_falsy(raw));
-    let name = text(name.ok_or(Rejection::new(Reason::EventNameMissing))?);
+    let name = event.name.filter(|name| !name.is_falsy());
+    let name = name.ok_or(Rejection::new(Reason::EventNameMissing))?.text();
     let mut taken = 0;
     let mut refusing = Vec::new();
-    // RudderStack passes over an entry without an id, and so does its configuration's contract then count.
-    let named = event.external_id(CONTRACT).filter(|id| !convert::is_falsy(id)).map(plain);
+    // RudderStack ignores an entry without an id; the publisher's own contract counts then.
+    let contract = event.external_id(CONTRACT).filter(|id| !id.is_falsy()).map(Value::plain);
     let key = Some([source.tenant.id.as_str(), who]);
     let is_decoded = who.is_ascii() || !who.contains(char::REPLACEMENT_CHARACTER);
     for publisher in &source.publishers {
         let Some(mapped) = publisher.events.get(name.as_ref()) else { continue };
-        // First of all: the contracts of a publisher are no concern of a stranger.
+        // Checked first, so that a stranger learns nothing about a publisher's contracts.
         if !publisher.opens_to(proof) {
             refusing.push((Reason::SecretMissing, publisher.id.as_str()));
             continue;
@@ -46,12 +44,12 @@ pub fn track(
         if !is_decoded {
             return Err(Rejection::new(Reason::KeyUndecodable));
         }
-        let draft = begin(publisher, (&mapped.name, &mapped.version), named.as_deref(), key, stamp, records);
-        let Some(draft) = draft else {
+        let called = Called { name: &mapped.name, version: &mapped.version, contract: contract.as_deref() };
+        let Some(draft) = begin(publisher, called, key, stamp, records) else {
             refusing.push((Reason::ContractUnknown, publisher.id.as_str()));
             continue;
         };
-        draft.value(|out| match event.properties.filter(|raw| shape(raw) != Shape::Null) {
+        draft.value(|out| match event.properties.filter(|properties| !properties.is_null()) {
             Some(properties) => convert::write_as_is(out, properties),
             None => out.extend_from_slice(b"{}"),
         });
@@ -60,17 +58,24 @@ pub fn track(
     rejection(&refusing).map_or(Ok(taken), Err)
 }
 
-/// Begins the record of an event for `publisher`: Gainsight's name and version of it, the contract that it names,
-/// its key. None where the publisher doesn't list the contract.
+/// What an event is called at Gainsight.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Called<'a> {
+    pub(super) name: &'a str,
+    pub(super) version: &'a str,
+    /// The contract that the event names itself.
+    pub(super) contract: Option<&'a str>,
+}
+
+/// Begins the record of an event that is `called` so for `publisher`. None if the publisher doesn't list the contract.
 pub(super) fn begin<'r>(
     publisher: &Publisher,
-    (name, version): (&str, &str),
-    contract: Option<&str>,
+    called: Called<'_>,
     key: Option<[&str; 2]>,
     stamp: &Stamp<'_>,
     records: &'r mut Records,
 ) -> Option<Draft<'r>> {
-    let contract = contract.or(publisher.contract.as_deref());
+    let contract = called.contract.or(publisher.contract.as_deref());
     let topic = match contract {
         None => publisher.queue_topic,
         Some(contract) => *publisher.contracts.get(contract)?,
@@ -78,16 +83,16 @@ pub(super) fn begin<'r>(
     let mut draft = stamp.draft(records, Kind::Event, topic, key, ["event.", &publisher.id]);
     draft
         .header(Header::Topic, &[publisher.topic.as_bytes()])
-        .header(Header::EventName, &[name.as_bytes()])
-        .header(Header::EventVersion, &[version.as_bytes()]);
+        .header(Header::EventName, &[called.name.as_bytes()])
+        .header(Header::EventVersion, &[called.version.as_bytes()]);
     if let Some(contract) = contract {
         draft.header(Header::Contract, &[contract.as_bytes()]);
     }
     Some(draft)
 }
 
-/// One rejection for all publishers that refuse an event, which its detail names. A missing secret gives the
-/// reason: it keeps the event from a replay that was not meant for such.
+/// One rejection for all publishers that refuse an event; its detail names them. If a secret is missing, that is the
+/// reason, so that a replay of events with other reasons leaves this one out.
 fn rejection(refusing: &[(Reason, &str)]) -> Option<Rejection> {
     let mut rejection: Option<Rejection> = None;
     for reason in [Reason::SecretMissing, Reason::ContractUnknown] {

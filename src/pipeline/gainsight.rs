@@ -7,12 +7,13 @@ use super::{MappedAgain, Processed, Request, Rules, Work};
 use crate::event::decode::Text;
 use crate::event::head::EventHead;
 use crate::event::identity::{call_id, random_id};
-use crate::event::json::{Shape, shape, trim};
+use crate::event::json::trim;
 use crate::event::kind::CallType;
 use crate::event::outcome::Outcome;
 use crate::event::rejection::Reason;
 use crate::event::rejection::Rejection;
-use crate::event::scan::{Invalid, Scan, levels};
+use crate::event::scan::{NotJson, Scan, read_value};
+use crate::event::value::{Shape, Value};
 use crate::mapping::gainsight::{MOST_COMPANIES, company, event, people};
 use crate::pipeline::answer::Answer;
 use crate::pipeline::quarantine::Kept;
@@ -78,14 +79,16 @@ pub fn process(
     let raw = trim(text.text());
     let answer = match operation {
         Operation::People => work.single(CallType::Identify, &random_id(), raw, Work::person),
-        Operation::CompanyQuery if levels(raw).is_err() => Reply::Failed(Rejection::new(Reason::InvalidJson)),
+        Operation::CompanyQuery if read_value(raw).is_err() => {
+            Reply::Failed(Rejection::new(Reason::InvalidJson))
+        }
         Operation::CompanyQuery => Reply::NoRecords,
         Operation::Company => work.companies(raw),
         // RudderStack sends no body for an event without properties.
         Operation::Event => {
             let raw = if raw.is_empty() { "{}" } else { raw };
-            work.single(CallType::Track, &call_id(id), raw, |work, raw, stamp| {
-                work.published(head, raw, stamp)
+            work.single(CallType::Track, &call_id(id), raw, |work, properties, stamp| {
+                work.published(head, properties, stamp)
             })
         }
     };
@@ -105,13 +108,12 @@ pub fn map_again(
     records: &mut Records,
 ) -> MappedAgain {
     super::again_with(request, rules, records, |work| {
-        let raw = trim(event);
+        let (object, levels) = read_value(trim(event)).map_err(|_| Rejection::new(Reason::InvalidJson))?;
+        work.in_limits(object, levels)?;
         match operation {
-            Operation::People => work.person(raw, stamp),
-            Operation::CompanyQuery | Operation::Company => {
-                work.company(raw, levels_of(raw)?, stamp).map(|_| ())
-            }
-            Operation::Event => work.published(head, raw, stamp),
+            Operation::People => work.person(object, stamp),
+            Operation::CompanyQuery | Operation::Company => work.company(object, stamp).map(|_| ()),
+            Operation::Event => work.published(head, object, stamp),
         }?;
         Ok(Outcome::Queued)
     })
@@ -127,19 +129,20 @@ impl Work<'_> {
         call: CallType,
         id: &str,
         raw: &str,
-        map: impl FnOnce(&mut Self, &str, &Stamp<'_>) -> Result<(), Rejection>,
+        map: impl FnOnce(&mut Self, Value<'_>, &Stamp<'_>) -> Result<(), Rejection>,
     ) -> Reply {
         if raw.len() > self.rules.event_bytes {
             self.tally.count(call, Outcome::Refused);
             return Reply::Refused(Answer::TooLarge);
         }
         let stamp = self.stamp(id, self.request.received.text());
-        match map(self, raw, &stamp) {
+        let Ok((object, levels)) = read_value(raw) else { return self.fail_unread(call, &stamp) };
+        match self.in_limits(object, levels).and_then(|()| map(self, object, &stamp)) {
             Ok(()) => {
                 self.tally.count(call, Outcome::Queued);
                 Reply::Taken
             }
-            Err(rejection) => self.fail(call, &stamp, raw, rejection),
+            Err(rejection) => self.fail(call, &stamp, object, rejection),
         }
     }
 
@@ -147,16 +150,11 @@ impl Work<'_> {
     fn companies(&mut self, raw: &str) -> Reply {
         let call = CallType::Group;
         let Ok(companies) = records_of(raw) else {
-            if levels(raw).is_ok() {
+            if read_value(raw).is_ok() {
                 return Reply::WrongCount;
             }
             let id = random_id();
-            return self.fail(
-                call,
-                &self.stamp(&id, self.request.received.text()),
-                raw,
-                Rejection::new(Reason::InvalidJson),
-            );
+            return self.fail_unread(call, &self.stamp(&id, self.request.received.text()));
         };
         if companies.is_empty() || companies.len() > MOST_COMPANIES {
             return Reply::WrongCount;
@@ -168,9 +166,10 @@ impl Work<'_> {
         // A call has no id, and each of its companies counts by itself.
         let mapped: Vec<_> = companies
             .iter()
-            .map(|(raw, levels)| {
+            .map(|(company, levels)| {
                 let id = random_id();
-                let mapped = self.company(raw, *levels, &self.stamp(&id, self.request.received.text()));
+                let stamp = self.stamp(&id, self.request.received.text());
+                let mapped = self.in_limits(*company, *levels).and_then(|()| self.company(*company, &stamp));
                 (id, mapped)
             })
             .collect();
@@ -186,71 +185,76 @@ impl Work<'_> {
         Reply::Companies(saved.collect())
     }
 
-    /// Keeps a call that failed, and tells why.
-    fn fail(&mut self, call: CallType, stamp: &Stamp<'_>, raw: &str, rejection: Rejection) -> Reply {
+    /// Keeps a call whose `object` failed, and returns why it did.
+    fn fail(&mut self, call: CallType, stamp: &Stamp<'_>, object: Value<'_>, rejection: Rejection) -> Reply {
         let kept = match rejection.reason {
-            Reason::InvalidJson => Kept::Bytes(self.text.came_as(self.text.text())),
-            Reason::KeyUndecodable => Kept::Whole(self.text.came_as(raw)),
-            _ => Kept::Event(raw),
+            Reason::KeyUndecodable => Kept::Whole(self.text.came_as(object.json())),
+            _ => Kept::Event(object),
         };
         self.reject(call, 0, stamp, rejection.clone(), kept);
         Reply::Failed(rejection)
     }
 
-    /// Keeps the records that failed, each under its id. Those that did not are not kept: their sender is told that the call failed.
+    /// Keeps a call that is not JSON.
+    fn fail_unread(&mut self, call: CallType, stamp: &Stamp<'_>) -> Reply {
+        let rejection = Rejection::new(Reason::InvalidJson);
+        let kept = Kept::Bytes(self.text.came_as(self.text.text()));
+        self.reject(call, 0, stamp, rejection.clone(), kept);
+        Reply::Failed(rejection)
+    }
+
+    /// Keeps the records that failed, each under its id. The others are not kept: their sender learns that the whole
+    /// call failed.
     fn fail_records(
         &mut self,
         call: CallType,
-        companies: &[(&str, usize)],
+        companies: &[(Value<'_>, usize)],
         mapped: Vec<(String, Mapped)>,
     ) -> Reply {
         let mut rejections = Vec::new();
-        for (index, ((raw, _), (id, mapped))) in companies.iter().zip(mapped).enumerate() {
+        for (index, ((company, _), (id, mapped))) in companies.iter().zip(mapped).enumerate() {
             rejections.push(mapped.err());
             let Some(Some(rejection)) = rejections.last() else {
                 self.tally.count(call, Outcome::Refused);
                 continue;
             };
             let kept = match rejection.reason {
-                Reason::EventTooLarge => Kept::Bytes(self.text.came_as(raw)),
-                Reason::KeyUndecodable => Kept::Whole(self.text.came_as(raw)),
-                _ => Kept::Event(raw),
+                Reason::EventTooLarge => Kept::Bytes(self.text.came_as(company.json())),
+                Reason::KeyUndecodable => Kept::Whole(self.text.came_as(company.json())),
+                _ => Kept::Event(*company),
             };
             self.reject(call, index, &self.stamp(&id, self.request.received.text()), rejection.clone(), kept);
         }
         Reply::FailedRecords(rejections)
     }
 
-    fn person(&mut self, raw: &str, stamp: &Stamp<'_>) -> Result<(), Rejection> {
-        self.object(raw)?;
+    fn person(&mut self, object: Value<'_>, stamp: &Stamp<'_>) -> Result<(), Rejection> {
         let (tenant, most) = (&self.request.source.tenant, self.rules.event_bytes);
-        let dropped = self.in_bounds(|work| people(raw, tenant, stamp, most, &mut work.records))?;
+        let dropped = self.in_bounds(|work| people(object, tenant, stamp, most, &mut work.records))?;
         self.tally.traits_dropped(Map::Person, dropped);
         Ok(())
     }
 
-    fn published(&mut self, head: &EventHead, raw: &str, stamp: &Stamp<'_>) -> Result<(), Rejection> {
-        self.object(raw)?;
+    fn published(
+        &mut self,
+        head: &EventHead,
+        properties: Value<'_>,
+        stamp: &Stamp<'_>,
+    ) -> Result<(), Rejection> {
         let publisher = self.request.source.publishers.first();
         let publisher = publisher.ok_or(Rejection::new(Reason::TopicUnknown))?;
-        self.in_bounds(|work| event(head, raw, publisher, stamp, &mut work.records))
+        self.in_bounds(|work| event(head, properties, publisher, stamp, &mut work.records))
     }
 
-    fn company(&mut self, raw: &str, levels: usize, stamp: &Stamp<'_>) -> Mapped {
-        self.in_limits(raw, levels)?;
+    fn company(&mut self, object: Value<'_>, stamp: &Stamp<'_>) -> Mapped {
         let tenant = &self.request.source.tenant;
-        self.in_bounds(|work| company(raw, tenant, stamp, &mut work.records))
+        self.in_bounds(|work| company(object, tenant, stamp, &mut work.records))
     }
 
-    /// Whether `raw` is an object within the limits.
-    fn object(&self, raw: &str) -> Result<(), Rejection> {
-        self.in_limits(raw, levels_of(raw)?)
-    }
-
-    /// Whether `raw`, a value of so many levels, is an object within the limits.
-    fn in_limits(&self, raw: &str, levels: usize) -> Result<(), Rejection> {
-        let wrong = match shape(raw) {
-            _ if raw.len() > self.rules.event_bytes => Reason::EventTooLarge,
+    /// Checks that `value`, which has so many levels, is an object within the limits.
+    fn in_limits(&self, value: Value<'_>, levels: usize) -> Result<(), Rejection> {
+        let wrong = match value.shape() {
+            _ if value.json().len() > self.rules.event_bytes => Reason::EventTooLarge,
             Shape::Object if levels <= self.rules.depth => return Ok(()),
             Shape::Object => Reason::DepthExceeded,
             _ => Reason::NotAnObject,
@@ -259,16 +263,12 @@ impl Work<'_> {
     }
 }
 
-fn levels_of(raw: &str) -> Result<usize, Rejection> {
-    levels(raw).map_err(|_| Rejection::new(Reason::InvalidJson))
-}
-
 /// The elements of `records` with the levels of each, one more than are allowed at most; none where there is no
 /// such list.
 ///
 /// # Errors
 /// `raw` is no JSON, or no object.
-fn records_of(raw: &str) -> Result<Vec<(&str, usize)>, Invalid> {
+fn records_of(raw: &str) -> Result<Vec<(Value<'_>, usize)>, NotJson> {
     let (mut found, mut is_first) = (Vec::new(), true);
     let mut scan = Scan::new(raw);
     scan.members(|scan, name| {

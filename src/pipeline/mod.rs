@@ -7,7 +7,6 @@ mod parsed;
 pub mod quarantine;
 pub mod tally;
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::BuildHasher;
 
@@ -18,17 +17,16 @@ use crate::admission::secrets::Proof;
 use crate::event::decode::{Repair, Text};
 use crate::event::envelope::{Batch, Broken, Element, Event};
 use crate::event::head::EventHead;
-use crate::event::identity::{given_id, identity, message_id, random_id};
-use crate::event::json::{Shape, shape, text, trim};
-use crate::event::key::composed;
+use crate::event::identity::random_id;
+use crate::event::json::trim;
 use crate::event::kind::CallType;
 use crate::event::outcome::Outcome;
 use crate::event::rejection::Reason;
 use crate::event::rejection::Rejection;
-use crate::event::scan::{Invalid, Scan, levels};
+use crate::event::scan::{NotJson, Scan, read_value};
 use crate::event::time::Received;
+use crate::event::value::{Shape, Value};
 use crate::mapping::company::company;
-use crate::mapping::integrations::wanted;
 use crate::mapping::person::person;
 use crate::mapping::track::track;
 use crate::pipeline::answer::{Answer, Quarantined};
@@ -127,9 +125,9 @@ pub enum MappedAgain {
     Rejected(Rejection),
 }
 
-/// Maps one event that was rejected at the route of `request`, which takes a `call`, again, under the id and the time of `stamp`,
-/// and adds its records to `records`. Not even those of a publisher that takes it are there while another
-/// refuses it: they were queued when it was rejected.
+/// Maps one event again that was rejected at the route of `request`, which takes a `call`, under the id and the time of
+/// `stamp`, and adds its records to `records`. If any publisher still refuses it, no record is added, not even for
+/// those that accept it: theirs were queued when it was rejected.
 pub fn map_again(
     call: Call,
     request: &Request<'_>,
@@ -211,7 +209,7 @@ struct Work<'a> {
     request: &'a Request<'a>,
     rules: &'a Rules,
     text: &'a Text<'a>,
-    batch_sent: Option<&'a str>,
+    batch_sent: Option<Value<'a>>,
     /// Of a batch, the index of its first event; and what tells apart the ids of all, once they are compared.
     first_index: usize,
     ids: Option<Vec<u64>>,
@@ -255,7 +253,7 @@ impl<'a> Work<'a> {
 
     /// A single event, of the type that the route gives or its own. SDKs are refused only where rudder-server itself
     /// refuses them; a webhook is told of every rejection, for RudderStack to show it.
-    fn one(&mut self, given: Option<CallType>, event: Result<Single<'a>, Invalid>) -> Option<Answer> {
+    fn one(&mut self, given: Option<CallType>, event: Result<Single<'a>, NotJson>) -> Option<Answer> {
         let call = given.unwrap_or(CallType::Unknown);
         if trim(self.text.text()).len() > self.rules.event_bytes {
             self.tally.count(call, Outcome::Refused);
@@ -264,11 +262,11 @@ impl<'a> Work<'a> {
         match event {
             Err(_) => return Some(self.invalid_json(call, Kept::Bytes)),
             Ok(Single::Event(event)) => self.event(given, 0, &event),
-            Ok(Single::Other(raw)) => {
+            Ok(Single::Other(value)) => {
                 // rudder-server makes an object of a scalar, which then has no identity.
-                let is_array = shape(raw) == Shape::Array;
+                let is_array = value.shape() == Shape::Array;
                 let reason = if is_array { Reason::NotAnObject } else { Reason::IdentityMissing };
-                self.reject_unread(call, 0, Rejection::new(reason), Kept::Event(raw));
+                self.reject_unread(call, 0, Rejection::new(reason), Kept::Event(value));
             }
         }
         let rejected = self.quarantined.first()?;
@@ -276,7 +274,7 @@ impl<'a> Work<'a> {
         as_rudder.or_else(|| given.is_none().then(|| Answer::Rejected(rejected.detail.clone())))
     }
 
-    fn batch(&mut self, batch: Result<Batch<'a>, Invalid>) -> Option<Answer> {
+    fn batch(&mut self, batch: Result<Batch<'a>, NotJson>) -> Option<Answer> {
         let batch = match batch {
             // What follows the first event may be whole.
             Err(_) => return Some(self.invalid_json(CallType::Unknown, Kept::Whole)),
@@ -287,17 +285,17 @@ impl<'a> Work<'a> {
         self.batch_sent = batch.sent_at;
         self.ids = Some(Vec::with_capacity(batch.elements.len()));
         for (index, element) in (self.first_index..).zip(&batch.elements) {
-            let (Element::Event(Event { raw, .. }) | Element::Other(raw)) = element;
-            if raw.len() > self.rules.event_bytes {
-                let kept = Kept::Bytes(raw.as_bytes());
+            let (Element::Event(Event { value, .. }) | Element::Other(value)) = element;
+            if value.json().len() > self.rules.event_bytes {
+                let kept = Kept::Bytes(value.json().as_bytes());
                 self.reject_unread(CallType::Unknown, index, Rejection::new(Reason::EventTooLarge), kept);
                 continue;
             }
             match element {
                 Element::Event(event) => self.event(None, index, event),
-                Element::Other(raw) => {
+                Element::Other(value) => {
                     let rejection = Rejection::new(Reason::NotAnObject);
-                    self.reject_unread(CallType::Unknown, index, rejection, Kept::Event(raw));
+                    self.reject_unread(CallType::Unknown, index, rejection, Kept::Event(*value));
                 }
             }
         }
@@ -327,9 +325,9 @@ impl<'a> Work<'a> {
         }
         let mut first_of = HashMap::new();
         for event in elements.iter().filter_map(Element::event) {
-            let Some(id) = given_id(event) else { continue };
-            let call = call_type(event).unwrap_or(CallType::Unknown);
-            if *first_of.entry((id, call)).or_insert(event.raw) != event.raw {
+            let Some(id) = event.given_id() else { continue };
+            let call = event.call_type().unwrap_or(CallType::Unknown);
+            if *first_of.entry((id, call)).or_insert(event.value) != event.value {
                 self.tally.id_reused();
             }
         }
@@ -337,11 +335,11 @@ impl<'a> Work<'a> {
 
     /// One event of a request: mapped, ignored or rejected.
     fn event(&mut self, given: Option<CallType>, index: usize, event: &Event<'_>) {
-        let call = given.map_or_else(|| call_type(event), Ok);
+        let call = given.map_or_else(|| event.call_type(), Ok);
         let label = call.unwrap_or(CallType::Unknown);
         let happened = event.times.happened(self.batch_sent, self.request.received);
+        let id = event.message_id(&happened, label, index);
         self.tally.times_unreadable(happened.unreadable);
-        let id = message_id(event, &happened, label, index);
         if let Some(ids) = &mut self.ids {
             ids.push(FixedState::default().hash_one((id.as_ref(), label as u8)));
         }
@@ -355,8 +353,8 @@ impl<'a> Work<'a> {
         };
         let kept = match rejection.reason {
             // As text it would not be what came.
-            Reason::KeyUndecodable => Kept::Whole(self.text.came_as(event.raw)),
-            _ => Kept::Event(event.raw),
+            Reason::KeyUndecodable => Kept::Whole(self.text.came_as(event.value.json())),
+            _ => Kept::Event(event.value),
         };
         self.reject(label, index, &stamp, rejection, kept);
     }
@@ -366,13 +364,13 @@ impl<'a> Work<'a> {
         if raw.len() > self.rules.event_bytes {
             return Err(Rejection::new(Reason::EventTooLarge));
         }
-        if levels(raw).is_err() {
+        if read_value(raw).is_err() {
             return Err(Rejection::new(Reason::InvalidJson));
         }
         let event = Event::read(&mut Scan::new(raw)).map_err(|_| Rejection::new(Reason::NotAnObject))?;
         let call = match call {
             Call::One(call) => Ok(call),
-            Call::Batch | Call::Webhook => call_type(&event),
+            Call::Batch | Call::Webhook => event.call_type(),
         };
         self.map_in_bounds(call, &event, stamp)
     }
@@ -409,13 +407,12 @@ impl<'a> Work<'a> {
         if event.levels > self.rules.depth {
             return Err(Rejection::new(Reason::DepthExceeded));
         }
-        let who = identity(event.user_id).or_else(|| identity(event.anonymous_id));
-        let who = composed(who.ok_or(Rejection::new(Reason::IdentityMissing))?);
+        let who = event.who().ok_or(Rejection::new(Reason::IdentityMissing))?;
         let call = call.map_err(Rejection::new)?;
         if !matches!(call, CallType::Identify | CallType::Group | CallType::Track) {
             return Ok(self.ignore(Ignored::CallType));
         }
-        if !self.routed && !wanted(event.integrations) {
+        if !self.routed && !event.is_wanted() {
             return Ok(self.ignore(Ignored::IntegrationsOff));
         }
         let Request { source, proof, .. } = *self.request;
@@ -439,7 +436,7 @@ impl<'a> Work<'a> {
 
     /// A track call that no publisher of its source maps.
     fn unmapped(&mut self, event: &Event<'_>) -> Result<Outcome, Rejection> {
-        self.tally.unmapped(&event.name.map(text).unwrap_or_default());
+        self.tally.unmapped(&event.name.map(Value::text).unwrap_or_default());
         match self.request.source.tenant.unmapped_events {
             UnmappedEvents::Ignore => Ok(self.ignore(Ignored::EventNotMapped)),
             UnmappedEvents::Quarantine => Err(Rejection::new(Reason::EventNotMapped)),
@@ -474,10 +471,8 @@ impl<'a> Work<'a> {
         kept: Kept<'_>,
     ) {
         let kept = match kept {
-            // A reader's parser need not survive what was too deep for Weir.
-            Kept::Event(raw) if levels(raw).is_ok_and(|levels| levels > self.rules.depth) => {
-                Kept::Bytes(raw.as_bytes())
-            }
+            // What was too deep for Weir may be too deep for a reader's parser as well.
+            Kept::Event(value) if self.is_too_deep(value) => Kept::Bytes(value.json().as_bytes()),
             kept => kept,
         };
         let (path, head) = (self.request.path, self.head);
@@ -494,25 +489,16 @@ impl<'a> Work<'a> {
         });
     }
 
+    fn is_too_deep(&self, value: Value<'_>) -> bool {
+        read_value(value.json()).is_ok_and(|(_, levels)| levels > self.rules.depth)
+    }
+
     fn stamp<'s>(&self, message_id: &'s str, time: &'s str) -> Stamp<'s>
     where
         'a: 's,
     {
         let Request { source, traceparent, .. } = *self.request;
         Stamp { message_id, ce_source: &source.ce_source, time, traceparent, replay_of: self.replay_of }
-    }
-}
-
-/// The type that an event says it is of.
-fn call_type(event: &Event<'_>) -> Result<CallType, Reason> {
-    let name = match event.kind.map(|raw| (shape(raw), text(raw))) {
-        None | Some((Shape::Null, _)) => Cow::Borrowed(""),
-        Some((_, name)) => name,
-    };
-    match CallType::from_name(&name) {
-        CallType::Unknown if name.is_empty() => Err(Reason::TypeMissing),
-        CallType::Unknown => Err(Reason::TypeUnknown),
-        call => Ok(call),
     }
 }
 

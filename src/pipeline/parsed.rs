@@ -2,15 +2,16 @@
 
 use super::Call;
 use crate::event::envelope::{Batch, Event};
-use crate::event::json::{Shape, shape, trim};
-use crate::event::scan::{Invalid, Scan, levels};
+use crate::event::json::trim;
+use crate::event::scan::{NotJson, Scan, read_value};
+use crate::event::value::{Shape, Value};
 
 /// A body as far as it is JSON.
 pub(super) enum Parsed<'t> {
     /// One value.
-    One(Result<Single<'t>, Invalid>),
+    One(Result<Single<'t>, NotJson>),
     /// A batch.
-    Batch(Result<Batch<'t>, Invalid>),
+    Batch(Result<Batch<'t>, NotJson>),
 }
 
 /// What should be a single event.
@@ -19,21 +20,21 @@ pub(super) enum Single<'t> {
     /// An object.
     Event(Event<'t>),
     /// Any other JSON value.
-    Other(&'t str),
+    Other(Value<'t>),
 }
 
 impl<'t> Parsed<'t> {
     pub(super) fn read(call: Call, text: &'t str, most: usize) -> Self {
-        let raw = trim(text);
-        match (call, shape(raw)) {
+        let trimmed = trim(text);
+        match (call, Shape::of(trimmed)) {
             (Call::Batch, _) => Parsed::Batch(Batch::read(text, most)),
             (Call::Webhook, Shape::Array) => Parsed::Batch(Batch::read_array(text, most)),
             (_, Shape::Object) => {
-                let mut scan = Scan::new(raw);
+                let mut scan = Scan::new(trimmed);
                 let event = Event::read(&mut scan).and_then(|event| scan.end().map(|()| event));
                 Parsed::One(event.map(Single::Event))
             }
-            _ => Parsed::One(levels(raw).map(|_| Single::Other(raw))),
+            _ => Parsed::One(read_value(trimmed).map(|(value, _)| Single::Other(value))),
         }
     }
 

@@ -3,8 +3,9 @@
 use sha2::{Digest, Sha256};
 
 use crate::event::head::EventHead;
-use crate::event::json::{strict, write_string};
+use crate::event::json::write_string;
 use crate::event::rejection::Rejection;
+use crate::event::value::Value;
 use crate::record::stamp::Stamp;
 use crate::record::topics::TopicId;
 use crate::record::{Kind, Records};
@@ -20,8 +21,8 @@ const MOST_PARTS: &str = ",\"truncated\":false,\"part\":9999999,\"parts\":999999
 /// How a rejected event is kept.
 #[derive(Clone, Copy, Debug)]
 pub enum Kept<'a> {
-    /// Valid JSON, as it came.
-    Event(&'a str),
+    /// JSON, as it came.
+    Event(Value<'a>),
     /// What can't be kept as JSON: not JSON, too large, or too deep for a reader's parser. The first bytes are enough
     /// to see what it was.
     Bytes(&'a [u8]),
@@ -49,7 +50,7 @@ impl Rejected<'_> {
     pub fn write(&self, records: &mut Records, topic: TopicId, stamp: &Stamp<'_>, most: usize) {
         let mark = records.mark();
         let bytes = match self.kept {
-            Kept::Event(event) => event.as_bytes(),
+            Kept::Event(event) => event.json().as_bytes(),
             Kept::Bytes(bytes) => bytes,
             Kept::Whole(bytes) => return self.write_parts(records, topic, stamp, most, bytes),
         };
@@ -78,10 +79,10 @@ impl Rejected<'_> {
         }
     }
 
-    fn write_event(&self, out: &mut Vec<u8>, event: &str) {
+    fn write_event(&self, out: &mut Vec<u8>, event: Value<'_>) {
         self.write_head(out);
         out.extend_from_slice(b",\"event\":");
-        out.extend_from_slice(strict(event).as_bytes());
+        out.extend_from_slice(event.strict().as_bytes());
         out.push(b'}');
     }
 

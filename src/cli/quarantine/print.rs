@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::cli::counted;
 use crate::cli::tail::print::{printable, time};
-use crate::event::compact::compact;
+use crate::event::json::compact;
 use crate::operate::quarantine::{Entry, Stored};
 use crate::operate::replay::{Fate, Summary, Told};
 

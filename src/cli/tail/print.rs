@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use crate::event::compact::compact;
+use crate::event::json::compact;
 use crate::queue::reader::ReadRecord;
 use crate::record::KEY_SEPARATOR;
 

@@ -1,8 +1,8 @@
-//! The other forms in which senders write times: what rudder-server reads (its parser is Go's `dateparse`), read
-//! alike, but for zone names that RFC 2822 gives a meaning.
+//! The other forms in which senders write times. They are read as rudder-server reads them (its parser is Go's
+//! `dateparse`), except for the zone names that RFC 2822 gives a meaning.
 //!
-//! A walk over numbers, words and signs, whatever their order: a number before a colon begins the time of day, a sign
-//! behind it an offset, words are months, zones, or fill, and the other numbers are the date.
+//! A text is read as numbers, words and signs in any order: a number before a colon begins the time of day, a sign
+//! after it begins an offset, words are months, zones or filler, and all other numbers are the date.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::fmt::temporal::{Pieces, PiecesOffset};
@@ -11,12 +11,12 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::rfc3339::Moment;
 
-/// Longest text that is looked at, in bytes: JavaScript's longest, with the zone's name, has some 70.
+/// Most bytes of a text that is read: JavaScript's longest, which includes the zone's name, has about 70.
 const LONGEST: usize = 96;
-/// Seconds: offsets are shorter.
+/// A day in seconds: offsets are shorter.
 const DAY: i32 = 86_400;
 
-/// Reads `text` in any form but RFC 3339's exact one. No zone means UTC.
+/// Reads `text` in any form except RFC 3339's exact one. Without a zone it is in UTC.
 pub fn read(text: &str) -> Option<Moment> {
     if text.len() > LONGEST {
         return None;
@@ -24,8 +24,8 @@ pub fn read(text: &str) -> Option<Moment> {
     iso(text).or_else(|| digits(text)).or_else(|| words(text))
 }
 
-/// Seconds, milliseconds, microseconds or nanoseconds since 1970, told apart by their number of digits; seconds
-/// may have a fraction.
+/// Reads seconds, milliseconds, microseconds or nanoseconds since 1970, which differ in their number of digits.
+/// Seconds may have a fraction.
 pub fn epoch(text: &str) -> Option<Moment> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
     if !(is_digits(whole) && (fraction.is_empty() || is_digits(fraction) && whole.len() == 10)) {
@@ -43,11 +43,16 @@ pub fn epoch(text: &str) -> Option<Moment> {
         _ => return None,
     };
     let instant = instant.ok()?;
-    let is_fine = instant.subsec_nanosecond() != 0 && (whole.len() > 10 || fraction.len() >= 3);
-    Some(Moment { civil: Offset::UTC.to_datetime(instant), offset: Offset::UTC, is_fine, is_exact: false })
+    let has_milliseconds = instant.subsec_nanosecond() != 0 && (whole.len() > 10 || fraction.len() >= 3);
+    Some(Moment {
+        civil: Offset::UTC.to_datetime(instant),
+        offset: Offset::UTC,
+        has_milliseconds,
+        is_exact: false,
+    })
 }
 
-/// ISO 8601, with all that it leaves open: a space for `T`, a comma for the point, no seconds, no signs at all.
+/// ISO 8601 with everything that it leaves open: a space for `T`, a comma for the point, no seconds, no separators.
 fn iso(text: &str) -> Option<Moment> {
     let pieces = Pieces::parse(text).ok()?;
     let time = pieces.time().unwrap_or(Time::midnight());
@@ -58,11 +63,11 @@ fn iso(text: &str) -> Option<Moment> {
         _ => Offset::UTC,
     };
     let digits = text.split_once(['.', ',']).map_or(0, |(_, behind)| leading_digits(behind).len());
-    let is_fine = digits >= 3 && time.subsec_nanosecond() != 0;
-    Some(Moment { civil: pieces.date().to_datetime(time), offset, is_fine, is_exact: false })
+    let has_milliseconds = digits >= 3 && time.subsec_nanosecond() != 0;
+    Some(Moment { civil: pieces.date().to_datetime(time), offset, has_milliseconds, is_exact: false })
 }
 
-/// Digits alone: a year, a date, a date and a time, or the time since 1970.
+/// Only digits: a year, a date, a date and a time of day, or the time since 1970.
 fn digits(text: &str) -> Option<Moment> {
     let part = |from: usize, to: usize| text.get(from..to).unwrap_or("0").parse::<i8>().ok();
     match text.len() {
@@ -79,7 +84,7 @@ fn digits(text: &str) -> Option<Moment> {
 }
 
 fn utc(civil: DateTime) -> Moment {
-    Moment { civil, offset: Offset::UTC, is_fine: false, is_exact: false }
+    Moment { civil, offset: Offset::UTC, has_milliseconds: false, is_exact: false }
 }
 
 fn is_digits(text: &str) -> bool {
@@ -97,15 +102,15 @@ fn nanos(fraction: &str) -> i32 {
     padded.fold(0, |nanos, digit| nanos * 10 + i32::from(digit - b'0'))
 }
 
-/// What a walk over a text has found.
+/// What has been found in a text so far.
 #[derive(Debug, Default)]
 struct Found<'t> {
-    /// Numbers that are neither time nor offset, in order.
+    /// Numbers that belong to neither the time of day nor the offset, in order.
     numbers: Vec<&'t str>,
     month: Option<i8>,
     time: Option<TimeOfDay>,
     is_afternoon: Option<bool>,
-    /// Minutes; a number beats a name.
+    /// Minutes; a number overrides a name.
     offset: Option<i32>,
     named_offset: Option<i32>,
 }
@@ -116,11 +121,11 @@ struct TimeOfDay {
     minute: i8,
     second: i8,
     nanos: i32,
-    is_fine: bool,
+    has_milliseconds: bool,
 }
 
 fn words(text: &str) -> Option<Moment> {
-    // Behind a bracket stands the zone's name once more, behind `m=` the other clock of Go's.
+    // A bracket only repeats the zone's name; `m=` is Go's monotonic clock.
     let text = text.split(['(', '[']).next().unwrap_or_default();
     let text = text.split(" m=").next().unwrap_or_default();
     let mut found = Found::default();
@@ -148,7 +153,7 @@ fn words(text: &str) -> Option<Moment> {
 }
 
 impl<'t> Found<'t> {
-    /// Takes the number that `text` begins with, or the time of day that begins with it. Gives what is behind.
+    /// Takes the number that `text` begins with, or the time of day that begins with it. Returns the rest.
     fn number(&mut self, text: &'t str) -> Option<&'t str> {
         let number = leading_digits(text);
         let behind = text.get(number.len()..)?;
@@ -164,13 +169,13 @@ impl<'t> Found<'t> {
         let fraction = behind.strip_prefix(['.', ',']).map(leading_digits).unwrap_or_default();
         let behind = if fraction.is_empty() { behind } else { behind.get(1 + fraction.len()..)? };
         let nanos = nanos(fraction);
-        let is_fine = fraction.len() >= 3 && nanos != 0;
+        let has_milliseconds = fraction.len() >= 3 && nanos != 0;
         let hour = number.parse().ok()?;
-        let time = TimeOfDay { hour, minute, second, nanos, is_fine };
+        let time = TimeOfDay { hour, minute, second, nanos, has_milliseconds };
         self.time.replace(time).is_none().then_some(behind)
     }
 
-    /// Takes an offset, its sign gone: `0100`, `01:00` or `01`. Gives what is behind.
+    /// Takes an offset without its sign: `0100`, `01:00` or `01`. Returns the rest.
     fn offset(&mut self, sign: i32, text: &'t str) -> Option<&'t str> {
         let number = leading_digits(text);
         let behind = text.get(number.len()..)?;
@@ -200,7 +205,7 @@ impl<'t> Found<'t> {
             "pm" => self.is_afternoon = Some(true),
             "st" | "nd" | "rd" | "th" | "at" | "of" | "t" | "年" | "月" | "日" => {}
             _ if is_weekday(&word) => {}
-            // A zone whose name is not known is taken for UTC, as rudder-server does.
+            // A zone with an unknown name counts as UTC, as in rudder-server.
             _ if self.time.is_some() && word.len() <= 5 && word.is_ascii() => {
                 self.named_offset = Some(named_offset(&word));
             }
@@ -213,7 +218,7 @@ impl<'t> Found<'t> {
         let date = self.date()?;
         let offset = self.offset.or(self.named_offset).unwrap_or(0);
         let offset = Offset::from_seconds(offset * 60).ok()?;
-        let Some(TimeOfDay { hour, minute, second, nanos, is_fine }) = self.time else {
+        let Some(TimeOfDay { hour, minute, second, nanos, has_milliseconds }) = self.time else {
             return Some(Moment { offset, ..utc(date.to_datetime(Time::midnight())) });
         };
         let hour = match self.is_afternoon {
@@ -225,11 +230,11 @@ impl<'t> Found<'t> {
         let time = Time::new(hour, minute, second - i8::from(is_over), nanos).ok()?;
         let over = SignedDuration::from_secs(is_over.into());
         let civil = date.to_datetime(time).checked_add(over).ok()?;
-        Some(Moment { civil, offset, is_fine, is_exact: false })
+        Some(Moment { civil, offset, has_milliseconds, is_exact: false })
     }
 
-    /// The date that the numbers and the month make: the year first where it has four digits, else last; of
-    /// numbers alone then the month before the day, as Americans write it, unless that can't be.
+    /// The date that the numbers and the month make. The year comes first if it has four digits, else last. If it comes
+    /// last and all three are numbers, the month comes before the day, as Americans write it, unless that can't be.
     fn date(&self) -> Option<Date> {
         let small = |number: &str| number.parse::<i8>().ok().filter(|_| number.len() <= 2);
         let (year_text, month, day) = match (self.month, self.numbers.as_slice()) {
@@ -254,14 +259,14 @@ impl<'t> Found<'t> {
     }
 }
 
-/// Two digits, and what is behind.
+/// The two digits that `text` begins with, and the rest.
 fn part_of_time(text: &str) -> Option<(i8, &str)> {
     let number = leading_digits(text);
     let value = number.parse().ok().filter(|_| number.len() == 2)?;
     Some((value, text.get(2..)?))
 }
 
-/// The month of this lower-case name, or of the beginning of one: three letters or more.
+/// The month with this lower-case name, of which the first three letters are enough.
 fn month(word: &str) -> Option<i8> {
     const MONTHS: [&str; 12] = [
         "january",
@@ -286,7 +291,7 @@ fn is_weekday(word: &str) -> bool {
     word.len() >= 3 && DAYS.iter().any(|day| day.starts_with(word))
 }
 
-/// Minutes: what RFC 2822 says of these names, and 0 for all others.
+/// The offset in minutes that RFC 2822 gives this name; 0 for any other name.
 fn named_offset(word: &str) -> i32 {
     const NAMES: [(&str, i32); 8] = [
         ("est", -5),

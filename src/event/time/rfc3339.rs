@@ -1,5 +1,5 @@
-//! The exact form of RFC 3339, which nearly every time has: read without a copy, so that what came can go on as
-//! it is; and the writing of all others in that form.
+//! The exact form of RFC 3339, which nearly every time has. It is read without a copy, so that the text can go on as
+//! it came; times in other forms are written in this one.
 
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::Offset;
@@ -10,26 +10,26 @@ const FRACTION: usize = 9;
 /// The largest offset that Java reads, in minutes.
 const MOST_MINUTES: i32 = 18 * 60;
 
-/// A time, and what its text told of it.
+/// A time, and how exactly its text gives it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Moment {
     /// Date and time of day, at `offset`.
     pub civil: DateTime,
     /// Offset from UTC.
     pub offset: Offset,
-    /// Whether its clock counted milliseconds or better: at least three digits of a fraction, not all 0.
-    pub is_fine: bool,
-    /// Whether the text itself is what every reader of RFC 3339 takes.
+    /// Whether it counts milliseconds or finer units: its fraction has at least three digits, not all of them 0.
+    pub has_milliseconds: bool,
+    /// Whether every reader of RFC 3339 accepts the text itself.
     pub is_exact: bool,
 }
 
 impl Moment {
-    /// The instant; none beyond what jiff can represent (years -9999 to 9999).
+    /// The instant; none beyond the years that jiff can represent (-9999 to 9999).
     pub fn instant(&self) -> Option<Timestamp> {
         self.offset.to_timestamp(self.civil).ok()
     }
 
-    /// RFC 3339, in UTC where the offset is larger than readers take or not of whole minutes.
+    /// RFC 3339, in UTC if the offset is larger than readers accept or is not whole minutes.
     pub fn written(&self) -> Option<String> {
         let seconds = self.offset.seconds();
         let minutes = seconds / 60;
@@ -41,8 +41,8 @@ impl Moment {
     }
 }
 
-/// Reads `text` where it has the form of RFC 3339. A second of 60, a fraction of more digits than readers keep, and
-/// an offset larger than they take are read, too; such a text is not exact.
+/// Reads `text` if it has the form of RFC 3339. A second of 60, a fraction of more digits than readers keep, and an
+/// offset larger than they accept are read as well, but such a text is not exact.
 pub fn read(text: &str) -> Option<Moment> {
     let (date_time, rest) = text.as_bytes().split_first_chunk::<19>()?;
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2] = *date_time
@@ -56,7 +56,8 @@ pub fn read(text: &str) -> Option<Moment> {
     let second = two(s1, s2);
     let (nanos, digits, rest) = fraction(rest)?;
     let minutes = zone(rest)?;
-    // A clock that rounds up writes 60; so does a leap second. Either is the next minute's first.
+    // A clock that rounds up writes 60, and so does one in a leap second. Both mean the first second of the next
+    // minute.
     let is_over = second == 60;
     let date = Date::new(year, two(m1, m2), two(d1, d2)).ok()?;
     let time = Time::new(two(h1, h2), two(n1, n2), second - i8::from(is_over), nanos).ok()?;
@@ -64,7 +65,7 @@ pub fn read(text: &str) -> Option<Moment> {
     Some(Moment {
         civil: if is_over { civil.checked_add(SignedDuration::from_secs(1)).ok()? } else { civil },
         offset: Offset::from_seconds(minutes * 60).ok()?,
-        is_fine: digits >= 3 && nanos != 0,
+        has_milliseconds: digits >= 3 && nanos != 0,
         is_exact: !is_over
             && digits <= FRACTION
             && minutes.abs() <= MOST_MINUTES
@@ -77,7 +78,7 @@ fn two(tens: u8, ones: u8) -> i8 {
     (tens & 15).cast_signed() * 10 + (ones & 15).cast_signed()
 }
 
-/// Nanoseconds and number of digits of the fraction that `text` begins with, if it begins with one, and the rest.
+/// The nanoseconds and the number of digits of the fraction that `text` begins with, if any, and the rest of `text`.
 fn fraction(text: &[u8]) -> Option<(i32, usize, &[u8])> {
     let Some(text) = text.strip_prefix(b".") else { return Some((0, 0, text)) };
     let (mut nanos, mut digits) = (0, 0);

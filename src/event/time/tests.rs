@@ -11,15 +11,24 @@ use super::*;
 const RECEIVED: i64 = 1_795_262_400_000;
 const RECEIPT: &str = "2026-11-21T12:00:00.000Z";
 
+/// These times, in the order of the fields; each is JSON.
+fn times<'a>([timestamp, original, sent]: [Option<&'a str>; 3]) -> Times<'a> {
+    Times {
+        timestamp: timestamp.map(Value::new),
+        original: original.map(Value::new),
+        sent: sent.map(Value::new),
+    }
+}
+
 fn happened(times: Times<'_>, batch: Option<&str>) -> (String, bool, u32) {
     let receipt = Received::at(RECEIVED);
-    let Happened { text, is_fine, unreadable } = times.happened(batch, &receipt);
-    (text.into_owned(), is_fine, unreadable)
+    let Happened { text, has_milliseconds, unreadable } = times.happened(batch.map(Value::new), &receipt);
+    (text.into_owned(), has_milliseconds, unreadable)
 }
 
 /// What becomes of a timestamp, given as JSON.
 fn raw(raw: &str) -> (String, bool, u32) {
-    happened(Times { timestamp: Some(raw), ..Times::default() }, None)
+    happened(times([Some(raw), None, None]), None)
 }
 
 /// What becomes of the text of a timestamp that can be read.
@@ -82,7 +91,8 @@ fn what_readers_refuse_is_written_as_they_take_it() {
     }
 }
 
-/// Each row as rudder-server's parser reads it: Go's `dateparse` (v0.0.0-20190622164848-0fb0a474d195) was run on the text.
+/// Each row as rudder-server's parser reads it: Go's `dateparse` (v0.0.0-20190622164848-0fb0a474d195) was run on the
+/// text.
 #[test]
 fn what_rudder_server_reads_as_a_time_is_read_alike() {
     for (text, expected) in [
@@ -207,11 +217,8 @@ fn what_lies_before_2000_or_over_five_minutes_after_the_receipt_is_not_believed(
 
 #[test]
 fn without_a_timestamp_the_clients_clock_is_corrected() {
-    let times = Times {
-        timestamp: Some("\"nonsense\""),
-        original: Some("\"2020-01-01T00:00:00.250Z\""),
-        sent: Some("\"2020-01-01T00:00:10Z\""),
-    };
+    let times =
+        times([Some("\"nonsense\""), Some("\"2020-01-01T00:00:00.250Z\""), Some("\"2020-01-01T00:00:10Z\"")]);
     assert_eq!(happened(times, None), ("2026-11-21T11:59:50.25Z".to_owned(), true, 1));
 }
 
@@ -222,7 +229,7 @@ fn a_clock_that_is_years_off_is_corrected_like_any_other() {
         ("1970-01-01T00:00:10.100Z", "1970-01-01T00:00:12.100Z"),
     ] {
         let (original, sent) = (format!("\"{original}\""), format!("\"{sent}\""));
-        let times = Times { timestamp: None, original: Some(&original), sent: Some(&sent) };
+        let times = times([None, Some(&original), Some(&sent)]);
         assert_eq!(happened(times, None), ("2026-11-21T11:59:58Z".to_owned(), true, 0));
     }
 }
@@ -232,20 +239,21 @@ fn a_correction_that_can_not_be_leaves_the_original_time() {
     let original = "\"2024-05-01T10:00:00Z\"";
     // Go's zero time; a time before the event; and what is no time.
     for sent in ["\"0001-01-01T00:00:00Z\"", "\"2024-05-01T08:00:00Z\"", "\"{{ RSA_DEF_SENT_AT_TS }}\""] {
-        let times = Times { timestamp: None, original: Some(original), sent: Some(sent) };
+        let times = times([None, Some(original), Some(sent)]);
         assert_eq!(happened(times, None), ("2024-05-01T10:00:00Z".to_owned(), false, 1), "{sent}");
     }
-    let lost = Times { timestamp: None, original: Some("\"0001-01-01T00:00:00Z\""), sent: Some(original) };
+    let lost = times([None, Some("\"0001-01-01T00:00:00Z\""), Some(original)]);
     assert_eq!(happened(lost, None), (RECEIPT.to_owned(), false, 2));
 }
 
 #[test]
 fn the_batchs_sending_time_stands_in_where_the_event_has_none() {
-    let times = Times { original: Some("\"2020-01-01T02:00:00+02:00\""), ..Times::default() };
+    let original = "\"2020-01-01T02:00:00+02:00\"";
+    let alone = times([None, Some(original), None]);
     let batch = Some("\"2020-01-01T00:00:01Z\"");
-    assert_eq!(happened(times, batch).0, "2026-11-21T11:59:59Z");
-    assert_eq!(happened(times, None).0, "2020-01-01T02:00:00+02:00");
-    let placeholder = Times { sent: Some("\"{{ RSA_DEF_SENT_AT_TS }}\""), ..times };
+    assert_eq!(happened(alone, batch).0, "2026-11-21T11:59:59Z");
+    assert_eq!(happened(alone, None).0, "2020-01-01T02:00:00+02:00");
+    let placeholder = times([None, Some(original), Some("\"{{ RSA_DEF_SENT_AT_TS }}\"")]);
     assert_eq!(happened(placeholder, batch), ("2026-11-21T11:59:59Z".to_owned(), false, 1));
 }
 
@@ -293,11 +301,12 @@ proptest! {
         let raw = format!("\"{text}\"");
         let receipt = Received::at(RECEIVED);
         let Happened { text: written, unreadable, .. } =
-            Times { timestamp: Some(&raw), ..Times::default() }.happened(None, &receipt);
+            times([Some(&raw), None, None]).happened(None, &receipt);
         if unreadable == 0 {
-            let moment = read(&raw).unwrap().moment;
+            let moment = read(Value::new(&raw)).unwrap().moment;
             prop_assert_eq!(written.parse::<Timestamp>().ok(), moment.instant());
-            prop_assert_eq!(rfc3339::read(&written).map(|read| (read.is_exact, read.instant())), Some((true, moment.instant())));
+            let again = rfc3339::read(&written).map(|read| (read.is_exact, read.instant()));
+            prop_assert_eq!(again, Some((true, moment.instant())));
         }
     }
 
@@ -308,9 +317,9 @@ proptest! {
     ) {
         let receipt = Received::at(RECEIVED);
         for times in [
-            Times { timestamp: Some(&raw), ..Times::default() },
-            Times { original: Some(&raw), sent: Some(&sent), timestamp: None },
-            Times { original: Some(&sent), sent: Some(&raw), timestamp: None },
+            times([Some(&raw), None, None]),
+            times([None, Some(&raw), Some(&sent)]),
+            times([None, Some(&sent), Some(&raw)]),
         ] {
             let text: Cow<'_, str> = times.happened(None, &receipt).text;
             let moment = rfc3339::read(&text).unwrap();

@@ -1,10 +1,12 @@
 //! The time of an event: from the texts that it may bring to what stands in a record's header.
 //!
-//! An input's lines are the event's `timestamp`, `originalTimestamp` and `sentAt`, and the batch's `sentAt`; an empty one is
-//! missing.
+//! An input's lines are the event's `timestamp`, `originalTimestamp` and `sentAt`, and the batch's `sentAt`; an empty
+//! one is missing.
 
 use jiff::{SignedDuration, Timestamp};
+use weir::event::scan::read_value;
 use weir::event::time::{Received, Times};
+use weir::event::value::Value;
 
 use super::record::{self, RECEIVED_MS};
 use super::rfc3339;
@@ -14,10 +16,9 @@ pub fn holds(input: &[u8]) {
     let mut lines = input.split('\n').map(|line| (!line.is_empty()).then(|| quoted(line)));
     let mut line = || lines.next().flatten();
     let (timestamp, original, sent, batch_sent) = (line(), line(), line(), line());
-    let times =
-        Times { timestamp: timestamp.as_deref(), original: original.as_deref(), sent: sent.as_deref() };
+    let times = Times { timestamp: value(&timestamp), original: value(&original), sent: value(&sent) };
     let received = Received::at(RECEIVED_MS);
-    let written = times.happened(batch_sent.as_deref(), &received).text;
+    let written = times.happened(value(&batch_sent), &received).text;
     record::moment(&written, RECEIVED_MS);
     let instant = rfc3339::instant(&written);
 
@@ -36,13 +37,17 @@ pub fn holds(input: &[u8]) {
 
 /// What becomes of an event that brings its `timestamp` alone.
 fn alone(timestamp: &str) -> String {
-    let timestamp = quoted(timestamp);
-    let times = Times { timestamp: Some(&timestamp), ..Times::default() };
+    let timestamp = Some(quoted(timestamp));
+    let times = Times { timestamp: value(&timestamp), ..Times::default() };
     times.happened(None, &Received::at(RECEIVED_MS)).text.into_owned()
 }
 
 fn is_near(instant: Timestamp) -> bool {
     (946_684_800_000..=RECEIVED_MS + 300_000).contains(&instant.as_millisecond())
+}
+
+fn value(json: &Option<String>) -> Option<Value<'_>> {
+    json.as_deref().and_then(|json| read_value(json).ok()).map(|(value, _)| value)
 }
 
 fn quoted(text: &str) -> String {
