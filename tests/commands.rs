@@ -57,7 +57,8 @@ fn secret_prints_a_secret_that_a_publisher_can_list() {
     assert_ne!(stdout(&output), stdout(&weir(&["secret"]).output().unwrap()));
 
     let folder = tempfile::tempdir().unwrap();
-    let text = "[tenants.a]\ntopic_prefix = 'a.'\n[publishers.p]\ntenant = 'a'\ntopic = 'T'\nsecrets = [{ env = 'OF_P' }]\nrequire_secret = true\n";
+    let text = "[tenants.a]\ntopic_prefix = 'a.'\n[publishers.p]\ntenant = 'a'\ntopic = 'T'\n\
+         secrets = [{ env = 'OF_P' }]\nrequire_secret = true\n";
     let path = written(folder.path(), text);
     let check = |secret: &str| weir(&["check", "--config", &path]).env("OF_P", secret).output().unwrap();
     let report = stdout(&check(secret));
@@ -197,8 +198,8 @@ fn an_address_that_can_only_mean_one_is_taken_and_any_other_is_told_what_to_writ
     assert_eq!(
         stderr(&output),
         "listen: names no port; write 0.0.0.0:8080, say\nadmin: names no address; write 127.0.0.1:9464 for this \
-         machine alone, or 0.0.0.0:9464 for all who reach it\nqueue.brokers: \"kafka\" has no port; write kafka:9092, if \
-         Kafka listens where it usually does\n"
+         machine alone, or 0.0.0.0:9464 for all who reach it\nqueue.brokers: \"kafka\" has no port; write \
+         kafka:9092, if Kafka listens where it usually does\n"
     );
 }
 

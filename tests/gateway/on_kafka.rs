@@ -68,7 +68,10 @@ fn of_a_batch_of_100_with_3_bad_events_97_are_queued_and_3_are_in_quarantine() {
         (99, json!({"type": "track", "messageId": "bad-99"})),
     ];
     let mut events: Vec<Value> = (0..100)
-        .map(|i| json!({"type": "identify", "userId": "u", "messageId": format!("m{i}"), "traits": {"email": format!("u{i}@x.y")}}))
+        .map(|i| {
+            let traits = json!({"email": format!("u{i}@x.y")});
+            json!({"type": "identify", "userId": "u", "messageId": format!("m{i}"), "traits": traits})
+        })
         .collect();
     for (index, event) in &bad {
         events[*index] = event.clone();

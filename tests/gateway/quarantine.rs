@@ -263,7 +263,8 @@ fn neither_key_nor_trait_shows_in_a_list_or_a_replay_or_a_log() {
         (
             "/v1/track",
             format!(
-                r#"{{"userId":"{c}","messageId":"m3","event":"Ticket Closure","context":{{"externalId":[{{"type":"gainsightEventContractId","id":"{c}"}}]}}}}"#
+                r#"{{"userId":"{c}","messageId":"m3","event":"Ticket Closure",
+                    "context":{{"externalId":[{{"type":"gainsightEventContractId","id":"{c}"}}]}}}}"#
             ),
         ),
         ("/v1/identify", format!(r#"{{"{c}":"#)),

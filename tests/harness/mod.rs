@@ -1,6 +1,6 @@
-//! What integration tests share: the real binary as a process ([`weir`]), a client that sends exact bytes
-//! ([`wire`]), the journal read back ([`journal`]), a real Apache Kafka ([`kafka`]), the real RudderStack
-//! SDKs ([`sdks`]), certificates and who trusts them ([`tls`]), and the end of all of that with the test program ([`reaper`]).
+//! What integration tests share: the real binary as a process ([`weir`]), a client that sends exact bytes ([`wire`]),
+//! the journal read back ([`journal`]), a real Apache Kafka ([`kafka`]), the real RudderStack SDKs ([`sdks`]),
+//! certificates and who trusts them ([`tls`]), and the end of all of that with the test program ([`reaper`]).
 #![allow(
     dead_code,
     clippy::allow_attributes,

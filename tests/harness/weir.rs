@@ -55,8 +55,8 @@ pub fn command(args: &[&str]) -> Command {
     command
 }
 
-/// A loopback address of this test program's alone, with any port: where a gateway was killed, its clients must not meet
-/// that of another program.
+/// A loopback address of this test program's alone, with any port: where a gateway was killed, its clients must not
+/// meet that of another program.
 fn own_address() -> String {
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     format!("127.{}.{middle}.{low}:0", 1 + high % 254)

@@ -170,9 +170,10 @@ fn what_both_destinations_send_becomes_the_right_records() {
             event("identify", "h-1", "bob", json!({"traits": {"email": "bob@example.com", "score__gc": 7}})),
             event("track", "h-2", "bob", json!({"event": "Ticket Closure"})),
         ]),
-        Delivery::Person(
-            json!({"Email": "Eve@Example.com", "Name": "Eve Moneypenny", "FirstName": "Eve", "LastName": "Moneypenny", "Plan__gc": "gold"}),
-        ),
+        Delivery::Person(json!({
+            "Email": "Eve@Example.com", "Name": "Eve Moneypenny", "FirstName": "Eve", "LastName": "Moneypenny",
+            "Plan__gc": "gold",
+        })),
         Delivery::Company(
             json!({"Name": "Universal", "Employees": 7, "Tier__gc": "B"}),
             "Eve@Example.com".to_owned(),
@@ -206,7 +207,10 @@ fn what_both_destinations_send_becomes_the_right_records() {
             people,
             "person",
             Some("ada@example.com"),
-            &json!({"Email": "Ada@Example.com", "FirstName": "Ada", "LastName": "Lovelace", "Plan__gc": "gold", "Name": "Ada Lovelace"}),
+            &json!({
+                "Email": "Ada@Example.com", "FirstName": "Ada", "LastName": "Lovelace", "Plan__gc": "gold",
+                "Name": "Ada Lovelace",
+            }),
         ),
         record(
             companies,
@@ -227,7 +231,10 @@ fn what_both_destinations_send_becomes_the_right_records() {
             people,
             "person",
             Some("eve@example.com"),
-            &json!({"Email": "Eve@Example.com", "Name": "Eve Moneypenny", "FirstName": "Eve", "LastName": "Moneypenny", "Plan__gc": "gold"}),
+            &json!({
+                "Email": "Eve@Example.com", "Name": "Eve Moneypenny", "FirstName": "Eve", "LastName": "Moneypenny",
+                "Plan__gc": "gold",
+            }),
         ),
         record(
             companies,

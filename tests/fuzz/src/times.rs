@@ -1,7 +1,7 @@
 //! The time of an event: from the texts that it may bring to what stands in a record's header.
 //!
-//! An input's lines are the event's `timestamp`, `originalTimestamp` and `sentAt`, and the batch's `sentAt`; an empty one is
-//! missing.
+//! An input's lines are the event's `timestamp`, `originalTimestamp` and `sentAt`, and the batch's `sentAt`; an empty
+//! one is missing.
 
 use jiff::{SignedDuration, Timestamp};
 use weir::event::time::{Received, Times};
