@@ -6,11 +6,12 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::harness::weir::{KEY, Start, Weir, command, config};
+use crate::harness::tenant::Sample;
+use crate::harness::weir::{KEY, Start, Weir, command};
 
 /// A source whose unknown events are quarantined, and a publisher that maps `events`, too.
 fn mapping(events: &str) -> String {
-    config(events).replace("[tenants.acme]", "[tenants.acme]\nunmapped_events = \"quarantine\"")
+    Sample::default().tenant("unmapped_events = \"quarantine\"").more(events).toml()
 }
 
 /// Of a new event, in the publisher's table.
