@@ -9,8 +9,6 @@ limits=       # TOML, to go behind [limits]
 queue=        # and behind [queue]
 
 server_pid=
-kafka_pid=
-kafka_dir= # for those that mistreat it
 
 die() {
     echo "loadtest/run: $*" >&2
@@ -35,20 +33,6 @@ turn() {
     if ((round % 2)); then echo "$1 $2"; else echo "$2 $1"; fi
 }
 
-# Starts a broker that lives as long as the pipe to its stdin is open.
-start_kafka() {
-    brokers=
-    TMPDIR=$(cd "$dir" && pwd)
-    export TMPDIR
-    coproc KAFKA { exec tests/kafka/cluster hold; }
-    kafka_pid=${KAFKA_PID:-} kafka_stdin=${KAFKA[1]:-}
-    if [ -n "${KAFKA[0]:-}" ]; then
-        read -r -t 600 brokers <&"${KAFKA[0]}"
-        read -r -t 10 kafka_dir <&"${KAFKA[0]}"
-    fi
-    [ -n "$brokers" ] || die "no Kafka came up (tests/kafka/cluster hold)"
-}
-
 stop_server() {
     [ -n "$server_pid" ] || return 0
     kill -s TERM "$server_pid" 2>/dev/null || true
@@ -59,9 +43,7 @@ stop_server() {
 
 stop() {
     stop_server
-    [ -n "$kafka_pid" ] || return 0
-    exec {kafka_stdin}>&-
-    wait "$kafka_pid" || true
+    stop_kafka
 }
 
 # Starts peer $1, in mode $3, with a topic under prefix $2; sets server_pid and address.
@@ -96,7 +78,9 @@ launch() {
     case $1 in
         weir-kafka) command+=(--brokers "$brokers" --create-topics) ;;
         weir-journal) ;;
-        reference) command=("$bin/reference" --brokers "$brokers" --topic "${2}reference" "${topics[@]}" --run-file "$file") ;;
+        reference)
+            command=("$bin/reference" --brokers "$brokers" --topic "${2}reference" "${topics[@]}" --run-file "$file")
+            ;;
         bare) command=("$bin/bare" --run-file "$file") ;;
         *) die "there is no server $1" ;;
     esac
@@ -137,7 +121,8 @@ prove() {
         weir-journal) proof=(--data "$data") ;;
     esac
     if [ ${#proof[@]} -gt 0 ]; then
-        verdict=$("$bin/verify" --acknowledged "$data/acknowledged" "${proof[@]}") || die "round $round, $1 on $2: $verdict"
+        verdict=$("$bin/verify" --acknowledged "$data/acknowledged" "${proof[@]}") ||
+            die "round $round, $1 on $2: $verdict"
     fi
     echo "$(date -u +%T) round $round, $1 on $2: $verdict" >&2
 }

@@ -56,8 +56,8 @@ scenario_maps() {
     done
 }
 
-# At one rate for all, since librdkafka's cost lies in its requests, each of one topic: the faster events come, the more of
-# them share one. The topics stay from round to round: a broker that has just made a thousand is busy for a while.
+# At one rate for all, since librdkafka's cost lies in its requests, each of one topic: the faster events come, the more
+# of them share one. The topics stay from round to round: a broker that has just made a thousand is busy for a while.
 scenario_topics() {
     local server count topics prefix
     for server in $(among weir-kafka reference); do
@@ -146,8 +146,8 @@ idle() {
     wakeups "idle-$2" "$1"
 }
 
-# Counts how often each thread was woken: how many of its calls ended that had taken a millisecond or more. The threads of
-# the Kafka client, librdkafka's (rdk:…) and the one that polls it, have timers of their own.
+# Counts how often each thread was woken: how many of its calls ended that had taken a millisecond or more. The threads
+# of the Kafka client, librdkafka's (rdk:…) and the one that polls it, have timers of their own.
 wakeups() {
     local figures
     figures=$(awk -v seconds="$idle_seconds" -v who="$1 on $2" '
@@ -172,8 +172,8 @@ scenario_steady() {
     done
 }
 
-# Half of the peak for a while, with Kafka killed for half of it: what clients notice, what it costs in memory, files and
-# disk, and whether all of it arrives in the end.
+# Half of the peak for a while, with Kafka killed for half of it: what clients notice, what it costs in memory, files
+# and disk, and whether all of it arrives in the end.
 scenario_outage() {
     local server=weir-kafka prefix=outage. rate phase watcher killer='' began memory
     local queue='journal_bytes = 42_949_672_960'
@@ -181,7 +181,8 @@ scenario_outage() {
     [ -n "$(peak $server)" ] || measure single $server --connections 512
     rate=$(($(peak $server) / 2))
     start_server $server "$prefix"
-    memory=$(WEIR_BROKERS=$brokers "$bin/weir" check --config "$data/weir.toml" | sed -n 's/^memory: at most \(.*\) MiB$/\1/p')
+    memory=$(WEIR_BROKERS=$brokers "$bin/weir" check --config "$data/weir.toml" |
+        sed -n 's/^memory: at most \(.*\) MiB$/\1/p')
     watch_server >"$data/watched" &
     watcher=$!
     for phase in before:4 during:2 after:4; do
@@ -219,8 +220,9 @@ scenario_outage() {
         { files = most(files, $2); rss = most(rss, $1); held = most(held, $3); disk = most(disk, $4) }
         $2 < least_files { least_files = $2 }
         END {
-            printf "\"most memory MB\":%f,\"bound of weir check MB\":%f,\"fewest open files\":%d,\"most open files\":%d,", \
-                rss / 1e3, bound * 1.048576, least_files, files
+            printf "\"most memory MB\":%f,\"bound of weir check MB\":%f,", \
+                rss / 1e3, bound * 1.048576
+            printf "\"fewest open files\":%d,\"most open files\":%d,", least_files, files
             printf "\"most records held\":%d,\"most MB held\":%f,\"s to drain after the last request\":%f", \
                 held, disk / 1e6, drained / 1e6
         }' "$data/watched" >"$data/figures"

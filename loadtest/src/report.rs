@@ -8,7 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::process::Usage;
 
-/// What a run measured. What was measured without the generator has `figures` alone. Rates and processor time are of the measured span alone, after warming up.
+/// What a run measured. What was measured without the generator has `figures` alone. Rates and processor time are of
+/// the measured span alone, after warming up.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Report {

@@ -168,7 +168,8 @@ fn table_prints_which_targets_are_met() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let start = b"{\"scenario\":\"start\",\"server\":\"weir-journal\",\"figures\":{\"ready ms\":400e-3,\"read ms\":100e-3}}\n";
+    let start = b"{\"scenario\":\"start\",\"server\":\"weir-journal\",\
+          \"figures\":{\"ready ms\":400e-3,\"read ms\":100e-3}}\n";
     table.stdin.take().unwrap().write_all(start).unwrap();
     let page = String::from_utf8(table.wait_with_output().unwrap().stdout).unwrap();
     assert!(page.contains("| start | weir-journal | 1 | ready ms | 0.40 [0.40–0.40] |\n"), "{page}");

@@ -67,7 +67,8 @@ impl fmt::Display for Table {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
-            "| fault | cycles | acknowledged | lost | wrong | repeats | late | longest to ready | longest to delivered |"
+            "| fault | cycles | acknowledged | lost | wrong | repeats | late \
+             | longest to ready | longest to delivered |"
         )?;
         writeln!(out, "|---|---:|---:|---:|---:|---:|---:|---:|---:|")?;
         for Row { name, cycles, acknowledged, lost, wrong, repeats, late, ready, delivered } in
@@ -76,7 +77,8 @@ impl fmt::Display for Table {
             let (ready, delivered) = (ready.as_secs_f64(), delivered.as_secs_f64());
             writeln!(
                 out,
-                "| {name} | {cycles} | {acknowledged} | {lost} | {wrong} | {repeats} | {late} | {ready:.2} s | {delivered:.2} s |"
+                "| {name} | {cycles} | {acknowledged} | {lost} | {wrong} | {repeats} | {late} \
+                 | {ready:.2} s | {delivered:.2} s |"
             )?;
         }
         Ok(())

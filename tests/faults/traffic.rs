@@ -3,15 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
-use crate::harness::weir::{KEY, config};
+use crate::harness::tenant::{KEY, Sample};
 use crate::harness::wire::{basic, request};
 use crate::oracle::Expected;
 
 /// The configuration that this traffic is made for, and whatever `more` says.
 pub fn configuration(prefix: &str, more: &str) -> String {
-    // The harness has the tenant; its prefix belongs between that and its first source.
-    let tenant = format!("[tenants.acme]\ntopic_prefix = \"{prefix}\"");
-    config(more).replacen("[tenants.acme]", &tenant, 1)
+    Sample::default().prefix(prefix).more(more).toml()
 }
 
 /// The topics that it goes to.

@@ -32,7 +32,9 @@ fn send_everything(weir: &Weir) -> Vec<String> {
     let signature = format!("v1,{}", data_encoding::BASE64.encode(c.repeat(4).split_at(32).0.as_bytes()));
     let bodies = [
         format!(
-            r#"{{"userId":"{c}","anonymousId":"{c}","{c}":1,"traits":{{"email":"{c}@{c}.com","{c}":"{c}","lastName":"{c}"}},"context":{{"traits":{{"{c}":"{c}"}},"ip":"{c}"}},"integrations":{{"{c}":true}}}}"#
+            r#"{{"userId":"{c}","anonymousId":"{c}","{c}":1,
+                "traits":{{"email":"{c}@{c}.com","{c}":"{c}","lastName":"{c}"}},
+                "context":{{"traits":{{"{c}":"{c}"}},"ip":"{c}"}},"integrations":{{"{c}":true}}}}"#
         ),
         format!(
             r#"{{"userId":"{c}","traits":{{"name":"{c}","{c}":"{c}"}},"context":{{"traits":{{"email":"{c}@x.y"}}}}}}"#
@@ -41,7 +43,8 @@ fn send_everything(weir: &Weir) -> Vec<String> {
             r#"{{"userId":"{c}","event":"Ticket Closure","properties":{{"{c}":"{c}"}},"timestamp":"{c}"}}"#
         ),
         format!(
-            r#"{{"userId":"{c}","event":"Ticket Closure","context":{{"externalId":[{{"type":"gainsightEventContractId","id":"{c}"}}]}}}}"#
+            r#"{{"userId":"{c}","event":"Ticket Closure",
+                "context":{{"externalId":[{{"type":"gainsightEventContractId","id":"{c}"}}]}}}}"#
         ),
         format!(r#"{{"userId":"{c}","traits":{{"firstName":"{c}"}}}}"#),
         format!(r#"{{"traits":{{"firstName":"{c}"}}}}"#),

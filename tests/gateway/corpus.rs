@@ -11,9 +11,9 @@ use flate2::write::GzEncoder;
 use serde_json::{Value, json};
 
 use crate::harness::journal;
+use crate::harness::scenario::{config, expected, numbers};
 use crate::harness::weir::{KEY, Weir};
 use crate::harness::wire::{basic, request};
-use crate::scenario::{config, expected, numbers};
 
 /// The recorded requests of one SDK, in order.
 fn fixtures(sdk: &str) -> Vec<Value> {
@@ -96,7 +96,7 @@ fn assert_corpus(sdk: &str, without_nulls: bool) {
             let text = String::from_utf8(single.value).unwrap().replace("\"/v1/group\"", "\"/v1/batch\"");
             record.value = text.into_bytes();
         }
-        crate::scenario::seen("weir.", &[record]).into_values().next().unwrap()
+        crate::harness::scenario::seen("weir.", &[record]).into_values().next().unwrap()
     });
     let (seen, expected) =
         (facts(seen, without_nulls), facts(expected(str::to_owned).into_values(), without_nulls));

@@ -24,7 +24,10 @@ fn post_until_killed(weir: &Weir, name: &str, acknowledged: &AtomicUsize) -> Vec
         let batch: Vec<String> = (0..BATCH).map(|event| format!("{name}-{batch}-{event}")).collect();
         let events: Vec<String> = batch
             .iter()
-            .map(|id| format!(r#"{{"type":"identify","messageId":"{id}","userId":"u","traits":{{"email":"{id}@example.com","comments":"{id}"}}}}"#))
+            .map(|id| {
+                let traits = format!(r#"{{"email":"{id}@example.com","comments":"{id}"}}"#);
+                format!(r#"{{"type":"identify","messageId":"{id}","userId":"u","traits":{traits}}}"#)
+            })
             .collect();
         let body = format!(r#"{{"batch":[{}]}}"#, events.join(","));
         if !wire.try_send(request("POST", "/v1/batch", &[("Authorization", &key)], body.as_bytes())) {

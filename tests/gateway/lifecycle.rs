@@ -187,7 +187,9 @@ fn the_curl_line_of_a_first_start_works_as_it_is_printed_and_later_starts_keep_t
     assert_eq!(person["headers"]["ce_type"], "weir.person.v1");
     assert_eq!(
         person["value"],
-        serde_json::json!({"Email": "ada@example.com", "FirstName": "Ada", "LastName": "Lovelace", "Name": "Ada Lovelace"})
+        serde_json::json!({
+            "Email": "ada@example.com", "FirstName": "Ada", "LastName": "Lovelace", "Name": "Ada Lovelace",
+        })
     );
 
     let kept = weir.data().join("first-start.json");

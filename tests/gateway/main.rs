@@ -1,5 +1,5 @@
-//! The gateway as its clients and operators meet it: the real binary, over HTTP, on its
-//! journal and on Kafka.
+//! The gateway as its clients and operators meet it: the real binary, over HTTP and on the command line, on its
+//! journal.
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -16,6 +16,7 @@ mod auth;
 mod bodies;
 mod canary;
 mod cloud_events;
+mod commands;
 mod corpus;
 mod cors;
 mod crash;
@@ -30,13 +31,9 @@ mod limits;
 mod loading;
 mod metrics;
 mod moving_over;
-mod on_kafka;
 mod pages;
 mod quarantine;
-mod quarantine_on_kafka;
 mod rudder;
-mod scenario;
-mod sdks;
 mod secrets;
 mod slow;
 mod smuggling;

@@ -113,7 +113,8 @@ fn each_kind_of_event_moves_exactly_its_counters() {
 
 #[test]
 fn a_request_that_the_queue_refuses_is_refused_whole_counted_so_and_leaves_no_record() {
-    let small = "[queue]\njournal_bytes = 2_200_000\n[limits]\nbody_bytes = 220_000\nevent_bytes = 100_000\nevents = 50";
+    let small = "[queue]\njournal_bytes = 2_200_000\n\
+                 [limits]\nbody_bytes = 220_000\nevent_bytes = 100_000\nevents = 50";
     let weir = Weir::with_config(&config(small));
     let event = format!(
         r#"{{"type":"identify","userId":"u","traits":{{"email":"a@b.c","comments":"{}"}}}}"#,

@@ -6,11 +6,12 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::harness::weir::{KEY, Start, Weir, command, config};
+use crate::harness::tenant::Sample;
+use crate::harness::weir::{KEY, Start, Weir, command};
 
 /// A source whose unknown events are quarantined, and a publisher that maps `events`, too.
 fn mapping(events: &str) -> String {
-    config(events).replace("[tenants.acme]", "[tenants.acme]\nunmapped_events = \"quarantine\"")
+    Sample::default().tenant("unmapped_events = \"quarantine\"").more(events).toml()
 }
 
 /// Of a new event, in the publisher's table.
@@ -263,7 +264,8 @@ fn neither_key_nor_trait_shows_in_a_list_or_a_replay_or_a_log() {
         (
             "/v1/track",
             format!(
-                r#"{{"userId":"{c}","messageId":"m3","event":"Ticket Closure","context":{{"externalId":[{{"type":"gainsightEventContractId","id":"{c}"}}]}}}}"#
+                r#"{{"userId":"{c}","messageId":"m3","event":"Ticket Closure",
+                    "context":{{"externalId":[{{"type":"gainsightEventContractId","id":"{c}"}}]}}}}"#
             ),
         ),
         ("/v1/identify", format!(r#"{{"{c}":"#)),

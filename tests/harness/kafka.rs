@@ -1,12 +1,13 @@
-//! A real Apache Kafka for tests: one that all tests of a file share, or a cluster of a test's own to
+//! A real Apache Kafka for tests: one that all tests of a program share, or a cluster of a test's own to
 //! break. Without one a test fails; none is ever skipped.
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Write};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::ClientConfig;
@@ -36,6 +37,20 @@ struct Held {
     folder: PathBuf,
 }
 
+/// What [`Kafka::own`] gives. It is stopped before the next one starts.
+pub struct Own {
+    kafka: Kafka,
+    _one: MutexGuard<'static, ()>,
+}
+
+impl Deref for Own {
+    type Target = Kafka;
+
+    fn deref(&self) -> &Kafka {
+        &self.kafka
+    }
+}
+
 /// A record as Kafka's own console consumer prints it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct StockRecord {
@@ -61,6 +76,13 @@ impl Kafka {
             }
             None => Kafka::start(1),
         })
+    }
+
+    /// A cluster of a test's own, to break. One at a time in a test program: they share the machine.
+    pub fn own(brokers: usize) -> Own {
+        static ONE: Mutex<()> = Mutex::new(());
+        let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
+        Own { kafka: Kafka::start(brokers), _one: one }
     }
 
     /// A cluster of `brokers` brokers that is stopped and removed on drop.

@@ -1,8 +1,10 @@
-//! What integration tests share: the real binary as a process ([`weir`]), a client that sends exact bytes
-//! ([`wire`]), the journal read back ([`journal`]), a real Apache Kafka ([`kafka`]), the real RudderStack
-//! SDKs ([`sdks`]), certificates and who trusts them ([`tls`]), and the end of all of that with the test program ([`reaper`]).
+//! What integration tests share: the real binary as a process ([`weir`]), a client that sends exact bytes ([`wire`]),
+//! the journal read back ([`journal`]), a real Apache Kafka ([`kafka`]), the real RudderStack SDKs ([`sdks`]), the
+//! sample tenant ([`tenant`]), what the scenario that goes through the SDKs must leave ([`scenario`]), certificates and
+//! who trusts them ([`tls`]), and the end of all of that with the test program ([`reaper`]).
 #![allow(
     dead_code,
+    unused_imports,
     clippy::allow_attributes,
     reason = "every test program is a crate of its own and uses a part"
 )]
@@ -11,7 +13,9 @@ pub mod journal;
 pub mod kafka;
 pub mod reaper;
 pub mod rudderstack;
+pub mod scenario;
 pub mod sdks;
+pub mod tenant;
 pub mod tls;
 pub mod weir;
 pub mod wire;
@@ -31,4 +35,9 @@ pub fn wait_for<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
         assert!(Instant::now() < until, "waited in vain for {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Waits until `condition` holds.
+pub fn wait_until(what: &str, condition: impl Fn() -> bool) {
+    wait_for(what, || condition().then_some(()));
 }

@@ -1,5 +1,5 @@
-//! RudderStack as it calls a destination: how its two HTTP clients write their requests (Go's in the router, axios in the
-//! transformer), and what it makes of an answer.
+//! RudderStack as it calls a destination: how its two HTTP clients write their requests (Go's in the router, axios in
+//! the transformer), and what it makes of an answer.
 
 /// The name that they know Weir by: that of the tests' certificates.
 const HOST: &str = super::tls::NAME;

@@ -1,5 +1,5 @@
-//! The real SDKs, as installed by `tests/sdks/prepare`: runs a scenario through one of RudderStack's, reads records with
-//! those of CloudEvents.
+//! The real SDKs, as installed by `tests/sdks/prepare`: runs a scenario through one of RudderStack's, reads records
+//! with those of CloudEvents.
 #![cfg(test)]
 
 use std::io::Write;

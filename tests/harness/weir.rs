@@ -8,55 +8,31 @@ use std::process::{Command, ExitStatus, Stdio};
 use std::sync::Arc;
 
 use rustix::process::{Pid, Signal, kill_process};
-use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use super::journal::{self, Record};
 use super::reaper::{self, Reaped};
+pub use super::tenant::{KEY, config, hash};
 use super::wait_for;
 use super::wire::{Answer, Headers, Wire, basic, request};
-
-/// The access key of the source `web` in [`config`].
-pub const KEY: &str = "key-of-web";
-
-/// The hash under which a configuration lists `key`.
-pub fn hash(key: &str) -> String {
-    format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(key)))
-}
-
-/// A tenant `acme` with the source `web`, which sends to the publisher `tickets`, and whatever `more` says.
-pub fn config(more: &str) -> String {
-    format!(
-        r#"
-        [tenants.acme]
-        [sources.web]
-        tenant = "acme"
-        keys = ["{}"]
-        publishers = ["tickets"]
-        [publishers.tickets]
-        tenant = "acme"
-        topic = "Ticket Actions"
-        contracts = ["standard", "gold"]
-        events."Ticket Closure" = {{ name = "Ticket Closed", version = "1.0.0" }}
-        {more}
-        "#,
-        hash(KEY)
-    )
-}
 
 /// `weir` with these arguments, and nothing of the caller's environment that it reads.
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
     command.args(args);
-    let inherited: Vec<_> = std::env::vars_os().map(|(name, _)| name).collect();
-    for name in inherited.iter().filter(|name| name.to_string_lossy().starts_with("WEIR_")) {
-        command.env_remove(name);
-    }
+    without_own_variables(&mut command);
     command
 }
 
-/// A loopback address of this test program's alone, with any port: where a gateway was killed, its clients must not meet
-/// that of another program.
+/// Removes from `command` whatever Weir might read of the caller's environment: all that begins as its variables do.
+fn without_own_variables(command: &mut Command) {
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("WEIR_")) {
+        command.env_remove(name);
+    }
+}
+
+/// A loopback address of this test program's alone, with any port: where a gateway was killed, its clients must not
+/// meet that of another program.
 fn own_address() -> String {
     let [_, high, middle, low] = std::process::id().to_be_bytes();
     format!("127.{}.{middle}.{low}:0", 1 + high % 254)
@@ -137,10 +113,7 @@ impl Start {
             }
         };
         command.arg("serve").stdin(Stdio::null()).stdout(output("stdout")).stderr(output("stderr"));
-        let inherited: Vec<_> = std::env::vars_os().map(|(name, _)| name).collect();
-        for name in inherited.iter().filter(|name| name.to_string_lossy().starts_with("WEIR_")) {
-            command.env_remove(name);
-        }
+        without_own_variables(&mut command);
         command.env("WEIR_DATA", &data).env("WEIR_LISTEN", own_address()).env("WEIR_ADMIN", "127.0.0.1:0");
         if let Some(toml) = &self.config {
             let path = folder.path().join("weir.toml");
@@ -233,7 +206,7 @@ impl Weir {
         Start::default().serve()
     }
 
-    /// With the tenant, source and publisher of [`config`].
+    /// With the sample tenant.
     pub fn standard() -> Self {
         Self::with_limits("")
     }

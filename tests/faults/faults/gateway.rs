@@ -48,8 +48,8 @@ pub fn killed_before_sync(bench: &mut Bench, dice: &mut Dice) -> Outcome {
     killed_at(bench, "fdatasync", dice.of(1..40))
 }
 
-/// Kafka has records, and the new place of reading has its name, but the directory is not synced: nothing else there calls
-/// this. (The file's own sync is among those of `killed_before_sync`.)
+/// Kafka has records, and the new place of reading has its name, but the directory is not synced: nothing else there
+/// calls this. (The file's own sync is among those of `killed_before_sync`.)
 pub fn killed_before_sync_of_name(bench: &mut Bench, dice: &mut Dice) -> Outcome {
     killed_at(bench, "fsync", dice.of(1..40))
 }

@@ -1,7 +1,7 @@
 //! A body on a route of Gainsight's: its records, what is told and what is counted.
 //!
-//! The first byte of an input chooses what the tenant wants and whether limits are small, the second the route; an event's
-//! topic, name, version, contract and id follow, each behind its length. The rest is the body.
+//! The first byte of an input chooses what the tenant wants and whether limits are small, the second the route; an
+//! event's topic, name, version, contract and id follow, each behind its length. The rest is the body.
 
 use std::borrow::Cow;
 

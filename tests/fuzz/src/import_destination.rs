@@ -103,7 +103,8 @@ fn marked(secret: &mut Value) {
 const MOST: usize = 6;
 
 /// Destinations below sources. A line each: a source's write key, then for each destination flags, its name, domain,
-/// access key, shared secret, tenant, topic and contract; then rows, `from=to`, of its four maps in turn, up to an empty line.
+/// access key, shared secret, tenant, topic and contract; then rows, `from=to`, of its four maps in turn, up to an
+/// empty line.
 fn made_up(input: &str) -> Value {
     let mut lines = input.split('\n');
     let mut sources: Vec<Value> = Vec::new();

@@ -272,8 +272,8 @@ fn goes_on(dir: &Path, mut found: Vec<ReadRecord>, is_written: bool) {
     let last = now.pop().expect("the record that was added");
     assert_eq!(last.value, b"{}");
     assert!(found.last().is_none_or(|before| before.offset < last.offset));
-    // What was damage may be gone now; what was not is there. A segment without a record is gone, too, and what stood before
-    // it, with a number of its own, is read; Weir writes no such.
+    // What was damage may be gone now; what was not is there. A segment without a record is gone, too, and what stood
+    // before it, with a number of its own, is read; Weir writes no such.
     now.retain(|record| is_written || found.contains(record));
     assert_eq!(now, found);
     found.push(last);

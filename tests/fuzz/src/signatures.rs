@@ -1,7 +1,7 @@
 //! Signatures of requests: verified exactly where an HMAC that is computed here, out of SHA-256 alone, says so.
 //!
-//! An input's first byte chooses what is done to an honest request: which header is left out, what of it is changed after
-//! it was signed. The clock, the secrets, the id, other signatures, and the body follow.
+//! An input's first byte chooses what is done to an honest request: which header is left out, what of it is changed
+//! after it was signed. The clock, the secrets, the id, other signatures, and the body follow.
 
 use std::sync::Arc;
 

@@ -1,17 +1,10 @@
 //! The Kafka queue on a real Apache Kafka: what arrives, what happens when a broker dies, hangs or comes
 //! back, and what a start refuses.
 
-// Clippy lets tests panic, and with this it takes their helpers for tests.
-#![cfg(test)]
-
-mod harness;
-
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use harness::kafka::{Kafka, prefix};
 use rustix::process::Signal;
 use weir::config::{Overrides, QueueConfig};
 use weir::observe::metrics::Metrics;
@@ -19,35 +12,23 @@ use weir::queue::completion::NotDurable;
 use weir::queue::kafka::{KafkaQueue, KafkaReader, list_topics};
 use weir::queue::reader::{From, Next, ReadRecord, Reader};
 use weir::queue::{Queue, Receipt};
-use weir::record::topics::{TopicId, Topics};
+use weir::record::topics::TopicId;
 use weir::record::{Header, Kind, Records};
 use weir::setup;
 
-/// When this test began: Kafka deletes what is older than a topic's retention, sooner or later.
-static RECEIVED_MS: LazyLock<i64> = LazyLock::new(|| {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    i64::try_from(now).unwrap()
-});
+use crate::harness::kafka::{Kafka, prefix};
+use crate::harness::{PATIENCE, wait_until};
+use crate::records::{RECEIVED_MS, add, client_settings, settled, topics};
 
-/// How long anything may take here: generous, for a machine that does much else.
-const PATIENCE: Duration = Duration::from_secs(180);
-
-/// With the longest deadline for records that there may be, where brokers share a busy machine with the test.
 fn config(brokers: &str) -> QueueConfig {
     let overrides = Overrides { brokers: Some(brokers.to_owned()), ..Overrides::default() };
     let defaults = setup::load(None, &overrides).unwrap().queue;
-    let kafka = [("statistics.interval.ms", "1000"), ("message.timeout.ms", "6000")];
-    let kafka = kafka.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-    QueueConfig { kafka, ..defaults }
+    QueueConfig { kafka: client_settings(), ..defaults }
 }
 
 fn open_with(config: &QueueConfig, names: &[&str]) -> Result<(KafkaQueue, Arc<Metrics>), String> {
-    let mut topics = Topics::default();
-    for name in names {
-        topics.intern(name);
-    }
     let metrics = Arc::new(Metrics::new([]).unwrap());
-    match KafkaQueue::open(config, Arc::new(topics), Arc::clone(&metrics)) {
+    match KafkaQueue::open(config, topics(names), Arc::clone(&metrics)) {
         Ok(queue) => Ok((queue, metrics)),
         Err(error) => Err(error.to_string()),
     }
@@ -58,30 +39,8 @@ fn open(kafka: &Kafka, names: &[&str]) -> (KafkaQueue, Arc<Metrics>) {
 }
 
 /// One record of topic 0.
-fn add(records: &mut Records, key: &[u8], value: &[u8]) {
-    let mut draft = records.draft(Kind::Person, TopicId::new(0));
-    draft.key(&[key]);
-    draft.value(|out| out.extend_from_slice(value));
-}
-
 fn one(key: &str, value: &str) -> Records {
-    let mut records = Records::new(*RECEIVED_MS);
-    add(&mut records, key.as_bytes(), value.as_bytes());
-    records
-}
-
-fn settled(receipt: Receipt) -> Result<(), NotDurable> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    let limited = async { tokio::time::timeout(PATIENCE, receipt).await };
-    runtime.block_on(limited).expect("the receipt settles")
-}
-
-fn becomes_true(condition: impl Fn() -> bool, what: &str) {
-    let limit = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < limit, "{what}");
-        thread::sleep(Duration::from_millis(50));
-    }
+    crate::records::one(0, key, value)
 }
 
 fn values(records: &[ReadRecord]) -> Vec<String> {
@@ -159,7 +118,7 @@ fn a_key_goes_to_the_partition_that_javas_producer_chooses() {
     let (queue, _) = open(kafka, &[&ours]);
     let mut records = Records::new(*RECEIVED_MS);
     for key in &keys {
-        add(&mut records, key.as_bytes(), b"{}");
+        add(&mut records, 0, key, "{}");
     }
     assert_eq!(settled(queue.enqueue(records).unwrap()), Ok(()));
     let lines: String = keys.iter().map(|key| format!("{key}:{{}}\n")).collect();
@@ -177,32 +136,29 @@ fn a_key_goes_to_the_partition_that_javas_producer_chooses() {
 
 #[test]
 fn a_broker_that_dies_or_hangs_fails_requests_and_one_that_comes_back_serves_again() {
-    let kafka = Kafka::start(1);
+    let kafka = Kafka::own(1);
     kafka.create_topic("weir.people", 1, &[]);
     let (queue, metrics) = open(&kafka, &["weir.people"]);
     assert_eq!(settled(queue.enqueue(one("k", "1")).unwrap()), Ok(()));
-    becomes_true(
-        || String::from_utf8_lossy(&metrics.render()).contains("/1\"} 1\n"),
-        "the broker shows as up",
-    );
+    wait_until("the broker shows as up", || String::from_utf8_lossy(&metrics.render()).contains("/1\"} 1\n"));
 
     kafka.signal(1, Signal::KILL);
     assert_eq!(settled(queue.enqueue(one("k", "killed")).unwrap()), Err(NotDurable));
-    becomes_true(|| metrics.queue_inflight_records.get() == 0, "the room is given back");
+    wait_until("the room is given back", || metrics.queue_inflight_records.get() == 0);
     assert_eq!(metrics.queue_inflight_bytes.get(), 0);
     assert!(!queue.is_ready());
     kafka.restart(1);
-    becomes_true(|| queue.is_ready(), "readiness comes back with the broker");
+    wait_until("readiness comes back with the broker", || queue.is_ready());
     let serves = |value: &str| queue.enqueue(one("k", value)).is_ok_and(|receipt| settled(receipt).is_ok());
     // The broker answers before it leads its partitions again.
-    becomes_true(|| serves("2"), "and then records are taken");
+    wait_until("and then records are taken", || serves("2"));
 
     kafka.signal(1, Signal::STOP);
     assert_eq!(settled(queue.enqueue(one("k", "hung")).unwrap()), Err(NotDurable));
-    becomes_true(|| metrics.queue_inflight_records.get() == 0, "the room is given back");
+    wait_until("the room is given back", || metrics.queue_inflight_records.get() == 0);
     kafka.signal(1, Signal::CONT);
-    becomes_true(|| queue.is_ready(), "readiness comes back with the broker");
-    becomes_true(|| serves("3"), "and then records are taken");
+    wait_until("readiness comes back with the broker", || queue.is_ready());
+    wait_until("and then records are taken", || serves("3"));
 
     // What was not acknowledged may have arrived all the same; what was has, and in order.
     let mut arrived = values(&kafka.read_all(&["weir.people"]));
@@ -222,7 +178,7 @@ fn round(queue: &KafkaQueue, number: usize) -> Vec<String> {
 
 #[test]
 fn no_acknowledged_record_is_lost_when_one_broker_of_three_dies() {
-    let kafka = Kafka::start(3);
+    let kafka = Kafka::own(3);
     kafka.create_topic("weir.people", 6, &[]);
     let (queue, _) = open(&kafka, &["weir.people"]);
     let mut acknowledged = round(&queue, 0);
@@ -252,12 +208,9 @@ fn a_topic_that_is_deleted_and_made_again_is_served_without_a_restart() {
     let (queue, _) = open(kafka, &[&topic]);
     assert_eq!(settled(queue.enqueue(one("k", "old")).unwrap()), Ok(()));
     kafka.tool("TopicCommand", "", &["--delete", "--topic", &topic]);
-    becomes_true(
-        || settled(queue.enqueue(one("k", "lost")).unwrap()).is_err(),
-        "the topic's loss is noticed",
-    );
+    wait_until("the topic's loss is noticed", || settled(queue.enqueue(one("k", "lost")).unwrap()).is_err());
     kafka.create_topic(&topic, 1, &[]);
-    becomes_true(|| settled(queue.enqueue(one("k", "new")).unwrap()).is_ok(), "the new topic is served");
+    wait_until("the new topic is served", || settled(queue.enqueue(one("k", "new")).unwrap()).is_ok());
     assert_eq!(values(&kafka.read_all(&[&topic])).last().unwrap(), "new");
 }
 
@@ -366,12 +319,11 @@ fn a_reader_begins_at_the_end_when_asked_and_knows_no_topic_that_is_not_there() 
     let mut follower = KafkaReader::open(&kafka.brokers, &raw, &topics, From::End, false).unwrap();
     let mut bounded = KafkaReader::open(&kafka.brokers, &raw, &topics, From::Start, true).unwrap();
     assert_eq!(settled(queue.enqueue(one("k", "new")).unwrap()), Ok(()));
-    let wait = PATIENCE;
-    let Next::Record(followed) = follower.next(wait).unwrap() else { panic!("a record follows") };
+    let Next::Record(followed) = follower.next(PATIENCE).unwrap() else { panic!("a record follows") };
     assert_eq!(followed.value, b"new");
-    let Next::Record(first) = bounded.next(wait).unwrap() else { panic!("a record comes first") };
+    let Next::Record(first) = bounded.next(PATIENCE).unwrap() else { panic!("a record comes first") };
     assert_eq!(first.value, b"old");
-    assert_eq!(bounded.next(wait).unwrap(), Next::End);
+    assert_eq!(bounded.next(PATIENCE).unwrap(), Next::End);
 
     let unknown = [format!("{}nothing", prefix())];
     let error = KafkaReader::open(&kafka.brokers, &raw, &unknown, From::Start, true).err().unwrap();

@@ -10,10 +10,10 @@ use serde_json::{Value, json};
 use weir::queue::reader::ReadRecord;
 
 use crate::harness::kafka::{Kafka, prefix};
+use crate::harness::scenario::{config, topics};
 use crate::harness::wait_for;
 use crate::harness::weir::{KEY, Start, Weir, command};
 use crate::harness::wire::{basic, request};
-use crate::scenario::{config, topics};
 
 fn with_queue(prefix: &str, queue: &str) -> String {
     format!("{}[queue]\n{queue}", config(prefix))
@@ -68,7 +68,10 @@ fn of_a_batch_of_100_with_3_bad_events_97_are_queued_and_3_are_in_quarantine() {
         (99, json!({"type": "track", "messageId": "bad-99"})),
     ];
     let mut events: Vec<Value> = (0..100)
-        .map(|i| json!({"type": "identify", "userId": "u", "messageId": format!("m{i}"), "traits": {"email": format!("u{i}@x.y")}}))
+        .map(|i| {
+            let traits = json!({"email": format!("u{i}@x.y")});
+            json!({"type": "identify", "userId": "u", "messageId": format!("m{i}"), "traits": traits})
+        })
         .collect();
     for (index, event) in &bad {
         events[*index] = event.clone();
@@ -277,7 +280,7 @@ fn a_start_without_a_broker_serves_from_the_spool_and_says_where_it_looked() {
 
 #[test]
 fn while_the_broker_is_gone_clients_are_served_and_all_arrives_when_it_is_back() {
-    let (kafka, prefix) = (Kafka::start(1), prefix());
+    let (kafka, prefix) = (Kafka::own(1), prefix());
     let weir = on(&kafka, &prefix);
     let mut sent = Vec::new();
     let mut send = || {
@@ -385,7 +388,7 @@ enum Thaw {
 
 #[test]
 fn what_is_acknowledged_while_the_broker_stands_still_is_not_lost_by_sigterm() {
-    let kafka = Kafka::start(1);
+    let kafka = Kafka::own(1);
     for frozen_after in [0, 4] {
         for thaw in [Thaw::BeforeSigterm, Thaw::AfterSigterm, Thaw::AfterTheEnd] {
             let prefix = prefix();
@@ -416,7 +419,7 @@ fn what_is_acknowledged_while_the_broker_stands_still_is_not_lost_by_sigterm() {
 
 #[test]
 fn what_is_on_its_way_to_a_broker_that_stands_still_is_answered_and_held_after_sigterm() {
-    let (kafka, prefix) = (Kafka::start(1), prefix());
+    let (kafka, prefix) = (Kafka::own(1), prefix());
     let toml = hasty(&kafka, &prefix);
     let mut weir = Start::default().config(&*toml).serve();
     post(&weir, 0..1);
@@ -440,7 +443,7 @@ fn what_is_on_its_way_to_a_broker_that_stands_still_is_answered_and_held_after_s
 
 #[test]
 fn a_start_on_a_broker_that_stands_still_serves_from_the_spool_and_loses_nothing() {
-    let (kafka, prefix) = (Kafka::start(1), prefix());
+    let (kafka, prefix) = (Kafka::own(1), prefix());
     let toml = hasty(&kafka, &prefix);
     // It makes the topics.
     Start::default().config(&*toml).serve().stop();

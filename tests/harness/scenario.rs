@@ -6,29 +6,20 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use weir::queue::reader::ReadRecord;
 
-use crate::harness::weir::{KEY, hash};
+use super::tenant::Sample;
 
-/// The tenant, source and publisher that the expectation was written for.
+/// The tenant, source and publisher that the expectation was written for, as a configuration.
 pub fn config(prefix: &str) -> String {
-    format!(
-        r#"
-        [tenants.acme]
-        topic_prefix = "{prefix}"
-        person_fields = {{ plan = "Plan__gc", address = "Address__gc" }}
-        company_fields = {{ tier = "Tier__gc" }}
-        [sources.web]
-        tenant = "acme"
-        keys = ["{}"]
-        publishers = ["tickets"]
-        [publishers.tickets]
-        tenant = "acme"
-        topic = "Ticket Actions"
-        contract = "standard"
-        contracts = ["gold"]
-        events."Ticket Closure" = {{ name = "Ticket Closed", version = "1.0.0" }}
-        "#,
-        hash(KEY)
-    )
+    sample(prefix).toml()
+}
+
+/// The same, to be added to.
+pub fn sample(prefix: &str) -> Sample {
+    Sample::default()
+        .prefix(prefix)
+        .tenant(r#"person_fields = { plan = "Plan__gc", address = "Address__gc" }"#)
+        .tenant(r#"company_fields = { tier = "Tier__gc" }"#)
+        .more("contract = \"standard\"")
 }
 
 /// The topics that it writes to, below `prefix`.

@@ -7,7 +7,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, Peer};
+use super::client::{Client, Peer};
 use crate::harness::rudderstack::{Verdict, verdict};
 use crate::harness::wire::Answer;
 

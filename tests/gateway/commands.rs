@@ -1,22 +1,13 @@
 //! The commands as a shell sees them: what goes to stdout and stderr, and the exit codes.
-#![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
-
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 use sha2::{Digest, Sha256};
 
-/// `weir`, with nothing of the caller's environment that it reads.
-fn weir(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-    command.args(args);
-    for name in ["WEIR_CONFIG", "WEIR_DATA", "WEIR_LISTEN", "WEIR_ADMIN", "WEIR_BROKERS"] {
-        command.env_remove(name);
-    }
-    command
-}
+use crate::harness::weir::command as weir;
 
 fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
@@ -57,7 +48,8 @@ fn secret_prints_a_secret_that_a_publisher_can_list() {
     assert_ne!(stdout(&output), stdout(&weir(&["secret"]).output().unwrap()));
 
     let folder = tempfile::tempdir().unwrap();
-    let text = "[tenants.a]\ntopic_prefix = 'a.'\n[publishers.p]\ntenant = 'a'\ntopic = 'T'\nsecrets = [{ env = 'OF_P' }]\nrequire_secret = true\n";
+    let text = "[tenants.a]\ntopic_prefix = 'a.'\n[publishers.p]\ntenant = 'a'\ntopic = 'T'\n\
+         secrets = [{ env = 'OF_P' }]\nrequire_secret = true\n";
     let path = written(folder.path(), text);
     let check = |secret: &str| weir(&["check", "--config", &path]).env("OF_P", secret).output().unwrap();
     let report = stdout(&check(secret));
@@ -197,8 +189,8 @@ fn an_address_that_can_only_mean_one_is_taken_and_any_other_is_told_what_to_writ
     assert_eq!(
         stderr(&output),
         "listen: names no port; write 0.0.0.0:8080, say\nadmin: names no address; write 127.0.0.1:9464 for this \
-         machine alone, or 0.0.0.0:9464 for all who reach it\nqueue.brokers: \"kafka\" has no port; write kafka:9092, if \
-         Kafka listens where it usually does\n"
+         machine alone, or 0.0.0.0:9464 for all who reach it\nqueue.brokers: \"kafka\" has no port; write \
+         kafka:9092, if Kafka listens where it usually does\n"
     );
 }
 
@@ -337,15 +329,44 @@ fn the_version_is_that_of_the_crate() {
     assert_eq!(stdout(&output), format!("weir {}\n", env!("CARGO_PKG_VERSION")));
 }
 
+/// Every variable that a command reads, as its help names them.
+fn variables() -> BTreeSet<String> {
+    let help = |args: &[&str]| stdout(&weir(args).output().unwrap());
+    let commands: Vec<String> = help(&["help"])
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .map(|line| line.split_whitespace().next().unwrap().to_owned())
+        .collect();
+    assert!(commands.contains(&"serve".to_owned()), "{commands:?}");
+    let texts = commands.iter().map(|command| help(&["help", command]));
+    texts
+        .flat_map(|text| {
+            let named =
+                text.split("[env: ").skip(1).map(|rest| rest.split(['=', ']']).next().unwrap().to_owned());
+            named.collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+#[test]
+fn every_variable_that_a_command_reads_is_one_that_the_tests_take_away() {
+    let variables = variables();
+    for name in ["WEIR_CONFIG", "WEIR_DATA", "WEIR_LISTEN", "WEIR_ADMIN", "WEIR_BROKERS", "WEIR_LOG"] {
+        assert!(variables.contains(name), "{name} is not in {variables:?}");
+    }
+    assert!(variables.iter().all(|name| name.starts_with("WEIR_")), "{variables:?}");
+}
+
 #[test]
 fn variables_that_are_set_but_empty_count_as_not_set() {
-    let names = ["WEIR_CONFIG", "WEIR_DATA", "WEIR_LISTEN", "WEIR_ADMIN", "WEIR_BROKERS"];
-    let check = weir(&["check"]).envs(names.map(|name| (name, ""))).output().unwrap();
+    let empty: Vec<_> = variables().into_iter().map(|name| (name, "")).collect();
+    let check = weir(&["check"]).envs(empty.clone()).output().unwrap();
     assert!(check.status.success(), "{}", stderr(&check));
     assert!(stdout(&check).contains("./weir-data/journal"), "{}", stdout(&check));
     let folder = tempfile::tempdir().unwrap();
-    let tail =
-        weir(&["tail"]).envs(names.map(|name| (name, ""))).current_dir(folder.path()).output().unwrap();
+    let tail = weir(&["tail"]).envs(empty).current_dir(folder.path()).output().unwrap();
     assert_eq!(tail.status.code(), Some(1));
     assert!(stderr(&tail).contains("there is no journal in ./weir-data/journal"), "{}", stderr(&tail));
 }

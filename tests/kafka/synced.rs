@@ -1,20 +1,16 @@
 //! The promise behind every 200, shown by the system calls of the real binary: before an answer is written to a
 //! client, the segment that holds its records was synced after they were written.
 
-// Clippy lets tests panic, and with this it takes their helpers for tests.
-#![cfg(test)]
-
-mod harness;
-
 use std::collections::HashMap;
 use std::fs;
 use std::process::{Command, Stdio};
 use std::thread;
 
-use harness::kafka::{Kafka, prefix};
-use harness::wait_for;
-use harness::weir::{Start, Weir, config};
-use harness::wire::{basic, request};
+use crate::harness::kafka::{Kafka, prefix};
+use crate::harness::tenant::Sample;
+use crate::harness::wait_for;
+use crate::harness::weir::{Start, Weir};
+use crate::harness::wire::{basic, request};
 
 const CLIENTS: usize = 4;
 const REQUESTS: usize = 25;
@@ -139,9 +135,7 @@ fn on_the_journal_every_answer_comes_after_a_sync_of_its_record() {
 #[test]
 fn where_the_journal_acknowledges_for_kafka_every_answer_comes_after_a_sync_of_its_record() {
     let (kafka, prefix) = (Kafka::shared(), prefix());
-    let tenant = format!("[tenants.acme]\ntopic_prefix = \"{prefix}\"");
-    let queue =
-        format!("[queue]\nbrokers = \"{}\"\ncreate_topics = true\nack = \"journal\"\n", kafka.brokers);
-    let toml = config(&queue).replacen("[tenants.acme]", &tenant, 1);
+    let queue = format!("[queue]\nbrokers = \"{}\"\ncreate_topics = true\nack = \"journal\"", kafka.brokers);
+    let toml = Sample::default().prefix(&prefix).more(&queue).toml();
     every_answer_comes_after_a_sync(&Start::default().config(toml).serve(), "/spool/");
 }

@@ -1,16 +1,5 @@
 //! RudderStack as it calls Weir, over TLS and onto a real Kafka: the requests of its webhook destinations and of its
 //! Gainsight destination as they come over the wire, and its router while Kafka is away.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a helper that fails fails its test"
-)]
-
-#[path = "../harness/mod.rs"]
-mod harness;
-
 mod client;
 mod destinations;
 mod router;
@@ -23,13 +12,14 @@ use rustls::version::TLS13;
 use serde_json::{Value, json};
 use weir::queue::reader::ReadRecord;
 
+use crate::harness::kafka::{Kafka, prefix};
+use crate::harness::rudderstack::{Agent, Call};
+use crate::harness::tenant::Sample;
+use crate::harness::tls::{Authority, Files};
+use crate::harness::wait_for;
+use crate::harness::weir::{Start, Weir};
 use client::Peer;
-use destinations::{ACCESS_KEY, Delivery, SHARED_SECRET, TENANT_ID, TOPIC};
-use harness::kafka::{Kafka, prefix};
-use harness::rudderstack::{Agent, Call};
-use harness::tls::{Authority, Files};
-use harness::wait_for;
-use harness::weir::{Start, Weir, hash};
+use destinations::{Delivery, SHARED_SECRET, TENANT_ID, TOPIC};
 use router::{Job, deliver};
 
 /// Where Weir finds the shared secret.
@@ -39,32 +29,15 @@ const SECRET: &str = "TICKETS_SECRET";
 fn serve(kafka: &Kafka, prefix: &str) -> (Weir, Peer) {
     let authority = Authority::new();
     let files = Files::holding(&authority.issue(2099));
-    let toml = format!(
-        r#"
-        {tls}
-        [tenants.acme]
-        topic_prefix = "{prefix}"
-        gainsight_tenant_id = "{TENANT_ID}"
-        person_fields = {{ plan = "Plan__gc" }}
-        company_fields = {{ tier = "Tier__gc" }}
-        [sources.rudderstack]
-        tenant = "acme"
-        keys = ["{hash}"]
-        publishers = ["tickets"]
-        [publishers.tickets]
-        tenant = "acme"
-        topic = "{TOPIC}"
-        contracts = ["gold"]
-        secrets = [{{ env = "{SECRET}" }}]
-        events."Ticket Closure" = {{ name = "Ticket Closed", version = "1.0.0" }}
-        [queue]
-        brokers = "{brokers}"
-        create_topics = true
-        "#,
-        tls = files.toml(""),
-        hash = hash(ACCESS_KEY),
-        brokers = kafka.brokers,
-    );
+    let toml = Sample::default()
+        .prefix(prefix)
+        .tenant(&format!("gainsight_tenant_id = \"{TENANT_ID}\""))
+        .tenant(r#"person_fields = { plan = "Plan__gc" }"#)
+        .tenant(r#"company_fields = { tier = "Tier__gc" }"#)
+        .more(&format!("secrets = [{{ env = \"{SECRET}\" }}]"))
+        .more(&files.toml(""))
+        .more(&format!("[queue]\nbrokers = \"{}\"\ncreate_topics = true", kafka.brokers))
+        .toml();
     let weir = Start::default().config(toml).env(SECRET, SHARED_SECRET).serve();
     let peer = Peer { url: weir.url().to_owned(), tls: authority.client(&TLS13) };
     (weir, peer)
@@ -170,9 +143,10 @@ fn what_both_destinations_send_becomes_the_right_records() {
             event("identify", "h-1", "bob", json!({"traits": {"email": "bob@example.com", "score__gc": 7}})),
             event("track", "h-2", "bob", json!({"event": "Ticket Closure"})),
         ]),
-        Delivery::Person(
-            json!({"Email": "Eve@Example.com", "Name": "Eve Moneypenny", "FirstName": "Eve", "LastName": "Moneypenny", "Plan__gc": "gold"}),
-        ),
+        Delivery::Person(json!({
+            "Email": "Eve@Example.com", "Name": "Eve Moneypenny", "FirstName": "Eve", "LastName": "Moneypenny",
+            "Plan__gc": "gold",
+        })),
         Delivery::Company(
             json!({"Name": "Universal", "Employees": 7, "Tier__gc": "B"}),
             "Eve@Example.com".to_owned(),
@@ -206,7 +180,10 @@ fn what_both_destinations_send_becomes_the_right_records() {
             people,
             "person",
             Some("ada@example.com"),
-            &json!({"Email": "Ada@Example.com", "FirstName": "Ada", "LastName": "Lovelace", "Plan__gc": "gold", "Name": "Ada Lovelace"}),
+            &json!({
+                "Email": "Ada@Example.com", "FirstName": "Ada", "LastName": "Lovelace", "Plan__gc": "gold",
+                "Name": "Ada Lovelace",
+            }),
         ),
         record(
             companies,
@@ -227,7 +204,10 @@ fn what_both_destinations_send_becomes_the_right_records() {
             people,
             "person",
             Some("eve@example.com"),
-            &json!({"Email": "Eve@Example.com", "Name": "Eve Moneypenny", "FirstName": "Eve", "LastName": "Moneypenny", "Plan__gc": "gold"}),
+            &json!({
+                "Email": "Eve@Example.com", "Name": "Eve Moneypenny", "FirstName": "Eve", "LastName": "Moneypenny",
+                "Plan__gc": "gold",
+            }),
         ),
         record(
             companies,
@@ -243,7 +223,7 @@ fn what_both_destinations_send_becomes_the_right_records() {
     assert_eq!(records.iter().map(|record| seen(&prefix, record)).collect::<BTreeSet<_>>(), expected);
 
     let of = |id: &str| records.iter().find(|record| header(record, "ce_id") == id).unwrap();
-    assert_eq!(header(of("w-3/event.tickets"), "ce_source"), "/acme/rudderstack");
+    assert_eq!(header(of("w-3/event.tickets"), "ce_source"), "/acme/web");
     assert_eq!(header(of("w-3/event.tickets"), "ce_time"), "2026-11-21T11:59:59.600Z");
     let named: BTreeSet<_> = records
         .iter()
@@ -284,7 +264,7 @@ const AWAY: Duration = Duration::from_secs(20);
 
 #[test]
 fn while_kafka_stands_still_for_20_s_nothing_is_lost_and_no_event_is_given_up() {
-    let (kafka, prefix) = (Kafka::start(1), prefix());
+    let (kafka, prefix) = (Kafka::own(1), prefix());
     let (weir, peer) = serve(&kafka, &prefix);
     // From five seconds before it to five seconds after it, one every 25 ms, of 40 users.
     let count = 1_200;

@@ -3,13 +3,12 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::client::Client;
+use super::client::Client;
+use super::router::{Attempt, Deliver, told};
 use crate::harness::rudderstack::{Agent, Call};
-use crate::router::{Attempt, Deliver, told};
+use crate::harness::tenant::KEY;
 
-/// What is entered in RudderStack's dashboard.
-pub const ACCESS_KEY: &str = "key-of-rudderstack";
-/// The same of the Gainsight destination's event settings.
+/// What is entered in the Gainsight destination's event settings.
 pub const SHARED_SECRET: &str = "c2hhcmVkIHNlY3JldCBvZiB0aGUgdGlja2V0cyBwdWJsaXNoZXI=";
 /// The tenant that the Gainsight destination names.
 pub const TENANT_ID: &str = "6f0f9a0e-2f3c-4c9a-9d35-1c6ab2f7c1de";
@@ -17,7 +16,8 @@ pub const TENANT_ID: &str = "6f0f9a0e-2f3c-4c9a-9d35-1c6ab2f7c1de";
 pub const TOPIC: &str = "Ticket Actions";
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
-const KEY: (&str, &str) = ("Accesskey", ACCESS_KEY);
+/// The access key is that of the sample tenant's source.
+const ACCESS: (&str, &str) = ("Accesskey", KEY);
 
 /// An event for a destination.
 #[derive(Clone, Debug)]
@@ -39,11 +39,11 @@ impl Deliver for Delivery {
         match self {
             Delivery::Webhook(event) => {
                 // The names of configured headers are lower-cased before they are sent.
-                let headers = [("content-type", JSON.1), ("accesskey", ACCESS_KEY)];
+                let headers = [("content-type", JSON.1), ("accesskey", KEY)];
                 send(client, "POST", "/v1/webhook", &headers, &without_nulls(event).to_string())
             }
             Delivery::HttpWebhook(events) => {
-                let bearer = format!("Bearer {ACCESS_KEY}");
+                let bearer = format!("Bearer {KEY}");
                 let headers = [("Authorization", bearer.as_str()), JSON];
                 send(client, "POST", "/v1/webhook", &headers, &Value::from(events.clone()).to_string())
             }
@@ -63,7 +63,7 @@ impl Deliver for Delivery {
                     ("eventName", name),
                     ("eventVersion", "1.0.0"),
                     ("contractId", "gold"),
-                    KEY,
+                    ACCESS,
                 ];
                 // An empty map has no body at all.
                 let empty = properties.as_object().is_some_and(Map::is_empty);
@@ -79,7 +79,7 @@ fn send(client: &mut Client, method: &str, target: &str, headers: &[(&str, &str)
 }
 
 fn person_call(client: &mut Client, person: &Value) -> Attempt {
-    send(client, "PUT", "/v1.0/api/people", &[KEY, JSON], &person.to_string())
+    send(client, "PUT", "/v1.0/api/people", &[ACCESS, JSON], &person.to_string())
 }
 
 /// The transformer's search for a company and what it does then: the company's id.
@@ -101,7 +101,7 @@ fn upsert(client: &mut Client, company: &Value) -> Result<Value, Attempt> {
 
 /// A call of the transformer's: only a 200 with a body will do.
 fn ask(client: &mut Client, method: &str, target: &str, body: &Value) -> Result<Value, Attempt> {
-    let (headers, body) = ([KEY, JSON], body.to_string());
+    let (headers, body) = ([ACCESS, JSON], body.to_string());
     let answer = client.call(&Call { agent: Agent::Axios, method, target, headers: &headers, body: &body });
     match Attempt::judge(&answer) {
         Attempt::Delivered => {

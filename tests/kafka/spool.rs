@@ -1,37 +1,22 @@
 //! Kafka with the spool behind it, on a real Apache Kafka: what clients are told while brokers hang, die and
 //! come back, and what arrives in the end.
 
-// Clippy lets tests panic, and with this it takes their helpers for tests.
-#![cfg(test)]
-
-mod harness;
-
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use harness::kafka::{Kafka, prefix};
 use rustix::process::Signal;
 use weir::config::{Ack, QueueConfig, WhenFull};
 use weir::observe::metrics::Metrics;
-use weir::queue::completion::NotDurable;
 use weir::queue::spool::SpooledQueue;
-use weir::queue::{Queue, Receipt, Refused};
-use weir::record::topics::{TopicId, Topics};
-use weir::record::{Kind, Records};
+use weir::queue::{Queue, Refused};
 
-/// What a held record may cost a client: Kafka's deadline and a sync, with much to spare on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(180);
-
-/// A broker to mistreat. One at a time: they share the machine.
-fn broker() -> (MutexGuard<'static, ()>, Kafka) {
-    static ONE: Mutex<()> = Mutex::new(());
-    let one = ONE.lock().unwrap_or_else(PoisonError::into_inner);
-    (one, Kafka::start(1))
-}
+use crate::harness::kafka::{Kafka, prefix};
+use crate::harness::{PATIENCE, wait_until};
+use crate::records::{client_settings, one, settled, topics};
 
 fn config(brokers: &str, journal_bytes: u64) -> QueueConfig {
     QueueConfig {
@@ -41,52 +26,22 @@ fn config(brokers: &str, journal_bytes: u64) -> QueueConfig {
         journal_bytes,
         free_bytes: 0,
         when_full: WhenFull::Refuse,
-        // The longest deadline for records that there may be: brokers share a busy machine with the test.
-        kafka: [("statistics.interval.ms", "1000"), ("message.timeout.ms", "6000")]
-            .map(|(key, value)| (key.to_owned(), value.to_owned()))
-            .into(),
+        kafka: client_settings(),
     }
 }
 
 fn open(kafka: &Kafka, spool: &Path, journal_bytes: u64, names: &[&str]) -> (SpooledQueue, Arc<Metrics>) {
-    let mut topics = Topics::default();
-    for name in names {
-        topics.intern(name);
-    }
-    let (topics, metrics) = (Arc::new(topics), Arc::new(Metrics::new([]).unwrap()));
+    let metrics = Arc::new(Metrics::new([]).unwrap());
     let config = config(&kafka.brokers, journal_bytes);
-    let queue = SpooledQueue::open(spool, &config, topics, Arc::clone(&metrics)).unwrap();
+    let queue = SpooledQueue::open(spool, &config, topics(names), Arc::clone(&metrics)).unwrap();
     (queue, metrics)
-}
-
-/// A record of the topic at `topic`. Received now: Kafka would soon delete what is older than its retention.
-fn one(topic: u32, key: &str, value: &str) -> Records {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-    let mut records = Records::new(i64::try_from(now).unwrap());
-    let mut draft = records.draft(Kind::Person, TopicId::new(topic));
-    draft.key(&[key.as_bytes()]);
-    draft.value(|out| out.extend_from_slice(value.as_bytes()));
-    records
-}
-
-fn settled(receipt: Receipt) -> Result<(), NotDurable> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(PATIENCE, receipt).await }).expect("the receipt settles")
-}
-
-fn becomes_true(condition: impl Fn() -> bool, what: &str) {
-    let limit = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < limit, "{what}");
-        thread::sleep(Duration::from_millis(50));
-    }
 }
 
 /// Waits until records go straight to Kafka: until a queue knows what it holds, which it learns after it is opened,
 /// every key waits in the spool.
 fn goes_straight(queue: &SpooledQueue, metrics: &Metrics) {
     assert_eq!(settled(queue.enqueue(one(0, "first", "0")).unwrap()), Ok(()));
-    becomes_true(|| metrics.spool_records.get() == 0, "the first record is on Kafka");
+    wait_until("the first record is on Kafka", || metrics.spool_records.get() == 0);
 }
 
 /// The values of each key, in the order in which a reader that drops repeats sees them.
@@ -156,13 +111,13 @@ impl Clients {
                 .zip(&wanted)
                 .all(|(count, wanted)| count.load(Ordering::Acquire) >= *wanted)
         };
-        becomes_true(reached, what);
+        wait_until(what, reached);
     }
 }
 
 #[test]
 fn clients_are_served_while_kafka_hangs_and_dies_and_all_arrives_in_order() {
-    let (_one, kafka) = broker();
+    let kafka = Kafka::own(1);
     let topic = format!("{}people", prefix());
     kafka.create_topic(&topic, 3, &[]);
     let folder = tempfile::tempdir().unwrap();
@@ -184,13 +139,12 @@ fn clients_are_served_while_kafka_hangs_and_dies_and_all_arrives_in_order() {
                 None => kafka.restart(1),
             }
             clients.advance(20, "served when it is back");
-            becomes_true(
-                || metrics.spool_oldest_seconds.get() < 1.0,
-                "the spool catches up while clients send",
-            );
+            wait_until("the spool catches up while clients send", || {
+                metrics.spool_oldest_seconds.get() < 1.0
+            });
         }
     });
-    becomes_true(|| metrics.spool_records.get() == 0, "the spool drains");
+    wait_until("the spool drains", || metrics.spool_records.get() == 0);
     assert_eq!(clients.refused.load(Ordering::Acquire), 0, "no client was told to come again");
     let found = by_key(&kafka, &topic);
     for client in 0..8 {
@@ -204,7 +158,7 @@ fn clients_are_served_while_kafka_hangs_and_dies_and_all_arrives_in_order() {
 
 #[test]
 fn what_is_on_its_way_when_all_brokers_die_is_held_without_waiting_for_its_deadline() {
-    let (_one, kafka) = broker();
+    let kafka = Kafka::own(1);
     let topic = format!("{}people", prefix());
     kafka.create_topic(&topic, 1, &[]);
     let folder = tempfile::tempdir().unwrap();
@@ -218,13 +172,13 @@ fn what_is_on_its_way_when_all_brokers_die_is_held_without_waiting_for_its_deadl
     let errors = |class| metrics.kafka_errors.with_label_values(&[class]).get();
     assert_eq!((errors("purged"), errors("timed_out")), (1, 0));
     kafka.restart(1);
-    becomes_true(|| metrics.spool_records.get() == 0, "the spool drains");
+    wait_until("the spool drains", || metrics.spool_records.get() == 0);
     assert_eq!(by_key(&kafka, &topic)["k"], [0]);
 }
 
 #[test]
 fn what_is_held_when_weir_stops_arrives_after_the_next_start() {
-    let (_one, kafka) = broker();
+    let kafka = Kafka::own(1);
     let topic = format!("{}people", prefix());
     kafka.create_topic(&topic, 1, &[]);
     let folder = tempfile::tempdir().unwrap();
@@ -239,13 +193,13 @@ fn what_is_held_when_weir_stops_arrives_after_the_next_start() {
     let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&topic]);
     // Sent at once, it may not overtake those that are held.
     assert_eq!(settled(queue.enqueue(one(0, "k", "5")).unwrap()), Ok(()));
-    becomes_true(|| metrics.spool_records.get() == 0, "the spool drains");
+    wait_until("the spool drains", || metrics.spool_records.get() == 0);
     assert_eq!(by_key(&kafka, &topic)["k"], [0, 1, 2, 3, 4, 5]);
 }
 
 #[test]
 fn a_start_without_a_broker_serves_from_the_spool_until_one_answers() {
-    let (_one, kafka) = broker();
+    let kafka = Kafka::own(1);
     let topic = format!("{}people", prefix());
     kafka.create_topic(&topic, 1, &[]);
     kafka.signal(1, Signal::KILL);
@@ -256,14 +210,14 @@ fn a_start_without_a_broker_serves_from_the_spool_until_one_answers() {
         assert_eq!(settled(queue.enqueue(one(0, "k", &number.to_string())).unwrap()), Ok(()));
     }
     kafka.restart(1);
-    becomes_true(|| metrics.spool_records.get() == 0, "the spool drains");
+    wait_until("the spool drains", || metrics.spool_records.get() == 0);
     assert_eq!(settled(queue.enqueue(one(0, "k", "3")).unwrap()), Ok(()));
     assert_eq!(by_key(&kafka, &topic)["k"], [0, 1, 2, 3]);
 }
 
 #[test]
 fn a_topic_that_is_gone_costs_the_others_nothing() {
-    let (_one, kafka) = broker();
+    let kafka = Kafka::own(1);
     let prefix = prefix();
     let (gone, other) = (format!("{prefix}gone"), format!("{prefix}other"));
     kafka.create_topic(&gone, 1, &[]);
@@ -277,7 +231,7 @@ fn a_topic_that_is_gone_costs_the_others_nothing() {
             assert_eq!(settled(receipt), Ok(()));
         }
     }
-    becomes_true(|| metrics.spool_records.get() == 0, "nothing is held in vain");
+    wait_until("nothing is held in vain", || metrics.spool_records.get() == 0);
     assert_eq!(by_key(&kafka, &other)["k"], [0, 1, 2]);
     assert_eq!(metrics.spool_set_aside.with_label_values(&["topic"]).get(), 3);
     // A start finds that acknowledged records wait for it, and does not refuse.
@@ -289,12 +243,12 @@ fn a_topic_that_is_gone_costs_the_others_nothing() {
     kafka.create_topic(&gone, 1, &[]);
     assert_eq!(settled(queue.enqueue(one(0, "k", "3")).unwrap()), Ok(()));
     let arrived = || by_key(&kafka, &gone).remove("k").unwrap_or_default();
-    becomes_true(|| arrived().len() == 4 && metrics.spool_records.get() == 0, "what was set aside arrives");
+    wait_until("what was set aside arrives", || arrived().len() == 4 && metrics.spool_records.get() == 0);
 }
 
 #[test]
 fn a_record_that_its_topic_does_not_take_lies_aside_until_it_is_tried_again_by_command() {
-    let (_one, kafka) = broker();
+    let kafka = Kafka::own(1);
     let topic = format!("{}people", prefix());
     kafka.create_topic(&topic, 1, &[]);
     let folder = tempfile::tempdir().unwrap();
@@ -312,7 +266,7 @@ fn a_record_that_its_topic_does_not_take_lies_aside_until_it_is_tried_again_by_c
     for value in [large(1), "1".to_owned()] {
         assert_eq!(settled(queue.enqueue(one(0, "k", &value)).unwrap()), Ok(()));
     }
-    becomes_true(|| metrics.spool_records.get() == 0, "nothing is held in vain");
+    wait_until("nothing is held in vain", || metrics.spool_records.get() == 0);
     assert_eq!(metrics.spool_set_aside.with_label_values(&["too_large"]).get(), 1);
     // Readers drop repeats.
     let values =
@@ -320,12 +274,12 @@ fn a_record_that_its_topic_does_not_take_lies_aside_until_it_is_tried_again_by_c
     assert_eq!(values(), BTreeSet::from([1]));
     kafka.configure_topic(&topic, &[("max.message.bytes", "100000")]);
     assert!(queue.retry());
-    becomes_true(|| values() == BTreeSet::from([1, 30_000]), "it arrives");
+    wait_until("it arrives", || values() == BTreeSet::from([1, 30_000]));
 }
 
 #[test]
 fn a_full_spool_refuses_until_kafka_is_back_and_loses_nothing() {
-    let (_one, kafka) = broker();
+    let kafka = Kafka::own(1);
     let topic = format!("{}people", prefix());
     kafka.create_topic(&topic, 1, &[]);
     let folder = tempfile::tempdir().unwrap();
@@ -344,7 +298,7 @@ fn a_full_spool_refuses_until_kafka_is_back_and_loses_nothing() {
     assert_eq!(full, Refused::Full);
     assert!(!queue.is_ready() && taken > 100, "{taken}");
     kafka.signal(1, Signal::CONT);
-    becomes_true(|| queue.is_ready() && metrics.spool_records.get() == 0, "the spool drains");
+    wait_until("the spool drains", || queue.is_ready() && metrics.spool_records.get() == 0);
     let found = &by_key(&kafka, &topic)["k"];
     assert_eq!(*found, (0..taken).collect::<Vec<_>>());
 }

@@ -7,18 +7,16 @@ use serde_json::Value;
 use weir::queue::reader::ReadRecord;
 
 use crate::harness::kafka::{Kafka, prefix};
+use crate::harness::scenario::sample;
 use crate::harness::weir::{Start, Weir, command};
-use crate::scenario::config;
 
 /// The scenario's configuration on Kafka; unknown events are quarantined, and `more` are mapped.
 fn on(kafka: &Kafka, prefix: &str, more: &str) -> String {
     let queue = format!("[queue]\nbrokers = \"{}\"\ncreate_topics = true\n", kafka.brokers);
-    let quarantining =
-        config(prefix).replace("[tenants.acme]", "[tenants.acme]\nunmapped_events = \"quarantine\"");
-    assert!(quarantining.contains("unmapped_events"));
-    format!(
-        "{quarantining}\n[publishers.tickets.events.{more}]\nname = \"Late\"\nversion = \"2.0.0\"\n{queue}"
-    )
+    sample(prefix)
+        .tenant("unmapped_events = \"quarantine\"")
+        .more(&format!("[publishers.tickets.events.{more}]\nname = \"Late\"\nversion = \"2.0.0\"\n{queue}"))
+        .toml()
 }
 
 fn header<'r>(record: &'r ReadRecord, wanted: &str) -> &'r str {

@@ -1,4 +1,5 @@
-//! A worker of RudderStack's: it calls over TLS, keeps its connection, and has the patience of the client that it calls with.
+//! A worker of RudderStack's: it calls over TLS, keeps its connection, and has the patience of the client that it calls
+//! with.
 
 use std::io;
 use std::sync::Arc;

@@ -5,9 +5,9 @@ use weir::queue::reader::ReadRecord;
 
 use crate::harness::journal;
 use crate::harness::kafka::{Kafka, prefix};
+use crate::harness::scenario::{assert_same, config, expected, seen, topics};
 use crate::harness::sdks::{SCENARIO, Sdk, run};
 use crate::harness::weir::{KEY, Start, Weir};
-use crate::scenario::{assert_same, config, expected, seen, topics};
 
 /// How each SDK spells the times of the scenario.
 fn time(sdk: Sdk, time: &str) -> String {

@@ -1,0 +1,21 @@
+//! Weir on a real Apache Kafka: its queue and its spool by themselves, then the real binary as clients, operators,
+//! RudderStack's SDKs and its destinations meet it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails its test"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod gateway;
+mod quarantine;
+mod queue;
+mod records;
+mod rudderstack;
+mod sdks;
+mod spool;
+mod synced;
