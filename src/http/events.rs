@@ -216,9 +216,7 @@ fn submit_events<'r>(
 ) -> Result<Box<Awaiting<'r, Answer>>, Answer> {
     let Arrived { sender, secrets, body } = arrived;
     let source = sender.map_or_else(|| find_source_in(context, &body), Ok)?;
-    submit(context, source, Proof::Secrets(&secrets), body, |request, body| {
-        process(call, request, &context.snapshot.rules, body)
-    })
+    submit(context, source, Proof::Secrets(&secrets), body, |request, body| process(call, request, body))
 }
 
 /// The source whose key is in `body`.
@@ -248,7 +246,8 @@ pub(super) fn submit<'r, A>(
     let received_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let received = Received::at(i64::try_from(received_ms).unwrap_or(i64::MAX));
     let (traceparent, content_type) = (traceparent(headers), content_type(headers));
-    let request = Request { source, proof, path, traceparent, content_type, received: &received };
+    let (received, rules) = (&received, &snapshot.rules);
+    let request = Request { source, proof, path, traceparent, content_type, received, rules };
     let Processed { records, answer, tally } = process(&request, &body.bytes);
     // The records have all that is needed: during the wait the body's memory is free for others.
     drop(body);

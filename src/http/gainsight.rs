@@ -55,7 +55,7 @@ async fn put(app: &App, inbound: Inbound<'_>, operation: Operation) -> Result<Re
     }
     let Arrived { sender, secrets, body } = receive(context, admitted, inbound).await?;
     let submitted = submit(context, sender, Proof::Secrets(&secrets), body, |request, body| {
-        process(operation, &EventHead::default(), None, request, &context.snapshot.rules, body)
+        process(operation, &EventHead::default(), None, request, body)
     });
     submitted.map_err(Refusal::after_body)?.answer().await.map_err(Refusal::after_body)
 }
@@ -83,7 +83,7 @@ fn submit_event<'r>(
     // Its id was signed with the body, or the request refused.
     let id = signed_id(context.headers).map(String::from_utf8_lossy);
     submit(context, publisher, proof, body, |request, body| {
-        process(Operation::Event, head, id, request, &context.snapshot.rules, body)
+        process(Operation::Event, head, id, request, body)
     })
 }
 

@@ -280,8 +280,9 @@ impl<'a> Replay<'a> {
     ) -> MappedAgain {
         let proof = if self.order.without_secret { Proof::Operator } else { Proof::NONE };
         let traceparent = stamp.traceparent;
-        let request = Request { source, proof, path, traceparent, content_type: None, received };
-        let (rules, records) = (&self.rules, &mut self.group.records);
+        let request =
+            Request { source, proof, path, traceparent, content_type: None, received, rules: &self.rules };
+        let records = &mut self.group.records;
         let is_batch = entry.reason == Reason::InvalidJson.label();
         let text = Text::decode(event, None);
         let nulled = text.without_non_finite();
@@ -289,11 +290,11 @@ impl<'a> Replay<'a> {
         match *way {
             Way::Sdk(call @ (Call::Batch | Call::Webhook)) if is_batch => {
                 let index = usize::try_from(entry.index).unwrap_or(0);
-                map_batch_again(call, &request, rules, (index, &entry.id), event, records)
+                map_batch_again(call, &request, (index, &entry.id), event, records)
             }
-            Way::Sdk(call) => map_again(call, &request, rules, stamp, text, records),
+            Way::Sdk(call) => map_again(call, &request, stamp, text, records),
             Way::Gainsight(operation) => {
-                gainsight::map_again(operation, head, &request, rules, stamp, text, records)
+                gainsight::map_again(operation, head, &request, stamp, text, records)
             }
         }
     }

@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use super::{MappedAgain, Processed, Request, Rules, Work};
+use super::{MappedAgain, Processed, Request, Work};
 use crate::event::decode::Text;
 use crate::event::head::EventHead;
 use crate::event::identity::{call_id, random_id};
@@ -68,13 +68,12 @@ pub fn process(
     head: &EventHead,
     id: Option<Cow<'_, str>>,
     request: &Request<'_>,
-    rules: &Rules,
     body: &[u8],
 ) -> Processed<Reply> {
     let text = Text::decode(body, request.content_type);
     let nulled = text.without_non_finite();
     let text = nulled.as_ref().unwrap_or(&text);
-    let mut work = Work::new(request, rules, text, Records::new(request.received.ms()));
+    let mut work = Work::new(request, text, Records::new(request.received.ms()));
     work.head = (operation == Operation::Event).then_some(head);
     let raw = trim(text.text());
     let answer = match operation {
@@ -102,12 +101,11 @@ pub fn map_again(
     operation: Operation,
     head: &EventHead,
     request: &Request<'_>,
-    rules: &Rules,
     stamp: &Stamp<'_>,
     event: &str,
     records: &mut Records,
 ) -> MappedAgain {
-    super::again_with(request, rules, records, |work| {
+    super::again_with(request, records, |work| {
         let (object, levels) = read_value(trim(event)).map_err(|_| Rejection::new(Reason::InvalidJson))?;
         work.in_limits(object, levels)?;
         match operation {
@@ -131,7 +129,7 @@ impl Work<'_> {
         raw: &str,
         map: impl FnOnce(&mut Self, Value<'_>, &Stamp<'_>) -> Result<(), Rejection>,
     ) -> Reply {
-        if raw.len() > self.rules.event_bytes {
+        if raw.len() > self.request.rules.event_bytes {
             self.tally.count(call, Outcome::Refused);
             return Reply::Refused(Answer::TooLarge);
         }
@@ -159,7 +157,7 @@ impl Work<'_> {
         if companies.is_empty() || companies.len() > MOST_COMPANIES {
             return Reply::WrongCount;
         }
-        if companies.len() > self.rules.events {
+        if companies.len() > self.request.rules.events {
             return Reply::Refused(Answer::TooManyEvents);
         }
         let mark = self.records.mark();
@@ -229,7 +227,7 @@ impl Work<'_> {
     }
 
     fn person(&mut self, object: Value<'_>, stamp: &Stamp<'_>) -> Result<(), Rejection> {
-        let (tenant, most) = (&self.request.source.tenant, self.rules.event_bytes);
+        let (tenant, most) = (&self.request.source.tenant, self.request.rules.event_bytes);
         let dropped = self.in_bounds(|work| people(object, tenant, stamp, most, &mut work.records))?;
         self.tally.traits_dropped(Map::Person, dropped);
         Ok(())
@@ -254,8 +252,8 @@ impl Work<'_> {
     /// Checks that `value`, which has so many levels, is an object within the limits.
     fn in_limits(&self, value: Value<'_>, levels: usize) -> Result<(), Rejection> {
         let wrong = match value.shape() {
-            _ if value.json().len() > self.rules.event_bytes => Reason::EventTooLarge,
-            Shape::Object if levels <= self.rules.depth => return Ok(()),
+            _ if value.json().len() > self.request.rules.event_bytes => Reason::EventTooLarge,
+            Shape::Object if levels <= self.request.rules.depth => return Ok(()),
             Shape::Object => Reason::DepthExceeded,
             _ => Reason::NotAnObject,
         };

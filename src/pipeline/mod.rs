@@ -1,6 +1,7 @@
 //! What happens to the events of one request, as a table of contents: split → validate → map → records.
 //! Pure: a body in, records and an answer out.
 
+mod again;
 pub mod answer;
 pub mod gainsight;
 mod parsed;
@@ -12,6 +13,8 @@ use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 
+use self::again::again_with;
+pub use self::again::{MappedAgain, map_again, map_batch_again};
 use self::parsed::{Parsed, Single};
 use crate::admission::secrets::Proof;
 use crate::event::decode::{Repair, Text};
@@ -21,9 +24,8 @@ use crate::event::identity::random_id;
 use crate::event::json::trim;
 use crate::event::kind::CallType;
 use crate::event::outcome::Outcome;
-use crate::event::rejection::Reason;
-use crate::event::rejection::Rejection;
-use crate::event::scan::{NotJson, Scan, read_value};
+use crate::event::rejection::{Reason, Rejection};
+use crate::event::scan::{NotJson, read_value};
 use crate::event::time::Received;
 use crate::event::value::{Shape, Value};
 use crate::mapping::company::company;
@@ -75,6 +77,8 @@ pub struct Request<'a> {
     pub content_type: Option<&'a str>,
     /// When it was received.
     pub received: &'a Received,
+    /// What its body may hold.
+    pub rules: &'a Rules,
 }
 
 /// What became of a request's events, once its records are durable.
@@ -89,16 +93,16 @@ pub struct Processed<A = Answer> {
 }
 
 /// Turns `body`, which is taken for a `call`, into records and an answer.
-pub fn process(call: Call, request: &Request<'_>, rules: &Rules, body: &[u8]) -> Processed {
+pub fn process(call: Call, request: &Request<'_>, body: &[u8]) -> Processed {
     let text = Text::decode(body, request.content_type);
     let nulled;
-    let mut work = Work::new(request, rules, &text, Records::new(request.received.ms()));
+    let mut work = Work::new(request, &text, Records::new(request.received.ms()));
     work.records.reserve(body.len() + 512);
     work.routed = call == Call::Webhook;
-    let mut parsed = Parsed::read(call, text.text(), rules.events);
+    let mut parsed = Parsed::read(call, text.text(), request.rules.events);
     if !parsed.is_whole() {
         nulled = text.without_non_finite();
-        let again = nulled.as_ref().map(|text| (text, Parsed::read(call, text.text(), rules.events)));
+        let again = nulled.as_ref().map(|text| (text, Parsed::read(call, text.text(), request.rules.events)));
         if let Some((text, again)) = again.filter(|(_, again)| again.is_read()) {
             (work.text, parsed) = (text, again);
         }
@@ -114,100 +118,9 @@ pub fn process(call: Call, request: &Request<'_>, rules: &Rules, body: &[u8]) ->
     Processed { records: work.records, answer, tally: work.tally }
 }
 
-/// What became of an event that was mapped again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum MappedAgain {
-    /// It made records.
-    Queued,
-    /// Today's configuration ignores it.
-    Ignored(Ignored),
-    /// It still can't be mapped; no record of it stands.
-    Rejected(Rejection),
-}
-
-/// Maps one event again that was rejected at the route of `request`, which takes a `call`, under the id and the time of
-/// `stamp`, and adds its records to `records`. If any publisher still refuses it, no record is added, not even for
-/// those that accept it: theirs were queued when it was rejected.
-pub fn map_again(
-    call: Call,
-    request: &Request<'_>,
-    rules: &Rules,
-    stamp: &Stamp<'_>,
-    event: &str,
-    records: &mut Records,
-) -> MappedAgain {
-    again_with(request, rules, records, |work| {
-        work.routed = call == Call::Webhook;
-        work.again(call, stamp, trim(event))
-    })
-}
-
-/// Maps what was kept of a batch that was no JSON, or broke in the middle, again, as if it came now: from its first
-/// event that was not read then, which had this `index`. Events that can't be mapped are rejected each by itself.
-pub fn map_batch_again(
-    call: Call,
-    request: &Request<'_>,
-    rules: &Rules,
-    (index, replay_of): (usize, &str),
-    kept: &[u8],
-    records: &mut Records,
-) -> MappedAgain {
-    let opening: &[u8] = match call {
-        _ if index == 0 => b"",
-        Call::Webhook => b"[",
-        Call::One(_) | Call::Batch => b"{\"batch\":[",
-    };
-    let body = [opening, kept].concat();
-    let text = Text::decode(&body, request.content_type);
-    let nulled = text.without_non_finite();
-    let text = nulled.as_ref().unwrap_or(&text);
-    let parsed = Parsed::read(call, text.text(), rules.events);
-    if !parsed.is_whole() {
-        return MappedAgain::Rejected(Rejection::new(Reason::InvalidJson));
-    }
-    let so_far = std::mem::replace(records, Records::new(0));
-    let mut work = Work::new(request, rules, text, so_far);
-    (work.routed, work.first_index, work.replay_of) = (call == Call::Webhook, index, Some(replay_of));
-    let refusal = work.take(call, parsed);
-    *records = work.records;
-    match refusal {
-        Some(Answer::TooLarge) => MappedAgain::Rejected(Rejection::new(Reason::EventTooLarge)),
-        Some(Answer::TooManyEvents) => {
-            let detail = "it holds more events than limits.events allows";
-            MappedAgain::Rejected(Rejection { reason: Reason::EventTooLarge, detail: detail.into() })
-        }
-        _ => MappedAgain::Queued,
-    }
-}
-
-/// Maps an event again by `again`.
-fn again_with(
-    request: &Request<'_>,
-    rules: &Rules,
-    records: &mut Records,
-    again: impl FnOnce(&mut Work<'_>) -> Result<Outcome, Rejection>,
-) -> MappedAgain {
-    let mark = records.mark();
-    let so_far = std::mem::replace(records, Records::new(0));
-    let nothing = Text::decode(&[], None);
-    let mut work = Work::new(request, rules, &nothing, so_far);
-    let outcome = again(&mut work);
-    let why_ignored = work.tally.why_ignored();
-    *records = work.records;
-    match (outcome, why_ignored) {
-        (Err(rejection), _) => {
-            records.rewind(mark);
-            MappedAgain::Rejected(rejection)
-        }
-        (Ok(Outcome::Ignored), Some(reason)) => MappedAgain::Ignored(reason),
-        (Ok(_), _) => MappedAgain::Queued,
-    }
-}
-
 /// A request's events on their way to records.
 struct Work<'a> {
     request: &'a Request<'a>,
-    rules: &'a Rules,
     text: &'a Text<'a>,
     batch_sent: Option<Value<'a>>,
     /// Of a batch, the index of its first event; and what tells apart the ids of all, once they are compared.
@@ -225,10 +138,9 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(request: &'a Request<'a>, rules: &'a Rules, text: &'a Text<'a>, records: Records) -> Self {
+    fn new(request: &'a Request<'a>, text: &'a Text<'a>, records: Records) -> Self {
         Work {
             request,
-            rules,
             text,
             batch_sent: None,
             first_index: 0,
@@ -255,7 +167,7 @@ impl<'a> Work<'a> {
     /// refuses them; a webhook is told of every rejection, for RudderStack to show it.
     fn one(&mut self, given: Option<CallType>, event: Result<Single<'a>, NotJson>) -> Option<Answer> {
         let call = given.unwrap_or(CallType::Unknown);
-        if trim(self.text.text()).len() > self.rules.event_bytes {
+        if trim(self.text.text()).len() > self.request.rules.event_bytes {
             self.tally.count(call, Outcome::Refused);
             return Some(Answer::TooLarge);
         }
@@ -286,7 +198,7 @@ impl<'a> Work<'a> {
         self.ids = Some(Vec::with_capacity(batch.elements.len()));
         for (index, element) in (self.first_index..).zip(&batch.elements) {
             let (Element::Event(Event { value, .. }) | Element::Other(value)) = element;
-            if value.json().len() > self.rules.event_bytes {
+            if value.json().len() > self.request.rules.event_bytes {
                 let kept = Kept::Bytes(value.json().as_bytes());
                 self.reject_unread(CallType::Unknown, index, Rejection::new(Reason::EventTooLarge), kept);
                 continue;
@@ -359,22 +271,6 @@ impl<'a> Work<'a> {
         self.reject(label, index, &stamp, rejection, kept);
     }
 
-    /// An event that was rejected before.
-    fn again(&mut self, call: Call, stamp: &Stamp<'_>, raw: &str) -> Result<Outcome, Rejection> {
-        if raw.len() > self.rules.event_bytes {
-            return Err(Rejection::new(Reason::EventTooLarge));
-        }
-        if read_value(raw).is_err() {
-            return Err(Rejection::new(Reason::InvalidJson));
-        }
-        let event = Event::read(&mut Scan::new(raw)).map_err(|_| Rejection::new(Reason::NotAnObject))?;
-        let call = match call {
-            Call::One(call) => Ok(call),
-            Call::Batch | Call::Webhook => event.call_type(),
-        };
-        self.map_in_bounds(call, &event, stamp)
-    }
-
     /// Maps an event to records that the queue can take, or says why not. A rejection may leave records
     /// behind: those of the publishers that took the event.
     fn map_in_bounds(
@@ -390,7 +286,7 @@ impl<'a> Work<'a> {
     fn in_bounds<T>(&mut self, map: impl FnOnce(&mut Self) -> Result<T, Rejection>) -> Result<T, Rejection> {
         let mark = self.records.mark();
         let mapped = map(self);
-        if self.records.largest_since(mark) > self.rules.record_bytes {
+        if self.records.largest_since(mark) > self.request.rules.record_bytes {
             self.records.rewind(mark);
             return Err(Rejection::new(Reason::RecordTooLarge));
         }
@@ -404,7 +300,7 @@ impl<'a> Work<'a> {
         event: &Event<'_>,
         stamp: &Stamp<'_>,
     ) -> Result<Outcome, Rejection> {
-        if event.levels > self.rules.depth {
+        if event.levels > self.request.rules.depth {
             return Err(Rejection::new(Reason::DepthExceeded));
         }
         let who = event.who().ok_or(Rejection::new(Reason::IdentityMissing))?;
@@ -478,7 +374,7 @@ impl<'a> Work<'a> {
         let (path, head) = (self.request.path, self.head);
         let rejected = Rejected { path, index, rejection: &rejection, kept, head };
         let topic = self.request.source.tenant.rejected;
-        rejected.write(&mut self.records, topic, stamp, self.rules.record_bytes);
+        rejected.write(&mut self.records, topic, stamp, self.request.rules.record_bytes);
         self.tally.quarantined(rejection.reason);
         self.tally.count(call, Outcome::Quarantined);
         self.quarantined.push(Quarantined {
@@ -490,7 +386,7 @@ impl<'a> Work<'a> {
     }
 
     fn is_too_deep(&self, value: Value<'_>) -> bool {
-        read_value(value.json()).is_ok_and(|(_, levels)| levels > self.rules.depth)
+        read_value(value.json()).is_ok_and(|(_, levels)| levels > self.request.rules.depth)
     }
 
     fn stamp<'s>(&self, message_id: &'s str, time: &'s str) -> Stamp<'s>

@@ -69,8 +69,9 @@ impl Held {
             traceparent: Some("00-a-b-01"),
             content_type: None,
             received: &Received::at(RECEIVED),
+            rules: &rules(),
         };
-        let Processed { records, .. } = process(call, &request, &rules(), body);
+        let Processed { records, .. } = process(call, &request, body);
         wait_for(queue.enqueue(records).unwrap()).unwrap();
         queue.close(Instant::now() + Duration::from_secs(180));
     }
@@ -389,8 +390,9 @@ fn thousands_are_replayed_in_groups_and_an_end_keeps_what_was_told() {
             traceparent: None,
             content_type: None,
             received: &Received::at(RECEIVED),
+            rules: &rules(),
         };
-        wait_for(queue.enqueue(process(call, &request, &rules(), body.as_bytes()).records).unwrap()).unwrap();
+        wait_for(queue.enqueue(process(call, &request, body.as_bytes()).records).unwrap()).unwrap();
     }
     queue.close(Instant::now() + Duration::from_secs(180));
     drop(queue);

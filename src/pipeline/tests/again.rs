@@ -15,6 +15,7 @@ fn again(setup: Setup, call: Call, event: &str) -> (MappedAgain, Vec<Made>) {
         traceparent: None,
         content_type: None,
         received: &Received::at(RECEIVED),
+        rules: &rules,
     };
     let stamp = Stamp {
         message_id: "m",
@@ -25,7 +26,7 @@ fn again(setup: Setup, call: Call, event: &str) -> (MappedAgain, Vec<Made>) {
     };
     let mut records = Records::new(RECEIVED);
     records.draft(Kind::Person, source.tenant.people).value(|out| out.extend_from_slice(b"{}"));
-    let mapped = map_again(call, &request, &rules, &stamp, event, &mut records);
+    let mapped = map_again(call, &request, &stamp, event, &mut records);
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let seen = records.iter().skip(1).map(|record| {
         let headers = record.headers().map(|(name, value)| (name.to_owned(), text(value))).collect();

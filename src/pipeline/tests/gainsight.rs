@@ -28,8 +28,9 @@ impl Setup {
             traceparent: None,
             content_type: None,
             received: &Received::at(RECEIVED),
+            rules: &rules,
         };
-        let Processed { records, answer, tally } = process(operation, head, None, &request, &rules, body);
+        let Processed { records, answer, tally } = process(operation, head, None, &request, body);
         let metrics = Metrics::new([]).unwrap();
         settle(&metrics, &tally, &source, &records);
         let unmapped = tally.unmapped_names().to_vec();
@@ -290,6 +291,7 @@ fn what_was_kept_is_mapped_again_by_the_rules_of_its_route() {
             traceparent: None,
             content_type: None,
             received: &Received::at(0),
+            rules: &rules,
         };
         let stamp = Stamp {
             message_id: "m",
@@ -299,8 +301,7 @@ fn what_was_kept_is_mapped_again_by_the_rules_of_its_route() {
             replay_of: Some("m/rejected"),
         };
         let mut records = Records::new(0);
-        let mapped =
-            map_again(operation, &EventHead::default(), &request, &rules, &stamp, event, &mut records);
+        let mapped = map_again(operation, &EventHead::default(), &request, &stamp, event, &mut records);
         (mapped, seen(&records, &Setup::new().topics))
     };
     let (mapped, records) = again(People, r#"{"Email":"a@x","name":"n","companies":[{"Company_ID":"C"}]}"#);

@@ -99,9 +99,9 @@ fn what_waits_to_become_durable_holds_no_more_than_the_queue_counts() {
         traceparent: None,
         content_type: None,
         received: &Received::at(0),
+        rules: &Setup::new().rules,
     };
-    let Processed { records, tally, .. } =
-        process(Call::Batch, &request, &Setup::new().rules, body.as_bytes());
+    let Processed { records, tally, .. } = process(Call::Batch, &request, body.as_bytes());
     assert_eq!((records.len(), tally.unmapped_names().len()), (1, 2));
     assert!(records.held() <= 2 * records.bytes(), "{} for {}", records.held(), records.bytes());
     assert!(tally.unmapped_names().iter().all(|name| name.len() <= 200));

@@ -151,9 +151,10 @@ fn the_trace_of_the_request_goes_with_every_record() {
         traceparent: Some(trace),
         content_type: None,
         received: &Received::at(RECEIVED),
+        rules: &Setup::new().rules,
     };
     let body = br#"{"userId":"u","traits":{"name":"N"},"context":{"traits":{"email":"e@x"}}}"#;
-    let records = process(Call::One(CallType::Group), &request, &Setup::new().rules, body).records;
+    let records = process(Call::One(CallType::Group), &request, body).records;
     assert_eq!((records.len(), records.received_ms()), (2, RECEIVED));
     for record in records.iter() {
         assert!(record.headers().any(|header| header == ("traceparent", trace.as_bytes())));

@@ -158,8 +158,9 @@ impl Setup {
             traceparent: None,
             content_type,
             received: &Received::at(RECEIVED),
+            rules: &rules,
         };
-        let Processed { records, answer, tally } = process(call, &request, &rules, body);
+        let Processed { records, answer, tally } = process(call, &request, body);
         let metrics = Metrics::new([]).unwrap();
         settle(&metrics, &tally, &source, &records);
         let unmapped = tally.unmapped_names().to_vec();

@@ -205,10 +205,11 @@ fn a_request_that_is_not_durable_counts_every_event_as_refused_and_nothing_else(
         traceparent: None,
         content_type: None,
         received: &Received::at(0),
+        rules: &Setup::new().rules,
     };
     let body = br#"{"batch":[{"type":"page","userId":"u"},{"type":"identify","userId":"u"},1,2,
         {"type":"identify","userId":"u","traits":{"email":"e","custom":1}}]}"#;
-    let tally = process(Call::Batch, &request, &Setup::new().rules, body).tally;
+    let tally = process(Call::Batch, &request, body).tally;
     let metrics = Metrics::new([]).unwrap();
     tally.refuse(&metrics.source(&source.id));
     let refused = [("identify/refused", 2), ("page/refused", 1), ("unknown/refused", 2)];

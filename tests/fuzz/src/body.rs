@@ -23,6 +23,7 @@ pub fn holds(input: &[u8]) {
         8..12 => (Call::Webhook, "/v1/webhook"),
         _ => (Call::Batch, "/v1/batch"),
     };
+    let rules = record::rules(choice & 8 != 0);
     let request = Request {
         source,
         proof: if route & 16 == 0 { Proof::NONE } else { Proof::Operator },
@@ -30,10 +31,10 @@ pub fn holds(input: &[u8]) {
         traceparent: (route & 32 != 0).then_some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"),
         content_type: (route & 64 != 0).then_some("application/json; charset=iso-8859-1"),
         received: &Received::at(RECEIVED_MS),
+        rules: &rules,
     };
-    let rules = record::rules(choice & 8 != 0);
     let body = input.rest();
-    let Processed { records, answer, tally } = process(call, &request, &rules, body);
+    let Processed { records, answer, tally } = process(call, &request, body);
     let rejected = record::sound(&records, source, &rules);
     let events = record::events(&tally, rejected.len());
 

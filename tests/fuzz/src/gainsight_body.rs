@@ -30,12 +30,12 @@ pub fn holds(input: &[u8]) {
     let source =
         if operation == Operation::Event { record::publisher(choice) } else { record::source(choice) };
     let received = &Received::at(RECEIVED_MS);
-    let request =
-        Request { source, proof: Proof::NONE, path, traceparent: None, content_type: None, received };
-    let rules = record::rules(choice & 8 != 0);
+    let rules = &record::rules(choice & 8 != 0);
+    let (proof, traceparent, content_type) = (Proof::NONE, None, None);
+    let request = Request { source, proof, path, traceparent, content_type, received, rules };
     let Processed { records, answer, tally } =
-        process(operation, &head, id.map(Cow::Owned), &request, &rules, input.rest());
-    let rejected = record::sound(&records, source, &rules);
+        process(operation, &head, id.map(Cow::Owned), &request, input.rest());
+    let rejected = record::sound(&records, source, rules);
     let events = record::events(&tally, rejected.len());
     match &answer {
         Reply::Taken => assert!(events == 1 && rejected.is_empty() && !records.is_empty()),
