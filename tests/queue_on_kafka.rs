@@ -41,13 +41,17 @@ fn config(brokers: &str) -> QueueConfig {
     QueueConfig { kafka, ..defaults }
 }
 
-fn open_with(config: &QueueConfig, names: &[&str]) -> Result<(KafkaQueue, Arc<Metrics>), String> {
+fn topics(names: &[&str]) -> Topics {
     let mut topics = Topics::default();
     for name in names {
         topics.intern(name);
     }
+    topics
+}
+
+fn open_with(config: &QueueConfig, names: &[&str]) -> Result<(KafkaQueue, Arc<Metrics>), String> {
     let metrics = Arc::new(Metrics::new(&[], []).unwrap());
-    match KafkaQueue::open(config, Arc::new(topics), Arc::clone(&metrics)) {
+    match KafkaQueue::open(config, &topics(names), Arc::clone(&metrics)) {
         Ok(queue) => Ok((queue, metrics)),
         Err(error) => Err(error.to_string()),
     }
@@ -57,16 +61,15 @@ fn open(kafka: &Kafka, names: &[&str]) -> (KafkaQueue, Arc<Metrics>) {
     open_with(&config(&kafka.brokers), names).unwrap()
 }
 
-/// One record of topic 0.
-fn add(records: &mut Records, key: &[u8], value: &[u8]) {
-    let mut draft = records.draft(Kind::Person, TopicId::new(0));
+fn add(records: &mut Records, topic: &str, key: &[u8], value: &[u8]) {
+    let mut draft = records.draft(Kind::Person, TopicId::of(topic));
     draft.key(&[key]);
     draft.value(|out| out.extend_from_slice(value));
 }
 
-fn one(key: &str, value: &str) -> Records {
+fn one(topic: &str, key: &str, value: &str) -> Records {
     let mut records = Records::new(*RECEIVED_MS);
-    add(&mut records, key.as_bytes(), value.as_bytes());
+    add(&mut records, topic, key.as_bytes(), value.as_bytes());
     records
 }
 
@@ -89,6 +92,31 @@ fn values(records: &[ReadRecord]) -> Vec<String> {
 }
 
 #[test]
+fn records_of_two_tables_go_to_the_topics_that_they_were_made_for() {
+    let kafka = Kafka::shared();
+    let prefix = prefix();
+    let [people, companies, late] = ["people", "companies", "late"].map(|name| format!("{prefix}{name}"));
+    kafka.create_topic(&people, 1, &[]);
+    kafka.create_topic(&companies, 1, &[]);
+    let (queue, _) = open(kafka, &[&people, &companies]);
+    let after = topics(&[&late, &companies, &people]);
+    let refused = queue.prepare(&after).unwrap_err().to_string();
+    assert_eq!(Err(refused), open_with(&config(&kafka.brokers), &[&late, &companies, &people]).map(|_| ()));
+    kafka.create_topic(&late, 1, &[]);
+    assert_eq!(queue.prepare(&after), Ok(()));
+    for topic in [&people, &companies, &late] {
+        assert_eq!(settled(queue.enqueue(one(topic, "k", topic)).unwrap()), Ok(()));
+    }
+    for topic in [&people, &companies, &late] {
+        let read = values(&kafka.read_all(&[topic]));
+        assert!(read.iter().eq([topic]), "{topic}: {read:?}");
+    }
+    kafka.configure_topic(&late, &[("max.message.bytes", "50000")]);
+    let refused = queue.prepare(&after).unwrap_err().to_string();
+    assert!(refused.contains("at most 50000 bytes") && refused.contains("restart Weir"), "{refused}");
+}
+
+#[test]
 fn records_arrive_as_written_in_order_of_their_key_and_stock_tools_read_them() {
     let kafka = Kafka::shared();
     let people = format!("{}people", prefix());
@@ -101,7 +129,7 @@ fn records_arrive_as_written_in_order_of_their_key_and_stock_tools_read_them() {
         .map(|round| {
             let mut records = Records::new(*RECEIVED_MS + round);
             for person in 0..4 {
-                let mut draft = records.draft(Kind::Person, TopicId::new(0));
+                let mut draft = records.draft(Kind::Person, TopicId::of(&people));
                 draft.key(&[b"acme", format!("p{person}@acme.com").as_bytes()]);
                 draft.header(Header::Id, &[format!("m{round}").as_bytes(), b"/person"]);
                 draft.header(Header::Source, &[b"/acme/web"]);
@@ -114,7 +142,8 @@ fn records_arrive_as_written_in_order_of_their_key_and_stock_tools_read_them() {
         assert_eq!(settled(receipt), Ok(()));
     }
     let mut lone = Records::new(*RECEIVED_MS);
-    lone.draft(Kind::Rejected, TopicId::new(1)).value(|out| out.extend_from_slice(b"{\"reason\":\"x\"}"));
+    lone.draft(Kind::Rejected, TopicId::of(&rejected))
+        .value(|out| out.extend_from_slice(b"{\"reason\":\"x\"}"));
     assert_eq!(settled(queue.enqueue(lone).unwrap()), Ok(()));
 
     let read = kafka.read_all(&[&people]);
@@ -159,7 +188,7 @@ fn a_key_goes_to_the_partition_that_javas_producer_chooses() {
     let (queue, _) = open(kafka, &[&ours]);
     let mut records = Records::new(*RECEIVED_MS);
     for key in &keys {
-        add(&mut records, key.as_bytes(), b"{}");
+        add(&mut records, &ours, key.as_bytes(), b"{}");
     }
     assert_eq!(settled(queue.enqueue(records).unwrap()), Ok(()));
     let lines: String = keys.iter().map(|key| format!("{key}:{{}}\n")).collect();
@@ -180,25 +209,27 @@ fn a_broker_that_dies_or_hangs_fails_requests_and_one_that_comes_back_serves_aga
     let kafka = Kafka::start(1);
     kafka.create_topic("weir.people", 1, &[]);
     let (queue, metrics) = open(&kafka, &["weir.people"]);
-    assert_eq!(settled(queue.enqueue(one("k", "1")).unwrap()), Ok(()));
+    assert_eq!(settled(queue.enqueue(one("weir.people", "k", "1")).unwrap()), Ok(()));
     becomes_true(
         || String::from_utf8_lossy(&metrics.render()).contains("/1\"} 1\n"),
         "the broker shows as up",
     );
 
     kafka.signal(1, Signal::KILL);
-    assert_eq!(settled(queue.enqueue(one("k", "killed")).unwrap()), Err(NotDurable));
+    assert_eq!(settled(queue.enqueue(one("weir.people", "k", "killed")).unwrap()), Err(NotDurable));
     becomes_true(|| metrics.queue_inflight_records.get() == 0, "the room is given back");
     assert_eq!(metrics.queue_inflight_bytes.get(), 0);
     assert!(!queue.is_ready());
     kafka.restart(1);
     becomes_true(|| queue.is_ready(), "readiness comes back with the broker");
-    let serves = |value: &str| queue.enqueue(one("k", value)).is_ok_and(|receipt| settled(receipt).is_ok());
+    let serves = |value: &str| {
+        queue.enqueue(one("weir.people", "k", value)).is_ok_and(|receipt| settled(receipt).is_ok())
+    };
     // The broker answers before it leads its partitions again.
     becomes_true(|| serves("2"), "and then records are taken");
 
     kafka.signal(1, Signal::STOP);
-    assert_eq!(settled(queue.enqueue(one("k", "hung")).unwrap()), Err(NotDurable));
+    assert_eq!(settled(queue.enqueue(one("weir.people", "k", "hung")).unwrap()), Err(NotDurable));
     becomes_true(|| metrics.queue_inflight_records.get() == 0, "the room is given back");
     kafka.signal(1, Signal::CONT);
     becomes_true(|| queue.is_ready(), "readiness comes back with the broker");
@@ -215,7 +246,8 @@ fn a_broker_that_dies_or_hangs_fails_requests_and_one_that_comes_back_serves_aga
 /// Sends 20 records of as many keys and gives the values of those that were acknowledged.
 fn round(queue: &KafkaQueue, number: usize) -> Vec<String> {
     let names: Vec<String> = (0..20).map(|key| format!("{number}-{key}")).collect();
-    let receipts: Vec<Receipt> = names.iter().map(|name| queue.enqueue(one(name, name)).unwrap()).collect();
+    let receipts: Vec<Receipt> =
+        names.iter().map(|name| queue.enqueue(one("weir.people", name, name)).unwrap()).collect();
     let outcomes: Vec<bool> = receipts.into_iter().map(|receipt| settled(receipt).is_ok()).collect();
     names.into_iter().zip(outcomes).filter(|(_, durable)| *durable).map(|(name, _)| name).collect()
 }
@@ -250,14 +282,17 @@ fn a_topic_that_is_deleted_and_made_again_is_served_without_a_restart() {
     let topic = format!("{}people", prefix());
     kafka.create_topic(&topic, 1, &[]);
     let (queue, _) = open(kafka, &[&topic]);
-    assert_eq!(settled(queue.enqueue(one("k", "old")).unwrap()), Ok(()));
+    assert_eq!(settled(queue.enqueue(one(&topic, "k", "old")).unwrap()), Ok(()));
     kafka.tool("TopicCommand", "", &["--delete", "--topic", &topic]);
     becomes_true(
-        || settled(queue.enqueue(one("k", "lost")).unwrap()).is_err(),
+        || settled(queue.enqueue(one(&topic, "k", "lost")).unwrap()).is_err(),
         "the topic's loss is noticed",
     );
     kafka.create_topic(&topic, 1, &[]);
-    becomes_true(|| settled(queue.enqueue(one("k", "new")).unwrap()).is_ok(), "the new topic is served");
+    becomes_true(
+        || settled(queue.enqueue(one(&topic, "k", "new")).unwrap()).is_ok(),
+        "the new topic is served",
+    );
     assert_eq!(values(&kafka.read_all(&[&topic])).last().unwrap(), "new");
 }
 
@@ -280,7 +315,7 @@ fn the_largest_record_passes_the_smallest_topic_limit_alone_and_in_a_crowd() {
     .collect();
     let mut records = Records::new(*RECEIVED_MS);
     for _ in 0..10 {
-        let mut draft = records.draft(Kind::Company, TopicId::new(0));
+        let mut draft = records.draft(Kind::Company, TopicId::of(&narrow));
         for header in [
             Header::Id,
             Header::Source,
@@ -316,7 +351,7 @@ fn missing_topics_are_created_where_that_is_wanted() {
     let (a, b) = (format!("{}a", prefix()), format!("{}b", prefix()));
     let config = QueueConfig { create_topics: true, ..config(&kafka.brokers) };
     let (queue, _) = open_with(&config, &[&a, &b]).unwrap();
-    assert_eq!(settled(queue.enqueue(one("k", "{}")).unwrap()), Ok(()));
+    assert_eq!(settled(queue.enqueue(one(&a, "k", "{}")).unwrap()), Ok(()));
     let listed = list_topics(&kafka.brokers, &BTreeMap::new()).unwrap();
     assert!(listed.contains(&a) && listed.contains(&b), "{listed:?}");
     // A second start finds them there.
@@ -357,15 +392,15 @@ fn a_reader_begins_at_the_end_when_asked_and_knows_no_topic_that_is_not_there() 
     let topic = format!("{}people", prefix());
     kafka.create_topic(&topic, 2, &[]);
     let (queue, _) = open(kafka, &[&topic]);
-    assert_eq!(settled(queue.enqueue(one("k", "old")).unwrap()), Ok(()));
+    assert_eq!(settled(queue.enqueue(one(&topic, "k", "old")).unwrap()), Ok(()));
 
     let raw = BTreeMap::new();
-    let topics = [topic];
+    let topics = [topic.clone()];
     let mut at_end = KafkaReader::open(&kafka.brokers, &raw, &topics, From::End, true).unwrap();
     assert_eq!(at_end.next(Duration::ZERO).unwrap(), Next::End);
     let mut follower = KafkaReader::open(&kafka.brokers, &raw, &topics, From::End, false).unwrap();
     let mut bounded = KafkaReader::open(&kafka.brokers, &raw, &topics, From::Start, true).unwrap();
-    assert_eq!(settled(queue.enqueue(one("k", "new")).unwrap()), Ok(()));
+    assert_eq!(settled(queue.enqueue(one(&topic, "k", "new")).unwrap()), Ok(()));
     let wait = PATIENCE;
     let Next::Record(followed) = follower.next(wait).unwrap() else { panic!("a record follows") };
     assert_eq!(followed.value, b"new");

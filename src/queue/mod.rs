@@ -14,6 +14,7 @@ pub mod spool;
 use std::time::Instant;
 
 use crate::record::Records;
+use crate::record::topics::Topics;
 
 pub use completion::{Completion, Receipt};
 
@@ -28,11 +29,23 @@ pub enum Refused {
     Closed,
 }
 
+/// Why a queue can't take records of some topics: one sentence for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TopicsError(pub String);
+
 /// A durable queue.
 pub trait Queue: Send + Sync {
     /// Takes all of `records`, in order, or none. The receipt resolves once every one of them is durable,
     /// or as soon as one is known not to be. Never waits.
     fn enqueue(&self, records: Records) -> Result<Receipt, Refused>;
+
+    /// Does for `topics` what a start does for its own: from now on they are the ones that can be written to. Blocks
+    /// for at most about ten seconds.
+    ///
+    /// # Errors
+    /// When records of these topics could not be taken; the queue is then as it was before.
+    fn prepare(&self, topics: &Topics) -> Result<(), TopicsError>;
 
     /// Whether a record could be taken now: the readiness of the gateway.
     fn is_ready(&self) -> bool;

@@ -136,7 +136,7 @@ fn open_queue(
     metrics: Arc<Metrics>,
 ) -> Result<(Arc<dyn Queue>, Arc<Metrics>), Failure> {
     let named = |error: &dyn std::fmt::Display| Failure::Named(error.to_string());
-    let (topics, counting) = (Arc::clone(&tenants.topics), Arc::clone(&metrics));
+    let (topics, counting) = (&*tenants.topics, Arc::clone(&metrics));
     let queue: Arc<dyn Queue> = match &config.queue.brokers {
         Some(_) => {
             let folder = config.data.join("spool");

@@ -11,7 +11,7 @@ use crate::observe::metrics::Metrics;
 use crate::queue::Queue;
 use crate::queue::journal::JournalQueue;
 use crate::queue::journal::consumers::Consumer;
-use crate::record::topics::Topics;
+use crate::record::topics::{TopicId, Topics};
 use crate::record::{Header, Kind, Records};
 use crate::setup::load;
 
@@ -22,13 +22,11 @@ const RECEIVED: i64 = 1_793_491_200_250;
 fn add(dir: &Path, topics: &[&str], why: Option<&str>) {
     let mut config = load(None, &Overrides::default()).unwrap().queue;
     config.free_bytes = 0;
-    let mut known = Topics::default();
-    let ids: Vec<_> = topics.iter().map(|topic| known.intern(topic)).collect();
     let metrics = Arc::new(Metrics::new(&[], []).unwrap());
-    let queue = JournalQueue::open(dir, &config, Arc::new(known), metrics).unwrap();
-    for (received, id) in (RECEIVED..).zip(ids) {
+    let queue = JournalQueue::open(dir, &config, &Topics::default(), metrics).unwrap();
+    for (received, topic) in (RECEIVED..).zip(topics) {
         let mut records = Records::new(received);
-        let mut draft = records.draft(Kind::Person, id);
+        let mut draft = records.draft(Kind::Person, TopicId::of(topic));
         draft.key(&[b"acme", b"a@b.c"]);
         if let Some(why) = why {
             draft.header(Header::Refused, &[why.as_bytes()]);

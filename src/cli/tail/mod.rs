@@ -147,7 +147,8 @@ fn on_kafka(brokers: &str, config: &Config, args: &TailArgs, out: &mut dyn Outpu
     if topics.is_empty() {
         let known = list_topics(brokers, settings).map_err(TailError::from)?;
         let weirs = expected_topics(config)?;
-        topics = weirs.names().iter().filter(|name| known.contains(name)).cloned().collect();
+        let is_there = |name: &&&str| known.iter().any(|known| known == **name);
+        topics = weirs.names().iter().filter(is_there).map(|name| (*name).to_owned()).collect();
     }
     if topics.is_empty() {
         let text = "Kafka has none of Weir's topics yet; start `weir serve` first, or name one with --topic";

@@ -245,13 +245,12 @@ mod journal {
             when_full: WhenFull::Refuse,
             kafka: std::collections::BTreeMap::new(),
         };
-        let mut topics = Topics::default();
-        topics.intern("weir.people");
         let metrics = Arc::new(Metrics::new(&[], []).unwrap());
-        let queue = JournalQueue::open(dir, &config, Arc::new(topics), metrics).unwrap();
+        let queue = JournalQueue::open(dir, &config, &Topics::default(), metrics).unwrap();
         let mut records = Records::new(0);
         for value in values {
-            records.draft(Kind::Person, TopicId::new(0)).value(|out| out.extend_from_slice(value.as_bytes()));
+            let draft = records.draft(Kind::Person, TopicId::of("weir.people"));
+            draft.value(|out| out.extend_from_slice(value.as_bytes()));
         }
         queue.enqueue(records).unwrap();
         assert_eq!(queue.close(Instant::now() + Duration::from_secs(180)), 0);

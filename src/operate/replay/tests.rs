@@ -10,7 +10,8 @@ use crate::pipeline::{Call, Processed, process};
 use crate::queue::journal::JournalQueue;
 use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::reader::{From, Next, ReadRecord, Reader};
-use crate::queue::{Completion, Receipt};
+use crate::queue::{Completion, Receipt, TopicsError};
+use crate::record::topics::Topics;
 use crate::setup::load;
 
 /// 2026-11-01T00:00:00.250Z
@@ -54,8 +55,9 @@ impl Held {
 
     fn open(&self, config: &Config) -> (Tenants, JournalQueue) {
         let tenants = Tenants::from_config(config);
-        let (topics, metrics) = (Arc::clone(&tenants.topics), Arc::clone(&self.metrics));
-        (tenants, JournalQueue::open(&self.dir(), &config.queue, topics, metrics).unwrap())
+        let metrics = Arc::clone(&self.metrics);
+        let queue = JournalQueue::open(&self.dir(), &config.queue, &tenants.topics, metrics).unwrap();
+        (tenants, queue)
     }
 
     /// Takes a body, as a gateway would.
@@ -339,6 +341,10 @@ impl Queue for Failing<'_> {
         let (completion, receipt) = Completion::new(records.len());
         completion.failed();
         Ok(receipt)
+    }
+
+    fn prepare(&self, _: &Topics) -> Result<(), TopicsError> {
+        Ok(())
     }
 
     fn is_ready(&self) -> bool {

@@ -13,6 +13,7 @@ use super::store::Store;
 use crate::config::{QueueConfig, WhenFull};
 use crate::queue::Completion;
 use crate::queue::disk_advice::advice;
+use crate::record::topics::Bounds;
 
 /// No more requests join a group of this many bytes.
 const GROUP_BYTES: usize = 4 << 20;
@@ -47,6 +48,8 @@ pub(super) enum Message {
     Write(Batch),
     /// See whether room can be made.
     Nudge,
+    /// Keep rejected events within these bounds from now on.
+    Bound(Option<Bounds>),
 }
 
 /// The committer's own state.
@@ -103,6 +106,7 @@ impl Committer {
         while let Ok(given) = message {
             match given {
                 Message::Nudge => nudged = true,
+                Message::Bound(bounds) => self.store.bound(bounds),
                 Message::Write(batch) => {
                     bytes += batch.frames.len() as u64;
                     group.push(batch);

@@ -14,7 +14,6 @@
 use std::ops::Range;
 
 use crate::record::RecordRef;
-use crate::record::topics::Topics;
 
 /// Bytes of a frame's header.
 pub const HEADER: usize = 16;
@@ -55,9 +54,9 @@ impl Header {
 }
 
 /// Bytes that `records` take as frames; none when one of them is too large for a frame.
-pub(super) fn size<'r>(mut records: impl Iterator<Item = RecordRef<'r>>, topics: &Topics) -> Option<usize> {
+pub(super) fn size<'r>(mut records: impl Iterator<Item = RecordRef<'r>>) -> Option<usize> {
     records.try_fold(0, |sum, record| {
-        let (topic, key) = (topics.name(record.topic()), record.key());
+        let (topic, key) = (record.topic().name(), record.key());
         Some(sum + size_of(topic, key, record.headers(), record.value())?)
     })
 }
@@ -78,12 +77,11 @@ pub(super) fn size_of<'n, 'h>(
 pub(super) fn encode<'r>(
     records: impl Iterator<Item = RecordRef<'r>>,
     received_ms: i64,
-    topics: &Topics,
     size: usize,
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(size);
     for record in records {
-        let (topic, key) = (topics.name(record.topic()), record.key());
+        let (topic, key) = (record.topic().name(), record.key());
         encode_one(&mut out, received_ms, topic, key, record.headers(), record.value());
     }
     out

@@ -37,8 +37,8 @@ use crate::config::{QueueConfig, WhenFull};
 use crate::observe::metrics::Metrics;
 use crate::queue::disk_advice::advice as disk_advice;
 use crate::queue::reader::ReadRecord;
-use crate::queue::{Completion, Queue, Receipt, Refused};
-use crate::record::topics::Topics;
+use crate::queue::{Completion, Queue, Receipt, Refused, TopicsError};
+use crate::record::topics::{Bounds, Topics};
 use crate::record::{RecordRef, Records};
 
 pub use self::consumers::any as has_consumers;
@@ -119,7 +119,6 @@ impl Meters {
 /// background, and only then gives up the directory's lock.
 pub struct JournalQueue {
     shared: Arc<Shared>,
-    topics: Arc<Topics>,
     largest_record: usize,
     /// None once closed: the committer ends when it has done everything that was sent.
     sender: RwLock<Option<Sender<Message>>>,
@@ -141,10 +140,10 @@ impl JournalQueue {
     pub fn open(
         dir: &Path,
         config: &QueueConfig,
-        topics: Arc<Topics>,
+        topics: &Topics,
         metrics: Arc<Metrics>,
     ) -> Result<Self, JournalError> {
-        Self::open_on(Arc::new(RealDisk), dir, config, topics, Meters::journal(&metrics))
+        Self::open_on(Arc::new(RealDisk), dir, config, topics.bounds(), Meters::journal(&metrics))
     }
 
     /// As `open`, for the spool: it never drops what it holds, and tells its size in `bytes`, and the log what
@@ -156,7 +155,6 @@ impl JournalQueue {
         disk: Arc<dyn Disk>,
         dir: &Path,
         config: &QueueConfig,
-        topics: Arc<Topics>,
         metrics: &Metrics,
         bytes: &IntGauge,
         relief: &'static str,
@@ -164,18 +162,17 @@ impl JournalQueue {
         let config = QueueConfig { when_full: WhenFull::Refuse, ..config.clone() };
         let meters = Meters { bytes: bytes.clone(), relief, ..Meters::journal(metrics) };
         // Nothing leaves it but for Kafka: it needs no quarantine of its own.
-        let topics = Arc::new(topics.unbounded());
-        Self::open_on(disk, dir, &config, topics, meters)
+        Self::open_on(disk, dir, &config, None, meters)
     }
 
     fn open_on(
         disk: Arc<dyn Disk>,
         dir: &Path,
         config: &QueueConfig,
-        topics: Arc<Topics>,
+        bounds: Option<Bounds>,
         meters: Meters,
     ) -> Result<Self, JournalError> {
-        let (queue, committer, inbox) = Self::prepare(disk, dir, config, topics, meters)?;
+        let (queue, committer, inbox) = Self::assemble(disk, dir, config, bounds, meters)?;
         let (ended, done) = mpsc::channel::<()>();
         let run = move || {
             committer.run(inbox);
@@ -188,11 +185,11 @@ impl JournalQueue {
     }
 
     /// All of opening but the thread: the committer, and where it hears from the queue.
-    fn prepare(
+    fn assemble(
         disk: Arc<dyn Disk>,
         dir: &Path,
         config: &QueueConfig,
-        topics: Arc<Topics>,
+        bounds: Option<Bounds>,
         meters: Meters,
     ) -> Result<(Self, Committer, Receiver<Message>), JournalError> {
         let io = |source| JournalError::Io { path: dir.to_owned(), source };
@@ -200,7 +197,7 @@ impl JournalQueue {
         let lock = disk::lock(&dir.join("lock")).map_err(io)?;
         let lock = lock.ok_or_else(|| JournalError::InUse(dir.to_owned()))?;
         let mut found = recovery::recover(&*disk, dir).map_err(io)?;
-        let keep = topics.bounds().map(|bounds| Keep::new(dir, bounds));
+        let keep = bounds.map(|bounds| Keep::new(dir, bounds));
         if let Some(keep) = &keep {
             found.next = keep.number_above(found.next);
         }
@@ -214,7 +211,6 @@ impl JournalQueue {
         let (sender, inbox) = mpsc::channel();
         let queue = JournalQueue {
             shared,
-            topics,
             largest_record: frame::MAX_BODY
                 .min(usize::try_from(config.journal_bytes / 4).unwrap_or(usize::MAX))
                 .saturating_sub(NAMES),
@@ -251,8 +247,8 @@ impl JournalQueue {
         if count == 0 {
             return Ok(());
         }
-        let size = frame::size(chosen(), &self.topics).ok_or(Refused::Full)?;
-        let frames = || frame::encode(chosen(), records.received_ms(), &self.topics, size);
+        let size = frame::size(chosen()).ok_or(Refused::Full)?;
+        let frames = || frame::encode(chosen(), records.received_ms(), size);
         self.hand_over(frames, size, count, completion)
     }
 
@@ -316,6 +312,14 @@ impl Queue for JournalQueue {
         let (completion, receipt) = Completion::new(records.len());
         self.enqueue_for(&records, |_| true, &completion)?;
         Ok(receipt)
+    }
+
+    fn prepare(&self, topics: &Topics) -> Result<(), TopicsError> {
+        if self.send(Message::Bound(topics.bounds())) {
+            Ok(())
+        } else {
+            Err(TopicsError("the journal is closed".to_owned()))
+        }
     }
 
     fn is_ready(&self) -> bool {

@@ -18,6 +18,7 @@ use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Cursor, Step};
 use super::{consumers, frame};
 use crate::queue::disk_advice::advice;
+use crate::record::topics::Bounds;
 
 /// Largest segment.
 const SEGMENT_BYTES: u64 = 64 << 20;
@@ -61,10 +62,7 @@ impl Store {
         found: Recovered,
         keep: Option<Keep>,
     ) -> Self {
-        if let Some(keep) = &keep {
-            keep.prune(&*disk);
-        }
-        Store {
+        let store = Store {
             dir: dir.to_owned(),
             disk,
             segment_bytes: SEGMENT_BYTES.min(journal_bytes / 4),
@@ -74,6 +72,20 @@ impl Store {
             sealed: found.sealed.into(),
             keep,
             without_any: BTreeSet::new(),
+        };
+        store.prune();
+        store
+    }
+
+    /// Keeps rejected events within `bounds` from now on, or, without bounds, none.
+    pub(super) fn bound(&mut self, bounds: Option<Bounds>) {
+        self.keep = bounds.map(|bounds| Keep::new(&self.dir, bounds));
+        self.prune();
+    }
+
+    fn prune(&self) {
+        if let Some(keep) = &self.keep {
+            keep.prune(&*self.disk);
         }
     }
 

@@ -19,7 +19,7 @@ mod tests;
 mod topics;
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -33,7 +33,7 @@ use self::producer::{Producer, Request};
 use self::room::Room;
 use crate::config::QueueConfig;
 use crate::observe::metrics::Metrics;
-use crate::queue::{Completion, Queue, Receipt, Refused};
+use crate::queue::{Completion, Queue, Receipt, Refused, TopicsError};
 use crate::record::topics::Topics;
 use crate::record::{RecordRef, Records};
 
@@ -96,7 +96,9 @@ enum Signal {
 
 /// What requests and the replacing thread share.
 struct Shared {
-    topics: Arc<Topics>,
+    config: QueueConfig,
+    /// Topics whose checks could not be made yet, while they are tried again and again.
+    unchecked: Mutex<Option<Topics>>,
     rescue: Option<Arc<dyn Rescue>>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
@@ -121,11 +123,7 @@ impl KafkaQueue {
     ///
     /// # Errors
     /// Settings, brokers or topics that can't be used: one sentence each that says what to do.
-    pub fn open(
-        config: &QueueConfig,
-        topics: Arc<Topics>,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, StartError> {
+    pub fn open(config: &QueueConfig, topics: &Topics, metrics: Arc<Metrics>) -> Result<Self, StartError> {
         settings_are_sound(config)?;
         Self::open_checked(config, topics, metrics, None)
     }
@@ -133,13 +131,13 @@ impl KafkaQueue {
     /// As `open`, with settings that were checked; with `rescue`, it takes what Kafka does not.
     fn open_checked(
         config: &QueueConfig,
-        topics: Arc<Topics>,
+        topics: &Topics,
         metrics: Arc<Metrics>,
         rescue: Option<Arc<dyn Rescue>>,
     ) -> Result<Self, StartError> {
-        let topic_limit = topics::check(config, brokers(config), &topics)?;
-        let queue = Self::start(settings::producer(config, topic_limit), topics, metrics, rescue)?;
-        queue.shared.connect();
+        let topic_limit = topics::check(config, topics)?;
+        let queue = Self::start(config, settings::producer(config, topic_limit), metrics, rescue)?;
+        queue.shared.connect(topics);
         Ok(queue)
     }
 
@@ -151,23 +149,17 @@ impl KafkaQueue {
     /// As `open`, but for those.
     pub(super) fn open_before_spool(
         config: &QueueConfig,
-        topics: Arc<Topics>,
+        topics: &Topics,
         metrics: Arc<Metrics>,
         rescue: Arc<dyn Rescue>,
         holds: bool,
     ) -> Result<Self, StartError> {
         settings_are_sound(config)?;
         let rescue = Some(rescue);
-        match Self::open_checked(config, Arc::clone(&topics), Arc::clone(&metrics), rescue.clone()) {
+        match Self::open_checked(config, topics, Arc::clone(&metrics), rescue.clone()) {
             Err(error) if holds || matches!(error, StartError::Away(_)) => {
-                tracing::warn!(%error, "Kafka can't be used yet: the spool takes the records");
-                let queue = Self::start(settings::producer(config, None), topics, metrics, rescue)?;
-                queue.shared.health.await_checks();
-                let (shared, config) = (Arc::clone(&queue.shared), config.clone());
-                let check_later = move || shared.check_until_passed(&config);
-                let checker = thread::Builder::new().name("kafka-checks".to_owned()).spawn(check_later);
-                checker
-                    .map_err(|error| StartError::Refused(format!("a thread can't be started: {error}")))?;
+                let queue = Self::start(config, settings::producer(config, None), metrics, rescue)?;
+                queue.shared.check_later(topics, &error)?;
                 Ok(queue)
             }
             opened => opened,
@@ -175,16 +167,15 @@ impl KafkaQueue {
     }
 
     fn start(
+        config: &QueueConfig,
         settings: ClientConfig,
-        topics: Arc<Topics>,
         metrics: Arc<Metrics>,
         rescue: Option<Arc<dyn Rescue>>,
     ) -> Result<Self, StartError> {
         let (signals, inbox) = mpsc::channel();
         let health = Health::new(Arc::clone(&metrics));
-        let producer =
-            producer::start(&settings, &topics, rescue.as_ref(), &health, &metrics, signals.clone())
-                .map_err(StartError::unusable)?;
+        let producer = producer::start(&settings, rescue.as_ref(), &health, &metrics, signals.clone())
+            .map_err(StartError::unusable)?;
         let room = Room::new(
             settings::number(&settings, "queue.buffering.max.messages"),
             settings::number(&settings, "queue.buffering.max.kbytes") * 1_024,
@@ -193,7 +184,9 @@ impl KafkaQueue {
         let message = settings::number(&settings, "message.max.bytes").saturating_sub(RECORD_FRAME);
         let largest_record = message.min(room.largest_record());
         let producer = RwLock::new(Some(producer));
-        let shared = Arc::new(Shared { topics, rescue, metrics, health, room, settings, signals, producer });
+        let (config, unchecked) = (config.clone(), Mutex::default());
+        let shared = Shared { config, unchecked, rescue, metrics, health, room, settings, signals, producer };
+        let shared = Arc::new(shared);
         let replacer = {
             let shared = Arc::clone(&shared);
             thread::Builder::new()
@@ -207,6 +200,34 @@ impl KafkaQueue {
 }
 
 impl KafkaQueue {
+    /// As `Queue::prepare`, with a spool that takes the records: while no broker answers, the checks are left for later.
+    pub(super) fn prepare_before_spool(&self, topics: &Topics) -> Result<(), StartError> {
+        match self.check(topics) {
+            Ok(()) => {
+                if let Some(unchecked) = &mut *self.shared.unchecked() {
+                    *unchecked = topics.clone();
+                }
+                Ok(())
+            }
+            Err(error @ StartError::Away(_)) => self.shared.check_later(topics, &error),
+            refused => refused,
+        }
+    }
+
+    /// Checks `topics`, beside the producer that was started for others.
+    fn check(&self, topics: &Topics) -> Result<(), StartError> {
+        let shared = &self.shared;
+        let most = settings::number(&shared.settings, "message.max.bytes");
+        if let Some(limit) = topics::check(&shared.config, topics)?.filter(|limit| *limit < most) {
+            return Err(StartError::Refused(format!(
+                "some of these topics take messages of at most {limit} bytes, and Weir was started with {most}; raise \
+                 their max.message.bytes, or restart Weir"
+            )));
+        }
+        shared.connect(topics);
+        Ok(())
+    }
+
     /// Whether Kafka is within reach, and its producer sound.
     pub(super) fn is_good(&self) -> bool {
         self.shared.health.is_good()
@@ -233,8 +254,7 @@ impl KafkaQueue {
         let producer = producer.as_ref().ok_or(Refused::Closed)?;
         let room = shared.room.reserve(count, bytes).ok_or(Refused::Full)?;
         let request = Request::new(Arc::clone(completion), room, records.received_ms());
-        let (topics, health) = (&shared.topics, &shared.health);
-        let unsent = producer::send(producer, topics, chosen(), records.received_ms(), &request, health);
+        let unsent = producer::send(producer, chosen(), records.received_ms(), &request, &shared.health);
         Ok(unsent.unwrap_or(records.len()))
     }
 }
@@ -246,6 +266,10 @@ impl Queue for KafkaQueue {
             completion.failed();
         }
         Ok(receipt)
+    }
+
+    fn prepare(&self, topics: &Topics) -> Result<(), TopicsError> {
+        self.check(topics).map_err(|error| TopicsError(error.to_string()))
     }
 
     fn is_ready(&self) -> bool {
@@ -287,15 +311,41 @@ impl Shared {
         self.producer.write().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// The topics whose checks are still to be made.
+    fn unchecked(&self) -> MutexGuard<'_, Option<Topics>> {
+        self.unchecked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes no records until the checks of `topics`, which `error` kept from being made, have passed.
+    fn check_later(self: &Arc<Self>, topics: &Topics, error: &StartError) -> Result<(), StartError> {
+        tracing::warn!(%error, "Kafka can't be used yet: the spool takes the records");
+        self.health.await_checks();
+        if self.unchecked().replace(topics.clone()).is_some() {
+            // The thread that is at work goes on with these.
+            return Ok(());
+        }
+        let shared = Arc::clone(self);
+        let checker = thread::Builder::new().name("kafka-checks".to_owned());
+        match checker.spawn(move || shared.check_until_passed()) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(StartError::Refused(format!("a thread can't be started: {error}"))),
+        }
+    }
+
     /// Checks again and again, on a thread of its own, until all is well or the queue is closed.
-    fn check_until_passed(&self, config: &QueueConfig) {
+    fn check_until_passed(&self) {
         let mut told = None;
         while !self.health.is_closed() {
-            match topics::check(config, brokers(config), &self.topics) {
+            let Some(topics) = self.unchecked().clone() else { return };
+            match topics::check(&self.config, &topics) {
                 Ok(_) => {
-                    self.connect();
-                    self.health.checks_passed();
-                    return;
+                    self.connect(&topics);
+                    let mut unchecked = self.unchecked();
+                    if unchecked.as_ref() == Some(&topics) {
+                        *unchecked = None;
+                        self.health.checks_passed();
+                        return;
+                    }
                 }
                 // Each reason once: who looks at the log knows then what to do.
                 Err(error) if told.as_ref() != Some(&error) => {
@@ -310,9 +360,9 @@ impl Shared {
 
     /// Connects the producer before the first record waits for it. The topics' check has just reached the
     /// brokers; if they are gone since, the producer keeps trying by itself.
-    fn connect(&self) {
+    fn connect(&self, topics: &Topics) {
         let producer = self.producer.read().unwrap_or_else(PoisonError::into_inner);
-        for topic in self.topics.names() {
+        for topic in topics.names() {
             let metadata =
                 producer.as_ref().map(|producer| producer.client().fetch_metadata(Some(topic), HAND_BACK));
             if let Some(Err(error)) = metadata {
@@ -329,7 +379,6 @@ impl Shared {
     fn start_producer(&self) -> KafkaResult<Producer> {
         producer::start(
             &self.settings,
-            &self.topics,
             self.rescue.as_ref(),
             &self.health,
             &self.metrics,
@@ -381,10 +430,6 @@ impl Shared {
 fn settings_are_sound(config: &QueueConfig) -> Result<(), StartError> {
     let problems = check_settings(config);
     if problems.is_empty() { Ok(()) } else { Err(StartError::Refused(problems.join("\n"))) }
-}
-
-fn brokers(config: &QueueConfig) -> &str {
-    config.brokers.as_deref().unwrap_or_default()
 }
 
 /// Waits for the queue to close. Doubts about a producer that is gone count no more.

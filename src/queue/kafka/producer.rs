@@ -19,7 +19,7 @@ use super::room::Reservation;
 use super::statistics::Brokers;
 use crate::observe::metrics::Metrics;
 use crate::queue::Completion;
-use crate::record::topics::Topics;
+use crate::record::topics::TopicId;
 use crate::record::{RecordRef, Records};
 
 /// Who takes records that Kafka did not.
@@ -58,17 +58,16 @@ impl Request {
 }
 
 /// The record that `message` was made of.
-fn record_of(message: &BorrowedMessage<'_>, received_ms: i64, topics: &Topics) -> Option<Records> {
+fn record_of(message: &BorrowedMessage<'_>, received_ms: i64) -> Option<Records> {
     let headers = message.headers()?;
     let headers: Vec<_> = headers.iter().filter_map(|header| Some((header.key, header.value?))).collect();
     let mut records = Records::new(received_ms);
-    records.add_read(topics.find(message.topic())?, message.key(), &headers, message.payload()?)?;
+    records.add_read(TopicId::known(message.topic())?, message.key(), &headers, message.payload()?)?;
     Some(records)
 }
 
 /// librdkafka's way back to us.
 pub(super) struct Link {
-    topics: Arc<Topics>,
     rescue: Option<Arc<dyn Rescue>>,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
@@ -83,14 +82,12 @@ pub(super) type Producer = ThreadedProducer<Link>;
 /// Starts a producer. It connects in the background.
 pub(super) fn start(
     settings: &ClientConfig,
-    topics: &Arc<Topics>,
     rescue: Option<&Arc<dyn Rescue>>,
     health: &Arc<Health>,
     metrics: &Arc<Metrics>,
     on_doubt: Sender<Signal>,
 ) -> KafkaResult<Producer> {
     settings.create_with_context(Link {
-        topics: Arc::clone(topics),
         rescue: rescue.cloned(),
         health: Arc::clone(health),
         metrics: Arc::clone(metrics),
@@ -103,7 +100,6 @@ pub(super) fn start(
 /// request is returned.
 pub(super) fn send<'r>(
     producer: &Producer,
-    topics: &Topics,
     records: impl Iterator<Item = RecordRef<'r>>,
     received_ms: i64,
     request: &Arc<Request>,
@@ -111,7 +107,7 @@ pub(super) fn send<'r>(
 ) -> Option<usize> {
     for record in records {
         let message = BaseRecord {
-            topic: topics.name(record.topic()),
+            topic: record.topic().name(),
             partition: None,
             payload: Some(record.value()),
             key: record.key(),
@@ -144,7 +140,7 @@ impl Link {
     /// Hands `message` to whoever rescues, or gives its request up.
     fn hand_back(&self, message: &BorrowedMessage<'_>, class: Class, request: &Request) {
         let rescue = self.rescue.as_ref();
-        let Some((rescue, record)) = rescue.zip(record_of(message, request.received_ms, &self.topics)) else {
+        let Some((rescue, record)) = rescue.zip(record_of(message, request.received_ms)) else {
             request.completion.failed();
             return;
         };

@@ -54,8 +54,8 @@ const STRONGLY: f64 = 2.0;
 ///
 /// # Errors
 /// One sentence that says what to do.
-pub(super) fn check(config: &QueueConfig, brokers: &str, all: &Topics) -> Result<Option<usize>, StartError> {
-    let topics = all.names();
+pub(super) fn check(config: &QueueConfig, all: &Topics) -> Result<Option<usize>, StartError> {
+    let (topics, brokers) = (all.names(), config.brokers.as_deref().unwrap_or_default());
     let client = settings::observer(brokers, &config.kafka);
     let check = Check {
         brokers,
@@ -64,8 +64,7 @@ pub(super) fn check(config: &QueueConfig, brokers: &str, all: &Topics) -> Result
         deadline: Instant::now() + PATIENCE,
     };
     let metadata = check.metadata(None)?;
-    let missing: Vec<&str> =
-        topics.iter().map(String::as_str).filter(|name| find(&metadata, name).is_none()).collect();
+    let missing: Vec<&str> = topics.iter().copied().filter(|name| find(&metadata, name).is_none()).collect();
     let metadata = match missing.as_slice() {
         [] => metadata,
         missing if config.create_topics => {
@@ -166,7 +165,7 @@ impl Check<'_> {
     }
 
     /// The configuration of each topic; empty, with a warning, where Weir may not read it.
-    fn configs(&self, topics: &[String]) -> Result<Vec<ConfigResource>, StartError> {
+    fn configs(&self, topics: &[&str]) -> Result<Vec<ConfigResource>, StartError> {
         let wanted: Vec<_> = topics.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
         let described = wait_for(self.admin.describe_configs(&wanted, &options)).map_err(|error| {
@@ -287,10 +286,10 @@ fn with_config<'a>(configs: &'a [ConfigResource], key: &str, asked: impl Fn(&str
         .collect()
 }
 
-fn warn_of_single_copies(topics: &[String], metadata: &Metadata, configs: &[ConfigResource]) {
+fn warn_of_single_copies(topics: &[&str], metadata: &Metadata, configs: &[ConfigResource]) {
     let alone: Vec<&str> = topics
         .iter()
-        .map(String::as_str)
+        .copied()
         .filter(|name| {
             let partitions = find(metadata, name).map(MetadataTopic::partitions).unwrap_or_default();
             partitions.iter().any(|partition| partition.replicas().len() < 2)

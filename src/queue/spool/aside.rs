@@ -17,7 +17,6 @@ use crate::queue::kafka::{Outlet, Refusal};
 use crate::queue::reader::{Next, ReadError, ReadRecord, Reader};
 use crate::queue::{Completion, Queue, Receipt};
 use crate::record::Header;
-use crate::record::topics::Topics;
 
 /// Its directory, in the spool's.
 pub const ASIDE: &str = "aside";
@@ -56,12 +55,10 @@ impl Aside {
         disk: Arc<dyn Disk>,
         spool: &Path,
         config: &QueueConfig,
-        topics: Arc<Topics>,
         metrics: &Metrics,
     ) -> Result<Self, JournalError> {
         let (dir, bytes) = (spool.join(ASIDE), &metrics.spool_aside_bytes);
-        let journal =
-            JournalQueue::open_spool(Arc::clone(&disk), &dir, config, topics, metrics, bytes, RELIEF)?;
+        let journal = JournalQueue::open_spool(Arc::clone(&disk), &dir, config, metrics, bytes, RELIEF)?;
         Ok(Aside { journal, disk, dir })
     }
 

@@ -21,7 +21,6 @@ use crate::queue::journal::disk::Disk;
 use crate::queue::journal::reader::JournalReader;
 use crate::queue::kafka::{Class, Outlet, Refusal};
 use crate::queue::reader::{Next, ReadRecord, Reader};
-use crate::record::topics::Topics;
 
 /// The name under which the place of reading is kept.
 pub const NAME: &str = "kafka";
@@ -88,7 +87,6 @@ impl<O: Outlet> Forwarder<O> {
         disk: Arc<dyn Disk>,
         dir: &Path,
         config: &QueueConfig,
-        topics: Arc<Topics>,
         held: Arc<Held>,
         outlet: O,
     ) -> Result<Self, JournalError> {
@@ -101,7 +99,7 @@ impl<O: Outlet> Forwarder<O> {
             at_start: Some(open(true)?),
             reader: open(false)?,
             place,
-            aside: Aside::open(disk, dir, config, topics, &held.metrics)?,
+            aside: Aside::open(disk, dir, config, &held.metrics)?,
             held,
             again: None,
             window: Window::default(),

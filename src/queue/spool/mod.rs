@@ -35,7 +35,7 @@ use super::journal::{JournalError, JournalQueue};
 use super::kafka::{Class, Forwarding, KafkaQueue, Refusal, Rescue, StartError};
 use crate::config::{Ack, QueueConfig};
 use crate::observe::metrics::Metrics;
-use crate::queue::{Completion, Queue, Receipt, Refused};
+use crate::queue::{Completion, Queue, Receipt, Refused, TopicsError};
 use crate::record::topics::Topics;
 use crate::record::{RecordRef, Records};
 
@@ -109,7 +109,6 @@ impl Held {
         disk: Arc<dyn Disk>,
         dir: &Path,
         config: &QueueConfig,
-        topics: Arc<Topics>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, JournalError> {
         Ok(Held {
@@ -117,7 +116,6 @@ impl Held {
                 disk,
                 dir,
                 config,
-                topics,
                 &metrics,
                 &metrics.spool_bytes,
                 "Kafka takes what it holds",
@@ -183,14 +181,13 @@ impl Held {
     fn send_or_hold(
         &self,
         records: &Records,
-        topics: &Topics,
         completion: &Arc<Completion>,
         send: impl FnOnce(&dyn Fn(&RecordRef<'_>) -> bool) -> usize,
     ) -> Result<(), Refused> {
         let waiting = if self.is_empty() {
             Vec::new()
         } else {
-            waiting(records, |record| self.waits(topics.name(record.topic()), record.key()))
+            waiting(records, |record| self.waits(record.topic().name(), record.key()))
         };
         let waits = |record: &RecordRef<'_>| waiting.get(record.index()).copied().unwrap_or(false);
         if !waiting.is_empty() {
@@ -296,7 +293,6 @@ impl Rescue for Held {
 /// Kafka and the spool as one queue.
 pub struct SpooledQueue {
     ack: Ack,
-    topics: Arc<Topics>,
     kafka: Arc<KafkaQueue>,
     held: Arc<Held>,
     thread: Mutex<Option<Thread>>,
@@ -317,30 +313,18 @@ impl SpooledQueue {
     pub fn open(
         dir: &Path,
         config: &QueueConfig,
-        topics: Arc<Topics>,
+        topics: &Topics,
         metrics: Arc<Metrics>,
     ) -> Result<Self, OpenError> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
-        let held = Held::open(Arc::clone(&disk), dir, config, Arc::clone(&topics), metrics)?;
+        let held = Held::open(Arc::clone(&disk), dir, config, metrics)?;
         let held = Arc::new(held);
         let holds = place::holds(&disk, dir, NAME)? || place::holds(&disk, &dir.join(ASIDE), ASIDE_NAME)?;
         let rescue: Arc<dyn Rescue> = Arc::<Held>::clone(&held);
-        let kafka = KafkaQueue::open_before_spool(
-            config,
-            Arc::clone(&topics),
-            Arc::clone(&held.metrics),
-            rescue,
-            holds,
-        )?;
+        let kafka = KafkaQueue::open_before_spool(config, topics, Arc::clone(&held.metrics), rescue, holds)?;
         let kafka = Arc::new(kafka);
-        let forwarder = Forwarder::open(
-            disk,
-            dir,
-            config,
-            Arc::clone(&topics),
-            Arc::clone(&held),
-            Forwarding::new(Arc::clone(&kafka)),
-        )?;
+        let forwarder =
+            Forwarder::open(disk, dir, config, Arc::clone(&held), Forwarding::new(Arc::clone(&kafka)))?;
         let (ended, done) = mpsc::channel::<()>();
         let run = move || {
             forwarder.run();
@@ -350,7 +334,7 @@ impl SpooledQueue {
         let handle = handle.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
         *held.forwarder.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle.thread().clone());
         let thread = Mutex::new(Some(Thread { handle, done }));
-        Ok(SpooledQueue { ack: config.ack, topics, kafka, held, thread })
+        Ok(SpooledQueue { ack: config.ack, kafka, held, thread })
     }
 
     /// Whether clients wait for Kafka, and Kafka is worth asking.
@@ -368,7 +352,7 @@ impl Queue for SpooledQueue {
     fn enqueue(&self, records: Records) -> Result<Receipt, Refused> {
         let (completion, receipt) = Completion::new(records.len());
         if self.is_direct() {
-            self.held.send_or_hold(&records, &self.topics, &completion, |wanted| {
+            self.held.send_or_hold(&records, &completion, |wanted| {
                 self.kafka.enqueue_for(&records, wanted, &completion).unwrap_or(0)
             })?;
         } else {
@@ -380,6 +364,10 @@ impl Queue for SpooledQueue {
             self.held.hold(&records, |_| true, cause, &completion)?;
         }
         Ok(receipt)
+    }
+
+    fn prepare(&self, topics: &Topics) -> Result<(), TopicsError> {
+        self.kafka.prepare_before_spool(topics).map_err(|error| TopicsError(error.to_string()))
     }
 
     fn is_ready(&self) -> bool {

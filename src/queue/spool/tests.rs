@@ -249,14 +249,6 @@ fn is_large(record: &ReadRecord) -> bool {
     record.value.ends_with(b"large")
 }
 
-fn topics() -> Topics {
-    let mut topics = Topics::default();
-    for topic in TOPICS {
-        topics.intern(topic);
-    }
-    topics
-}
-
 /// A request with one record.
 fn record(key: &str, topic: usize, value: &str) -> Records {
     let mut records = Records::new(7);
@@ -265,7 +257,7 @@ fn record(key: &str, topic: usize, value: &str) -> Records {
 }
 
 fn add(records: &mut Records, key: &str, topic: usize, value: &str) {
-    let mut draft = records.draft(Kind::Person, TopicId::new(u32::try_from(topic).unwrap()));
+    let mut draft = records.draft(Kind::Person, TopicId::of(TOPICS[topic]));
     draft.key(&[key.as_bytes()]).header(Header::Id, &[value.as_bytes()]);
     draft.value(|out| out.extend_from_slice(value.as_bytes()));
 }
@@ -348,16 +340,15 @@ impl World {
             kafka: Default::default(),
         };
         let disk: Arc<dyn Disk> = Arc::<Process>::clone(&self.process);
-        let (topics, metrics) = (Arc::new(topics()), Arc::clone(&self.metrics));
-        let held =
-            Arc::new(Held::open(Arc::clone(&disk), &self.dir(), &config, Arc::clone(&topics), metrics)?);
+        let metrics = Arc::clone(&self.metrics);
+        let held = Arc::new(Held::open(Arc::clone(&disk), &self.dir(), &config, metrics)?);
         let way = Way {
             broker: Arc::clone(&self.broker),
             process: Arc::clone(&self.process),
             tells: false,
             singly: false,
         };
-        let forwarder = Forwarder::open(disk, &self.dir(), &config, topics, Arc::clone(&held), way);
+        let forwarder = Forwarder::open(disk, &self.dir(), &config, Arc::clone(&held), way);
         match forwarder {
             Ok(forwarder) => Ok((held, forwarder)),
             Err(error) => {
@@ -412,7 +403,7 @@ impl World {
         let taken = if held.open.load(Ordering::Acquire) {
             held.hold(&records, |_| true, Cause::Away, &completion)
         } else {
-            held.send_or_hold(&records, &topics(), &completion, |wanted| {
+            held.send_or_hold(&records, &completion, |wanted| {
                 if records.iter().any(|record| wanted(&record)) {
                     match self.ask(key, topic, &value) {
                         Ok(()) => completion.durable(1),
@@ -686,7 +677,7 @@ fn what_can_not_be_sent_is_not_held_where_it_could_overtake_its_key() {
                 completion.durable(1);
                 1
             };
-            held.send_or_hold(&records, &topics(), &completion, sent).unwrap();
+            held.send_or_hold(&records, &completion, sent).unwrap();
             (wait_for(receipt).is_ok(), held.records.load(Ordering::Acquire))
         };
         // The same key in another topic has a line of its own there.

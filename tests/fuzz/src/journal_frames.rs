@@ -43,13 +43,6 @@ static QUEUE: LazyLock<QueueConfig> = LazyLock::new(|| {
     QueueConfig { free_bytes: 0, ..config.queue }
 });
 static METRICS: LazyLock<Arc<Metrics>> = LazyLock::new(|| Arc::new(Metrics::new(&[], []).expect("metrics")));
-static NAMES: LazyLock<Arc<Topics>> = LazyLock::new(|| {
-    let mut topics = Topics::default();
-    for topic in TOPICS {
-        topics.intern(topic);
-    }
-    Arc::new(topics)
-});
 
 /// Segments by their first number.
 type Segments = Vec<(u64, Vec<u8>)>;
@@ -253,7 +246,7 @@ fn read(dir: &Path) -> Vec<ReadRecord> {
 
 /// Opened to write, the journal still has what was `found` in it, and one record more behind that.
 fn goes_on(dir: &Path, mut found: Vec<ReadRecord>, is_written: bool) {
-    let queue = match JournalQueue::open(dir, &QUEUE, Arc::clone(&NAMES), Arc::clone(&METRICS)) {
+    let queue = match JournalQueue::open(dir, &QUEUE, &Topics::default(), Arc::clone(&METRICS)) {
         Ok(queue) => queue,
         // As no journal does that Weir has written.
         Err(JournalError::NoNumbers(_)) => {
@@ -263,7 +256,7 @@ fn goes_on(dir: &Path, mut found: Vec<ReadRecord>, is_written: bool) {
         Err(error) => panic!("{error}"),
     };
     let mut records = Records::new(1);
-    records.draft(Kind::Event, TopicId::new(0)).value(|out| out.extend_from_slice(b"{}"));
+    records.draft(Kind::Event, TopicId::of(TOPICS[0])).value(|out| out.extend_from_slice(b"{}"));
     queue.enqueue(records).expect("room for a record");
     assert_eq!(queue.close(Instant::now() + Duration::from_secs(60)), 0);
     let mut now = Vec::new();

@@ -11,7 +11,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// A record that leaves a small segment room for few others.
 fn large(records: &mut Records, kind: Kind, id: &str) {
-    let mut draft = records.draft(kind, TopicId::new(0));
+    let mut draft = records.draft(kind, TopicId::of("weir.rejected"));
     if kind == Kind::Person {
         draft.key(&[b"acme", id.as_bytes()]);
     }
@@ -23,14 +23,20 @@ fn now_ms() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
+/// A topic of rejected events, of which so many bytes are kept.
+fn bounded(bytes: u64) -> Topics {
+    let mut topics = Topics::default();
+    let topic = topics.intern("weir.rejected");
+    topics.bound(vec![topic], Bounds { age: 30 * DAY, bytes });
+    topics
+}
+
 impl Place {
     fn open_bounded(&self, when_full: WhenFull, bytes: u64) -> JournalQueue {
-        let mut topics = Topics::default();
-        let topic = topics.intern("weir.rejected");
-        topics.bound(vec![topic], Bounds { age: 30 * DAY, bytes });
+        let topics = bounded(bytes);
         let config = QueueConfig { when_full, ..config(SMALL) };
         let metrics = Arc::new(Metrics::new(&[], []).unwrap());
-        JournalQueue::open(&self.dir(), &config, Arc::new(topics), metrics).unwrap()
+        JournalQueue::open(&self.dir(), &config, &topics, metrics).unwrap()
     }
 
     fn kept(&self) -> Vec<ReadRecord> {
@@ -91,6 +97,17 @@ fn what_stands_in_quarantine_is_copied_with_its_numbers_before_its_segment_goes(
 }
 
 #[test]
+fn the_bounds_of_another_configuration_hold_from_the_moment_it_is_prepared() {
+    let place = Place::new();
+    let queue = place.open_bounded(WhenFull::DropOldest, 1 << 30);
+    write(&queue, now_ms(), 0, 40);
+    assert!(place.kept().len() >= 60);
+    assert_eq!(queue.prepare(&bounded(1)), Ok(()));
+    close(&queue);
+    assert!(place.kept().len() < 20, "{}", place.kept().len());
+}
+
+#[test]
 fn it_is_copied_too_where_the_oldest_are_dropped() {
     let place = Place::new();
     let queue = place.open_bounded(WhenFull::DropOldest, 1 << 30);
@@ -142,9 +159,7 @@ fn frames_without_a_key_are_told_from_those_with_one() {
     let frames = |kinds: &[Kind]| {
         let mut records = Records::new(7);
         kinds.iter().for_each(|kind| large(&mut records, *kind, "id"));
-        let topics = topics();
-        let size = frame::size(records.iter(), &topics).unwrap();
-        frame::encode(records.iter(), 7, &topics, size)
+        frame::encode(records.iter(), 7, frame::size(records.iter()).unwrap())
     };
     assert!(!frame::any_without_key(&frames(&[Kind::Person, Kind::Person])));
     assert!(frame::any_without_key(&frames(&[Kind::Person, Kind::Rejected])));
@@ -222,23 +237,11 @@ fn a_full_journal_gives_way_nevertheless() {
 #[test]
 fn a_spool_keeps_none() {
     let place = Place::new();
-    let mut topics = Topics::default();
-    let topic = topics.intern("weir.rejected");
-    topics.bound(vec![topic], Bounds { age: DAY, bytes: 1 << 30 });
     let metrics = Arc::new(Metrics::new(&[], []).unwrap());
     let bytes = metrics.spool_bytes.clone();
     let open = || {
-        let topics = Arc::new(topics.clone());
-        JournalQueue::open_spool(
-            Arc::new(RealDisk),
-            &place.dir(),
-            &config(SMALL),
-            topics,
-            &metrics,
-            &bytes,
-            "",
-        )
-        .unwrap()
+        JournalQueue::open_spool(Arc::new(RealDisk), &place.dir(), &config(SMALL), &metrics, &bytes, "")
+            .unwrap()
     };
     let queue = open();
     write(&queue, now_ms(), 0, 4);

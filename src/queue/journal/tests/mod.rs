@@ -38,12 +38,8 @@ pub(super) fn config(journal_bytes: u64) -> QueueConfig {
     }
 }
 
-fn topics() -> Arc<Topics> {
-    let mut topics = Topics::default();
-    topics.intern("weir.people");
-    topics.intern("weir.companies");
-    Arc::new(topics)
-}
+/// The topics of the records here.
+const TOPICS: [&str; 2] = ["weir.people", "weir.companies"];
 
 /// Person records with these values.
 fn records(values: &[&str]) -> Records {
@@ -52,8 +48,8 @@ fn records(values: &[&str]) -> Records {
     records
 }
 
-fn add(records: &mut Records, topic: u32, value: &str) {
-    let mut draft = records.draft(Kind::Person, TopicId::new(topic));
+fn add(records: &mut Records, topic: usize, value: &str) {
+    let mut draft = records.draft(Kind::Person, TopicId::of(TOPICS[topic]));
     draft.key(&[b"acme", value.as_bytes()]).header(Header::Id, &[value.as_bytes(), b"/person"]);
     draft.value(|out| out.extend_from_slice(value.as_bytes()));
 }
@@ -75,19 +71,14 @@ impl Place {
     }
 
     fn open_with(&self, config: &QueueConfig) -> JournalQueue {
-        JournalQueue::open(&self.dir(), config, topics(), Arc::new(Metrics::new(&[], []).unwrap())).unwrap()
+        JournalQueue::open(&self.dir(), config, &Topics::default(), Arc::new(Metrics::new(&[], []).unwrap()))
+            .unwrap()
     }
 
     fn open_on(&self, disk: &TestDisk, config: &QueueConfig) -> JournalQueue {
         let metrics = Arc::new(Metrics::new(&[], []).unwrap());
-        JournalQueue::open_on(
-            Arc::new(disk.clone()),
-            &self.dir(),
-            config,
-            topics(),
-            Meters::journal(&metrics),
-        )
-        .unwrap()
+        JournalQueue::open_on(Arc::new(disk.clone()), &self.dir(), config, None, Meters::journal(&metrics))
+            .unwrap()
     }
 
     /// Writes `values` in one request, in a run of the writer of their own.

@@ -270,7 +270,7 @@ impl World {
         self.numbers.retain(|_, id| sent[id.0].fate == SentFate::Acknowledged);
         for _ in 0..20 {
             let (disk, meters) = (Arc::clone(&self.gateway), self.meters.clone());
-            match JournalQueue::prepare(disk, &self.dir(), &config(JOURNAL_BYTES), topics(), meters) {
+            match JournalQueue::assemble(disk, &self.dir(), &config(JOURNAL_BYTES), None, meters) {
                 Ok((queue, committer, inbox)) => {
                     self.running = Some(Running { queue, committer, inbox });
                     return;

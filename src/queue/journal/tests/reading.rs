@@ -72,6 +72,33 @@ fn an_empty_journal_is_waited_on_or_ends_at_once() {
 }
 
 #[test]
+fn records_of_two_tables_go_to_the_topics_that_they_were_made_for() {
+    let place = Place::new();
+    let table = |names: [&str; 2]| {
+        let mut topics = Topics::default();
+        let made = names.map(|name| topics.intern(name));
+        (topics, made)
+    };
+    let (before, [people, companies]) = table(["weir.people", "weir.companies"]);
+    let (after, [companies_again, people_again]) = table(["weir.companies", "weir.people"]);
+    let metrics = Arc::new(Metrics::new(&[], []).unwrap());
+    let queue = JournalQueue::open(&place.dir(), &config(1 << 30), &before, metrics).unwrap();
+    let mut records = Records::new(7);
+    let mut add = |topic: TopicId| {
+        records.draft(Kind::Person, topic).value(|out| out.extend_from_slice(topic.name().as_bytes()));
+    };
+    [people, companies].into_iter().for_each(&mut add);
+    assert_eq!(queue.prepare(&after), Ok(()));
+    [people_again, companies, companies_again, people].into_iter().for_each(&mut add);
+    wait(queue.enqueue(records).unwrap()).unwrap();
+    close(&queue);
+    let read = place.read();
+    assert_eq!(read.len(), 6);
+    assert!(read.iter().all(|record| record.topic.as_bytes() == record.value), "{read:?}");
+    assert!(queue.prepare(&before).is_err(), "it is closed");
+}
+
+#[test]
 fn a_reader_of_some_topics_passes_over_the_others() {
     let place = Place::new();
     let queue = place.open();

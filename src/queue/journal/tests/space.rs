@@ -144,7 +144,7 @@ fn the_largest_record_fits_into_the_smallest_journal_that_promises_it() {
     let most = queue.largest_record();
     put(&queue, &[&"x".repeat(most / 4)]).unwrap().unwrap();
     let mut records = Records::new(0);
-    records.draft(Kind::Event, TopicId::new(0)).value(|out| out.resize(most, b'1'));
+    records.draft(Kind::Event, TopicId::of(TOPICS[0])).value(|out| out.resize(most, b'1'));
     wait(queue.enqueue(records).unwrap()).unwrap();
     close(&queue);
     assert_eq!(place.read().len(), 2);
