@@ -10,6 +10,7 @@ pub mod journal;
 pub mod kafka;
 pub mod reader;
 pub mod spool;
+pub mod subscription;
 
 use std::time::Instant;
 

@@ -22,6 +22,14 @@ pub struct ReadRecord {
     pub value: Vec<u8>,
 }
 
+impl ReadRecord {
+    /// Key, headers and value together, in bytes.
+    pub fn bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.key.as_ref().map_or(0, Vec::len) + headers + self.value.len()
+    }
+}
+
 /// What a reader found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -35,9 +43,9 @@ pub enum Next {
 
 /// Where a reader begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum From {
+pub enum StartAt {
     /// At the oldest record that is left.
-    Start,
+    Oldest,
     /// Behind the newest record there is.
     End,
 }

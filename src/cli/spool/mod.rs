@@ -181,6 +181,6 @@ fn export(spool: &Path, aside: bool, out: &mut dyn Output) -> Result<(), Failure
         return Ok(());
     }
     let begin = Begin::At(position(&dir, name)?.unwrap_or(0));
-    let mut reader = JournalReader::open(&dir, begin, true, BTreeSet::new())?;
-    Ok(tail::print_as_json(&mut reader, out)?)
+    let reader = JournalReader::open(&dir, begin, true, BTreeSet::new())?;
+    Ok(tail::print_as_json(reader, out)?)
 }

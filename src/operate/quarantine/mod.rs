@@ -17,7 +17,7 @@ use crate::event::head::EventHead;
 use crate::queue::journal::keep;
 use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::kafka::{KafkaReader, list_topics};
-use crate::queue::reader::{From, Next, ReadError, ReadRecord, Reader};
+use crate::queue::reader::{Next, ReadError, ReadRecord, Reader, StartAt};
 use crate::record::{Header, Kind};
 use crate::tenants::Tenants;
 
@@ -65,7 +65,7 @@ impl Place {
                     let text = "Kafka has no topic of rejected events yet; start `weir serve` first";
                     return Err(ReadError(text.to_owned()));
                 }
-                Ok(Box::new(KafkaReader::open(brokers, &queue.kafka, &topics, From::Start, true)?))
+                Ok(Box::new(KafkaReader::open(brokers, &queue.kafka, &topics, StartAt::Oldest, true)?))
             }
         }
     }
@@ -132,7 +132,7 @@ impl Reader for OnJournal {
 }
 
 /// Calls `see` for every record up to the end, until it gives false.
-fn read_all<E: std::convert::From<ReadError>>(
+fn read_all<E: From<ReadError>>(
     reader: &mut dyn Reader,
     mut see: impl FnMut(ReadRecord) -> Result<bool, E>,
 ) -> Result<(), E> {
@@ -356,7 +356,7 @@ impl Quarantine {
     ///
     /// # Errors
     /// When the queue can't be read, and those of `see`.
-    pub fn each<E: std::convert::From<ReadError>>(
+    pub fn each<E: From<ReadError>>(
         &self,
         selection: &Selection,
         mut see: impl FnMut(Entry, &ReadRecord, Option<i64>) -> Result<bool, E>,

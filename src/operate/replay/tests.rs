@@ -9,7 +9,7 @@ use crate::config::{Config, Overrides};
 use crate::pipeline::{Call, Processed, process};
 use crate::queue::journal::JournalQueue;
 use crate::queue::journal::reader::{Begin, JournalReader};
-use crate::queue::reader::{From, Next, ReadRecord, Reader};
+use crate::queue::reader::{Next, ReadRecord, Reader, StartAt};
 use crate::queue::{Completion, Receipt, TopicsError};
 use crate::record::topics::Topics;
 use crate::setup::load;
@@ -100,7 +100,7 @@ impl Held {
     }
 
     fn records(&self) -> Vec<ReadRecord> {
-        let begin = Begin::From(From::Start);
+        let begin = Begin::From(StartAt::Oldest);
         let mut reader = JournalReader::open(&self.dir(), begin, true, Default::default()).unwrap();
         let mut records = Vec::new();
         while let Next::Record(record) = reader.next(Duration::ZERO).unwrap() {

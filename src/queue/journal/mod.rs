@@ -15,6 +15,7 @@ mod recovery;
 mod room;
 mod segment;
 mod store;
+pub mod subscription;
 pub mod survey;
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::segment::{self, Cursor, Step};
 use super::{JournalError, frame};
 use crate::queue::disk_advice::advice;
-use crate::queue::reader::{From, Next, ReadError, ReadRecord, Reader};
+use crate::queue::reader::{Next, ReadError, ReadRecord, Reader, StartAt};
 
 /// How often the end is looked at for more.
 const POLL: Duration = Duration::from_millis(100);
@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
     /// At one end of the journal.
-    From(From),
+    From(StartAt),
     /// At a sequence number, or at the oldest record if that one is gone.
     At(u64),
 }
@@ -59,8 +59,8 @@ impl JournalReader {
         let end = end(dir).map_err(io)?;
         let position = match begin {
             Begin::At(next) => next,
-            Begin::From(From::Start) => segment::list(dir).map_err(io)?.first().copied().unwrap_or(0),
-            Begin::From(From::End) => end.0,
+            Begin::From(StartAt::Oldest) => segment::list(dir).map_err(io)?.first().copied().unwrap_or(0),
+            Begin::From(StartAt::End) => end.0,
         };
         let mut reader = JournalReader {
             dir: dir.to_owned(),
@@ -72,7 +72,7 @@ impl JournalReader {
             missed: None,
             end: until_end.then_some(end),
         };
-        if begin == Begin::From(From::End) {
+        if begin == Begin::From(StartAt::End) {
             reader.pass(end).map_err(io)?;
         }
         Ok(reader)

@@ -14,6 +14,7 @@ mod refusal;
 mod room;
 mod settings;
 mod statistics;
+mod subscription;
 #[cfg(test)]
 mod tests;
 mod topics;
@@ -42,6 +43,7 @@ pub(super) use self::producer::Rescue;
 pub use self::reader::{KafkaReader, list_topics};
 pub(super) use self::refusal::{Class, Refusal};
 pub use self::settings::{buffer_bytes, check_settings, most_in_flight, producer_settings};
+pub use self::subscription::KafkaSubscription;
 
 /// What a record needs on the wire beyond key, value and its own header values: the constant headers, the
 /// headers' names and lengths, the record's and the batch's frame.

@@ -155,6 +155,17 @@ pub(super) fn observer(brokers: &str, raw: &BTreeMap<String, String>) -> ClientC
     client
 }
 
+/// Settings of a client that reads, as a member of `group`, and commits only where it is asked to.
+pub(super) fn consumer(brokers: &str, raw: &BTreeMap<String, String>, group: &str) -> ClientConfig {
+    let mut client = observer(brokers, raw);
+    client
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("queued.max.messages.kbytes", "16384");
+    client
+}
+
 /// A setting as a number; 0 where it is none, which `check_settings` has refused before.
 pub(super) fn number(client: &ClientConfig, key: &str) -> usize {
     client.get(key).and_then(|value| value.parse().ok()).unwrap_or(0)

@@ -14,7 +14,7 @@ use super::{KafkaQueue, KafkaReader, check_settings, list_topics, settings};
 use crate::config::{Ack, QueueConfig, WhenFull};
 use crate::observe::metrics::Metrics;
 use crate::queue::completion::NotDurable;
-use crate::queue::reader::{From, Next, Reader};
+use crate::queue::reader::{Next, Reader, StartAt};
 use crate::queue::{Queue, Receipt, Refused};
 use crate::record::topics::TopicId;
 use crate::record::{Kind, Records};
@@ -242,7 +242,8 @@ fn a_record_that_is_only_inferred_to_be_delivered_is_not_durable() {
     assert_eq!(queue.close(Instant::now() + PATIENCE), 0);
     let topics = [TOPIC.to_owned()];
     let mut reader =
-        KafkaReader::open(&mock.bootstrap_servers(), &BTreeMap::new(), &topics, From::Start, true).unwrap();
+        KafkaReader::open(&mock.bootstrap_servers(), &BTreeMap::new(), &topics, StartAt::Oldest, true)
+            .unwrap();
     let mut found = 0;
     while let Next::Record(_) = reader.next(PATIENCE).unwrap() {
         found += 1;
@@ -259,7 +260,8 @@ fn a_reader_waits_for_a_partition_whose_leader_is_being_chosen() {
     mock.request_errors(RDKafkaApiKey::ListOffsets, &[elsewhere, elsewhere]);
     let topics = [TOPIC.to_owned()];
     let mut reader =
-        KafkaReader::open(&mock.bootstrap_servers(), &BTreeMap::new(), &topics, From::Start, true).unwrap();
+        KafkaReader::open(&mock.bootstrap_servers(), &BTreeMap::new(), &topics, StartAt::Oldest, true)
+            .unwrap();
     assert!(matches!(reader.next(PATIENCE).unwrap(), Next::Record(_)));
     assert_eq!(reader.next(PATIENCE).unwrap(), Next::End);
 }

@@ -9,7 +9,7 @@ use crate::queue::journal::JournalError;
 use crate::queue::journal::consumers::Consumer;
 use crate::queue::journal::disk::Disk;
 use crate::queue::journal::reader::{Begin, JournalReader};
-use crate::queue::reader::{From, Next, Reader};
+use crate::queue::reader::{Next, Reader, StartAt};
 
 /// The place of reading that is kept under `name`. One that is damaged is put out of the way: all that is left is read again.
 pub(super) fn place(disk: &Arc<dyn Disk>, dir: &Path, name: &str) -> Result<Consumer, JournalError> {
@@ -27,7 +27,7 @@ pub(super) fn place(disk: &Arc<dyn Disk>, dir: &Path, name: &str) -> Result<Cons
 
 /// Where reading goes on.
 pub(super) fn begin(place: &Consumer) -> Begin {
-    place.next().map_or(Begin::From(From::Start), Begin::At)
+    place.next().map_or(Begin::From(StartAt::Oldest), Begin::At)
 }
 
 /// Whether the journal in `dir` holds a record behind that place; one that does not exist yet holds none.

@@ -18,7 +18,7 @@ use weir::queue::Queue;
 use weir::queue::journal::reader::{Begin, JournalReader};
 use weir::queue::journal::survey::{Survey, survey};
 use weir::queue::journal::{JournalError, JournalQueue, frame};
-use weir::queue::reader::{From, Next, ReadRecord, Reader};
+use weir::queue::reader::{Next, ReadRecord, Reader, StartAt};
 use weir::record::topics::{TopicId, Topics};
 use weir::record::{Kind, Records};
 use weir::setup;
@@ -235,7 +235,7 @@ fn surveyed(dir: &Path, segments: &Segments) -> Vec<ReadRecord> {
 
 /// All records that a reader comes upon.
 fn read(dir: &Path) -> Vec<ReadRecord> {
-    let reader = JournalReader::open(dir, Begin::From(From::Start), true, BTreeSet::new());
+    let reader = JournalReader::open(dir, Begin::From(StartAt::Oldest), true, BTreeSet::new());
     let mut reader = reader.expect("a journal that can be read");
     let mut found = Vec::new();
     while let Next::Record(record) = reader.next(Duration::ZERO).expect("a journal that can be read") {

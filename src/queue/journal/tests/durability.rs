@@ -131,7 +131,7 @@ fn a_failed_write_or_sync_fails_its_requests_and_the_journal_mends_itself() {
         assert_eq!(put(&queue, &["lost"]), Ok(Err(NotDurable)));
         disk.set(|faults| *faults = Faults::default());
         eventually("the journal takes records again", || queue.is_ready());
-        let mut reader = place.reader(Begin::From(From::Start), false);
+        let mut reader = place.reader(Begin::From(StartAt::Oldest), false);
         while next(&mut reader).is_some() {}
         assert_eq!(reader.position(), 2, "the lost record's number is read, too");
         put(&queue, &["after"]).unwrap().unwrap();

@@ -44,7 +44,8 @@ impl Place {
         if !dir.is_dir() {
             return Vec::new();
         }
-        let mut reader = JournalReader::open(&dir, Begin::From(From::Start), true, BTreeSet::new()).unwrap();
+        let mut reader =
+            JournalReader::open(&dir, Begin::From(StartAt::Oldest), true, BTreeSet::new()).unwrap();
         std::iter::from_fn(|| next(&mut reader)).collect()
     }
 

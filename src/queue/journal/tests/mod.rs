@@ -7,6 +7,7 @@ mod model;
 mod reading;
 mod space;
 mod stories;
+mod subscription;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -22,7 +23,7 @@ use super::reader::{Begin, JournalReader};
 use super::*;
 use crate::config::{Ack, WhenFull};
 use crate::queue::completion::NotDurable;
-use crate::queue::reader::{From, Next, ReadRecord, Reader};
+use crate::queue::reader::{Next, ReadRecord, Reader, StartAt};
 use crate::record::topics::TopicId;
 use crate::record::{Header, Kind};
 
@@ -93,7 +94,7 @@ impl Place {
     }
 
     fn read(&self) -> Vec<ReadRecord> {
-        let mut reader = self.reader(Begin::From(From::Start), true);
+        let mut reader = self.reader(Begin::From(StartAt::Oldest), true);
         std::iter::from_fn(|| next(&mut reader)).collect()
     }
 

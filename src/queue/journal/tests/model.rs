@@ -326,7 +326,7 @@ impl World {
         };
         let kept = follower.kept.iter().rfind(|kept| kept.0 == place.next());
         follower.last = kept.unwrap_or_else(|| panic!("{:?} was never kept", place.next())).1;
-        let begin = place.next().map_or(Begin::From(From::Start), Begin::At);
+        let begin = place.next().map_or(Begin::From(StartAt::Oldest), Begin::At);
         let reader = JournalReader::open(&self.dir(), begin, false, BTreeSet::new()).unwrap();
         follower.open = Some((place, reader));
     }

@@ -41,9 +41,9 @@ fn a_reader_begins_where_it_is_told_and_stops_at_the_end_it_found() {
     let place = Place::new();
     place.write(&["0", "1"]);
     place.write(&["2", "3"]);
-    let mut from_end = place.reader(Begin::From(From::End), false);
+    let mut from_end = place.reader(Begin::From(StartAt::End), false);
     let mut until_end = place.reader(Begin::At(1), true);
-    let mut nothing = place.reader(Begin::From(From::End), true);
+    let mut nothing = place.reader(Begin::From(StartAt::End), true);
     place.write(&["4"]);
     let values =
         |reader: &mut JournalReader| std::iter::from_fn(|| next(reader)).map(value).collect::<Vec<_>>();
@@ -62,8 +62,8 @@ fn an_empty_journal_is_waited_on_or_ends_at_once() {
         Err(JournalError::Missing(_))
     ));
     let queue = place.open();
-    let mut waits = place.reader(Begin::From(From::End), false);
-    let mut ends = place.reader(Begin::From(From::Start), true);
+    let mut waits = place.reader(Begin::From(StartAt::End), false);
+    let mut ends = place.reader(Begin::From(StartAt::Oldest), true);
     assert_eq!(waits.next(Duration::ZERO), Ok(Next::Idle));
     put(&queue, &["x"]).unwrap().unwrap();
     assert_eq!(next(&mut waits).map(value).as_deref(), Some("x"));
