@@ -4,7 +4,7 @@
 use clap::Args;
 
 use super::{ConfigFlags, Failure, print};
-use crate::config::{self, Config, Problems};
+use crate::config::{self, Config, Problems, QueueKind};
 use crate::queue::disk_advice::readable;
 use crate::setup::{self, disk, first_start};
 
@@ -27,9 +27,9 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
 }
 
 fn report(config: &Config) -> Result<String, Problems> {
-    let place = match &config.queue.brokers {
-        Some(brokers) => format!("Kafka at {brokers}"),
-        None => format!("the journal in {}", config.data.join("journal").display()),
+    let place = match config.queue.kind() {
+        QueueKind::Kafka { brokers } => format!("Kafka at {brokers}"),
+        QueueKind::Journal => format!("the journal in {}", config.data.journal().display()),
     };
     let mut lines = vec!["configuration is valid".to_owned(), String::new(), "topics:".to_owned()];
     lines.extend(first_start::expected_topics(config)?.names().iter().map(|name| format!("  {name}")));

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::{check, load};
 use crate::admission::keys::AccessKey;
 use crate::admission::secrets;
-use crate::config::{Config, Overrides, Problems};
+use crate::config::{Config, DataDir, Overrides, Problems};
 use crate::queue::disk_advice;
 use crate::record::topics::Topics;
 use crate::tenants::Tenants;
@@ -93,10 +93,10 @@ pub fn expected_tenants(config: &Config) -> Result<Tenants, Problems> {
 }
 
 /// The demo that is kept in `data`, or a new one that is kept there from now on.
-pub fn demo(data: &Path) -> Result<Demo, FirstStartError> {
-    let path = data.join("first-start.json");
+pub fn demo(data: &DataDir) -> Result<Demo, FirstStartError> {
+    let path = data.first_start();
     let failed = |error| FirstStartError::File { path: path.clone(), error };
-    let _alone = alone(data).map_err(failed)?;
+    let _alone = alone(data.path()).map_err(failed)?;
     match fs::read(&path) {
         // No detail of why: it could quote the secret.
         Ok(text) => parse(&text).ok_or_else(|| FirstStartError::Damaged(path.clone())),
@@ -108,7 +108,7 @@ pub fn demo(data: &Path) -> Result<Demo, FirstStartError> {
                 source: SOURCE.to_owned(),
                 publisher: PUBLISHER.to_owned(),
             };
-            keep(data, &path, &demo).map_err(failed)?;
+            keep(data.path(), &path, &demo).map_err(failed)?;
             Ok(demo)
         }
         Err(error) => Err(failed(error)),

@@ -13,6 +13,8 @@ use clap::{Args, Subcommand};
 
 use super::output::{Output, Stdout};
 use super::{ConfigFlags, Failure, counted, tail};
+use crate::config::DataDir;
+use crate::config::data_dir::aside;
 use crate::observe::telemetry;
 use crate::observe::telemetry::LogFormat;
 use crate::operate::control;
@@ -20,7 +22,7 @@ use crate::queue::journal::JournalError;
 use crate::queue::journal::consumers::position;
 use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::journal::survey::{Damage, survey};
-use crate::queue::spool::{ASIDE, ASIDE_NAME, NAME};
+use crate::queue::spool::{ASIDE_NAME, NAME};
 
 /// The arguments of `weir spool`.
 #[derive(Args, Clone, Debug)]
@@ -71,9 +73,9 @@ struct PlaceFlags {
 }
 
 impl PlaceFlags {
-    fn data(&self) -> Result<PathBuf, Failure> {
+    fn data(&self) -> Result<DataDir, Failure> {
         Ok(match &self.data {
-            Some(data) => data.clone(),
+            Some(data) => DataDir::new(data),
             None => {
                 let flags = ConfigFlags::from_environment()?;
                 ConfigFlags { config: self.config.clone(), ..flags }.load()?.data
@@ -83,7 +85,7 @@ impl PlaceFlags {
 
     /// The spool's directory, which is there.
     fn spool(&self) -> Result<PathBuf, Failure> {
-        let spool = self.data()?.join("spool");
+        let spool = self.data()?.spool();
         if spool.is_dir() {
             return Ok(spool);
         }
@@ -120,7 +122,7 @@ pub(super) fn run(args: &SpoolArgs) -> Result<(), Failure> {
             if !control::retry(&data).map_err(|error| Failure::Named(error.to_string()))? {
                 return Err(Failure::Named(format!(
                     "no Weir runs on {}: the next start tries again what was set aside",
-                    data.display()
+                    data.path().display()
                 )));
             }
             writeln!(out, "asked for; `weir spool status` tells what is still set aside")
@@ -132,7 +134,7 @@ pub(super) fn run(args: &SpoolArgs) -> Result<(), Failure> {
 
 /// Where what was set aside lies, and the name of the place up to which it was taken back.
 fn piles(spool: &Path) -> [(PathBuf, &'static str); 2] {
-    [(spool.to_owned(), NAME), (spool.join(ASIDE), ASIDE_NAME)]
+    [(spool.to_owned(), NAME), (aside(spool), ASIDE_NAME)]
 }
 
 fn verify(spool: &Path, out: &mut dyn Write) -> Result<(), Failure> {

@@ -69,7 +69,7 @@ fn status_sums_up_what_waits_behind_the_forwarder_and_what_was_set_aside() {
     let (_data, spool) = spool();
     add(&spool, &["weir.people", "weir.people", "weir.companies", "weir.people"], None);
     Consumer::open(&spool, NAME, &BTreeSet::new()).unwrap().commit(1).unwrap();
-    add(&spool.join(ASIDE), &["weir.gone"], Some("topic"));
+    add(&aside(&spool), &["weir.gone"], Some("topic"));
     let status = status::of(&spool).unwrap();
     let json: Value = serde_json::from_str(&status.json()).unwrap();
     assert_eq!(json["spool"], spool.to_str().unwrap());
@@ -105,10 +105,10 @@ fn status_sums_up_what_waits_behind_the_forwarder_and_what_was_set_aside() {
 fn status_tells_kafkas_own_error_and_the_limit_that_it_went_by() {
     let (_data, spool) = spool();
     add(&spool, &[], None);
-    add(&spool.join(ASIDE), &["weir.people"], Some("too_large MESSAGE_TOO_LARGE max.message.bytes=2000"));
-    add(&spool.join(ASIDE), &["weir.people"], Some("refused POLICY_VIOLATION"));
+    add(&aside(&spool), &["weir.people"], Some("too_large MESSAGE_TOO_LARGE max.message.bytes=2000"));
+    add(&aside(&spool), &["weir.people"], Some("refused POLICY_VIOLATION"));
     // As an earlier Weir set it aside.
-    add(&spool.join(ASIDE), &["weir.people"], Some("refused"));
+    add(&aside(&spool), &["weir.people"], Some("refused"));
     let status = status::of(&spool).unwrap();
     let json: Value = serde_json::from_str(&status.json()).unwrap();
     let shares = json["aside"]["topics"].as_array().unwrap();
@@ -149,7 +149,7 @@ fn status_of_an_empty_spool_says_so() {
 fn a_sound_spool_passes_with_what_was_set_aside() {
     let (_data, spool) = spool();
     add(&spool, &["weir.people"; 5], None);
-    add(&spool.join(ASIDE), &["weir.gone"; 2], Some("topic"));
+    add(&aside(&spool), &["weir.gone"; 2], Some("topic"));
     let (text, verdict) = verified(&spool);
     assert_eq!(verdict, None, "{text}");
     let counts: Vec<_> = text.lines().map(|line| line.split(": ").nth(1).unwrap().to_owned()).collect();
@@ -209,7 +209,7 @@ fn export_prints_what_is_held_as_tail_does() {
     add(&spool, &["weir.people", "weir.companies"], None);
     Consumer::open(&spool, NAME, &BTreeSet::new()).unwrap().commit(1).unwrap();
     assert_eq!(exported(&spool, true), [] as [Value; 0]);
-    add(&spool.join(ASIDE), &["weir.gone"], Some("topic"));
+    add(&aside(&spool), &["weir.gone"], Some("topic"));
     let held = exported(&spool, false);
     assert_eq!(held.len(), 1);
     assert_eq!(held[0]["topic"], "weir.companies");

@@ -22,7 +22,7 @@ use self::printer::Printer;
 use self::stop::Stop;
 use super::output::{Output, Stdout};
 use super::{Failure, QueueFlags};
-use crate::config::Config;
+use crate::config::{Config, DataDir, QueueKind};
 use crate::observe::telemetry;
 use crate::observe::telemetry::LogFormat;
 use crate::queue::journal::JournalError;
@@ -131,12 +131,12 @@ pub(super) fn run(args: &TailArgs) -> Result<(), Failure> {
     }
     let mut out = Stdout::new();
     if let Some(data) = &args.queue.data {
-        return Ok(on_journal(&data.join("journal"), args, &mut out)?);
+        return Ok(on_journal(&DataDir::new(data).journal(), args, &mut out)?);
     }
     let config = args.queue.load()?;
-    match &config.queue.brokers {
-        Some(brokers) => on_kafka(brokers, &config, args, &mut out),
-        None => Ok(on_journal(&config.data.join("journal"), args, &mut out)?),
+    match config.queue.kind() {
+        QueueKind::Kafka { brokers } => on_kafka(brokers, &config, args, &mut out),
+        QueueKind::Journal => Ok(on_journal(&config.data.journal(), args, &mut out)?),
     }
 }
 

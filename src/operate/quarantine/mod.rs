@@ -12,9 +12,9 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use self::parts::Parts;
-use crate::config::{Config, QueueConfig};
+use crate::config::data_dir::archive;
+use crate::config::{Config, QueueConfig, QueueKind};
 use crate::event::head::EventHead;
-use crate::queue::journal::keep;
 use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::kafka::{KafkaReader, list_topics};
 use crate::queue::reader::{Next, ReadError, ReadRecord, Reader, StartAt};
@@ -38,10 +38,13 @@ pub enum Place {
 impl Place {
     /// Where a gateway with this configuration keeps what it rejects.
     pub fn of(config: &Config, tenants: &Tenants) -> Self {
-        if config.queue.brokers.is_none() {
-            return Place::Journal(config.data.join("journal"));
+        match config.queue.kind() {
+            QueueKind::Journal => Place::Journal(config.data.journal()),
+            QueueKind::Kafka { .. } => {
+                let topics = tenants.topics.rejected().map(str::to_owned).collect();
+                Place::Kafka(config.queue.clone(), topics)
+            }
         }
-        Place::Kafka(config.queue.clone(), tenants.topics.rejected().map(str::to_owned).collect())
     }
 
     /// Kafka's bootstrap list, where it is on Kafka.
@@ -92,7 +95,7 @@ impl OnJournal {
     fn open(dir: &Path) -> Result<Self, ReadError> {
         // First, for its error where there is no journal.
         let journal = read_from(dir, 0)?;
-        let copies = keep::dir(dir);
+        let copies = archive(dir);
         let (reader, part) = if copies.is_dir() {
             (read_from(&copies, 0)?, Part::Copied)
         } else {
@@ -103,7 +106,7 @@ impl OnJournal {
 
     /// Goes on to the next part; false when there is none.
     fn turn(&mut self) -> Result<bool, ReadError> {
-        let copies = keep::dir(&self.dir);
+        let copies = archive(&self.dir);
         (self.reader, self.part) = match self.part {
             Part::Copied => (read_from(&self.dir, 0)?, Part::Journal(self.reader.position())),
             Part::Journal(from) if copies.is_dir() => (read_from(&copies, from)?, Part::CopiedSince),

@@ -13,17 +13,13 @@ use super::disk::{self, Disk};
 use super::frame;
 use super::recovery::Sealed;
 use super::segment::{self, Cursor, Step};
+use crate::config::data_dir::archive;
 use crate::queue::disk_advice::advice;
 use crate::record::Kind;
 use crate::record::topics::Bounds;
 
 /// Bytes that are written at once.
 const CHUNK: usize = 1 << 20;
-
-/// Where the rejected events of the journal in the directory `journal` are copied to.
-pub fn dir(journal: &Path) -> PathBuf {
-    journal.with_file_name("quarantine")
-}
 
 /// The place, and how much of it there may be.
 #[derive(Clone, Debug)]
@@ -34,7 +30,7 @@ pub(super) struct Keep {
 
 impl Keep {
     pub(super) fn new(journal: &Path, bounds: Bounds) -> Self {
-        Keep { dir: dir(journal), bounds }
+        Keep { dir: archive(journal), bounds }
     }
 
     /// Copies what `sealed`, a segment of `journal`, holds of quarantine. Returns once that is durable.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::place::{begin, place};
 use crate::config::QueueConfig;
+use crate::config::data_dir::aside;
 use crate::observe::metrics::Metrics;
 use crate::queue::completion::wait_for;
 use crate::queue::journal::consumers::Consumer;
@@ -18,8 +19,6 @@ use crate::queue::reader::{Next, ReadError, ReadRecord, Reader};
 use crate::queue::{Completion, Queue, Receipt};
 use crate::record::Header;
 
-/// Its directory, in the spool's.
-pub const ASIDE: &str = "aside";
 /// The name under which it is kept how far it was tried again.
 pub const ASIDE_NAME: &str = "spool";
 /// What makes room once it is full; until then nothing leaves the spool.
@@ -57,7 +56,7 @@ impl Aside {
         config: &QueueConfig,
         metrics: &Metrics,
     ) -> Result<Self, JournalError> {
-        let (dir, bytes) = (spool.join(ASIDE), &metrics.spool_aside_bytes);
+        let (dir, bytes) = (aside(spool), &metrics.spool_aside_bytes);
         let journal = JournalQueue::open_spool(Arc::clone(&disk), &dir, config, metrics, bytes, RELIEF)?;
         Ok(Aside { journal, disk, dir })
     }

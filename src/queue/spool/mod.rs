@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-pub use self::aside::{ASIDE, ASIDE_NAME};
+pub use self::aside::ASIDE_NAME;
 use self::forwarder::Forwarder;
 pub use self::forwarder::NAME;
 use self::lines::Lines;
@@ -33,6 +33,7 @@ use self::troubled::Troubled;
 use super::journal::disk::{Disk, RealDisk};
 use super::journal::{JournalError, JournalQueue};
 use super::kafka::{Class, Forwarding, KafkaQueue, Refusal, Rescue, StartError};
+use crate::config::data_dir::aside;
 use crate::config::{Ack, QueueConfig};
 use crate::observe::metrics::Metrics;
 use crate::queue::{Completion, Queue, Receipt, Refused, TopicsError};
@@ -319,7 +320,7 @@ impl SpooledQueue {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
         let held = Held::open(Arc::clone(&disk), dir, config, metrics)?;
         let held = Arc::new(held);
-        let holds = place::holds(&disk, dir, NAME)? || place::holds(&disk, &dir.join(ASIDE), ASIDE_NAME)?;
+        let holds = place::holds(&disk, dir, NAME)? || place::holds(&disk, &aside(dir), ASIDE_NAME)?;
         let rescue: Arc<dyn Rescue> = Arc::<Held>::clone(&held);
         let kafka = KafkaQueue::open_before_spool(config, topics, Arc::clone(&held.metrics), rescue, holds)?;
         let kafka = Arc::new(kafka);

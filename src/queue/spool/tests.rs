@@ -506,7 +506,7 @@ impl World {
 
     /// What lies aside: its value and the reason.
     fn all_aside(&self) -> Vec<(String, String)> {
-        let dir = self.dir().join("aside");
+        let dir = aside(&self.dir());
         let place = place::place(&(Arc::new(RealDisk) as _), &dir, ASIDE_NAME).unwrap();
         let mut reader = JournalReader::open(&dir, place::begin(&place), true, BTreeSet::new()).unwrap();
         let mut all = Vec::new();

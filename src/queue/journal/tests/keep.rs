@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::*;
-use crate::queue::journal::keep;
+use crate::config::data_dir::archive;
 use crate::record::topics::Bounds;
 
 const SMALL: u64 = 64 << 10;
@@ -40,7 +40,7 @@ impl Place {
     }
 
     fn kept(&self) -> Vec<ReadRecord> {
-        let dir = keep::dir(&self.dir());
+        let dir = archive(&self.dir());
         if !dir.is_dir() {
             return Vec::new();
         }
@@ -125,7 +125,7 @@ fn the_oldest_of_too_much_goes() {
     let queue = place.open_bounded(WhenFull::DropOldest, 40_000);
     write(&queue, now_ms(), 0, 60);
     close(&queue);
-    let dir = keep::dir(&place.dir());
+    let dir = archive(&place.dir());
     let len = |base| std::fs::metadata(segment::path(&dir, base)).unwrap().len();
     let bytes: u64 = segment::list(&dir).unwrap().into_iter().map(len).sum();
     assert!(bytes <= 40_000 && bytes > 20_000, "{bytes}");
@@ -146,7 +146,7 @@ fn what_is_too_old_goes_at_the_next_start() {
     assert!(!place.kept().is_empty());
     close(&queue);
     drop(queue);
-    let dir = keep::dir(&place.dir());
+    let dir = archive(&place.dir());
     for base in segment::list(&dir).unwrap() {
         let file = File::options().write(true).open(segment::path(&dir, base)).unwrap();
         file.set_modified(file.metadata().unwrap().modified().unwrap() - Duration::from_secs(7_200)).unwrap();
@@ -175,7 +175,7 @@ fn a_copy_that_a_crash_cut_short_is_made_again() {
     write(&queue, now_ms(), 0, 4);
     close(&queue);
     drop(queue);
-    let dir = keep::dir(&place.dir());
+    let dir = archive(&place.dir());
     std::fs::create_dir(&dir).unwrap();
     std::fs::write(segment::path(&dir, 0).with_extension("new"), b"half").unwrap();
     std::fs::write(segment::path(&dir, 0), b"WEIRJNL1").unwrap();
@@ -208,7 +208,7 @@ fn a_segment_stays_while_its_quarantine_can_not_be_copied() {
     close(&queue);
     drop(queue);
     // No directory can be made under this name.
-    std::fs::write(keep::dir(&place.dir()), b"").unwrap();
+    std::fs::write(archive(&place.dir()), b"").unwrap();
     let segments = place.segments();
     place.commit("loader", 12);
     close(&place.open_bounded(WhenFull::Refuse, 1 << 30));
@@ -219,7 +219,7 @@ fn a_segment_stays_while_its_quarantine_can_not_be_copied() {
 fn a_full_journal_gives_way_nevertheless() {
     let place = Place::new();
     std::fs::create_dir_all(place.dir()).unwrap();
-    std::fs::write(keep::dir(&place.dir()), b"").unwrap();
+    std::fs::write(archive(&place.dir()), b"").unwrap();
     let queue = place.open_bounded(WhenFull::Refuse, 1 << 30);
     let mut records = 0;
     while queue.is_ready() {
