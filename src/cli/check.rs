@@ -5,8 +5,8 @@ use clap::Args;
 
 use super::{ConfigFlags, Failure, print};
 use crate::config::{self, Config, Problems, QueueKind};
-use crate::queue::disk_advice::readable;
 use crate::setup::{self, disk, first_start};
+use crate::system::advice::readable;
 
 /// The arguments of `weir check`.
 #[derive(Args, Clone, Debug)]

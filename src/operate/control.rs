@@ -105,6 +105,7 @@ impl Control {
                 }
             }
         };
+        // No worker: nothing but a connection wakes a thread from `accept`, so it ends with the process.
         std::thread::Builder::new().name("control".to_owned()).spawn(serve)?;
         Ok(Control(path))
     }

@@ -5,7 +5,6 @@
 //! is reserved before its first record is sent: all or none.
 
 pub mod completion;
-pub mod disk_advice;
 pub mod journal;
 pub mod kafka;
 pub mod reader;

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 
 use crate::config::{Config, QueueKind};
-use crate::queue::disk_advice::{advice, readable};
+use crate::system::advice::{advice, readable};
 
 /// Fewer files than this can't be made where a data folder needs them.
 const FEW_FILES: u64 = 64;

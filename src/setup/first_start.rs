@@ -13,8 +13,8 @@ use super::{check, load};
 use crate::admission::keys::AccessKey;
 use crate::admission::secrets;
 use crate::config::{Config, DataDir, Overrides, Problems};
-use crate::queue::disk_advice;
 use crate::record::topics::Topics;
+use crate::system::advice::advice;
 use crate::tenants::Tenants;
 
 const TENANT: &str = "demo";
@@ -46,7 +46,7 @@ impl fmt::Debug for Demo {
 #[derive(Debug, thiserror::Error)]
 pub enum FirstStartError {
     /// The folder or the file could not be read or written.
-    #[error("cannot keep the first start's key in {path}: {error}; {advice}", advice = disk_advice::advice(error))]
+    #[error("cannot keep the first start's key in {path}: {error}; {advice}", advice = advice(error))]
     File {
         /// The file.
         path: PathBuf,

@@ -24,11 +24,11 @@ use crate::observe::telemetry::LogFormat;
 use crate::operate::control::Control;
 use crate::operate::quarantine::Place;
 use crate::queue::Queue;
-use crate::queue::disk_advice::advice;
 use crate::queue::journal::JournalQueue;
 use crate::queue::spool::SpooledQueue;
 use crate::setup::first_start;
 use crate::setup::{self, disk};
+use crate::system::advice::advice;
 use crate::tenants::Tenants;
 
 /// Open files for all but the clients: the journal, Kafka's brokers, workers, operators.

@@ -12,8 +12,8 @@ use super::room::{Condition, Room};
 use super::store::Store;
 use crate::config::{QueueConfig, WhenFull};
 use crate::queue::Completion;
-use crate::queue::disk_advice::advice;
 use crate::record::topics::Bounds;
+use crate::system::advice::advice;
 
 /// No more requests join a group of this many bytes.
 const GROUP_BYTES: usize = 4 << 20;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::disk::{Disk, RealDisk, lock, make_dir};
 use super::{JournalError, frame};
+use crate::system::disk::{Disk, RealDisk, lock, make_dir};
 
 /// What a consumer's file holds.
 #[derive(Debug, Serialize, Deserialize)]

@@ -9,14 +9,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::disk::{self, Disk};
 use super::frame;
 use super::recovery::Sealed;
 use super::segment::{self, Cursor, Step};
 use crate::config::data_dir::archive;
-use crate::queue::disk_advice::advice;
 use crate::record::Kind;
 use crate::record::topics::Bounds;
+use crate::system::advice::advice;
+use crate::system::disk::{self, Disk};
 
 /// Bytes that are written at once.
 const CHUNK: usize = 1 << 20;

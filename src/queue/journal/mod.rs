@@ -7,7 +7,6 @@
 
 mod committer;
 pub mod consumers;
-pub(in crate::queue) mod disk;
 pub mod frame;
 pub mod keep;
 pub mod reader;
@@ -22,25 +21,25 @@ mod tests;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use prometheus::{Histogram, IntGauge};
 
 use self::committer::{Batch, Committer, Message, Shared, gauge};
-use self::disk::{Disk, RealDisk};
 use self::keep::Keep;
 use self::room::{Condition, Room};
 use self::store::Store;
 use crate::config::{QueueConfig, WhenFull};
 use crate::observe::metrics::Metrics;
-use crate::queue::disk_advice::advice as disk_advice;
 use crate::queue::reader::ReadRecord;
 use crate::queue::{Completion, Queue, Receipt, Refused, TopicsError};
 use crate::record::topics::{Bounds, Topics};
 use crate::record::{RecordRef, Records};
+use crate::system::advice::advice as disk_advice;
+use crate::system::disk::{self, Disk, RealDisk};
+use crate::system::worker::{Ended, Worker};
 
 pub use self::consumers::any as has_consumers;
 pub use self::room::{BUFFER_BYTES, INFLIGHT_BYTES};
@@ -123,13 +122,8 @@ pub struct JournalQueue {
     largest_record: usize,
     /// None once closed: the committer ends when it has done everything that was sent.
     sender: RwLock<Option<Sender<Message>>>,
-    thread: Mutex<Option<Thread>>,
-}
-
-/// The committer's thread; `done` hangs up when it has ended.
-struct Thread {
-    handle: JoinHandle<()>,
-    done: Receiver<()>,
+    /// None where it is the test's own.
+    committer: Mutex<Option<Worker>>,
 }
 
 impl JournalQueue {
@@ -174,14 +168,10 @@ impl JournalQueue {
         meters: Meters,
     ) -> Result<Self, JournalError> {
         let (queue, committer, inbox) = Self::assemble(disk, dir, config, bounds, meters)?;
-        let (ended, done) = mpsc::channel::<()>();
-        let run = move || {
-            committer.run(inbox);
-            drop(ended);
-        };
-        let handle = std::thread::Builder::new().name("journal".to_owned()).spawn(run);
-        let handle = handle.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
-        *queue.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(Thread { handle, done });
+        // It ends once the queue has hung up and everything sent is done.
+        let worker = Worker::start("journal", &Arc::default(), |_| committer.run(inbox));
+        let worker = worker.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
+        *queue.committer.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker);
         Ok(queue)
     }
 
@@ -216,7 +206,7 @@ impl JournalQueue {
                 .min(usize::try_from(config.journal_bytes / 4).unwrap_or(usize::MAX))
                 .saturating_sub(NAMES),
             sender: RwLock::new(Some(sender)),
-            thread: Mutex::new(None),
+            committer: Mutex::new(None),
         };
         Ok((queue, committer, inbox))
     }
@@ -340,17 +330,12 @@ impl Queue for JournalQueue {
 
     fn close(&self, deadline: Instant) -> usize {
         self.sender.write().unwrap_or_else(PoisonError::into_inner).take();
-        let mut slot = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = slot.take() {
-            let wait = deadline.saturating_duration_since(Instant::now());
-            if thread.done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-                *slot = Some(thread);
-            } else if thread.handle.join().is_err() {
-                tracing::error!(
-                    "the journal's committer ended in a panic: what was not acknowledged is lost, and its clients send it again; \
-                     please report this with the lines above"
-                );
-            }
+        let mut committer = self.committer.lock().unwrap_or_else(PoisonError::into_inner);
+        if committer.as_mut().is_some_and(|committer| committer.join_by(deadline) == Ended::Panicked) {
+            tracing::error!(
+                "the journal's committer ended in a panic: what was not acknowledged is lost, and its clients send it again; \
+                 please report this with the lines above"
+            );
         }
         self.shared.room().records()
     }

@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::segment::{self, Cursor, Step};
 use super::{JournalError, frame};
-use crate::queue::disk_advice::advice;
 use crate::queue::reader::{Next, ReadError, ReadRecord, Reader, StartAt};
+use crate::system::advice::advice;
 
 /// How often the end is looked at for more.
 const POLL: Duration = Duration::from_millis(100);

@@ -7,10 +7,10 @@
 use std::io;
 use std::path::Path;
 
-use super::disk::{Disk, options};
 use super::segment::{self, Cursor, Step};
 use super::{consumers, frame};
-use crate::queue::disk_advice::advice;
+use crate::system::advice::advice;
+use crate::system::disk::{Disk, options};
 
 /// A segment that is no longer written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,13 +12,13 @@ use std::sync::Arc;
 
 use prometheus::Histogram;
 
-use super::disk::Disk;
 use super::keep::Keep;
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Cursor, Step};
 use super::{consumers, frame};
-use crate::queue::disk_advice::advice;
 use crate::record::topics::Bounds;
+use crate::system::advice::advice;
+use crate::system::disk::Disk;
 
 /// Largest segment.
 const SEGMENT_BYTES: u64 = 64 << 20;

@@ -2,19 +2,19 @@
 //! one poll thread, so they hand over and never wait.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::Statistics;
 use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
 
-use super::Signal;
+use super::Shared;
 use super::health::Health;
 use super::refusal::{Class, Refusal};
+use super::replacer::Doubts;
 use super::room::Reservation;
 use super::statistics::Brokers;
 use crate::observe::metrics::Metrics;
@@ -72,27 +72,21 @@ pub(super) struct Link {
     health: Arc<Health>,
     metrics: Arc<Metrics>,
     brokers: Brokers,
-    /// Wakes whoever replaces a broken producer.
-    on_doubt: Sender<Signal>,
+    /// Reaches whoever replaces a broken producer.
+    doubts: Arc<Doubts>,
 }
 
 /// A producer with its poll thread.
 pub(super) type Producer = ThreadedProducer<Link>;
 
 /// Starts a producer. It connects in the background.
-pub(super) fn start(
-    settings: &ClientConfig,
-    rescue: Option<&Arc<dyn Rescue>>,
-    health: &Arc<Health>,
-    metrics: &Arc<Metrics>,
-    on_doubt: Sender<Signal>,
-) -> KafkaResult<Producer> {
-    settings.create_with_context(Link {
-        rescue: rescue.cloned(),
-        health: Arc::clone(health),
-        metrics: Arc::clone(metrics),
+pub(super) fn start(shared: &Shared) -> KafkaResult<Producer> {
+    shared.settings.create_with_context(Link {
+        rescue: shared.rescue.clone(),
+        health: Arc::clone(&shared.health),
+        metrics: Arc::clone(&shared.metrics),
         brokers: Brokers::default(),
-        on_doubt,
+        doubts: Arc::clone(&shared.doubts),
     })
 }
 
@@ -192,11 +186,11 @@ impl ClientContext for Link {
         tracing::debug!(%error, reason, "the Kafka client reports an error");
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             if self.health.all_brokers_down() && self.rescue.is_some() {
-                self.on_doubt.send(Signal::Away).unwrap_or_default();
+                self.doubts.away();
             }
         } else if !matches!(Refusal::of(&error).class, Class::Unreachable | Class::TimedOut) {
-            // It may be fatal: only the producer itself can tell. Nobody listens once the queue is closed.
-            self.on_doubt.send(Signal::Doubt).unwrap_or_default();
+            // It may be fatal: only the producer itself knows.
+            self.doubts.failed();
         }
     }
 }

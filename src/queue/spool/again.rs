@@ -1,7 +1,6 @@
 //! Another try for what was set aside: all of it in order, a chunk at a time, so that the spool goes on meanwhile.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use super::Held;
@@ -106,7 +105,7 @@ impl Again {
         let (mut window, mut settled) = (Window::default(), Vec::with_capacity(records.len()));
         records.into_iter().for_each(|record| window.push(record));
         let (back, mut silence) = (&mut self.back, 0);
-        while silence < PATIENCE && !held.closing.load(Ordering::Acquire) {
+        while silence < PATIENCE && !held.forwarder.is_stopped() {
             window.send(outlet, usize::MAX, |topic| {
                 held.troubled.why(topic).filter(|_| !back.iter().any(|b| b == topic))
             });

@@ -11,13 +11,13 @@ use crate::config::data_dir::aside;
 use crate::observe::metrics::Metrics;
 use crate::queue::completion::wait_for;
 use crate::queue::journal::consumers::Consumer;
-use crate::queue::journal::disk::Disk;
 use crate::queue::journal::reader::JournalReader;
 use crate::queue::journal::{JournalError, JournalQueue};
 use crate::queue::kafka::{Outlet, Refusal};
 use crate::queue::reader::{Next, ReadError, ReadRecord, Reader};
 use crate::queue::{Completion, Queue, Receipt};
 use crate::record::Header;
+use crate::system::disk::Disk;
 
 /// The name under which it is kept how far it was tried again.
 pub const ASIDE_NAME: &str = "spool";

@@ -17,10 +17,10 @@ use super::window::Window;
 use crate::config::{Ack, QueueConfig};
 use crate::queue::journal::JournalError;
 use crate::queue::journal::consumers::Consumer;
-use crate::queue::journal::disk::Disk;
 use crate::queue::journal::reader::JournalReader;
 use crate::queue::kafka::{Class, Outlet, Refusal};
 use crate::queue::reader::{Next, ReadRecord, Reader};
+use crate::system::disk::Disk;
 
 /// The name under which the place of reading is kept.
 pub const NAME: &str = "kafka";
@@ -122,7 +122,7 @@ impl<O: Outlet> Forwarder<O> {
 
     pub(super) fn run(mut self) {
         self.begin();
-        while !self.held.closing.load(Ordering::Acquire) {
+        while !self.held.forwarder.is_stopped() {
             if self.has_nothing_to_do() {
                 self.rest();
             } else {
@@ -190,7 +190,7 @@ impl<O: Outlet> Forwarder<O> {
         held.has_none()
             && !held.open.load(Ordering::Acquire)
             && !held.retry.load(Ordering::Acquire)
-            && !held.closing.load(Ordering::Acquire)
+            && !held.forwarder.is_stopped()
     }
 
     /// One round of reading, sending and hearing.
@@ -225,7 +225,7 @@ impl<O: Outlet> Forwarder<O> {
         let Some(mut reader) = self.at_start.take() else { return };
         let (mut records, mut is_whole) = (0, false);
         // Long reading must not hold up the way out.
-        while !is_whole && !self.held.closing.load(Ordering::Acquire) {
+        while !is_whole && !self.held.forwarder.is_stopped() {
             match reader.next(Duration::ZERO) {
                 Ok(Next::Record(record)) => {
                     self.held.lines.hold(record.key.as_deref());
@@ -492,7 +492,7 @@ impl<O: Outlet> Forwarder<O> {
     /// Waits until nothing of the window is on its way any more; what Kafka does not tell about is sent again.
     fn finish_what_is_sent(&mut self) {
         for _ in 0..PATIENCE {
-            if !self.window.is_under_way() || self.held.closing.load(Ordering::Acquire) {
+            if !self.window.is_under_way() || self.held.forwarder.is_stopped() {
                 return;
             }
             self.hear();

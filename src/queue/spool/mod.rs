@@ -20,9 +20,7 @@ mod window;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 pub use self::aside::ASIDE_NAME;
@@ -30,7 +28,6 @@ use self::forwarder::Forwarder;
 pub use self::forwarder::NAME;
 use self::lines::Lines;
 use self::troubled::Troubled;
-use super::journal::disk::{Disk, RealDisk};
 use super::journal::{JournalError, JournalQueue};
 use super::kafka::{Class, Forwarding, KafkaQueue, Refusal, Rescue, StartError};
 use crate::config::data_dir::aside;
@@ -39,6 +36,8 @@ use crate::observe::metrics::Metrics;
 use crate::queue::{Completion, Queue, Receipt, Refused, TopicsError};
 use crate::record::topics::Topics;
 use crate::record::{RecordRef, Records};
+use crate::system::disk::{Disk, RealDisk};
+use crate::system::worker::{Ended, StopToken, Worker};
 
 /// Most memory that what is on its way from the spool to Kafka takes, here and in Kafka's client.
 pub const BUFFER_BYTES: u64 = 32 << 20;
@@ -94,14 +93,14 @@ struct Held {
     open: AtomicBool,
     /// Whether the log was told that records are held.
     told: AtomicBool,
-    closing: AtomicBool,
     /// Whether what was set aside is to be tried again.
     retry: AtomicBool,
     troubled: Troubled,
     /// Held for reading by who counts a record and then hands it to the journal; for writing by who must know
     /// that nobody is between the two.
     gate: RwLock<()>,
-    forwarder: Mutex<Option<std::thread::Thread>>,
+    /// Reaches the forwarder.
+    forwarder: Arc<StopToken>,
     metrics: Arc<Metrics>,
 }
 
@@ -125,11 +124,10 @@ impl Held {
             records: AtomicU64::new(0),
             open: AtomicBool::new(false),
             told: AtomicBool::new(false),
-            closing: AtomicBool::new(false),
             retry: AtomicBool::new(false),
             troubled: Troubled::default(),
             gate: RwLock::new(()),
-            forwarder: Mutex::new(None),
+            forwarder: Arc::default(),
             metrics,
         })
     }
@@ -161,7 +159,7 @@ impl Held {
                 self.tell("unreachable");
             }
             if before == 0 {
-                self.wake();
+                self.forwarder.wake();
             }
         }
         taken
@@ -255,12 +253,6 @@ impl Held {
         self.metrics.spool_records.set(i64::try_from(change(before)).unwrap_or(i64::MAX));
         before
     }
-
-    fn wake(&self) {
-        if let Some(thread) = &*self.forwarder.lock().unwrap_or_else(PoisonError::into_inner) {
-            thread.unpark();
-        }
-    }
 }
 
 /// For each of `records` whether it has to wait, given whether its line does. A line that ends meanwhile must not split
@@ -286,7 +278,7 @@ impl Rescue for Held {
         if self.hold(record, |_| true, Cause::Failed, completion).is_err() {
             completion.failed();
             // With nothing to forward, nothing would show that Kafka takes records again: it is asked once more.
-            self.wake();
+            self.forwarder.wake();
         }
     }
 }
@@ -296,13 +288,8 @@ pub struct SpooledQueue {
     ack: Ack,
     kafka: Arc<KafkaQueue>,
     held: Arc<Held>,
-    thread: Mutex<Option<Thread>>,
-}
-
-/// The forwarder's thread; `done` hangs up when it has ended.
-struct Thread {
-    handle: JoinHandle<()>,
-    done: Receiver<()>,
+    /// None once closed.
+    forwarder: Mutex<Option<Worker>>,
 }
 
 impl SpooledQueue {
@@ -326,16 +313,9 @@ impl SpooledQueue {
         let kafka = Arc::new(kafka);
         let forwarder =
             Forwarder::open(disk, dir, config, Arc::clone(&held), Forwarding::new(Arc::clone(&kafka)))?;
-        let (ended, done) = mpsc::channel::<()>();
-        let run = move || {
-            forwarder.run();
-            drop(ended);
-        };
-        let handle = std::thread::Builder::new().name("forwarder".to_owned()).spawn(run);
-        let handle = handle.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
-        *held.forwarder.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle.thread().clone());
-        let thread = Mutex::new(Some(Thread { handle, done }));
-        Ok(SpooledQueue { ack: config.ack, kafka, held, thread })
+        let worker = Worker::start("forwarder", &held.forwarder, |_| forwarder.run());
+        let worker = worker.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
+        Ok(SpooledQueue { ack: config.ack, kafka, held, forwarder: Mutex::new(Some(worker)) })
     }
 
     /// Whether clients wait for Kafka, and Kafka is worth asking.
@@ -372,7 +352,7 @@ impl Queue for SpooledQueue {
     }
 
     fn is_ready(&self) -> bool {
-        !self.held.closing.load(Ordering::Acquire) && (self.is_direct() || self.held.journal.is_ready())
+        !self.held.forwarder.is_stopped() && (self.is_direct() || self.held.journal.is_ready())
     }
 
     fn largest_record(&self) -> usize {
@@ -381,7 +361,7 @@ impl Queue for SpooledQueue {
 
     fn retry(&self) -> bool {
         self.held.retry.store(true, Ordering::Release);
-        self.held.wake();
+        self.held.forwarder.wake();
         true
     }
 
@@ -390,23 +370,19 @@ impl Queue for SpooledQueue {
     }
 
     fn close(&self, deadline: Instant) -> usize {
-        self.held.closing.store(true, Ordering::Release);
-        self.held.wake();
+        self.held.forwarder.stop();
         // What Kafka hands back on its way out is still taken in.
         self.kafka.close(deadline.checked_sub(SETTLE).unwrap_or(deadline));
-        let forwarder = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Thread { handle, done }) = forwarder {
-            let wait = deadline.saturating_duration_since(Instant::now());
-            if done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-                tracing::warn!(
-                    "the spool's forwarder did not end in time: the next start sends some records again"
-                );
-            } else if handle.join().is_err() {
-                tracing::error!(
-                    "the spool's forwarder ended in a panic: the next start goes on with what is held; please report this with the \
-                     lines above"
-                );
-            }
+        let forwarder = self.forwarder.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match forwarder.map(|mut forwarder| forwarder.join_by(deadline)) {
+            Some(Ended::NotYet) => tracing::warn!(
+                "the spool's forwarder did not end in time: the next start sends some records again"
+            ),
+            Some(Ended::Panicked) => tracing::error!(
+                "the spool's forwarder ended in a panic: the next start goes on with what is held; please report this with the \
+                 lines above"
+            ),
+            Some(Ended::Returned) | None => {}
         }
         if !self.held.lines.are_known() {
             tracing::warn!(

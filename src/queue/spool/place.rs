@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use crate::queue::journal::JournalError;
 use crate::queue::journal::consumers::Consumer;
-use crate::queue::journal::disk::Disk;
 use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::reader::{Next, Reader, StartAt};
+use crate::system::disk::Disk;
 
 /// The place of reading that is kept under `name`. One that is damaged is put out of the way: all that is left is read again.
 pub(super) fn place(disk: &Arc<dyn Disk>, dir: &Path, name: &str) -> Result<Consumer, JournalError> {

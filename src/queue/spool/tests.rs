@@ -8,12 +8,12 @@ use super::window::Outcome;
 use super::*;
 use crate::config::WhenFull;
 use crate::queue::completion::wait_for;
-use crate::queue::journal::disk::simulated::{Machine, Process};
 use crate::queue::journal::reader::JournalReader;
 use crate::queue::kafka::Outlet;
 use crate::queue::reader::{Next, ReadRecord, Reader};
 use crate::record::topics::TopicId;
 use crate::record::{Header, Kind};
+use crate::system::disk::simulated::{Machine, Process};
 
 const TOPICS: [&str; 2] = ["weir.people", "weir.companies"];
 
@@ -574,8 +574,7 @@ fn what_is_acknowledged_reaches_kafka_in_order_though_the_power_fails_at_any_ste
 fn kafka_is_asked_again_after_a_failure_though_the_spool_has_no_room() {
     let world = World::new(End::Kill, &Arc::new(Metrics::new(&[], []).unwrap()));
     let (held, forwarder) = world.try_open(1).unwrap();
-    let thread = std::thread::spawn(|| forwarder.run());
-    *held.forwarder.lock().unwrap() = Some(thread.thread().clone());
+    let mut worker = Worker::start("forwarder", &held.forwarder, |_| forwarder.run()).unwrap();
     // Once while the forwarder may not sleep yet, and again when it does.
     for _ in 0..3 {
         let (completion, receipt) = Completion::new(1);
@@ -587,9 +586,8 @@ fn kafka_is_asked_again_after_a_failure_though_the_spool_has_no_room() {
             std::thread::yield_now();
         }
     }
-    held.closing.store(true, Ordering::Release);
-    held.wake();
-    thread.join().unwrap();
+    held.forwarder.stop();
+    assert_eq!(worker.join_by(Instant::now() + Duration::from_secs(180)), Ended::Returned);
     close(&held);
 }
 

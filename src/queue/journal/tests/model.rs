@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::queue::journal::committer::Committer;
-use crate::queue::journal::disk::simulated::{Machine, Process};
+use crate::system::disk::simulated::{Machine, Process};
 
 /// Small, so that segments end and the journal fills up.
 const JOURNAL_BYTES: u64 = 12 << 10;

@@ -2,7 +2,7 @@
 //! there, everything else uses [`RealDisk`]. Reading goes past it, and so do locks, which need not survive.
 
 #[cfg(test)]
-pub(in crate::queue) mod simulated;
+pub(crate) mod simulated;
 
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions};
@@ -15,7 +15,7 @@ const FILE_MODE: u32 = 0o640;
 const DIR_MODE: u32 = 0o750;
 
 /// What a journal and its consumers ask of the disk.
-pub(in crate::queue) trait Disk: fmt::Debug + Send + Sync {
+pub(crate) trait Disk: fmt::Debug + Send + Sync {
     /// Makes the directory `dir`, which may be there already, in one that is there.
     fn make_dir(&self, dir: &Path) -> io::Result<()>;
 
@@ -46,7 +46,7 @@ pub(in crate::queue) trait Disk: fmt::Debug + Send + Sync {
 
 /// The disk.
 #[derive(Debug)]
-pub(in crate::queue) struct RealDisk;
+pub(crate) struct RealDisk;
 
 impl Disk for RealDisk {
     fn make_dir(&self, dir: &Path) -> io::Result<()> {
@@ -90,7 +90,7 @@ impl Disk for RealDisk {
 }
 
 /// How every file of the journal is opened.
-pub(super) fn options() -> OpenOptions {
+pub(crate) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(FILE_MODE);
     options
@@ -98,7 +98,7 @@ pub(super) fn options() -> OpenOptions {
 
 /// Makes `dir`, and what is missing above it, durably: a file in it is worth no more than its own entry. One
 /// that is there was made after those above it were durable, but who made it may not have lived to make it so.
-pub(super) fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+pub(crate) fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     let above = match dir.parent() {
         Some(above) if above != Path::new("") => above,
         _ => Path::new("."),
@@ -116,7 +116,7 @@ pub(super) fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
 }
 
 /// Takes the lock at `path` for as long as the file returned is open; none when another process has it.
-pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
+pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
     let file = options().create(true).truncate(false).write(true).open(path)?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
