@@ -2,9 +2,8 @@
 //! `first-start.json` so that later starts take the same.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +14,7 @@ use crate::admission::secrets;
 use crate::config::{Config, DataDir, Overrides, Problems};
 use crate::record::topics::Topics;
 use crate::system::advice::advice;
+use crate::system::disk::{RealDisk, write_whole};
 use crate::tenants::Tenants;
 
 const TENANT: &str = "demo";
@@ -108,7 +108,7 @@ pub fn demo(data: &DataDir) -> Result<Demo, FirstStartError> {
                 source: SOURCE.to_owned(),
                 publisher: PUBLISHER.to_owned(),
             };
-            keep(data.path(), &path, &demo).map_err(failed)?;
+            write(&path, &demo).map_err(failed)?;
             Ok(demo)
         }
         Err(error) => Err(failed(error)),
@@ -130,19 +130,11 @@ fn alone(data: &Path) -> io::Result<File> {
     Ok(folder)
 }
 
-/// Whole or not at all, and readable by its owner alone from the first byte.
-fn keep(data: &Path, path: &Path, demo: &Demo) -> io::Result<()> {
-    let draft = path.with_extension("json.new");
-    match fs::remove_file(&draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    file.write_all(&serde_json::to_vec(demo)?)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
-    File::open(data)?.sync_all()
+fn write(path: &Path, demo: &Demo) -> io::Result<()> {
+    let mut text = serde_json::to_vec(demo)?;
+    text.push(b'\n');
+    // It holds secrets: for its owner alone.
+    write_whole(&RealDisk, path, 0o600, &text)
 }
 
 /// Adds the demo's tenant, source and publisher; without a demo, all but the key.

@@ -5,9 +5,9 @@
 pub(crate) mod simulated;
 
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// Personal data: for the owner and the group, for nobody else.
@@ -99,10 +99,7 @@ pub(crate) fn options() -> OpenOptions {
 /// Makes `dir`, and what is missing above it, durably: a file in it is worth no more than its own entry. One
 /// that is there was made after those above it were durable, but who made it may not have lived to make it so.
 pub(crate) fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    let above = match dir.parent() {
-        Some(above) if above != Path::new("") => above,
-        _ => Path::new("."),
-    };
+    let above = above(dir);
     if !dir.is_dir() {
         make_dir(disk, above)?;
         disk.make_dir(dir)?;
@@ -113,6 +110,28 @@ pub(crate) fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
         synced => synced,
     }
+}
+
+/// The directory that `path` stands in.
+fn above(path: &Path) -> &Path {
+    path.parent().filter(|above| *above != Path::new("")).unwrap_or(Path::new("."))
+}
+
+/// Writes the file at `path`, whole or not at all, for those whom `mode` allows to read it, and returns once it would
+/// survive a loss of power.
+pub(crate) fn write_whole(disk: &dyn Disk, path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = Path::new(&draft);
+    // What an earlier try may have left.
+    disk.remove(draft)?;
+    let file = disk.create(draft)?;
+    // Before the first byte: it may be a secret.
+    file.set_permissions(Permissions::from_mode(mode))?;
+    disk.write(&file, bytes)?;
+    disk.sync(&file)?;
+    disk.rename(draft, path)?;
+    disk.sync_dir(above(path))
 }
 
 /// Takes the lock at `path` for as long as the file returned is open; none when another process has it.
@@ -128,6 +147,19 @@ pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_written_whole_over_what_an_earlier_try_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        std::fs::write(folder.path().join("run.json.new"), "half of it").unwrap();
+        for text in ["first", "second"] {
+            write_whole(&RealDisk, &path, 0o600, text.as_bytes()).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 
     #[test]
     fn syncing_reaches_the_system_which_refuses_what_can_not_be_synced() {

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::config::DataDir;
+use crate::system::disk::{RealDisk, write_whole};
 
 /// Where Weir listens, as a client on this machine reaches it.
 #[derive(Debug)]
@@ -30,14 +31,12 @@ impl RunFile {
     pub fn write(data: &DataDir, urls: &Urls) -> io::Result<Self> {
         fs::create_dir_all(data.path())?;
         let path = data.run_file();
-        let draft = path.with_extension("json.new");
         let mut run =
             serde_json::json!({"pid": std::process::id(), "url": urls.main, "admin_url": urls.admin});
         if let (Some(run), Some(tls)) = (run.as_object_mut(), &urls.tls) {
             run.insert("tls_url".to_owned(), tls.as_str().into());
         }
-        fs::write(&draft, format!("{run}\n"))?;
-        fs::rename(&draft, &path)?;
+        write_whole(&RealDisk, &path, 0o644, format!("{run}\n").as_bytes())?;
         Ok(RunFile(path))
     }
 }

@@ -2,16 +2,15 @@
 //! consumer has passed can be removed. Deleting a consumer's file forgets it.
 
 use std::collections::BTreeSet;
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::{JournalError, frame};
-use crate::system::disk::{Disk, RealDisk, lock, make_dir};
+use crate::system::disk::{Disk, RealDisk, lock, make_dir, write_whole};
 
 /// What a consumer's file holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -128,16 +127,9 @@ impl Consumer {
     }
 
     fn write(&self, next: u64) -> io::Result<()> {
-        let new = self.dir.join(format!("{}.new", self.name));
-        // What an earlier try may have left.
-        self.disk.remove(&new)?;
-        let file = self.disk.create(&new)?;
+        let state = serde_json::to_vec(&State::new(next, self.topics.clone()))?;
         // The gateway must read it, whoever runs the reader.
-        file.set_permissions(Permissions::from_mode(0o644))?;
-        self.disk.write(&file, &serde_json::to_vec(&State::new(next, self.topics.clone()))?)?;
-        self.disk.sync(&file)?;
-        self.disk.rename(&new, &self.dir.join(&self.name))?;
-        self.disk.sync_dir(&self.dir)
+        write_whole(&*self.disk, &self.dir.join(&self.name), 0o644, &state)
     }
 }
 
