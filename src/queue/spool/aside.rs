@@ -1,11 +1,12 @@
-//! What Kafka refuses for good: put out of its neighbours' way, each record with its reason, until the cause may be gone.
+//! What Kafka refuses for good: set aside, out of its neighbours' way, each record with its reason, until the cause may
+//! be gone.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::place::{begin, place};
+use super::checkpoint::{self, begin};
 use crate::config::QueueConfig;
 use crate::config::data_dir::aside;
 use crate::observe::metrics::Metrics;
@@ -19,7 +20,7 @@ use crate::queue::{Completion, Queue, Receipt};
 use crate::record::Header;
 use crate::system::disk::Disk;
 
-/// The name under which it is kept how far it was tried again.
+/// The name of the checkpoint up to which it was tried again.
 pub const ASIDE_NAME: &str = "spool";
 /// What makes room once it is full; until then nothing leaves the spool.
 const RELIEF: &str = "`weir spool export --aside` shows what Kafka refused, its cause is mended, and `weir spool retry` is run";
@@ -36,7 +37,7 @@ pub(super) struct Aside {
 /// All that lies aside, to be tried once more.
 pub(super) struct Pass {
     dir: PathBuf,
-    place: Consumer,
+    checkpoint: Consumer,
     reader: JournalReader,
 }
 
@@ -79,9 +80,9 @@ impl Aside {
 
     /// Begins to go through what lies here by now.
     pub(super) fn pass(&self) -> Result<Pass, JournalError> {
-        let place = place(&self.disk, &self.dir, ASIDE_NAME)?;
-        let reader = JournalReader::open(&self.dir, begin(&place), true, BTreeSet::new())?;
-        Ok(Pass { dir: self.dir.clone(), place, reader })
+        let checkpoint = checkpoint::open(&self.disk, &self.dir, ASIDE_NAME)?;
+        let reader = JournalReader::open(&self.dir, begin(&checkpoint), true, BTreeSet::new())?;
+        Ok(Pass { dir: self.dir.clone(), checkpoint, reader })
     }
 
     pub(super) fn close(&self, deadline: Instant) {
@@ -90,7 +91,7 @@ impl Aside {
 }
 
 impl Pass {
-    /// The next records, each with the reason for which it lies here, if that is told; none at the end.
+    /// The next records, each with the reason for which it was set aside, if it has one; none at the end.
     pub(super) fn chunk(&mut self) -> Result<Vec<(ReadRecord, Vec<u8>)>, PassError> {
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         while chunk.len() < CHUNK.0 && bytes < CHUNK.1 {
@@ -105,17 +106,18 @@ impl Pass {
 
     /// Goes on to what has come since it was begun.
     pub(super) fn extend(&mut self) -> Result<(), JournalError> {
-        self.reader = JournalReader::open(&self.dir, begin(&self.place), true, BTreeSet::new())?;
+        self.reader = JournalReader::open(&self.dir, begin(&self.checkpoint), true, BTreeSet::new())?;
         Ok(())
     }
 
     /// What `chunk` gave so far is elsewhere, durably.
     pub(super) fn commit(&mut self) -> Result<(), PassError> {
-        Ok(self.place.commit(self.reader.position())?)
+        Ok(self.checkpoint.commit(self.reader.position())?)
     }
 }
 
-/// Why a record of `topic` is set aside, as its header has it: Weir's word, Kafka's, and the topic's setting that Kafka went by.
+/// Why a record of `topic` is set aside, as its header has it: Weir's word, Kafka's, and the topic's setting that Kafka
+/// went by.
 pub(super) fn reason(outlet: &mut impl Outlet, topic: &str, why: Refusal) -> Vec<u8> {
     let limit = outlet.limit(topic, why).unwrap_or_default();
     let reason = [why.class.label(), &why.name(), &limit].join(" ");

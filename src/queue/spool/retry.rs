@@ -1,10 +1,10 @@
-//! Another try for what was set aside: all of it in order, a chunk at a time, so that the spool goes on meanwhile.
+//! A retry of what was set aside: all of it in order, a chunk at a time, so that the spool goes on meanwhile.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::Held;
 use super::aside::{Aside, Pass, PassError, are_durable, reason};
+use super::held::Held;
 use super::window::{Outcome, Window};
 use crate::queue::kafka::Outlet;
 use crate::queue::reader::ReadRecord;
@@ -13,7 +13,7 @@ use crate::queue::reader::ReadRecord;
 const TICK: Duration = Duration::from_millis(100);
 const PATIENCE: usize = 50;
 
-/// How a try goes on.
+/// How a retry goes on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     More,
@@ -24,7 +24,7 @@ pub(super) enum Step {
 }
 
 /// Goes through all that lies aside: sends what may get through, and puts the rest aside once more, behind it.
-pub(super) struct Again {
+pub(super) struct Retry {
     pass: Pass,
     /// The topics that may be out of trouble. They stay in it until the end, so nothing newer of theirs gets past this.
     pub(super) back: Vec<String>,
@@ -39,13 +39,14 @@ pub(super) struct Again {
     pub(super) begun: Instant,
 }
 
-impl Again {
+impl Retry {
     pub(super) fn begin(aside: &Aside, back: Vec<String>, is_asked: bool) -> Result<Self, PassError> {
         let (pass, begun) = (aside.pass()?, Instant::now());
-        Ok(Again { pass, back, is_asked, is_behind: false, is_at_end: false, taken: 0, refused: 0, begun })
+        Ok(Retry { pass, back, is_asked, is_behind: false, is_at_end: false, taken: 0, refused: 0, begun })
     }
 
-    /// Whether the spool has to wait for it: else records that keep coming would be set aside before it, and it never ended.
+    /// Whether the spool has to wait for it: else records that keep coming would be set aside ahead of it, and it would
+    /// never end.
     pub(super) fn holds_up(&self) -> bool {
         self.is_at_end
     }
@@ -95,7 +96,8 @@ impl Again {
         Ok(Step::More)
     }
 
-    /// Sends `records`, and tells what became of each, once Kafka has taken it or refused it for good. None: it does not come to that.
+    /// Sends `records`, and returns what became of each, once Kafka has taken it or refused it for good. None: Kafka did
+    /// neither in time.
     fn send_all(
         &mut self,
         records: Vec<ReadRecord>,
