@@ -21,7 +21,7 @@ use crate::operate::control;
 use crate::queue::journal::JournalError;
 use crate::queue::journal::consumers::position;
 use crate::queue::journal::reader::{Begin, JournalReader};
-use crate::queue::journal::survey::{Damage, survey};
+use crate::queue::journal::verify::{self, Damage};
 use crate::queue::spool::{ASIDE_NAME, NAME};
 
 /// The arguments of `weir spool`.
@@ -143,18 +143,18 @@ fn verify(spool: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         if !dir.is_dir() {
             continue;
         }
-        let survey = survey(&dir, 0, |_, _| ())?;
+        let verified = verify::verify(&dir, 0, |_, _| ())?;
         let mut text = format!(
             "{}: {} intact, in {} of {}\n",
             dir.display(),
-            counted(survey.records, "record"),
-            counted(survey.bytes, "byte"),
-            counted(survey.segments, "segment")
+            counted(verified.records, "record"),
+            counted(verified.bytes, "byte"),
+            counted(verified.segments, "segment")
         );
-        for Damage { file, at, bytes } in &survey.damage {
+        for Damage { file, at, bytes } in &verified.damage {
             text.push_str(&format!("  damaged: {}, {bytes} bytes from byte {at} on\n", file.display()));
         }
-        if let Some(Damage { file, at, bytes }) = &survey.torn {
+        if let Some(Damage { file, at, bytes }) = &verified.torn {
             text.push_str(&format!(
                 "  unfinished: {}, the last {bytes} bytes, from byte {at} on: they are being written, or a crash left \
                  them and the next start cuts them off\n",
@@ -162,8 +162,8 @@ fn verify(spool: &Path, out: &mut dyn Write) -> Result<(), Failure> {
             ));
         }
         out.write_all(text.as_bytes()).map_err(Failure::Output)?;
-        damaged.0 += survey.damage.len();
-        damaged.1 += survey.damage.iter().map(|damage| damage.bytes).sum::<u64>();
+        damaged.0 += verified.damage.len();
+        damaged.1 += verified.damage.iter().map(|damage| damage.bytes).sum::<u64>();
     }
     out.flush().map_err(Failure::Output)?;
     match damaged {

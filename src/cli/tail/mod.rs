@@ -44,7 +44,7 @@ pub struct TailArgs {
     pub topic: Vec<String>,
     /// Where to begin; a consumer that has committed goes on from there
     #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
-    pub from: Place,
+    pub from: Edge,
     /// Stop at the end as it stands now
     #[arg(long)]
     pub until_end: bool,
@@ -73,7 +73,7 @@ pub struct TailArgs {
 
 /// The values of `--from`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Place {
+pub enum Edge {
     /// The oldest record
     #[default]
     Start,
@@ -85,8 +85,8 @@ impl TailArgs {
     /// Where a reader without a position of its own begins.
     pub fn begin(&self) -> StartAt {
         match self.from {
-            Place::Start => StartAt::Oldest,
-            Place::End => StartAt::End,
+            Edge::Start => StartAt::Oldest,
+            Edge::End => StartAt::End,
         }
     }
 

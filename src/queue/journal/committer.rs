@@ -8,7 +8,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Meters;
-use super::room::{Condition, Room};
+use super::room::{Capacity, Condition};
 use super::store::Store;
 use crate::config::{QueueConfig, WhenFull};
 use crate::queue::Completion;
@@ -19,13 +19,13 @@ use crate::system::advice::advice;
 const GROUP_BYTES: usize = 4 << 20;
 
 /// What the threads of requests and the committer share.
-pub(super) struct Shared {
-    pub(super) room: Mutex<Room>,
+pub(super) struct Accounts {
+    pub(super) room: Mutex<Capacity>,
     pub(super) meters: Meters,
 }
 
-impl Shared {
-    pub(super) fn room(&self) -> MutexGuard<'_, Room> {
+impl Accounts {
+    pub(super) fn room(&self) -> MutexGuard<'_, Capacity> {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -56,7 +56,7 @@ pub(super) enum Message {
 pub(super) struct Committer {
     dir: PathBuf,
     store: Store,
-    shared: Arc<Shared>,
+    shared: Arc<Accounts>,
     journal_bytes: u64,
     free_bytes: u64,
     drop_oldest: bool,
@@ -72,7 +72,7 @@ impl Committer {
     pub(super) fn new(
         dir: &Path,
         store: Store,
-        shared: Arc<Shared>,
+        shared: Arc<Accounts>,
         config: &QueueConfig,
         lock: File,
     ) -> Self {

@@ -29,16 +29,16 @@ pub const MAX_SEQ: u64 = i64::MAX as u64;
 const NO_KEY: u32 = u32::MAX;
 
 #[derive(Clone, Copy)]
-struct Header {
+struct FrameHeader {
     len: u32,
     crc: u32,
     seq: u64,
 }
 
-impl Header {
+impl FrameHeader {
     fn read(bytes: &[u8; HEADER]) -> Self {
         let [a, b, c, d, e, f, g, h, seq @ ..] = *bytes;
-        Header {
+        FrameHeader {
             len: u32::from_le_bytes([a, b, c, d]),
             crc: u32::from_le_bytes([e, f, g, h]),
             seq: u64::from_le_bytes(seq),
@@ -112,14 +112,14 @@ pub fn encode_one<'n, 'h>(
     }
     out.extend_from_slice(value);
     if let Some((head, body)) = out.get_mut(start..).and_then(|frame| frame.split_first_chunk_mut()) {
-        *head = Header { len: length(body.len()), crc: crc32c::crc32c(body), seq: 0 }.bytes();
+        *head = FrameHeader { len: length(body.len()), crc: crc32c::crc32c(body), seq: 0 }.bytes();
     }
 }
 
 /// Appends the frame of a body as it was read, with its number.
 pub(super) fn put_again(out: &mut Vec<u8>, body: &[u8], seq: u64) {
     let crc = crc32c::crc32c_append(crc32c::crc32c(body), &seq.to_le_bytes());
-    out.extend_from_slice(&Header { len: length(body.len()), crc, seq }.bytes());
+    out.extend_from_slice(&FrameHeader { len: length(body.len()), crc, seq }.bytes());
     out.extend_from_slice(body);
 }
 
@@ -136,9 +136,9 @@ fn length(len: usize) -> u32 {
 /// Numbers the frames that `encode` made, from `next` on; gives the number after the last.
 pub fn number(mut frames: &mut [u8], mut next: u64) -> u64 {
     while let Some((head, rest)) = frames.split_first_chunk_mut() {
-        let Header { len, crc, .. } = Header::read(head);
+        let FrameHeader { len, crc, .. } = FrameHeader::read(head);
         let crc = crc32c::crc32c_append(crc, &next.to_le_bytes());
-        *head = Header { len, crc, seq: next }.bytes();
+        *head = FrameHeader { len, crc, seq: next }.bytes();
         next += 1;
         let Some((_, after)) = rest.split_at_mut_checked(len as usize) else { break };
         frames = after;
@@ -149,7 +149,7 @@ pub fn number(mut frames: &mut [u8], mut next: u64) -> u64 {
 /// Whether one of these whole frames has no key.
 pub(super) fn any_without_key(mut frames: &[u8]) -> bool {
     while let Some((head, rest)) = frames.split_first_chunk() {
-        let Some((body, after)) = rest.split_at_checked(Header::read(head).len as usize) else { break };
+        let Some((body, after)) = rest.split_at_checked(FrameHeader::read(head).len as usize) else { break };
         if is_without_key(body) {
             return true;
         }
@@ -182,7 +182,7 @@ pub enum Look {
 /// Looks for a frame with a number in `seqs` at the start of `bytes`.
 pub fn look(bytes: &[u8], seqs: &Range<u64>) -> Look {
     let Some((head, rest)) = bytes.split_first_chunk() else { return Look::Short };
-    let Header { len, crc, seq } = Header::read(head);
+    let FrameHeader { len, crc, seq } = FrameHeader::read(head);
     let len = len as usize;
     if !(MIN_BODY..=MAX_BODY).contains(&len) || !seqs.contains(&seq) || seq >= MAX_SEQ {
         return Look::Bad;

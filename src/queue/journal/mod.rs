@@ -5,19 +5,19 @@
 //! thread numbers them, writes and syncs them in groups through the `store`. `recovery` finds out how
 //! the journal was left; a [`reader`] follows the `segment`s, and [`consumers`] remember how far they got.
 
+mod archive;
 mod committer;
 pub mod consumers;
 pub mod frame;
-pub mod keep;
 pub mod reader;
 mod recovery;
 mod room;
 mod segment;
 mod store;
 pub mod subscription;
-pub mod survey;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -27,9 +27,9 @@ use std::time::Instant;
 
 use prometheus::{Histogram, IntGauge};
 
-use self::committer::{Batch, Committer, Message, Shared, gauge};
-use self::keep::Keep;
-use self::room::{Condition, Room};
+use self::archive::Archive;
+use self::committer::{Accounts, Batch, Committer, Message, gauge};
+use self::room::{Capacity, Condition};
 use self::store::Store;
 use crate::config::{QueueConfig, WhenFull};
 use crate::observe::metrics::Metrics;
@@ -118,7 +118,7 @@ impl Meters {
 /// The journal as a queue. Dropped without `close`, its committer finishes what it was given in the
 /// background, and only then gives up the directory's lock.
 pub struct JournalQueue {
-    shared: Arc<Shared>,
+    shared: Arc<Accounts>,
     largest_record: usize,
     /// None once closed: the committer ends when it has done everything that was sent.
     sender: RwLock<Option<Sender<Message>>>,
@@ -188,16 +188,16 @@ impl JournalQueue {
         let lock = disk::lock(&dir.join("lock")).map_err(io)?;
         let lock = lock.ok_or_else(|| JournalError::InUse(dir.to_owned()))?;
         let mut found = recovery::recover(&*disk, dir).map_err(io)?;
-        let keep = bounds.map(|bounds| Keep::new(dir, bounds));
-        if let Some(keep) = &keep {
-            found.next = keep.number_above(found.next);
+        let archive = bounds.map(|bounds| Archive::new(dir, bounds));
+        if let Some(archive) = &archive {
+            found.next = archive.number_above(found.next);
         }
         if found.next > MOST_NUMBERS {
             return Err(JournalError::NoNumbers(dir.to_owned()));
         }
-        let store = Store::new(dir, disk, config.journal_bytes, meters.sync.clone(), found, keep);
-        let room = Mutex::new(Room::new(config, store.bytes()));
-        let shared = Arc::new(Shared { room, meters });
+        let store = Store::new(dir, disk, config.journal_bytes, meters.sync.clone(), found, archive);
+        let room = Mutex::new(Capacity::new(config, store.bytes()));
+        let shared = Arc::new(Accounts { room, meters });
         let committer = Committer::new(dir, store, Arc::clone(&shared), config, lock);
         let (sender, inbox) = mpsc::channel();
         let queue = JournalQueue {

@@ -34,7 +34,7 @@ const ANSWER: Duration = Duration::from_secs(3);
 const FRESH: Duration = Duration::from_secs(10);
 
 /// What became of the record that was sent under a number.
-pub(in crate::queue) type Outcome = (usize, Result<(), Refusal>);
+pub(in crate::queue) type Delivery = (usize, Result<(), Refusal>);
 
 /// Kafka, as the forwarder needs it.
 pub(in crate::queue) trait Outlet: Send {
@@ -49,7 +49,7 @@ pub(in crate::queue) trait Outlet: Send {
     fn send(&mut self, number: usize, record: &ReadRecord) -> Result<(), Refused>;
 
     /// The next outcome, in any order; none within `wait`.
-    fn next(&mut self, wait: Duration) -> Option<Outcome>;
+    fn next(&mut self, wait: Duration) -> Option<Delivery>;
 
     /// Whether Kafka has each of the topics of these names; none where it can't tell. Blocks for a moment.
     fn has_topics(&mut self, names: &[String]) -> Vec<Option<bool>>;
@@ -73,13 +73,13 @@ pub(in crate::queue) struct Forwarding {
 
 struct Running {
     producer: ThreadedProducer<Reports>,
-    outcomes: Receiver<Outcome>,
+    outcomes: Receiver<Delivery>,
 }
 
 /// Where delivery reports go.
 struct Reports {
     health: Arc<Health>,
-    outcomes: Sender<Outcome>,
+    outcomes: Sender<Delivery>,
 }
 
 impl Forwarding {
@@ -133,7 +133,7 @@ impl Outlet for Forwarding {
         running.producer.context().outcomes.send((number, Err(refusal))).map_err(|_| Refused::Closed)
     }
 
-    fn next(&mut self, wait: Duration) -> Option<Outcome> {
+    fn next(&mut self, wait: Duration) -> Option<Delivery> {
         let Some(running) = &self.running else {
             std::thread::park_timeout(wait);
             return None;

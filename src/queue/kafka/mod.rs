@@ -28,9 +28,9 @@ use std::time::{Duration, Instant};
 use rdkafka::config::ClientConfig;
 
 use self::health::Health;
-use self::producer::{Producer, Request};
+use self::producer::{Pending, Producer};
 use self::replacer::{Doubts, retire};
-use self::room::Room;
+use self::room::InFlight;
 use self::start::Unchecked;
 use crate::config::QueueConfig;
 use crate::observe::metrics::Metrics;
@@ -62,7 +62,7 @@ struct Shared {
     rescue: Option<Arc<dyn Rescue>>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
-    room: Arc<Room>,
+    room: Arc<InFlight>,
     settings: ClientConfig,
     doubts: Arc<Doubts>,
     /// Requests hold it for reading while they send, so that a producer is taken out between requests.
@@ -133,7 +133,7 @@ impl KafkaQueue {
         metrics: Arc<Metrics>,
         rescue: Option<Arc<dyn Rescue>>,
     ) -> Result<Self, StartError> {
-        let room = Room::new(
+        let room = InFlight::new(
             settings::number(&settings, "queue.buffering.max.messages"),
             settings::number(&settings, "queue.buffering.max.kbytes") * 1_024,
             Arc::clone(&metrics),
@@ -195,7 +195,7 @@ impl KafkaQueue {
         let producer = shared.producer.read().unwrap_or_else(PoisonError::into_inner);
         let producer = producer.as_ref().ok_or(Refused::Closed)?;
         let room = shared.room.reserve(count, bytes).ok_or(Refused::Full)?;
-        let request = Request::new(Arc::clone(completion), room, records.received_ms());
+        let request = Pending::new(Arc::clone(completion), room, records.received_ms());
         let unsent = producer::send(producer, chosen(), records.received_ms(), &request, &shared.health);
         Ok(unsent.unwrap_or(records.len()))
     }

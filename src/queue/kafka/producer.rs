@@ -31,7 +31,7 @@ pub(in crate::queue) trait Rescue: Send + Sync {
 
 /// What the records of one request share while they are on their way: who waits for them, and their room.
 /// The last one to come back gives the room back.
-pub(super) struct Request {
+pub(super) struct Pending {
     completion: Arc<Completion>,
     /// Held, never looked at.
     _room: Reservation,
@@ -42,11 +42,11 @@ pub(super) struct Request {
     any_rescued: AtomicBool,
 }
 
-impl Request {
+impl Pending {
     /// A request about to be sent.
     pub(super) fn new(completion: Arc<Completion>, room: Reservation, received_ms: i64) -> Arc<Self> {
         let (rescued, any_rescued) = (Mutex::default(), AtomicBool::new(false));
-        Arc::new(Request { completion, _room: room, received_ms, rescued, any_rescued })
+        Arc::new(Pending { completion, _room: room, received_ms, rescued, any_rescued })
     }
 
     /// Whether a record of this key, which Kafka took, has to come after one that was rescued.
@@ -96,7 +96,7 @@ pub(super) fn send<'r>(
     producer: &Producer,
     records: impl Iterator<Item = RecordRef<'r>>,
     received_ms: i64,
-    request: &Arc<Request>,
+    request: &Arc<Pending>,
     health: &Health,
 ) -> Option<usize> {
     for record in records {
@@ -132,7 +132,7 @@ fn headers(record: &RecordRef<'_>) -> OwnedHeaders {
 
 impl Link {
     /// Hands `message` to whoever rescues, or gives its request up.
-    fn hand_back(&self, message: &BorrowedMessage<'_>, class: Class, request: &Request) {
+    fn hand_back(&self, message: &BorrowedMessage<'_>, class: Class, request: &Pending) {
         let rescue = self.rescue.as_ref();
         let Some((rescue, record)) = rescue.zip(record_of(message, request.received_ms)) else {
             request.completion.failed();
@@ -147,9 +147,9 @@ impl Link {
 }
 
 impl ProducerContext for Link {
-    type DeliveryOpaque = Arc<Request>;
+    type DeliveryOpaque = Arc<Pending>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, request: Arc<Request>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, request: Arc<Pending>) {
         match result {
             Ok(message) if !is_seen(message) => {
                 self.health.failed(Class::Other.into());

@@ -119,7 +119,7 @@ pub(super) fn producer(config: &QueueConfig, topic_limit: Option<usize>) -> Clie
         }
     }
     // A batch counts as one message for the topic's limit, and is at most the tenth of librdkafka's queue
-    // that `Room` leaves free.
+    // that `InFlight` leaves free.
     let tenth = |key| number(&client, key) / 10;
     let largest = number(&client, "message.max.bytes").min(topic_limit.unwrap_or(usize::MAX));
     let batch_bytes =

@@ -18,7 +18,7 @@ use crate::system::worker::StopToken;
 
 /// Why a record is held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
+pub(super) enum HeldFor {
     /// Kafka is not asked: it failed, or is out of reach.
     Away,
     /// Kafka was asked, and did not take it.
@@ -31,14 +31,14 @@ pub(super) enum Cause {
     Ack,
 }
 
-impl Cause {
+impl HeldFor {
     fn label(self) -> &'static str {
         match self {
-            Cause::Away => "away",
-            Cause::Failed => "failed",
-            Cause::Full => "full",
-            Cause::Behind => "behind",
-            Cause::Ack => "ack",
+            HeldFor::Away => "away",
+            HeldFor::Failed => "failed",
+            HeldFor::Full => "full",
+            HeldFor::Behind => "behind",
+            HeldFor::Ack => "ack",
         }
     }
 }
@@ -97,7 +97,7 @@ impl Held {
         &self,
         records: &Records,
         wanted: impl Fn(&RecordRef<'_>) -> bool + Copy,
-        cause: Cause,
+        cause: HeldFor,
         completion: &Arc<Completion>,
     ) -> Result<(), Refused> {
         let chosen = || records.iter().filter(wanted);
@@ -115,7 +115,7 @@ impl Held {
             self.count(|held| held.saturating_sub(count));
         } else {
             self.metrics.spool_held.with_label_values(&[cause.label()]).inc_by(count);
-            if cause == Cause::Away {
+            if cause == HeldFor::Away {
                 self.log_outage("unreachable");
             }
             if before == 0 {
@@ -151,7 +151,7 @@ impl Held {
         let waits = |record: &RecordRef<'_>| waiting.get(record.index()).copied().unwrap_or(false);
         if !waiting.is_empty() {
             // What waits first: refused here, nothing has happened yet.
-            self.hold(records, waits, Cause::Behind, completion)?;
+            self.hold(records, waits, HeldFor::Behind, completion)?;
         }
         let from = send(&|record| !waits(record));
         if from >= records.len() {
@@ -165,7 +165,7 @@ impl Held {
         let follows = |record: &RecordRef<'_>| record.key().is_some() && sent.contains(&line(record));
         let is_unsent = |record: &RecordRef<'_>| record.index() >= from && !waits(record);
         let held =
-            self.hold(records, |record| is_unsent(record) && !follows(record), Cause::Full, completion);
+            self.hold(records, |record| is_unsent(record) && !follows(record), HeldFor::Full, completion);
         if held.is_err() || records.iter().any(|record| is_unsent(&record) && follows(&record)) {
             completion.failed();
         }
@@ -237,7 +237,7 @@ impl Rescue for Held {
             self.open.store(true, Ordering::Release);
             self.log_outage(class.label());
         }
-        if self.hold(record, |_| true, Cause::Failed, completion).is_err() {
+        if self.hold(record, |_| true, HeldFor::Failed, completion).is_err() {
             completion.failed();
             // With nothing to forward, nothing would show that Kafka takes records again: it is asked once more.
             self.forwarder.wake();

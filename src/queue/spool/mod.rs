@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 pub use self::aside::ASIDE_NAME;
 use self::forwarder::Forwarder;
 pub use self::forwarder::NAME;
-use self::held::{Cause, Held};
+use self::held::{Held, HeldFor};
 use super::journal::JournalError;
 use super::kafka::{Forwarding, KafkaQueue, Rescue, StartError};
 use crate::config::data_dir::aside;
@@ -113,9 +113,9 @@ impl Queue for SpooledQueue {
             })?;
         } else {
             let cause = match self.ack {
-                Ack::Journal => Cause::Ack,
-                Ack::Kafka if self.is_away() => Cause::Away,
-                Ack::Kafka => Cause::Full,
+                Ack::Journal => HeldFor::Ack,
+                Ack::Kafka if self.is_away() => HeldFor::Away,
+                Ack::Kafka => HeldFor::Full,
             };
             self.held.hold(&records, |_| true, cause, &completion)?;
         }

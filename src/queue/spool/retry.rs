@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::aside::{Aside, Pass, PassError, are_durable, reason};
 use super::held::Held;
-use super::window::{Outcome, Window};
+use super::window::{Verdict, Window};
 use crate::queue::kafka::Outlet;
 use crate::queue::reader::ReadRecord;
 
@@ -103,7 +103,7 @@ impl Retry {
         records: Vec<ReadRecord>,
         held: &Held,
         outlet: &mut impl Outlet,
-    ) -> Option<Vec<(ReadRecord, Outcome)>> {
+    ) -> Option<Vec<(ReadRecord, Verdict)>> {
         let (mut window, mut settled) = (Window::default(), Vec::with_capacity(records.len()));
         records.into_iter().for_each(|record| window.push(record));
         let (back, mut silence) = (&mut self.back, 0);

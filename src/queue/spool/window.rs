@@ -10,12 +10,12 @@ use crate::queue::reader::ReadRecord;
 const MOST: (usize, usize) = (5_000, 8 << 20);
 
 /// What became of a record.
-pub(super) type Outcome = Result<(), Refusal>;
+pub(super) type Verdict = Result<(), Refusal>;
 
 struct Waiting {
     record: ReadRecord,
     /// What became of it, once it is known.
-    outcome: Option<Outcome>,
+    outcome: Option<Verdict>,
 }
 
 /// In order; the first `sent` are on their way or told about.
@@ -60,7 +60,7 @@ impl Window {
     }
 
     /// What became of the oldest, once it is known.
-    pub(super) fn outcome(&self) -> Option<Outcome> {
+    pub(super) fn outcome(&self) -> Option<Verdict> {
         self.waiting.front()?.outcome
     }
 
@@ -121,7 +121,7 @@ impl Window {
         &mut self,
         outlet: &mut impl Outlet,
         mut wait: Duration,
-        mut told: impl FnMut(&ReadRecord, Outcome),
+        mut told: impl FnMut(&ReadRecord, Verdict),
     ) {
         let (mut is_topic, mut is_batch) = (false, false);
         while let Some((number, outcome)) = outlet.next(wait) {
@@ -137,7 +137,7 @@ impl Window {
             }
         }
         if is_batch {
-            let is_to_blame = |outcome: Option<Outcome>| matches!(outcome, Some(Err(Refusal { class, .. })) if Class::is_of_the_batch(class));
+            let is_to_blame = |outcome: Option<Verdict>| matches!(outcome, Some(Err(Refusal { class, .. })) if Class::is_of_the_batch(class));
             let last = self.waiting.iter().rposition(|waiting| is_to_blame(waiting.outcome));
             self.singly_to = last.map(|last| self.first + last);
         }

@@ -1,8 +1,8 @@
 //! What the journal promises, tried out on real files.
 
+mod archive;
 mod durability;
 mod frames;
-mod keep;
 mod model;
 mod reading;
 mod space;

@@ -27,7 +27,7 @@ pub(super) struct Broker {
     pub(super) topic: Option<Class>,
     /// Sent, and not answered.
     pub(super) on_their_way: VecDeque<(usize, ReadRecord)>,
-    pub(super) told: VecDeque<(usize, Outcome)>,
+    pub(super) told: VecDeque<(usize, Verdict)>,
     /// Something failed: nothing more is said, nor taken.
     pub(super) is_broken: bool,
     /// It says nothing about records of the first topic.
@@ -131,7 +131,7 @@ impl Outlet for Way {
         Ok(())
     }
 
-    fn next(&mut self, _: Duration) -> Option<(usize, Outcome)> {
+    fn next(&mut self, _: Duration) -> Option<(usize, Verdict)> {
         self.tells = !self.tells;
         if !self.tells || !self.process.step() {
             return None;

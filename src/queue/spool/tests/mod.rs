@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use self::broker::{Broker, Mood, Way};
 use self::world::{Action, End, World};
 use super::held::waiting;
-use super::window::Outcome;
+use super::window::Verdict;
 use super::*;
 use crate::config::WhenFull;
 use crate::queue::completion::wait_for;

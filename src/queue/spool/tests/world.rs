@@ -216,7 +216,7 @@ impl World {
         let (held, _) = self.running.as_ref().unwrap();
         let (completion, receipt) = Completion::new(1);
         let taken = if held.open.load(Ordering::Acquire) {
-            held.hold(&records, |_| true, Cause::Away, &completion)
+            held.hold(&records, |_| true, HeldFor::Away, &completion)
         } else {
             held.send_or_hold(&records, &completion, |wanted| {
                 if records.iter().any(|record| wanted(&record)) {
