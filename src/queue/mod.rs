@@ -2,7 +2,8 @@
 //! together ([`spool`]): Kafka, and the journal while Kafka is away.
 //!
 //! A request hands over all its records at once and waits for one [`Receipt`]. Room for the whole request
-//! is reserved before its first record is sent: all or none.
+//! is reserved before its first record is sent: all or none. Records are read back with a [`reader`], which leaves
+//! no trace, or with a [`subscription`], which commits how far its group has got.
 
 pub mod completion;
 pub mod journal;
@@ -63,7 +64,7 @@ pub trait Queue: Send + Sync {
         0
     }
 
-    /// Takes no more, waits until `deadline` for what was taken to become durable, and tells how many
+    /// Takes no more, waits until `deadline` for what was taken to become durable, and returns how many
     /// records were left. Blocks.
     fn close(&self, deadline: Instant) -> usize;
 }

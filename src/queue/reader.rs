@@ -63,7 +63,7 @@ pub trait Reader {
     /// When the queue can't be read any further.
     fn next(&mut self, wait: Duration) -> Result<Next, ReadError>;
 
-    /// Offsets that went from the queue before this reader came to them; told once.
+    /// Offsets that went from the queue before this reader came to them; reported once.
     fn missed(&mut self) -> Option<Range<u64>> {
         None
     }

@@ -108,7 +108,8 @@ impl Pile {
     }
 }
 
-/// Why a record was set aside, of what its header says: Weir's word, Kafka's name for it, the topic's settings that Kafka went by.
+/// Why a record was set aside, of what its header says: Weir's word, Kafka's name for it, the topic's settings that
+/// Kafka went by.
 fn parts(why: &str) -> [Option<&str>; 3] {
     let mut parts = why.splitn(3, ' ').filter(|part| !part.is_empty());
     [parts.next(), parts.next(), parts.next()]

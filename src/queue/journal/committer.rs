@@ -8,7 +8,7 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Meters;
-use super::room::{Capacity, Condition};
+use super::capacity::{Capacity, Condition};
 use super::store::Store;
 use crate::config::{QueueConfig, WhenFull};
 use crate::queue::Completion;
@@ -62,8 +62,8 @@ pub(super) struct Committer {
     drop_oldest: bool,
     /// The frames of a group, kept for its memory.
     joined: Vec<u8>,
-    /// The last condition that the log knows of.
-    told: Condition,
+    /// The last condition that was logged.
+    logged: Condition,
     /// Held for as long as this writes.
     _lock: File,
 }
@@ -84,7 +84,7 @@ impl Committer {
             free_bytes: config.free_bytes,
             drop_oldest: config.when_full == WhenFull::DropOldest,
             joined: Vec::new(),
-            told: Condition::Fine,
+            logged: Condition::Fine,
             _lock: lock,
         };
         committer.tend();
@@ -158,9 +158,9 @@ impl Committer {
             // Only a write that went well ends the trouble; a new segment alone proves little.
             Ok(()) => {
                 let now = self.shared.room().condition();
-                self.tell(now, None);
+                self.log(now, None);
             }
-            Err(error) => self.tell(Condition::Broken, Some(&error)),
+            Err(error) => self.log(Condition::Broken, Some(&error)),
         }
     }
 
@@ -201,8 +201,8 @@ impl Committer {
             room.condition()
         };
         self.shared.meters.bytes.set(gauge(stored));
-        if self.told != Condition::Broken {
-            self.tell(after, None);
+        if self.logged != Condition::Broken {
+            self.log(after, None);
         }
     }
 
@@ -220,9 +220,9 @@ impl Committer {
         self.shared.room().low_space = free < self.free_bytes;
     }
 
-    /// Tells the log, once a change.
-    fn tell(&mut self, now: Condition, error: Option<&io::Error>) {
-        if std::mem::replace(&mut self.told, now) == now {
+    /// Logs a change, once.
+    fn log(&mut self, now: Condition, error: Option<&io::Error>) {
+        if std::mem::replace(&mut self.logged, now) == now {
             return;
         }
         let dir = self.dir.display();
@@ -238,8 +238,8 @@ impl Committer {
                 %dir,
                 free = self.store.free().unwrap_or_default(),
                 free_bytes = self.free_bytes,
-                "the disk has less free space than queue.free_bytes, so this takes no records: free some of it, or lower \
-                 queue.free_bytes and restart"
+                "the disk has less free space than queue.free_bytes, so this takes no records: free some of it, or \
+                 lower queue.free_bytes and restart"
             ),
             Condition::Broken => tracing::error!(
                 %dir,

@@ -20,7 +20,8 @@ struct State {
     next: u64,
     /// The topics it reads; none: all. Records of other topics are behind it, too.
     topics: BTreeSet<String>,
-    /// CRC-32C of the two: a number that is only a little off would pass over records. Files of early versions have none.
+    /// CRC-32C of the two: a number that is only a little off would pass over records. Files of early versions have
+    /// none.
     #[serde(default)]
     crc: Option<u32>,
 }
@@ -58,8 +59,8 @@ impl Consumer {
     /// consumer exists from its first commit on.
     ///
     /// # Errors
-    /// When there is no journal, the name is not `[a-z0-9_-]{1,64}`, is in use, or is bound to other topics, when its file is
-    /// damaged, and on I/O errors.
+    /// When there is no journal, the name is not `[a-z0-9_-]{1,64}`, is in use, or is bound to other topics, when its
+    /// file is damaged, and on I/O errors.
     pub fn open(journal: &Path, name: &str, topics: &BTreeSet<String>) -> Result<Self, JournalError> {
         Self::open_on(Arc::new(RealDisk), journal, name, topics)
     }
@@ -177,12 +178,20 @@ pub(super) fn positions(journal: &Path) -> io::Result<Positions> {
             // Forgotten just now.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
-                tracing::error!(%error, consumer = %entry.path().display(), "a consumer's position can't be read, so no segment goes: let Weir's user read it, or remove it to forget the consumer");
+                tracing::error!(
+                    %error,
+                    consumer = %entry.path().display(),
+                    "a consumer's position can't be read, so no segment goes: let Weir's user read it, or remove it to \
+                     forget the consumer"
+                );
                 0
             }
             Ok(bytes) => parse(&bytes).map_or_else(
                 || {
-                    tracing::error!(consumer = %entry.path().display(), "a consumer's position is damaged, so no segment goes: remove it to let its consumer begin anew");
+                    tracing::error!(
+                        consumer = %entry.path().display(),
+                        "a consumer's position is damaged, so no segment goes: remove it to let its consumer begin anew"
+                    );
                     0
                 },
                 |state| state.next,

@@ -158,7 +158,7 @@ pub(super) fn any_without_key(mut frames: &[u8]) -> bool {
     false
 }
 
-/// Whether a body has no key: told by its hash, so one key in four thousand millions passes for none.
+/// Whether a body has no key, by its hash: one key in four thousand millions passes for none.
 pub(super) fn is_without_key(body: &[u8]) -> bool {
     body.get(8..12) == Some(&[0; 4])
 }
@@ -173,7 +173,7 @@ pub enum Look {
         /// The length of its body; the frame is `HEADER` longer.
         len: usize,
     },
-    /// Perhaps the beginning of a frame: more bytes would tell.
+    /// Perhaps the beginning of a frame: more bytes would decide.
     Short,
     /// No frame that belongs here.
     Bad,

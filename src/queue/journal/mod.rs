@@ -1,17 +1,18 @@
 //! The embedded journal: an append-only log in segment files that makes records durable with nothing else
 //! installed. One process writes, any number read.
 //!
-//! A request's thread reserves `room` and lays its records out as `frame`s; the one `committer`
-//! thread numbers them, writes and syncs them in groups through the `store`. `recovery` finds out how
-//! the journal was left; a [`reader`] follows the `segment`s, and [`consumers`] remember how far they got.
+//! A request's thread reserves `capacity` and lays its records out as `frame`s; the one `committer`
+//! thread numbers them, writes and syncs them in groups through the `store`. Rejected events outlive their
+//! segment in the `archive`. `recovery` finds out how the journal was left; a [`reader`] follows the `segment`s,
+//! [`consumers`] remember how far they got, and a [`subscription`] is both. [`verify`] looks for damage.
 
 mod archive;
+mod capacity;
 mod committer;
 pub mod consumers;
 pub mod frame;
 pub mod reader;
 mod recovery;
-mod room;
 mod segment;
 mod store;
 pub mod subscription;
@@ -28,8 +29,8 @@ use std::time::Instant;
 use prometheus::{Histogram, IntGauge};
 
 use self::archive::Archive;
+use self::capacity::{Capacity, Condition};
 use self::committer::{Accounts, Batch, Committer, Message, gauge};
-use self::room::{Capacity, Condition};
 use self::store::Store;
 use crate::config::{QueueConfig, WhenFull};
 use crate::observe::metrics::Metrics;
@@ -41,8 +42,8 @@ use crate::system::advice::advice as disk_advice;
 use crate::system::disk::{self, Disk, RealDisk};
 use crate::system::worker::{Ended, Worker};
 
+pub use self::capacity::{BUFFER_BYTES, INFLIGHT_BYTES};
 pub use self::consumers::any as has_consumers;
-pub use self::room::{BUFFER_BYTES, INFLIGHT_BYTES};
 
 /// What a frame holds beside what `Queue::largest_record` counts: the names of topic and headers.
 const NAMES: usize = 4_096;
@@ -77,8 +78,8 @@ pub enum JournalError {
     ConsumerDamaged(PathBuf),
     /// A record in it has a number so high that those of new ones could not be read back.
     #[error(
-        "the journal in {0} holds a record whose number leaves none for others, which Weir never wrote; read what is in \
-         it, move it away, and start again"
+        "the journal in {0} holds a record whose number leaves none for others, which Weir never wrote; read what is \
+         in it, move it away, and start again"
     )]
     NoNumbers(PathBuf),
     /// The file system refused.
@@ -141,8 +142,8 @@ impl JournalQueue {
         Self::open_on(Arc::new(RealDisk), dir, config, topics.bounds(), Meters::journal(&metrics))
     }
 
-    /// As `open`, for the spool: it never drops what it holds, and tells its size in `bytes`, and the log what
-    /// makes room once it is full (`relief`).
+    /// As `open`, for the spool: it never drops what it holds, shows its size in `bytes`, and logs what makes room
+    /// once it is full (`relief`).
     ///
     /// # Errors
     /// As `open`.
@@ -175,7 +176,7 @@ impl JournalQueue {
         Ok(queue)
     }
 
-    /// All of opening but the thread: the committer, and where it hears from the queue.
+    /// All of opening but the thread: the queue, its committer, and the channel between them.
     fn assemble(
         disk: Arc<dyn Disk>,
         dir: &Path,
@@ -226,7 +227,7 @@ impl JournalQueue {
 }
 
 impl JournalQueue {
-    /// Takes those of `records` that `wanted` names, or none of them; `completion` hears of each.
+    /// Takes those of `records` that `wanted` names, or none of them; each counts down `completion`.
     pub fn enqueue_for(
         &self,
         records: &Records,
@@ -243,7 +244,7 @@ impl JournalQueue {
         self.hand_over(frames, size, count, completion)
     }
 
-    /// Takes `record` as it was read, with one header more or with none; `completion` hears of it.
+    /// Takes `record` as it was read, with one header more or with none; it counts down `completion`.
     pub(super) fn enqueue_read(
         &self,
         record: &ReadRecord,
@@ -333,8 +334,8 @@ impl Queue for JournalQueue {
         let mut committer = self.committer.lock().unwrap_or_else(PoisonError::into_inner);
         if committer.as_mut().is_some_and(|committer| committer.join_by(deadline) == Ended::Panicked) {
             tracing::error!(
-                "the journal's committer ended in a panic: what was not acknowledged is lost, and its clients send it again; \
-                 please report this with the lines above"
+                "the journal's committer ended in a panic: what was not acknowledged is lost, and its clients send it \
+                 again; please report this with the lines above"
             );
         }
         self.shared.room().records()

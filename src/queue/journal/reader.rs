@@ -35,7 +35,7 @@ pub struct JournalReader {
     limit: u64,
     /// Whether `limit` is where the very next segment began: none between the two was removed.
     is_next: bool,
-    /// Numbers that were removed before they were read, and not told yet.
+    /// Numbers that were removed before they were read, and not reported yet.
     missed: Option<Range<u64>>,
     /// Last segment and its length when the reader was opened, where reading ends there.
     end: Option<(u64, u64)>,
@@ -195,7 +195,7 @@ impl JournalReader {
                     self.position = self.position.max(base);
                     return Ok(true);
                 }
-                // Removed just now: the list tells what is left.
+                // Removed just now: what is left is listed again.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }

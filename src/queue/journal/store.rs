@@ -191,7 +191,11 @@ impl Store {
             // Readers may then see records whose request failed: its client sends them again, as ever.
             let file = segment::path(&self.dir, active.base);
             let (file, advice) = (file.display(), advice(&error));
-            tracing::warn!(%error, %file, "a failed write can't be taken back, so readers may see records twice: {advice}");
+            tracing::warn!(
+                %error,
+                %file,
+                "a failed write can't be taken back, so readers may see records twice: {advice}"
+            );
         }
         let len = active.file.metadata().map_or(active.len, |metadata| metadata.len());
         self.sealed.push_back(Sealed { base: active.base, end: self.next, len });
@@ -241,8 +245,8 @@ impl Store {
             first = base,
             end,
             dir = %self.dir.display(),
-            "the journal is full: its oldest records are dropped, unread, as queue.when_full says; let its consumers read on, or \
-             raise queue.journal_bytes"
+            "the journal is full: its oldest records are dropped, unread, as queue.when_full says; let its consumers \
+             read on, or raise queue.journal_bytes"
         );
         Ok(true)
     }
@@ -272,7 +276,11 @@ impl Store {
 
     fn log_not_archived(&self, error: &io::Error) {
         let (dir, advice) = (self.dir.display(), advice(error));
-        tracing::error!(%error, %dir, "the rejected events of a segment that goes can't be kept, and go with it: {advice}");
+        tracing::error!(
+            %error,
+            %dir,
+            "the rejected events of a segment that goes can't be kept, and go with it: {advice}"
+        );
     }
 
     fn remove_oldest(&mut self) -> io::Result<()> {

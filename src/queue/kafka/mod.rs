@@ -1,6 +1,6 @@
 //! The queue on Kafka. A record is durable once all in-sync replicas have it.
 //!
-//! `enqueue` reserves room for the whole request (`room`), hands its records to librdkafka in order
+//! `enqueue` reserves room for the whole request (`in_flight`), hands its records to librdkafka in order
 //! (`producer`) and returns; delivery reports count them down. `health` turns what is heard into
 //! readiness, `statistics` into metrics. `settings` and `topics` check everything that can be checked
 //! before the first record, and `start` when that is. An idempotent producer that can't go on is replaced
@@ -9,11 +9,11 @@
 mod connection;
 mod forwarding;
 mod health;
+mod in_flight;
 mod producer;
 mod reader;
 mod refusal;
 mod replacer;
-mod room;
 mod settings;
 mod start;
 mod statistics;
@@ -28,9 +28,9 @@ use std::time::{Duration, Instant};
 use rdkafka::config::ClientConfig;
 
 use self::health::Health;
+use self::in_flight::InFlight;
 use self::producer::{Pending, Producer};
 use self::replacer::{Doubts, retire};
-use self::room::InFlight;
 use self::start::Unchecked;
 use crate::config::QueueConfig;
 use crate::observe::metrics::Metrics;
@@ -102,9 +102,9 @@ impl KafkaQueue {
         Ok(queue)
     }
 
-    /// As `open`, in front of a spool, which takes what Kafka does not (`rescue`): while no broker answers, it starts nevertheless, and takes nothing until
-    /// one has answered and the checks have passed. With records that wait for Kafka (`holds`) it does so
-    /// whatever the checks say.
+    /// As `open`, in front of a spool, which takes what Kafka does not (`rescue`): while no broker answers, it starts
+    /// nevertheless, and takes nothing until one has answered and the checks have passed. With records that wait for
+    /// Kafka (`holds`) it does so whatever the checks say.
     ///
     /// # Errors
     /// As `open`, but for those.
@@ -175,8 +175,8 @@ impl KafkaQueue {
         self.shared.health.is_good()
     }
 
-    /// Sends those of `records` that `wanted` names, in order; `completion` hears of each that was sent. Those from
-    /// the place returned on could not be sent: none where it is the number of records.
+    /// Sends those of `records` that `wanted` names, in order; each that was sent counts down `completion`. Those from
+    /// the index returned on could not be sent: none where it is the number of records.
     ///
     /// # Errors
     /// When nothing was sent.

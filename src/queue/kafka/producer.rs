@@ -1,4 +1,4 @@
-//! The producer: sends a request's records and hears what became of them. Its callbacks run on librdkafka's
+//! The producer: sends a request's records and learns what became of them. Its callbacks run on librdkafka's
 //! one poll thread, so they hand over and never wait.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,9 +13,9 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedPro
 
 use super::Shared;
 use super::health::Health;
+use super::in_flight::Reservation;
 use super::refusal::{Class, Refusal};
 use super::replacer::Doubts;
-use super::room::Reservation;
 use super::statistics::Brokers;
 use crate::observe::metrics::Metrics;
 use crate::queue::Completion;
@@ -117,7 +117,7 @@ pub(super) fn send<'r>(
     None
 }
 
-/// Whether a broker told the place of a record that is reported as delivered. Without one librdkafka infers it:
+/// Whether a broker gave the offset of a record that is reported as delivered. Without one librdkafka infers it:
 /// a later request got through, so this one must have, too. But the first request of a producer, or of a topic that
 /// was made anew, may be refused, and the next one taken: a broker that knows no sequence takes any.
 pub(super) fn is_seen(message: &BorrowedMessage<'_>) -> bool {

@@ -116,7 +116,7 @@ fn connect(
 }
 
 /// The first offset of a partition, and the one behind its last record. While it has no leader, as when a broker
-/// has just come back, nobody can tell: that is waited for.
+/// has just come back, nobody knows them: that is waited for.
 fn ends_of(consumer: &BaseConsumer<Listener>, topic: &str, partition: i32) -> Result<(i64, i64), ReadError> {
     let deadline = Instant::now() + PATIENCE;
     loop {

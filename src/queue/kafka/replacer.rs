@@ -77,8 +77,8 @@ impl Shared {
         }
     }
 
-    /// Starts the next producer, only after the broken one has given everything back, and after a pause, so that an error
-    /// which comes again at once (a refused permission, say) does not spin. False when the queue has closed.
+    /// Starts the next producer. The broken one has given everything back by now, and there is a pause, so that an
+    /// error which comes again at once (a refused permission, say) does not spin. False when the queue has closed.
     fn start_another(&self, token: &StopToken) -> bool {
         while token.sleep(HAND_BACK) {
             // Doubts about a producer that is gone no longer count.
@@ -107,8 +107,8 @@ impl Shared {
     }
 }
 
-/// Waits up to `patience` for what is on its way, then takes the rest back: every request hears of its
-/// records. (A dropped producer would forget them.)
+/// Waits up to `patience` for what is on its way, then takes the rest back, so that every request learns what became
+/// of its records. (A dropped producer would forget them.)
 pub(super) fn retire(producer: Producer, patience: Duration) {
     if producer.flush(patience).is_err() {
         producer.purge(PurgeConfig::default().queue().inflight());

@@ -8,7 +8,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::BaseProducer;
 
 use super::connection::Listener;
-use super::room;
+use super::in_flight;
 use crate::config::QueueConfig;
 
 /// What Weir sends with unless the operator says otherwise.
@@ -95,7 +95,7 @@ pub fn check_settings(config: &QueueConfig) -> Vec<String> {
 /// The most records and bytes that may be on their way.
 pub fn most_in_flight(config: &QueueConfig) -> (usize, usize) {
     let records = number(&producer(config, None), "queue.buffering.max.messages");
-    room::most(records, buffer_bytes(config).try_into().unwrap_or(usize::MAX))
+    in_flight::most(records, buffer_bytes(config).try_into().unwrap_or(usize::MAX))
 }
 
 /// Weir's settings of a producer, for those who measure what a bare producer costs.

@@ -50,7 +50,7 @@ struct Check<'a> {
 /// How many times as much or as little counts as strongly different.
 const STRONGLY: f64 = 2.0;
 
-/// Checks `topics` and tells the smallest `max.message.bytes` among them, if Kafka lets itself be asked.
+/// Checks `topics` and returns the smallest `max.message.bytes` among them, if Kafka allows that to be read.
 ///
 /// # Errors
 /// One sentence that says what to do.
@@ -105,8 +105,8 @@ pub(super) fn check(config: &QueueConfig, all: &Topics) -> Result<Option<usize>,
         tracing::warn!(
             topics = small,
             limit,
-            "these topics take only small messages, and the smallest bounds every record: a larger one goes to quarantine as \
-             record_too_large; raise their max.message.bytes to {wanted}"
+            "these topics take only small messages, and the smallest bounds every record: a larger one goes to \
+             quarantine as record_too_large; raise their max.message.bytes to {wanted}"
         );
     }
     Ok(Some(limit))
@@ -177,14 +177,16 @@ impl Check<'_> {
             tracing::warn!(
                 topics = hidden.len(),
                 %code,
-                "topics' settings can't be read, so that compaction and size limits go unchecked; allow Weir DescribeConfigs"
+                "topics' settings can't be read, so that compaction and size limits go unchecked; allow Weir \
+                 DescribeConfigs"
             );
         }
         Ok(known.into_iter().flatten().collect())
     }
 }
 
-/// Those settings of `topic` whose names are `wanted`, as `name=value`; none where Kafka does not tell `within` that time.
+/// Those settings of `topic` whose names are `wanted`, as `name=value`; none where Kafka does not answer `within` that
+/// time.
 pub(super) fn settings_of(
     client: &ClientConfig,
     topic: &str,
@@ -231,8 +233,8 @@ fn warn_of_age(configs: &[ConfigResource]) {
             tracing::warn!(
                 topics = short.join(","),
                 setting,
-                "these topics refuse records that are older than this setting allows: what the spool holds for longer while Kafka \
-                 is away is then set aside; raise it, best to a week"
+                "these topics refuse records that are older than this setting allows: what the spool holds for longer \
+                 while Kafka is away is then set aside; raise it, best to a week"
             );
         }
     }
@@ -251,7 +253,7 @@ fn is_silence(code: RDKafkaErrorCode) -> bool {
     matches!(Class::of(Some(code)), Class::TimedOut | Class::Unreachable)
 }
 
-/// What `sentence` tells of: a broker that is slow or gone, which may change, or one that refuses.
+/// An error with this `sentence`: of a broker that is slow or gone, which may change, or of one that refuses.
 fn unanswered_or_refused(error: &KafkaError, sentence: String) -> StartError {
     match error {
         KafkaError::AdminOp(code) if is_silence(*code) => StartError::Away(sentence),

@@ -92,7 +92,7 @@ impl Held {
         })
     }
 
-    /// Holds those of `records` that `wanted` names; `completion` hears of each.
+    /// Holds those of `records` that `wanted` names; each counts down `completion`.
     pub(super) fn hold(
         &self,
         records: &Records,
@@ -160,8 +160,8 @@ impl Held {
         let is_sent = |record: &RecordRef<'_>| record.index() < from && !waits(record);
         let line = |record: &RecordRef<'_>| (record.topic(), record.key().map(<[u8]>::to_vec));
         let sent: HashSet<_> = records.iter().filter(is_sent).map(|record| line(&record)).collect();
-        // One that follows another of its key, which is on its way, could overtake it if it were held: the client sends it
-        // again.
+        // One that follows another of its key, which is on its way, could overtake it if it were held: the client
+        // sends it again.
         let follows = |record: &RecordRef<'_>| record.key().is_some() && sent.contains(&line(record));
         let is_unsent = |record: &RecordRef<'_>| record.index() >= from && !waits(record);
         let held =
@@ -200,8 +200,8 @@ impl Held {
         self.lines.are_known() && self.records.load(Ordering::Acquire) == 0
     }
 
-    /// Nothing is held any more, whatever was counted: a write that failed leaves counts behind, and so does reading that
-    /// failed.
+    /// Nothing is held any more, whatever was counted: a write that failed leaves counts behind, and so does a read
+    /// that failed.
     pub(super) fn clear(&self) {
         self.lines.clear();
         self.count(|_| 0);
@@ -217,8 +217,8 @@ impl Held {
     }
 }
 
-/// For each of `records` whether it has to wait, given whether its line does. All of a key wait if one does: a line that
-/// ends meanwhile must not split them.
+/// For each of `records` whether it has to wait, given whether its line does. All of a key wait if one does: a line
+/// that ends meanwhile must not split them.
 pub(super) fn waiting(records: &Records, line_waits: impl Fn(&RecordRef<'_>) -> bool) -> Vec<bool> {
     let mut waiting: Vec<bool> = records.iter().map(|record| line_waits(&record)).collect();
     let waits = records.iter().zip(&waiting).filter(|(_, waits)| **waits);

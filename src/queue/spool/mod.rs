@@ -154,8 +154,8 @@ impl Queue for SpooledQueue {
                 "the spool's forwarder did not end in time: the next start sends some records again"
             ),
             Some(Ended::Panicked) => tracing::error!(
-                "the spool's forwarder ended in a panic: the next start goes on with what is held; please report this with the \
-                 lines above"
+                "the spool's forwarder ended in a panic: the next start goes on with what is held; please report this \
+                 with the lines above"
             ),
             Some(Ended::Returned) | None => {}
         }

@@ -75,8 +75,8 @@ impl Report {
                 topic,
                 reason,
                 error,
-                "Kafka does not take the oldest record of the spool; it is tried until it does: see that Kafka runs and that this \
-                 topic's partitions have leaders"
+                "Kafka does not take the oldest record of the spool; it is tried until it does: see that Kafka runs \
+                 and that this topic's partitions have leaders"
             );
         }
     }
@@ -93,8 +93,8 @@ impl Report {
             reason,
             error,
             limit,
-            "Kafka refuses records of this topic for good: they are set aside, and weir_spool_set_aside_total counts them; \
-             {advice}, then run `weir spool retry`"
+            "Kafka refuses records of this topic for good: they are set aside, and weir_spool_set_aside_total counts \
+             them; {advice}, then run `weir spool retry`"
         );
         self.set_aside.insert(what, Instant::now());
     }

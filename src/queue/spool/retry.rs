@@ -96,8 +96,8 @@ impl Retry {
         Ok(Step::More)
     }
 
-    /// Sends `records`, and returns what became of each, once Kafka has taken it or refused it for good. None: Kafka did
-    /// neither in time.
+    /// Sends `records`, and returns what became of each, once Kafka has taken it or refused it for good. None: Kafka
+    /// did neither in time.
     fn send_all(
         &mut self,
         records: Vec<ReadRecord>,

@@ -23,8 +23,8 @@ impl<O: Outlet> Forwarder<O> {
                 Err(error) => {
                     tracing::error!(
                         %error,
-                        "the spool can't be counted: until it is empty, all records go by way of it; `weir spool verify` tells what is \
-                         damaged"
+                        "the spool can't be counted: until it is empty, all records go by way of it; `weir spool \
+                         verify` tells what is damaged"
                     );
                     break;
                 }
@@ -37,7 +37,8 @@ impl<O: Outlet> Forwarder<O> {
             }),
             Err(error) => tracing::error!(
                 %error,
-                "what was set aside can't be read, so newer records may pass it; `weir spool verify` tells what is damaged"
+                "what was set aside can't be read, so newer records may pass it; `weir spool verify` tells what is \
+                 damaged"
             ),
         }
         self.held.count(|now| now + records);

@@ -43,8 +43,8 @@ impl Broker {
         of_its_topic.or(is_large(record).then_some(Class::TooLarge))
     }
 
-    /// Answers one record, if any. A refusal comes first, as from a broker that is quicker than the others, and leaves the
-    /// others without an answer for ever.
+    /// Answers one record, if any. A refusal comes first, as from a broker that is quicker than the others, and leaves
+    /// the others without an answer for ever.
     pub(super) fn work(&mut self, singly: bool) {
         if self.is_broken || !self.told.is_empty() {
             return;

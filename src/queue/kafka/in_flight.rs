@@ -32,7 +32,8 @@ impl InFlight {
         Arc::new(InFlight { records, bytes, most_records, most_bytes, metrics })
     }
 
-    /// Room for a whole request of so many records and bytes, given back when the reservation is dropped; none when there is too little.
+    /// Room for a whole request of so many records and bytes, given back when the reservation is dropped; none when
+    /// there is too little.
     pub(super) fn reserve(self: &Arc<Self>, records: usize, bytes: usize) -> Option<Reservation> {
         if !add_up_to(&self.records, records, self.most_records) {
             return None;
