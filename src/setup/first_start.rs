@@ -14,7 +14,7 @@ use crate::admission::secrets;
 use crate::config::{Config, DataDir, Overrides, Problems};
 use crate::record::topics::Topics;
 use crate::system::advice::advice;
-use crate::system::disk::{RealDisk, write_whole};
+use crate::system::disk::{Readers, RealDisk, write_whole};
 use crate::tenants::Tenants;
 
 const TENANT: &str = "demo";
@@ -133,8 +133,7 @@ fn alone(data: &Path) -> io::Result<File> {
 fn write(path: &Path, demo: &Demo) -> io::Result<()> {
     let mut text = serde_json::to_vec(demo)?;
     text.push(b'\n');
-    // It holds secrets: for its owner alone.
-    write_whole(&RealDisk, path, 0o600, &text)
+    write_whole(&RealDisk, path, Readers::Owner, &text)
 }
 
 /// Adds the demo's tenant, source and publisher; without a demo, all but the key.

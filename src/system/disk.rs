@@ -11,7 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// Personal data: for the owner and the group, for nobody else.
-const FILE_MODE: u32 = 0o640;
+pub(crate) const FILE_MODE: u32 = 0o640;
 const DIR_MODE: u32 = 0o750;
 
 /// What a journal and its consumers ask of the disk.
@@ -19,8 +19,9 @@ pub(crate) trait Disk: fmt::Debug + Send + Sync {
     /// Makes the directory `dir`, which may be there already, in one that is there.
     fn make_dir(&self, dir: &Path) -> io::Result<()>;
 
-    /// Makes the file at `path`, which must not be there, to append to it.
-    fn create(&self, path: &Path) -> io::Result<File>;
+    /// Makes the file at `path`, which must not be there, to append to it. Nobody may open it whom `mode` does not
+    /// allow to.
+    fn create(&self, path: &Path, mode: u32) -> io::Result<File>;
 
     /// Appends `bytes` to `file`.
     fn write(&self, file: &File, bytes: &[u8]) -> io::Result<()>;
@@ -54,8 +55,8 @@ impl Disk for RealDisk {
         made.or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
     }
 
-    fn create(&self, path: &Path) -> io::Result<File> {
-        options().append(true).create_new(true).open(path)
+    fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
+        OpenOptions::new().append(true).create_new(true).mode(mode).open(path)
     }
 
     fn write(&self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
@@ -117,17 +118,28 @@ fn above(path: &Path) -> &Path {
     path.parent().filter(|above| *above != Path::new("")).unwrap_or(Path::new("."))
 }
 
-/// Writes the file at `path`, whole or not at all, for those whom `mode` allows to read it, and returns once it would
-/// survive a loss of power.
-pub(crate) fn write_whole(disk: &dyn Disk, path: &Path, mode: u32, bytes: &[u8]) -> io::Result<()> {
+/// Who may read a file that is written whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Its owner alone, from the first moment: it holds secrets.
+    Owner,
+    /// Everyone, less those whom the process's mask excludes.
+    Unmasked,
+    /// Everyone.
+    Everyone,
+}
+
+/// Writes the file at `path`, whole or not at all, and returns once it would survive a loss of power.
+pub(crate) fn write_whole(disk: &dyn Disk, path: &Path, readers: Readers, bytes: &[u8]) -> io::Result<()> {
     let mut draft = path.as_os_str().to_owned();
     draft.push(".new");
     let draft = Path::new(&draft);
     // What an earlier try may have left.
     disk.remove(draft)?;
-    let file = disk.create(draft)?;
-    // Before the first byte: it may be a secret.
-    file.set_permissions(Permissions::from_mode(mode))?;
+    let file = disk.create(draft, if readers == Readers::Owner { 0o600 } else { 0o644 })?;
+    if readers == Readers::Everyone {
+        file.set_permissions(Permissions::from_mode(0o644))?;
+    }
     disk.write(&file, bytes)?;
     disk.sync(&file)?;
     disk.rename(draft, path)?;
@@ -154,7 +166,7 @@ mod tests {
         let path = folder.path().join("run.json");
         std::fs::write(folder.path().join("run.json.new"), "half of it").unwrap();
         for text in ["first", "second"] {
-            write_whole(&RealDisk, &path, 0o600, text.as_bytes()).unwrap();
+            write_whole(&RealDisk, &path, Readers::Owner, text.as_bytes()).unwrap();
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

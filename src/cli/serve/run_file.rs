@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::config::DataDir;
-use crate::system::disk::{RealDisk, write_whole};
+use crate::system::disk::{Readers, RealDisk, write_whole};
 
 /// Where Weir listens, as a client on this machine reaches it.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl RunFile {
         if let (Some(run), Some(tls)) = (run.as_object_mut(), &urls.tls) {
             run.insert("tls_url".to_owned(), tls.as_str().into());
         }
-        write_whole(&RealDisk, &path, 0o644, format!("{run}\n").as_bytes())?;
+        write_whole(&RealDisk, &path, Readers::Unmasked, format!("{run}\n").as_bytes())?;
         Ok(RunFile(path))
     }
 }

@@ -114,7 +114,7 @@ impl Archive {
             disk::make_dir(disk, &self.dir)?;
             let path = self.draft_path(base);
             disk.remove(&path)?;
-            let file = disk.create(&path)?;
+            let file = disk.create(&path, disk::FILE_MODE)?;
             disk.write(&file, segment::MAGIC)?;
             *draft = Some(file);
         }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{JournalError, frame};
-use crate::system::disk::{Disk, RealDisk, lock, make_dir, write_whole};
+use crate::system::disk::{Disk, Readers, RealDisk, lock, make_dir, write_whole};
 
 /// What a consumer's file holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -130,7 +130,7 @@ impl Consumer {
     fn write(&self, next: u64) -> io::Result<()> {
         let state = serde_json::to_vec(&State::new(next, self.topics.clone()))?;
         // The gateway must read it, whoever runs the reader.
-        write_whole(&*self.disk, &self.dir.join(&self.name), 0o644, &state)
+        write_whole(&*self.disk, &self.dir.join(&self.name), Readers::Everyone, &state)
     }
 }
 

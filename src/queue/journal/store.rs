@@ -18,7 +18,7 @@ use super::segment::{self, Cursor, Step};
 use super::{consumers, frame};
 use crate::record::topics::Bounds;
 use crate::system::advice::advice;
-use crate::system::disk::Disk;
+use crate::system::disk::{Disk, FILE_MODE};
 
 /// Largest segment.
 const SEGMENT_BYTES: u64 = 64 << 20;
@@ -150,7 +150,7 @@ impl Store {
     }
 
     fn create(&self, base: u64) -> io::Result<File> {
-        let file = self.disk.create(&segment::path(&self.dir, base))?;
+        let file = self.disk.create(&segment::path(&self.dir, base), FILE_MODE)?;
         self.disk.write(&file, segment::MAGIC)?;
         self.disk.sync(&file)?;
         self.disk.sync_dir(&self.dir)?;

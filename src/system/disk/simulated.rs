@@ -338,9 +338,9 @@ impl Disk for Process {
         })
     }
 
-    fn create(&self, path: &Path) -> io::Result<File> {
+    fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
         self.whole(|state| {
-            let file = RealDisk.create(path)?;
+            let file = RealDisk.create(path, mode)?;
             let id = state.files.len();
             state.files.push(Content::default());
             state.by_inode.insert(file.metadata()?.ino(), id);

@@ -202,8 +202,8 @@ impl Disk for TestDisk {
         RealDisk.make_dir(dir)
     }
 
-    fn create(&self, path: &Path) -> io::Result<File> {
-        RealDisk.create(path)
+    fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
+        RealDisk.create(path, mode)
     }
 
     fn cut(&self, file: &File, len: u64) -> io::Result<()> {
