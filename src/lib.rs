@@ -31,6 +31,7 @@
 //!
 //! | room | owns |
 //! |---|---|
+//! | [`system`] | files and threads, as the operating system has them |
 //! | [`event`] | one call: its text, envelope, identity, time; why an event is rejected and how it may end |
 //! | [`admission`] | access keys, shared secrets, signatures |
 //! | [`record`] | what goes on the queue, and its topics |
@@ -59,4 +60,5 @@ pub mod pipeline;
 pub mod queue;
 pub mod record;
 pub mod setup;
+pub mod system;
 pub mod tenants;

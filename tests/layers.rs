@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 
 /// The top-level modules, from the ground up. Those of one layer may use each other, unless that makes a circle.
 const LAYERS: [&[&str]; 7] = [
-    &["event", "admission", "record", "config", "observe", "tenants"],
+    &["system", "event", "admission", "record", "config", "observe", "tenants"],
     &["mapping"],
     &["queue", "pipeline"],
     &["intake"],

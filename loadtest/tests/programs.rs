@@ -14,7 +14,7 @@ use weir::config::{Overrides, QueueConfig};
 use weir::observe::metrics::Metrics;
 use weir::queue::Queue;
 use weir::queue::journal::JournalQueue;
-use weir::record::topics::Topics;
+use weir::record::topics::{TopicId, Topics};
 use weir::record::{Header, Kind, Records};
 use weir::setup;
 
@@ -32,10 +32,9 @@ impl Drop for Server {
 fn write_journal(data: &Path, written: &[(String, String)]) {
     let defaults = setup::load(None, &Overrides::default()).unwrap().queue;
     let config = QueueConfig { free_bytes: 0, ..defaults };
-    let mut topics = Topics::default();
-    let topic = topics.intern("weir.events.ticket-actions");
+    let topic = TopicId::of("weir.events.ticket-actions");
     let metrics = Arc::new(Metrics::new([]).unwrap());
-    let queue = JournalQueue::open(&data.join("journal"), &config, Arc::new(topics), metrics).unwrap();
+    let queue = JournalQueue::open(&data.join("journal"), &config, &Topics::default(), metrics).unwrap();
     let mut records = Records::new(0);
     for (id, value) in written {
         let mut draft = records.draft(Kind::Event, topic);

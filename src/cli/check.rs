@@ -4,9 +4,9 @@
 use clap::Args;
 
 use super::{ConfigFlags, Failure, print};
-use crate::config::{self, Problems};
-use crate::queue::disk_advice::readable;
+use crate::config::{self, Problems, QueueKind};
 use crate::setup::{self, ToServe, disk, first_start};
+use crate::system::advice::readable;
 
 /// The arguments of `weir check`.
 #[derive(Args, Clone, Debug)]
@@ -28,9 +28,9 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
 
 fn report(to_serve: &ToServe) -> Result<String, Problems> {
     let config = &to_serve.config;
-    let place = match &config.queue.brokers {
-        Some(brokers) => format!("Kafka at {brokers}"),
-        None => format!("the journal in {}", config.data.join("journal").display()),
+    let place = match config.queue.kind() {
+        QueueKind::Kafka { brokers } => format!("Kafka at {brokers}"),
+        QueueKind::Journal => format!("the journal in {}", config.data.journal().display()),
     };
     let mut lines = vec!["configuration is valid".to_owned(), String::new(), "topics:".to_owned()];
     lines.extend(first_start::expected_topics(config)?.names().iter().map(|name| format!("  {name}")));

@@ -2,15 +2,18 @@
 //! and flags. Whether it holds together is checked elsewhere.
 //!
 //! [`read`] reads it, with [`section`] as one table under reading, [`problems`] for everything that is wrong with it,
-//! [`secrets`] for what stands in other files, and [`address`] for addresses.
+//! [`secrets`] for what stands in other files, and [`address`] for addresses. [`data_dir`] names what lies in the data
+//! directory.
 
 pub mod address;
+pub mod data_dir;
 pub mod problems;
 pub mod quoting;
 pub mod read;
 pub mod secrets;
 pub mod section;
 
+pub use data_dir::DataDir;
 pub use problems::Problems;
 pub use read::{DEFAULTS, Overrides};
 pub use secrets::{Environment, SecretPlace, Secrets};
@@ -28,7 +31,7 @@ use crate::tenants::{EventName, GroupEmail, UnmappedEvents, UnmappedTraits};
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where the journal and the run files lie.
-    pub data: PathBuf,
+    pub data: DataDir,
     /// The address for clients.
     pub listen: SocketAddr,
     /// The address for operators: metrics and health.
@@ -157,6 +160,25 @@ pub struct QueueConfig {
     pub when_full: WhenFull,
     /// `[queue.kafka]`: raw librdkafka settings, over Weir's own.
     pub kafka: BTreeMap<String, String>,
+}
+
+/// Which queue the records go to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum QueueKind<'a> {
+    /// The embedded journal.
+    Journal,
+    /// Kafka, with the spool before it.
+    Kafka {
+        /// Its bootstrap list.
+        brokers: &'a str,
+    },
+}
+
+impl QueueConfig {
+    /// Which queue this is about.
+    pub fn kind(&self) -> QueueKind<'_> {
+        self.brokers.as_deref().map_or(QueueKind::Journal, |brokers| QueueKind::Kafka { brokers })
+    }
 }
 
 impl fmt::Debug for QueueConfig {

@@ -8,8 +8,8 @@ use toml::{Table, Value};
 
 use super::section::{NON_BLANK, Section, non_blank};
 use super::{
-    Ack, Config, Limits, Problems, PublisherConfig, QueueConfig, RequestLimits, SecretPlace, Secrets,
-    ServerLimits, SourceConfig, TenantConfig, TlsConfig, WhenFull, address,
+    Ack, Config, DataDir, Limits, Problems, PublisherConfig, QueueConfig, RequestLimits, SecretPlace,
+    Secrets, ServerLimits, SourceConfig, TenantConfig, TlsConfig, WhenFull, address,
 };
 use crate::admission::keys;
 use crate::record::topics::Bounds;
@@ -52,7 +52,7 @@ impl Overrides {
     /// Sets what was given, over what the file says.
     pub fn apply(&self, config: &mut Config) {
         if let Some(data) = &self.data {
-            config.data.clone_from(data);
+            config.data = DataDir::new(data);
         }
         config.listen = self.listen.unwrap_or(config.listen);
         config.admin = self.admin.unwrap_or(config.admin);
@@ -70,7 +70,7 @@ impl Overrides {
 /// Reads every key of `root`.
 pub fn read(mut root: Section<'_>) -> Config {
     let config = Config {
-        data: PathBuf::from(root.text("data")),
+        data: DataDir::new(root.text("data")),
         listen: required_address(&mut root, "listen"),
         admin: required_address(&mut root, "admin"),
         tls: root.given_section("tls").and_then(tls),

@@ -15,6 +15,7 @@ use std::time::Duration;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use serde::{Deserialize, Serialize};
 
+use crate::config::DataDir;
 use crate::intake::app::App;
 use crate::operate::quarantine::Place;
 use crate::operate::replay::{Order, Replay, Summary, Told};
@@ -77,10 +78,6 @@ impl ControlError {
     }
 }
 
-fn path(data: &Path) -> PathBuf {
-    data.join("control.sock")
-}
-
 /// The socket, there while Weir runs.
 #[derive(Debug)]
 pub struct Control(PathBuf);
@@ -91,8 +88,8 @@ impl Control {
     ///
     /// # Errors
     /// When the socket can't be made.
-    pub fn open(data: &Path, app: Arc<App>, place: Place) -> io::Result<Self> {
-        let path = path(data);
+    pub fn open(data: &DataDir, app: Arc<App>, place: Place) -> io::Result<Self> {
+        let path = data.control_socket();
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -108,6 +105,7 @@ impl Control {
                 }
             }
         };
+        // No worker: nothing but a connection wakes a thread from `accept`, so it ends with the process.
         std::thread::Builder::new().name("control".to_owned()).spawn(serve)?;
         Ok(Control(path))
     }
@@ -196,7 +194,7 @@ fn answer(stream: &UnixStream, app: &App, place: &Place) -> io::Result<()> {
 /// # Errors
 /// When it can't be reached, refuses, or goes away, and when `tell` gives false.
 pub fn order(
-    data: &Path,
+    data: &DataDir,
     place: &Place,
     order: Order,
     tell: &mut dyn FnMut(Told) -> bool,
@@ -222,7 +220,7 @@ pub fn order(
 ///
 /// # Errors
 /// When it can't be reached, refuses, or goes away.
-pub fn retry(data: &Path) -> Result<bool, ControlError> {
+pub fn retry(data: &DataDir) -> Result<bool, ControlError> {
     let Some(stream) = ask(data, &Asked::Retry)? else { return Ok(false) };
     let line = BufReader::new(&stream).lines().next().ok_or(ControlError::Away)?;
     match heard(line)? {
@@ -233,13 +231,13 @@ pub fn retry(data: &Path) -> Result<bool, ControlError> {
 }
 
 /// None: no Weir runs on `data`.
-fn ask(data: &Path, asked: &Asked) -> Result<Option<UnixStream>, ControlError> {
+fn ask(data: &DataDir, asked: &Asked) -> Result<Option<UnixStream>, ControlError> {
     use io::ErrorKind::{ConnectionRefused, InvalidInput, NotFound};
-    let stream = match UnixStream::connect(path(data)) {
+    let stream = match UnixStream::connect(data.control_socket()) {
         Ok(stream) => stream,
         // No socket, one that a killed process left, or a name too long for any.
         Err(error) if matches!(error.kind(), NotFound | ConnectionRefused | InvalidInput) => return Ok(None),
-        Err(error) => return Err(ControlError::Unreachable(data.to_owned(), error)),
+        Err(error) => return Err(ControlError::Unreachable(data.path().to_owned(), error)),
     };
     let asked = serde_json::to_string(asked).map_err(|_| ControlError::Away)?;
     writeln!(&stream, "{asked}").map_err(|_| ControlError::Away)?;

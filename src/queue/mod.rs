@@ -2,18 +2,20 @@
 //! together ([`spool`]): Kafka, and the journal while Kafka is away.
 //!
 //! A request hands over all its records at once and waits for one [`Receipt`]. Room for the whole request
-//! is reserved before its first record is sent: all or none.
+//! is reserved before its first record is sent: all or none. Records are read back with a [`reader`], which leaves
+//! no trace, or with a [`subscription`], which commits how far its group has got.
 
 pub mod completion;
-pub mod disk_advice;
 pub mod journal;
 pub mod kafka;
 pub mod reader;
 pub mod spool;
+pub mod subscription;
 
 use std::time::Instant;
 
 use crate::record::Records;
+use crate::record::topics::Topics;
 
 pub use completion::{Completion, Receipt};
 
@@ -28,11 +30,23 @@ pub enum Refused {
     Closed,
 }
 
+/// Why a queue can't take records of some topics: one sentence for the operator.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TopicsError(pub String);
+
 /// A durable queue.
 pub trait Queue: Send + Sync {
     /// Takes all of `records`, in order, or none. The receipt resolves once every one of them is durable,
     /// or as soon as one is known not to be. Never waits.
     fn enqueue(&self, records: Records) -> Result<Receipt, Refused>;
+
+    /// Does for `topics` what a start does for its own: from now on they are the ones that can be written to. Blocks
+    /// for at most about ten seconds.
+    ///
+    /// # Errors
+    /// When records of these topics could not be taken; the queue is then as it was before.
+    fn prepare(&self, topics: &Topics) -> Result<(), TopicsError>;
 
     /// Whether a record could be taken now: the readiness of the gateway.
     fn is_ready(&self) -> bool;
@@ -50,7 +64,7 @@ pub trait Queue: Send + Sync {
         0
     }
 
-    /// Takes no more, waits until `deadline` for what was taken to become durable, and tells how many
+    /// Takes no more, waits until `deadline` for what was taken to become durable, and returns how many
     /// records were left. Blocks.
     fn close(&self, deadline: Instant) -> usize;
 }

@@ -22,6 +22,14 @@ pub struct ReadRecord {
     pub value: Vec<u8>,
 }
 
+impl ReadRecord {
+    /// Key, headers and value together, in bytes.
+    pub fn bytes(&self) -> usize {
+        let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+        self.key.as_ref().map_or(0, Vec::len) + headers + self.value.len()
+    }
+}
+
 /// What a reader found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {
@@ -35,9 +43,9 @@ pub enum Next {
 
 /// Where a reader begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum From {
+pub enum StartAt {
     /// At the oldest record that is left.
-    Start,
+    Oldest,
     /// Behind the newest record there is.
     End,
 }
@@ -55,7 +63,7 @@ pub trait Reader {
     /// When the queue can't be read any further.
     fn next(&mut self, wait: Duration) -> Result<Next, ReadError>;
 
-    /// Offsets that went from the queue before this reader came to them; told once.
+    /// Offsets that went from the queue before this reader came to them; reported once.
     fn missed(&mut self) -> Option<Range<u64>> {
         None
     }

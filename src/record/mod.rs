@@ -401,7 +401,7 @@ mod tests {
     use super::*;
 
     fn topic() -> TopicId {
-        TopicId::new(0)
+        TopicId::of("weir.people")
     }
 
     #[test]

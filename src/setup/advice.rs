@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::capacity;
 use crate::config::quoting::join;
-use crate::config::{Ack, Config, WhenFull};
+use crate::config::{Ack, Config, QueueKind, WhenFull};
 use crate::http::server;
 use crate::http::tls;
 use crate::http::tls::pair::Loaded;
@@ -19,9 +19,11 @@ const PROCESS_BYTES: u64 = 64 << 20;
 /// by each worker, the queue's buffers, the connections, and a constant for the rest.
 pub fn memory_bound(config: &Config) -> u64 {
     let bodies = u64::try_from(config.limits.server.inflight_bytes).unwrap_or(u64::MAX);
-    let queue = match config.queue.brokers {
-        Some(_) => kafka::buffer_bytes(&config.queue) + journal::BUFFER_BYTES + spool::BUFFER_BYTES,
-        None => journal::BUFFER_BYTES,
+    let queue = match config.queue.kind() {
+        QueueKind::Kafka { .. } => {
+            kafka::buffer_bytes(&config.queue) + journal::BUFFER_BYTES + spool::BUFFER_BYTES
+        }
+        QueueKind::Journal => journal::BUFFER_BYTES,
     };
     // What a worker maps: the body's repaired text, twice where that has numbers that are not finite (which are
     // a third longer then), and the records on their way to the queue.
@@ -78,12 +80,12 @@ pub fn warnings(config: &Config, tls: Option<&Loaded>) -> Vec<String> {
             warn(&join("publishers", id), meaning);
         }
     }
-    if config.queue.brokers.is_none() {
+    if config.queue.kind() == QueueKind::Journal {
         let then = match config.queue.when_full {
             WhenFull::Refuse => "new events are refused",
             WhenFull::DropOldest => "the oldest are dropped",
         };
-        if !journal::has_consumers(&config.data.join("journal")) {
+        if !journal::has_consumers(&config.data.journal()) {
             let meaning = format!(
                 "no named consumer reads the journal (weir tail --consumer), so records stay until it is full; then {then}"
             );

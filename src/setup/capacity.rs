@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::config::{Config, Problems, SourceConfig};
+use crate::config::{Config, Problems, QueueKind, SourceConfig};
 use crate::mapping::gainsight::MOST_COMPANIES;
 use crate::queue::{journal, kafka};
 
@@ -34,7 +34,7 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
              publishers of a source map the same event{remedy}"
         )
     };
-    if config.queue.brokers.is_none() {
+    if config.queue.kind() == QueueKind::Journal {
         // A journal that is smaller yet may be meant so: that is a warning.
         let inflight = usize::try_from(journal::INFLIGHT_BYTES).unwrap_or(usize::MAX);
         if bytes > inflight {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, StatVfsMountFlags, access, statvfs};
 
-use crate::config::Config;
-use crate::queue::disk_advice::{advice, readable};
+use crate::config::{Config, QueueKind};
+use crate::system::advice::{advice, readable};
 
 /// Fewer files than this can't be made where a data folder needs them.
 const FEW_FILES: u64 = 64;
@@ -47,19 +47,19 @@ impl Disk {
 /// What the disk of the data folder lacks, each as `key: what it means`. That may change, and differs between
 /// machines, so none of it makes a configuration wrong.
 pub fn warnings(config: &Config) -> Vec<String> {
-    match Disk::of(&config.data) {
+    match Disk::of(config.data.path()) {
         Ok(disk) => lacking(config, &disk),
         Err(error) => {
-            vec![format!("data: {} can't be used: {error}; {}", config.data.display(), advice(&error))]
+            vec![format!("data: {} can't be used: {error}; {}", config.data.path().display(), advice(&error))]
         }
     }
 }
 
 fn lacking(config: &Config, disk: &Disk) -> Vec<String> {
     let (queue, folder) = (&config.queue, disk.folder.display());
-    let (name, without) = match queue.brokers {
-        None => ("journal", "every request gets 503"),
-        Some(_) => ("spool", "nothing can be held while Kafka is away"),
+    let (name, without) = match queue.kind() {
+        QueueKind::Journal => ("journal", "every request gets 503"),
+        QueueKind::Kafka { .. } => ("spool", "nothing can be held while Kafka is away"),
     };
     if disk.is_read_only {
         return vec![format!(

@@ -2,9 +2,8 @@
 //! `first-start.json` so that later starts take the same.
 
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,9 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::{check, load};
 use crate::admission::keys::AccessKey;
 use crate::admission::secrets;
-use crate::config::{Config, Overrides, Problems};
-use crate::queue::disk_advice;
+use crate::config::{Config, DataDir, Overrides, Problems};
 use crate::record::topics::Topics;
+use crate::system::advice::advice;
+use crate::system::disk::{Readers, RealDisk, write_whole};
 use crate::tenants::Tenants;
 
 const TENANT: &str = "demo";
@@ -46,7 +46,7 @@ impl fmt::Debug for Demo {
 #[derive(Debug, thiserror::Error)]
 pub enum FirstStartError {
     /// The folder or the file could not be read or written.
-    #[error("cannot keep the first start's key in {path}: {error}; {advice}", advice = disk_advice::advice(error))]
+    #[error("cannot keep the first start's key in {path}: {error}; {advice}", advice = advice(error))]
     File {
         /// The file.
         path: PathBuf,
@@ -93,10 +93,10 @@ pub fn expected_tenants(config: &Config) -> Result<Tenants, Problems> {
 }
 
 /// The demo that is kept in `data`, or a new one that is kept there from now on.
-pub fn demo(data: &Path) -> Result<Demo, FirstStartError> {
-    let path = data.join("first-start.json");
+pub fn demo(data: &DataDir) -> Result<Demo, FirstStartError> {
+    let path = data.first_start();
     let failed = |error| FirstStartError::File { path: path.clone(), error };
-    let _alone = alone(data).map_err(failed)?;
+    let _alone = alone(data.path()).map_err(failed)?;
     match fs::read(&path) {
         // No detail of why: it could quote the secret.
         Ok(text) => parse(&text).ok_or_else(|| FirstStartError::Damaged(path.clone())),
@@ -108,7 +108,7 @@ pub fn demo(data: &Path) -> Result<Demo, FirstStartError> {
                 source: SOURCE.to_owned(),
                 publisher: PUBLISHER.to_owned(),
             };
-            keep(data, &path, &demo).map_err(failed)?;
+            write(&path, &demo).map_err(failed)?;
             Ok(demo)
         }
         Err(error) => Err(failed(error)),
@@ -130,19 +130,10 @@ fn alone(data: &Path) -> io::Result<File> {
     Ok(folder)
 }
 
-/// Whole or not at all, and readable by its owner alone from the first byte.
-fn keep(data: &Path, path: &Path, demo: &Demo) -> io::Result<()> {
-    let draft = path.with_extension("json.new");
-    match fs::remove_file(&draft) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
-    file.write_all(&serde_json::to_vec(demo)?)?;
-    file.write_all(b"\n")?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
-    File::open(data)?.sync_all()
+fn write(path: &Path, demo: &Demo) -> io::Result<()> {
+    let mut text = serde_json::to_vec(demo)?;
+    text.push(b'\n');
+    write_whole(&RealDisk, path, Readers::Owner, &text)
 }
 
 /// Adds the demo's tenant, source and publisher; without a demo, all but the key.

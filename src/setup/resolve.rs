@@ -64,7 +64,7 @@ impl Tenants {
             });
         }
         let mut rejected: Vec<_> = tenants.values().map(|tenant| tenant.rejected).collect();
-        rejected.sort_unstable_by_key(|id| id.index());
+        rejected.sort_unstable();
         topics.bound(rejected, config.quarantine);
         resolved.topics = Arc::new(topics);
         resolved

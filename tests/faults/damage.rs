@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use weir::queue::journal::reader::{Begin, JournalReader};
-use weir::queue::reader::{From, Next, Reader};
+use weir::queue::reader::{Next, Reader, StartAt};
 
 use crate::dice::Dice;
 use crate::oracle::header;
@@ -98,7 +98,7 @@ fn frames(bytes: &[u8]) -> Vec<(u64, Range<usize>)> {
 
 /// The ids of all records of a journal, by number.
 fn ids(journal: &Path) -> HashMap<u64, String> {
-    let mut reader = JournalReader::open(journal, Begin::From(From::Start), true, BTreeSet::new())
+    let mut reader = JournalReader::open(journal, Begin::From(StartAt::Oldest), true, BTreeSet::new())
         .expect("the journal can be opened");
     let mut ids = HashMap::new();
     while let Next::Record(record) = reader.next(Duration::ZERO).expect("and read") {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use weir::queue::journal::reader::{Begin, JournalReader};
-use weir::queue::reader::{From, Next, ReadRecord, Reader};
+use weir::queue::reader::{Next, ReadRecord, Reader, StartAt};
 
 /// A record of the journal.
 #[derive(Clone, Debug)]
@@ -29,7 +29,7 @@ impl Record {
 
 /// Every record in the journal of `data`, from its start to its end as it stands now, as it was read.
 pub fn read(data: &Path) -> Vec<ReadRecord> {
-    let begin = Begin::From(From::Start);
+    let begin = Begin::From(StartAt::Oldest);
     let mut reader = JournalReader::open(&data.join("journal"), begin, true, BTreeSet::new()).unwrap();
     let mut records = Vec::new();
     loop {

@@ -17,7 +17,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
 use rustix::process::{Pid, Signal, kill_process};
 use weir::queue::kafka::KafkaReader;
-use weir::queue::reader::{From, Next, ReadRecord, Reader};
+use weir::queue::reader::{Next, ReadRecord, Reader, StartAt};
 
 use super::{PATIENCE, wait_for};
 
@@ -175,7 +175,7 @@ impl Kafka {
         // A broker that was away, or has much to do, answers later.
         let until = Instant::now() + PATIENCE;
         let mut reader = loop {
-            match KafkaReader::open(&self.brokers, &Default::default(), &topics, From::Start, true) {
+            match KafkaReader::open(&self.brokers, &Default::default(), &topics, StartAt::Oldest, true) {
                 Ok(reader) => break reader,
                 Err(error) => assert!(Instant::now() < until, "Kafka can't be read: {error}"),
             }

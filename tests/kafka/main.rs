@@ -18,4 +18,5 @@ mod records;
 mod rudderstack;
 mod sdks;
 mod spool;
+mod subscription;
 mod synced;

@@ -10,7 +10,7 @@ use weir::config::{Overrides, QueueConfig};
 use weir::observe::metrics::Metrics;
 use weir::queue::completion::NotDurable;
 use weir::queue::kafka::{KafkaQueue, KafkaReader, list_topics};
-use weir::queue::reader::{From, Next, ReadRecord, Reader};
+use weir::queue::reader::{Next, ReadRecord, Reader, StartAt};
 use weir::queue::{Queue, Receipt};
 use weir::record::topics::TopicId;
 use weir::record::{Header, Kind, Records};
@@ -18,7 +18,7 @@ use weir::setup;
 
 use crate::harness::kafka::{Kafka, prefix};
 use crate::harness::{PATIENCE, wait_until};
-use crate::records::{RECEIVED_MS, add, client_settings, settled, topics};
+use crate::records::{RECEIVED_MS, add, client_settings, one, settled, topics};
 
 fn config(brokers: &str) -> QueueConfig {
     let overrides = Overrides { brokers: Some(brokers.to_owned()), ..Overrides::default() };
@@ -28,7 +28,7 @@ fn config(brokers: &str) -> QueueConfig {
 
 fn open_with(config: &QueueConfig, names: &[&str]) -> Result<(KafkaQueue, Arc<Metrics>), String> {
     let metrics = Arc::new(Metrics::new([]).unwrap());
-    match KafkaQueue::open(config, topics(names), Arc::clone(&metrics)) {
+    match KafkaQueue::open(config, &topics(names), Arc::clone(&metrics)) {
         Ok(queue) => Ok((queue, metrics)),
         Err(error) => Err(error.to_string()),
     }
@@ -38,13 +38,33 @@ fn open(kafka: &Kafka, names: &[&str]) -> (KafkaQueue, Arc<Metrics>) {
     open_with(&config(&kafka.brokers), names).unwrap()
 }
 
-/// One record of topic 0.
-fn one(key: &str, value: &str) -> Records {
-    crate::records::one(0, key, value)
-}
-
 fn values(records: &[ReadRecord]) -> Vec<String> {
     records.iter().map(|record| String::from_utf8(record.value.clone()).unwrap()).collect()
+}
+
+#[test]
+fn records_of_two_tables_go_to_the_topics_that_they_were_made_for() {
+    let kafka = Kafka::shared();
+    let prefix = prefix();
+    let [people, companies, late] = ["people", "companies", "late"].map(|name| format!("{prefix}{name}"));
+    kafka.create_topic(&people, 1, &[]);
+    kafka.create_topic(&companies, 1, &[]);
+    let (queue, _) = open(kafka, &[&people, &companies]);
+    let after = topics(&[&late, &companies, &people]);
+    let refused = queue.prepare(&after).unwrap_err().to_string();
+    assert_eq!(Err(refused), open_with(&config(&kafka.brokers), &[&late, &companies, &people]).map(|_| ()));
+    kafka.create_topic(&late, 1, &[]);
+    assert_eq!(queue.prepare(&after), Ok(()));
+    for topic in [&people, &companies, &late] {
+        assert_eq!(settled(queue.enqueue(one(topic, "k", topic)).unwrap()), Ok(()));
+    }
+    for topic in [&people, &companies, &late] {
+        let read = values(&kafka.read_all(&[topic]));
+        assert!(read.iter().eq([topic]), "{topic}: {read:?}");
+    }
+    kafka.configure_topic(&late, &[("max.message.bytes", "50000")]);
+    let refused = queue.prepare(&after).unwrap_err().to_string();
+    assert!(refused.contains("at most 50000 bytes") && refused.contains("restart Weir"), "{refused}");
 }
 
 #[test]
@@ -60,7 +80,7 @@ fn records_arrive_as_written_in_order_of_their_key_and_stock_tools_read_them() {
         .map(|round| {
             let mut records = Records::new(*RECEIVED_MS + round);
             for person in 0..4 {
-                let mut draft = records.draft(Kind::Person, TopicId::new(0));
+                let mut draft = records.draft(Kind::Person, TopicId::of(&people));
                 draft.key(&[b"acme", format!("p{person}@acme.com").as_bytes()]);
                 draft.header(Header::Id, &[format!("m{round}").as_bytes(), b"/person"]);
                 draft.header(Header::Source, &[b"/acme/web"]);
@@ -73,7 +93,8 @@ fn records_arrive_as_written_in_order_of_their_key_and_stock_tools_read_them() {
         assert_eq!(settled(receipt), Ok(()));
     }
     let mut lone = Records::new(*RECEIVED_MS);
-    lone.draft(Kind::Rejected, TopicId::new(1)).value(|out| out.extend_from_slice(b"{\"reason\":\"x\"}"));
+    lone.draft(Kind::Rejected, TopicId::of(&rejected))
+        .value(|out| out.extend_from_slice(b"{\"reason\":\"x\"}"));
     assert_eq!(settled(queue.enqueue(lone).unwrap()), Ok(()));
 
     let read = kafka.read_all(&[&people]);
@@ -118,7 +139,7 @@ fn a_key_goes_to_the_partition_that_javas_producer_chooses() {
     let (queue, _) = open(kafka, &[&ours]);
     let mut records = Records::new(*RECEIVED_MS);
     for key in &keys {
-        add(&mut records, 0, key, "{}");
+        add(&mut records, &ours, key, "{}");
     }
     assert_eq!(settled(queue.enqueue(records).unwrap()), Ok(()));
     let lines: String = keys.iter().map(|key| format!("{key}:{{}}\n")).collect();
@@ -139,22 +160,24 @@ fn a_broker_that_dies_or_hangs_fails_requests_and_one_that_comes_back_serves_aga
     let kafka = Kafka::own(1);
     kafka.create_topic("weir.people", 1, &[]);
     let (queue, metrics) = open(&kafka, &["weir.people"]);
-    assert_eq!(settled(queue.enqueue(one("k", "1")).unwrap()), Ok(()));
+    assert_eq!(settled(queue.enqueue(one("weir.people", "k", "1")).unwrap()), Ok(()));
     wait_until("the broker shows as up", || String::from_utf8_lossy(&metrics.render()).contains("/1\"} 1\n"));
 
     kafka.signal(1, Signal::KILL);
-    assert_eq!(settled(queue.enqueue(one("k", "killed")).unwrap()), Err(NotDurable));
+    assert_eq!(settled(queue.enqueue(one("weir.people", "k", "killed")).unwrap()), Err(NotDurable));
     wait_until("the room is given back", || metrics.queue_inflight_records.get() == 0);
     assert_eq!(metrics.queue_inflight_bytes.get(), 0);
     assert!(!queue.is_ready());
     kafka.restart(1);
     wait_until("readiness comes back with the broker", || queue.is_ready());
-    let serves = |value: &str| queue.enqueue(one("k", value)).is_ok_and(|receipt| settled(receipt).is_ok());
+    let serves = |value: &str| {
+        queue.enqueue(one("weir.people", "k", value)).is_ok_and(|receipt| settled(receipt).is_ok())
+    };
     // The broker answers before it leads its partitions again.
     wait_until("and then records are taken", || serves("2"));
 
     kafka.signal(1, Signal::STOP);
-    assert_eq!(settled(queue.enqueue(one("k", "hung")).unwrap()), Err(NotDurable));
+    assert_eq!(settled(queue.enqueue(one("weir.people", "k", "hung")).unwrap()), Err(NotDurable));
     wait_until("the room is given back", || metrics.queue_inflight_records.get() == 0);
     kafka.signal(1, Signal::CONT);
     wait_until("readiness comes back with the broker", || queue.is_ready());
@@ -171,7 +194,8 @@ fn a_broker_that_dies_or_hangs_fails_requests_and_one_that_comes_back_serves_aga
 /// Sends 20 records of as many keys and gives the values of those that were acknowledged.
 fn round(queue: &KafkaQueue, number: usize) -> Vec<String> {
     let names: Vec<String> = (0..20).map(|key| format!("{number}-{key}")).collect();
-    let receipts: Vec<Receipt> = names.iter().map(|name| queue.enqueue(one(name, name)).unwrap()).collect();
+    let receipts: Vec<Receipt> =
+        names.iter().map(|name| queue.enqueue(one("weir.people", name, name)).unwrap()).collect();
     let outcomes: Vec<bool> = receipts.into_iter().map(|receipt| settled(receipt).is_ok()).collect();
     names.into_iter().zip(outcomes).filter(|(_, durable)| *durable).map(|(name, _)| name).collect()
 }
@@ -206,11 +230,15 @@ fn a_topic_that_is_deleted_and_made_again_is_served_without_a_restart() {
     let topic = format!("{}people", prefix());
     kafka.create_topic(&topic, 1, &[]);
     let (queue, _) = open(kafka, &[&topic]);
-    assert_eq!(settled(queue.enqueue(one("k", "old")).unwrap()), Ok(()));
+    assert_eq!(settled(queue.enqueue(one(&topic, "k", "old")).unwrap()), Ok(()));
     kafka.tool("TopicCommand", "", &["--delete", "--topic", &topic]);
-    wait_until("the topic's loss is noticed", || settled(queue.enqueue(one("k", "lost")).unwrap()).is_err());
+    wait_until("the topic's loss is noticed", || {
+        settled(queue.enqueue(one(&topic, "k", "lost")).unwrap()).is_err()
+    });
     kafka.create_topic(&topic, 1, &[]);
-    wait_until("the new topic is served", || settled(queue.enqueue(one("k", "new")).unwrap()).is_ok());
+    wait_until("the new topic is served", || {
+        settled(queue.enqueue(one(&topic, "k", "new")).unwrap()).is_ok()
+    });
     assert_eq!(values(&kafka.read_all(&[&topic])).last().unwrap(), "new");
 }
 
@@ -233,7 +261,7 @@ fn the_largest_record_passes_the_smallest_topic_limit_alone_and_in_a_crowd() {
     .collect();
     let mut records = Records::new(*RECEIVED_MS);
     for _ in 0..10 {
-        let mut draft = records.draft(Kind::Company, TopicId::new(0));
+        let mut draft = records.draft(Kind::Company, TopicId::of(&narrow));
         for header in [
             Header::Id,
             Header::Source,
@@ -269,7 +297,7 @@ fn missing_topics_are_created_where_that_is_wanted() {
     let (a, b) = (format!("{}a", prefix()), format!("{}b", prefix()));
     let config = QueueConfig { create_topics: true, ..config(&kafka.brokers) };
     let (queue, _) = open_with(&config, &[&a, &b]).unwrap();
-    assert_eq!(settled(queue.enqueue(one("k", "{}")).unwrap()), Ok(()));
+    assert_eq!(settled(queue.enqueue(one(&a, "k", "{}")).unwrap()), Ok(()));
     let listed = list_topics(&kafka.brokers, &BTreeMap::new()).unwrap();
     assert!(listed.contains(&a) && listed.contains(&b), "{listed:?}");
     // A second start finds them there.
@@ -310,15 +338,15 @@ fn a_reader_begins_at_the_end_when_asked_and_knows_no_topic_that_is_not_there() 
     let topic = format!("{}people", prefix());
     kafka.create_topic(&topic, 2, &[]);
     let (queue, _) = open(kafka, &[&topic]);
-    assert_eq!(settled(queue.enqueue(one("k", "old")).unwrap()), Ok(()));
+    assert_eq!(settled(queue.enqueue(one(&topic, "k", "old")).unwrap()), Ok(()));
 
     let raw = BTreeMap::new();
-    let topics = [topic];
-    let mut at_end = KafkaReader::open(&kafka.brokers, &raw, &topics, From::End, true).unwrap();
+    let topics = [topic.clone()];
+    let mut at_end = KafkaReader::open(&kafka.brokers, &raw, &topics, StartAt::End, true).unwrap();
     assert_eq!(at_end.next(Duration::ZERO).unwrap(), Next::End);
-    let mut follower = KafkaReader::open(&kafka.brokers, &raw, &topics, From::End, false).unwrap();
-    let mut bounded = KafkaReader::open(&kafka.brokers, &raw, &topics, From::Start, true).unwrap();
-    assert_eq!(settled(queue.enqueue(one("k", "new")).unwrap()), Ok(()));
+    let mut follower = KafkaReader::open(&kafka.brokers, &raw, &topics, StartAt::End, false).unwrap();
+    let mut bounded = KafkaReader::open(&kafka.brokers, &raw, &topics, StartAt::Oldest, true).unwrap();
+    assert_eq!(settled(queue.enqueue(one(&topic, "k", "new")).unwrap()), Ok(()));
     let Next::Record(followed) = follower.next(PATIENCE).unwrap() else { panic!("a record follows") };
     assert_eq!(followed.value, b"new");
     let Next::Record(first) = bounded.next(PATIENCE).unwrap() else { panic!("a record comes first") };
@@ -326,6 +354,6 @@ fn a_reader_begins_at_the_end_when_asked_and_knows_no_topic_that_is_not_there() 
     assert_eq!(bounded.next(PATIENCE).unwrap(), Next::End);
 
     let unknown = [format!("{}nothing", prefix())];
-    let error = KafkaReader::open(&kafka.brokers, &raw, &unknown, From::Start, true).err().unwrap();
+    let error = KafkaReader::open(&kafka.brokers, &raw, &unknown, StartAt::Oldest, true).err().unwrap();
     assert!(error.to_string().contains(&unknown[0]), "{error}");
 }

@@ -1,7 +1,6 @@
 //! Records for a queue under test, and how it takes them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -26,24 +25,24 @@ pub fn client_settings() -> BTreeMap<String, String> {
         .into()
 }
 
-/// Topics of these names, in this order.
-pub fn topics(names: &[&str]) -> Arc<Topics> {
+/// Topics of these names.
+pub fn topics(names: &[&str]) -> Topics {
     let mut topics = Topics::default();
     for name in names {
         topics.intern(name);
     }
-    Arc::new(topics)
+    topics
 }
 
-/// Adds a record of the topic at `topic`.
-pub fn add(records: &mut Records, topic: u32, key: &str, value: &str) {
-    let mut draft = records.draft(Kind::Person, TopicId::new(topic));
+/// Adds a record of `topic`.
+pub fn add(records: &mut Records, topic: &str, key: &str, value: &str) {
+    let mut draft = records.draft(Kind::Person, TopicId::of(topic));
     draft.key(&[key.as_bytes()]);
     draft.value(|out| out.extend_from_slice(value.as_bytes()));
 }
 
-/// One record of the topic at `topic`.
-pub fn one(topic: u32, key: &str, value: &str) -> Records {
+/// One record of `topic`.
+pub fn one(topic: &str, key: &str, value: &str) -> Records {
     let mut records = Records::new(*RECEIVED_MS);
     add(&mut records, topic, key, value);
     records

@@ -33,14 +33,14 @@ fn config(brokers: &str, journal_bytes: u64) -> QueueConfig {
 fn open(kafka: &Kafka, spool: &Path, journal_bytes: u64, names: &[&str]) -> (SpooledQueue, Arc<Metrics>) {
     let metrics = Arc::new(Metrics::new([]).unwrap());
     let config = config(&kafka.brokers, journal_bytes);
-    let queue = SpooledQueue::open(spool, &config, topics(names), Arc::clone(&metrics)).unwrap();
+    let queue = SpooledQueue::open(spool, &config, &topics(names), Arc::clone(&metrics)).unwrap();
     (queue, metrics)
 }
 
 /// Waits until records go straight to Kafka: until a queue knows what it holds, which it learns after it is opened,
 /// every key waits in the spool.
-fn goes_straight(queue: &SpooledQueue, metrics: &Metrics) {
-    assert_eq!(settled(queue.enqueue(one(0, "first", "0")).unwrap()), Ok(()));
+fn goes_straight(queue: &SpooledQueue, topic: &str, metrics: &Metrics) {
+    assert_eq!(settled(queue.enqueue(one(topic, "first", "0")).unwrap()), Ok(()));
     wait_until("the first record is on Kafka", || metrics.spool_records.get() == 0);
 }
 
@@ -59,22 +59,28 @@ fn by_key(kafka: &Kafka, topic: &str) -> BTreeMap<String, Vec<usize>> {
 
 /// Clients that each send the next number under their key once the one before it is acknowledged.
 struct Clients {
+    topic: String,
     acknowledged: Vec<AtomicUsize>,
     refused: AtomicUsize,
     stop: AtomicBool,
 }
 
 impl Clients {
-    fn new(count: usize) -> Self {
+    fn new(count: usize, topic: &str) -> Self {
         let acknowledged = (0..count).map(|_| AtomicUsize::new(0)).collect();
-        Clients { acknowledged, refused: AtomicUsize::new(0), stop: AtomicBool::new(false) }
+        Clients {
+            topic: topic.to_owned(),
+            acknowledged,
+            refused: AtomicUsize::new(0),
+            stop: AtomicBool::new(false),
+        }
     }
 
     fn run(&self, client: usize, queue: &SpooledQueue) {
         let next = &self.acknowledged[client];
         while !self.stop.load(Ordering::Acquire) {
             let number = next.load(Ordering::Acquire);
-            let receipt = queue.enqueue(one(0, &format!("key-{client}"), &number.to_string()));
+            let receipt = queue.enqueue(one(&self.topic, &format!("key-{client}"), &number.to_string()));
             // Refused, it is sent again, as an SDK would.
             match receipt.map(settled) {
                 Ok(Ok(())) => next.store(number + 1, Ordering::Release),
@@ -122,7 +128,7 @@ fn clients_are_served_while_kafka_hangs_and_dies_and_all_arrives_in_order() {
     kafka.create_topic(&topic, 3, &[]);
     let folder = tempfile::tempdir().unwrap();
     let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&topic]);
-    let clients = Clients::new(8);
+    let clients = Clients::new(8, &topic);
     thread::scope(|scope| {
         for client in 0..8 {
             let (clients, queue) = (&clients, &queue);
@@ -163,10 +169,10 @@ fn what_is_on_its_way_when_all_brokers_die_is_held_without_waiting_for_its_deadl
     kafka.create_topic(&topic, 1, &[]);
     let folder = tempfile::tempdir().unwrap();
     let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&topic]);
-    goes_straight(&queue, &metrics);
+    goes_straight(&queue, &topic, &metrics);
     // It answers no more, and then it is gone.
     kafka.signal(1, Signal::STOP);
-    let receipt = queue.enqueue(one(0, "k", "0")).unwrap();
+    let receipt = queue.enqueue(one(&topic, "k", "0")).unwrap();
     kafka.signal(1, Signal::KILL);
     assert_eq!(settled(receipt), Ok(()));
     let errors = |class| metrics.kafka_errors.with_label_values(&[class]).get();
@@ -185,14 +191,14 @@ fn what_is_held_when_weir_stops_arrives_after_the_next_start() {
     let (queue, _) = open(&kafka, folder.path(), 1 << 30, &[&topic]);
     kafka.signal(1, Signal::STOP);
     for number in 0..5 {
-        assert_eq!(settled(queue.enqueue(one(0, "k", &number.to_string())).unwrap()), Ok(()));
+        assert_eq!(settled(queue.enqueue(one(&topic, "k", &number.to_string())).unwrap()), Ok(()));
     }
     queue.close(Instant::now() + PATIENCE);
     drop(queue);
     kafka.signal(1, Signal::CONT);
     let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&topic]);
     // Sent at once, it may not overtake those that are held.
-    assert_eq!(settled(queue.enqueue(one(0, "k", "5")).unwrap()), Ok(()));
+    assert_eq!(settled(queue.enqueue(one(&topic, "k", "5")).unwrap()), Ok(()));
     wait_until("the spool drains", || metrics.spool_records.get() == 0);
     assert_eq!(by_key(&kafka, &topic)["k"], [0, 1, 2, 3, 4, 5]);
 }
@@ -207,12 +213,47 @@ fn a_start_without_a_broker_serves_from_the_spool_until_one_answers() {
     let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&topic]);
     assert!(queue.is_ready());
     for number in 0..3 {
-        assert_eq!(settled(queue.enqueue(one(0, "k", &number.to_string())).unwrap()), Ok(()));
+        assert_eq!(settled(queue.enqueue(one(&topic, "k", &number.to_string())).unwrap()), Ok(()));
     }
     kafka.restart(1);
     wait_until("the spool drains", || metrics.spool_records.get() == 0);
-    assert_eq!(settled(queue.enqueue(one(0, "k", "3")).unwrap()), Ok(()));
+    assert_eq!(settled(queue.enqueue(one(&topic, "k", "3")).unwrap()), Ok(()));
     assert_eq!(by_key(&kafka, &topic)["k"], [0, 1, 2, 3]);
+}
+
+#[test]
+fn records_of_two_tables_go_to_the_topics_that_they_were_made_for() {
+    let kafka = Kafka::own(1);
+    let prefix = prefix();
+    let [people, companies, late] = ["people", "companies", "late"].map(|name| format!("{prefix}{name}"));
+    for topic in [&people, &companies] {
+        kafka.create_topic(topic, 1, &[]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&people, &companies]);
+    let send = |topic: &str, value: &str| settled(queue.enqueue(one(topic, "k", value)).unwrap());
+    goes_straight(&queue, &people, &metrics);
+    let after = topics(&[&companies, &late, &people]);
+    let refused = queue.prepare(&after).unwrap_err().to_string();
+    assert!(refused.contains(&late) && refused.contains("create them"), "{refused}");
+    kafka.create_topic(&late, 1, &[]);
+    assert_eq!(queue.prepare(&after), Ok(()));
+    let values = || [&people, &companies, &late].map(|topic| by_key(&kafka, topic).remove("k"));
+    let all = [&people, &companies, &late];
+    for (value, topic) in (0..).zip(all) {
+        assert_eq!(send(topic, &value.to_string()), Ok(()));
+    }
+    assert_eq!(values(), [Some(vec![0]), Some(vec![1]), Some(vec![2])]);
+    // Through the spool, too, which a table that can't be checked now does not stop.
+    kafka.signal(1, Signal::KILL);
+    assert_eq!(queue.prepare(&topics(&[&late, &people, &companies])), Ok(()));
+    for (value, topic) in (10..).zip(all) {
+        assert_eq!(send(topic, &value.to_string()), Ok(()));
+    }
+    kafka.restart(1);
+    wait_until("the spool drains", || metrics.spool_records.get() == 0);
+    assert_eq!(values(), [Some(vec![0, 10]), Some(vec![1, 11]), Some(vec![2, 12])]);
+    wait_until("Kafka takes records again", || send(&people, "20").is_ok() && queue.held() == 0);
 }
 
 #[test]
@@ -226,7 +267,7 @@ fn a_topic_that_is_gone_costs_the_others_nothing() {
     let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&gone, &other]);
     kafka.tool("TopicCommand", "", &["--delete", "--topic", &gone]);
     for number in 0..3 {
-        for topic in [0, 1] {
+        for topic in [&gone, &other] {
             let receipt = queue.enqueue(one(topic, "k", &number.to_string())).unwrap();
             assert_eq!(settled(receipt), Ok(()));
         }
@@ -241,7 +282,7 @@ fn a_topic_that_is_gone_costs_the_others_nothing() {
     assert!(queue.is_ready());
     // Back again, it gets what was set aside, behind what came since.
     kafka.create_topic(&gone, 1, &[]);
-    assert_eq!(settled(queue.enqueue(one(0, "k", "3")).unwrap()), Ok(()));
+    assert_eq!(settled(queue.enqueue(one(&gone, "k", "3")).unwrap()), Ok(()));
     let arrived = || by_key(&kafka, &gone).remove("k").unwrap_or_default();
     wait_until("what was set aside arrives", || arrived().len() == 4 && metrics.spool_records.get() == 0);
 }
@@ -264,7 +305,7 @@ fn a_record_that_its_topic_does_not_take_lies_aside_until_it_is_tried_again_by_c
     };
     kafka.configure_topic(&topic, &[("max.message.bytes", "10000")]);
     for value in [large(1), "1".to_owned()] {
-        assert_eq!(settled(queue.enqueue(one(0, "k", &value)).unwrap()), Ok(()));
+        assert_eq!(settled(queue.enqueue(one(&topic, "k", &value)).unwrap()), Ok(()));
     }
     wait_until("nothing is held in vain", || metrics.spool_records.get() == 0);
     assert_eq!(metrics.spool_set_aside.with_label_values(&["too_large"]).get(), 1);
@@ -284,12 +325,12 @@ fn a_full_spool_refuses_until_kafka_is_back_and_loses_nothing() {
     kafka.create_topic(&topic, 1, &[]);
     let folder = tempfile::tempdir().unwrap();
     let (queue, metrics) = open(&kafka, folder.path(), 200_000, &[&topic]);
-    goes_straight(&queue, &metrics);
+    goes_straight(&queue, &topic, &metrics);
     kafka.signal(1, Signal::STOP);
     let mut taken = 0;
     let full = loop {
         // As JSON numbers may be: many digits that mean little.
-        match queue.enqueue(one(0, "k", &format!("{taken:01000}"))) {
+        match queue.enqueue(one(&topic, "k", &format!("{taken:01000}"))) {
             Ok(receipt) => assert_eq!(settled(receipt), Ok(())),
             Err(refused) => break refused,
         }

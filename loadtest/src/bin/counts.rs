@@ -213,8 +213,7 @@ fn run(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
         Case::Journal => {
             let dir = tempfile::tempdir()?;
             let metrics = Arc::new(Metrics::new([])?);
-            let journal =
-                JournalQueue::open(dir.path(), &config.queue, Arc::clone(&tenants.topics), metrics)?;
+            let journal = JournalQueue::open(dir.path(), &config.queue, &tenants.topics, metrics)?;
             for _ in 0..events {
                 durable(journal.enqueue(record(source))?)?;
             }

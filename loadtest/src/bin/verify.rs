@@ -11,7 +11,7 @@ use std::time::Duration;
 use clap::Parser;
 use weir::queue::journal::reader::{Begin, JournalReader};
 use weir::queue::kafka::{KafkaReader, list_topics};
-use weir::queue::reader::{From, Next, Reader};
+use weir::queue::reader::{Next, Reader, StartAt};
 use weir_loadtest::acknowledged;
 use weir_loadtest::delivered::{Delivered, Records};
 
@@ -42,14 +42,14 @@ impl Flags {
     fn reader(&self) -> Result<Box<dyn Reader>, Box<dyn Error>> {
         if let Some(data) = &self.data {
             let journal = data.join("journal");
-            let begin = Begin::From(From::Start);
+            let begin = Begin::From(StartAt::Oldest);
             return Ok(Box::new(JournalReader::open(&journal, begin, true, BTreeSet::new())?));
         }
         let (brokers, raw) = (self.brokers.as_deref().unwrap_or_default(), BTreeMap::new());
         let prefix = self.prefix.as_deref().unwrap_or_default();
         let mut topics = list_topics(brokers, &raw)?;
         topics.retain(|topic| topic.starts_with(prefix));
-        Ok(Box::new(KafkaReader::open(brokers, &raw, &topics, From::Start, true)?))
+        Ok(Box::new(KafkaReader::open(brokers, &raw, &topics, StartAt::Oldest, true)?))
     }
 }
 

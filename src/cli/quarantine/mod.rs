@@ -13,6 +13,7 @@ use clap::{Args, Subcommand};
 
 use super::output::Stdout;
 use super::{Failure, QueueFlags, moment};
+use crate::config::DataDir;
 use crate::event::rejection::Reason;
 use crate::observe::telemetry;
 use crate::observe::telemetry::LogFormat;
@@ -103,7 +104,7 @@ impl QueueFlags {
     /// Where the quarantine lies. A data directory needs no configuration to be read.
     fn quarantine(&self) -> Result<Quarantine, Failure> {
         let place = match &self.data {
-            Some(data) => Place::Journal(data.join("journal")),
+            Some(data) => Place::Journal(DataDir::new(data).journal()),
             None => {
                 let config = self.load()?;
                 Place::of(&config, &expected_tenants(&config)?)

@@ -146,7 +146,7 @@ fn open(
     place: &Place,
     metrics: &Arc<Metrics>,
 ) -> Result<Box<dyn Queue>, Failure> {
-    let (topics, metrics) = (Arc::clone(&tenants.topics), Arc::clone(metrics));
+    let (topics, metrics) = (&*tenants.topics, Arc::clone(metrics));
     match place {
         Place::Kafka(..) => {
             let opened = KafkaQueue::open(&config.queue, topics, metrics);

@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::listeners::{Clients, bind, url};
 use self::run_file::{RunFile, Urls};
 use super::{ConfigFlags, Failure, print};
-use crate::config::Config;
+use crate::config::{Config, QueueKind};
 use crate::http::{admin, routes, server};
 use crate::intake::app::App;
 use crate::observe::metrics::Metrics;
@@ -24,11 +24,11 @@ use crate::observe::telemetry::LogFormat;
 use crate::operate::control::Control;
 use crate::operate::quarantine::Place;
 use crate::queue::Queue;
-use crate::queue::disk_advice::advice;
 use crate::queue::journal::JournalQueue;
 use crate::queue::spool::SpooledQueue;
 use crate::setup::first_start;
 use crate::setup::{self, ToServe, disk};
+use crate::system::advice::advice;
 use crate::tenants::Tenants;
 
 /// Open files for all but the clients: the journal, Kafka's brokers, workers, operators.
@@ -137,16 +137,14 @@ fn open_queue(
     metrics: Arc<Metrics>,
 ) -> Result<(Arc<dyn Queue>, Arc<Metrics>), Failure> {
     let named = |error: &dyn std::fmt::Display| Failure::Named(error.to_string());
-    let (topics, counting) = (Arc::clone(&tenants.topics), Arc::clone(&metrics));
-    let queue: Arc<dyn Queue> = match &config.queue.brokers {
-        Some(_) => {
-            let folder = config.data.join("spool");
-            let opened = SpooledQueue::open(&folder, &config.queue, topics, counting);
+    let (topics, counting) = (&*tenants.topics, Arc::clone(&metrics));
+    let queue: Arc<dyn Queue> = match config.queue.kind() {
+        QueueKind::Kafka { .. } => {
+            let opened = SpooledQueue::open(&config.data.spool(), &config.queue, topics, counting);
             Arc::new(opened.map_err(|error| named(&error))?)
         }
-        None => {
-            let folder = config.data.join("journal");
-            let opened = JournalQueue::open(&folder, &config.queue, topics, counting);
+        QueueKind::Journal => {
+            let opened = JournalQueue::open(&config.data.journal(), &config.queue, topics, counting);
             Arc::new(opened.map_err(|error| named(&error))?)
         }
     };
@@ -191,7 +189,7 @@ async fn serve(
         tracing::warn!(%error, "no control.sock in the data directory: to replay quarantine, stop Weir first");
     }
     let run_file = RunFile::write(&config.data, &urls).map_err(|error| {
-        let (data, advice) = (config.data.display(), advice(&error));
+        let (data, advice) = (config.data.path().display(), advice(&error));
         Failure::Named(format!("cannot write run.json in {data}: {error}; {advice}"))
     })?;
     let Urls { main: url, tls: tls_url, admin: admin_url } = &urls;

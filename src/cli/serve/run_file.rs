@@ -2,7 +2,10 @@
 
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use crate::config::DataDir;
+use crate::system::disk::{Readers, RealDisk, write_whole};
 
 /// Where Weir listens, as a client on this machine reaches it.
 #[derive(Debug)]
@@ -20,21 +23,20 @@ pub struct RunFile(PathBuf);
 
 impl RunFile {
     /// Removes what a killed process left: whoever waits for this one shall not read that.
-    pub fn clear(data: &Path) {
+    pub fn clear(data: &DataDir) {
         // There is seldom one, and the new one takes its place in any case.
-        fs::remove_file(data.join("run.json")).ok();
+        fs::remove_file(data.run_file()).ok();
     }
 
-    pub fn write(data: &Path, urls: &Urls) -> io::Result<Self> {
-        fs::create_dir_all(data)?;
-        let (path, draft) = (data.join("run.json"), data.join("run.json.new"));
+    pub fn write(data: &DataDir, urls: &Urls) -> io::Result<Self> {
+        fs::create_dir_all(data.path())?;
+        let path = data.run_file();
         let mut run =
             serde_json::json!({"pid": std::process::id(), "url": urls.main, "admin_url": urls.admin});
         if let (Some(run), Some(tls)) = (run.as_object_mut(), &urls.tls) {
             run.insert("tls_url".to_owned(), tls.as_str().into());
         }
-        fs::write(&draft, format!("{run}\n"))?;
-        fs::rename(&draft, &path)?;
+        write_whole(&RealDisk, &path, Readers::Unmasked, format!("{run}\n").as_bytes())?;
         Ok(RunFile(path))
     }
 }

@@ -13,14 +13,16 @@ use clap::{Args, Subcommand};
 
 use super::output::{Output, Stdout};
 use super::{ConfigFlags, Failure, counted, tail};
+use crate::config::DataDir;
+use crate::config::data_dir::aside;
 use crate::observe::telemetry;
 use crate::observe::telemetry::LogFormat;
 use crate::operate::control;
 use crate::queue::journal::JournalError;
 use crate::queue::journal::consumers::position;
 use crate::queue::journal::reader::{Begin, JournalReader};
-use crate::queue::journal::survey::{Damage, survey};
-use crate::queue::spool::{ASIDE, ASIDE_NAME, NAME};
+use crate::queue::journal::verify::{self, Damage};
+use crate::queue::spool::{ASIDE_NAME, NAME};
 
 /// The arguments of `weir spool`.
 #[derive(Args, Clone, Debug)]
@@ -71,9 +73,9 @@ struct PlaceFlags {
 }
 
 impl PlaceFlags {
-    fn data(&self) -> Result<PathBuf, Failure> {
+    fn data(&self) -> Result<DataDir, Failure> {
         Ok(match &self.data {
-            Some(data) => data.clone(),
+            Some(data) => DataDir::new(data),
             None => {
                 let flags = ConfigFlags::from_environment()?;
                 ConfigFlags { config: self.config.clone(), ..flags }.load()?.data
@@ -83,7 +85,7 @@ impl PlaceFlags {
 
     /// The spool's directory, which is there.
     fn spool(&self) -> Result<PathBuf, Failure> {
-        let spool = self.data()?.join("spool");
+        let spool = self.data()?.spool();
         if spool.is_dir() {
             return Ok(spool);
         }
@@ -120,7 +122,7 @@ pub(super) fn run(args: &SpoolArgs) -> Result<(), Failure> {
             if !control::retry(&data).map_err(|error| Failure::Named(error.to_string()))? {
                 return Err(Failure::Named(format!(
                     "no Weir runs on {}: the next start tries again what was set aside",
-                    data.display()
+                    data.path().display()
                 )));
             }
             writeln!(out, "asked for; `weir spool status` tells what is still set aside")
@@ -132,7 +134,7 @@ pub(super) fn run(args: &SpoolArgs) -> Result<(), Failure> {
 
 /// Where what was set aside lies, and the name of the place up to which it was taken back.
 fn piles(spool: &Path) -> [(PathBuf, &'static str); 2] {
-    [(spool.to_owned(), NAME), (spool.join(ASIDE), ASIDE_NAME)]
+    [(spool.to_owned(), NAME), (aside(spool), ASIDE_NAME)]
 }
 
 fn verify(spool: &Path, out: &mut dyn Write) -> Result<(), Failure> {
@@ -141,18 +143,18 @@ fn verify(spool: &Path, out: &mut dyn Write) -> Result<(), Failure> {
         if !dir.is_dir() {
             continue;
         }
-        let survey = survey(&dir, 0, |_, _| ())?;
+        let verified = verify::verify(&dir, 0, |_, _| ())?;
         let mut text = format!(
             "{}: {} intact, in {} of {}\n",
             dir.display(),
-            counted(survey.records, "record"),
-            counted(survey.bytes, "byte"),
-            counted(survey.segments, "segment")
+            counted(verified.records, "record"),
+            counted(verified.bytes, "byte"),
+            counted(verified.segments, "segment")
         );
-        for Damage { file, at, bytes } in &survey.damage {
+        for Damage { file, at, bytes } in &verified.damage {
             text.push_str(&format!("  damaged: {}, {bytes} bytes from byte {at} on\n", file.display()));
         }
-        if let Some(Damage { file, at, bytes }) = &survey.torn {
+        if let Some(Damage { file, at, bytes }) = &verified.torn {
             text.push_str(&format!(
                 "  unfinished: {}, the last {bytes} bytes, from byte {at} on: they are being written, or a crash left \
                  them and the next start cuts them off\n",
@@ -160,8 +162,8 @@ fn verify(spool: &Path, out: &mut dyn Write) -> Result<(), Failure> {
             ));
         }
         out.write_all(text.as_bytes()).map_err(Failure::Output)?;
-        damaged.0 += survey.damage.len();
-        damaged.1 += survey.damage.iter().map(|damage| damage.bytes).sum::<u64>();
+        damaged.0 += verified.damage.len();
+        damaged.1 += verified.damage.iter().map(|damage| damage.bytes).sum::<u64>();
     }
     out.flush().map_err(Failure::Output)?;
     match damaged {
@@ -181,6 +183,6 @@ fn export(spool: &Path, aside: bool, out: &mut dyn Output) -> Result<(), Failure
         return Ok(());
     }
     let begin = Begin::At(position(&dir, name)?.unwrap_or(0));
-    let mut reader = JournalReader::open(&dir, begin, true, BTreeSet::new())?;
-    Ok(tail::print_as_json(&mut reader, out)?)
+    let reader = JournalReader::open(&dir, begin, true, BTreeSet::new())?;
+    Ok(tail::print_as_json(reader, out)?)
 }

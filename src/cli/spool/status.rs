@@ -9,7 +9,7 @@ use crate::cli::counted;
 use crate::cli::tail::print::{printable, time};
 use crate::queue::journal::JournalError;
 use crate::queue::journal::consumers::position;
-use crate::queue::journal::survey::{Damage, Survey, survey};
+use crate::queue::journal::verify::{Damage, Verified, verify};
 use crate::queue::reader::ReadRecord;
 use crate::record::Header;
 
@@ -58,7 +58,7 @@ struct Pile {
     all: Share,
     /// By why they were set aside, empty where they were not, and topic.
     shares: BTreeMap<(String, String), Share>,
-    survey: Survey,
+    verified: Verified,
 }
 
 impl Pile {
@@ -69,7 +69,7 @@ impl Pile {
         }
         let next = position(dir, name)?.unwrap_or(0);
         let mut pile = Pile { next, ..Pile::default() };
-        pile.survey = survey(dir, next, |record, bytes| {
+        pile.verified = verify(dir, next, |record, bytes| {
             let why = record.headers.iter().find(|(name, _)| name == Header::Refused.name());
             let why = why.map_or_else(String::new, |(_, why)| String::from_utf8_lossy(why).into_owned());
             pile.all.add(&record, bytes);
@@ -92,8 +92,8 @@ impl Pile {
         self.all.json([
             ("topics", topics.collect()),
             ("next", self.next.into()),
-            ("disk_bytes", self.survey.bytes.into()),
-            ("damage", self.survey.damage.iter().map(damage).collect()),
+            ("disk_bytes", self.verified.bytes.into()),
+            ("damage", self.verified.damage.iter().map(damage).collect()),
         ])
     }
 
@@ -108,7 +108,8 @@ impl Pile {
     }
 }
 
-/// Why a record was set aside, of what its header says: Weir's word, Kafka's name for it, the topic's settings that Kafka went by.
+/// Why a record was set aside, of what its header says: Weir's word, Kafka's name for it, the topic's settings that
+/// Kafka went by.
 fn parts(why: &str) -> [Option<&str>; 3] {
     let mut parts = why.splitn(3, ' ').filter(|part| !part.is_empty());
     [parts.next(), parts.next(), parts.next()]
@@ -144,8 +145,8 @@ impl Status {
         text.push_str(&format!("set aside, as Kafka refuses them: {}\n", self.aside.all.text()));
         self.aside.lines(&mut text);
         text.push_str(&format!("the forwarder goes on at record {}\n", self.held.next));
-        text.push_str(&format!("on disk: {} bytes\n", self.held.survey.bytes + self.aside.survey.bytes));
-        let damage: Vec<_> = self.held.survey.damage.iter().chain(&self.aside.survey.damage).collect();
+        text.push_str(&format!("on disk: {} bytes\n", self.held.verified.bytes + self.aside.verified.bytes));
+        let damage: Vec<_> = self.held.verified.damage.iter().chain(&self.aside.verified.damage).collect();
         if !damage.is_empty() {
             let bytes: u64 = damage.iter().map(|damage| damage.bytes).sum();
             let places = counted(damage.len() as u64, "place");

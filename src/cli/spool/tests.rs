@@ -11,7 +11,7 @@ use crate::observe::metrics::Metrics;
 use crate::queue::Queue;
 use crate::queue::journal::JournalQueue;
 use crate::queue::journal::consumers::Consumer;
-use crate::record::topics::Topics;
+use crate::record::topics::{TopicId, Topics};
 use crate::record::{Header, Kind, Records};
 use crate::setup::load;
 
@@ -22,13 +22,11 @@ const RECEIVED: i64 = 1_793_491_200_250;
 fn add(dir: &Path, topics: &[&str], why: Option<&str>) {
     let mut config = load(None, &Overrides::default()).unwrap().queue;
     config.free_bytes = 0;
-    let mut known = Topics::default();
-    let ids: Vec<_> = topics.iter().map(|topic| known.intern(topic)).collect();
     let metrics = Arc::new(Metrics::new([]).unwrap());
-    let queue = JournalQueue::open(dir, &config, Arc::new(known), metrics).unwrap();
-    for (received, id) in (RECEIVED..).zip(ids) {
+    let queue = JournalQueue::open(dir, &config, &Topics::default(), metrics).unwrap();
+    for (received, topic) in (RECEIVED..).zip(topics) {
         let mut records = Records::new(received);
-        let mut draft = records.draft(Kind::Person, id);
+        let mut draft = records.draft(Kind::Person, TopicId::of(topic));
         draft.key(&[b"acme", b"a@b.c"]);
         if let Some(why) = why {
             draft.header(Header::Refused, &[why.as_bytes()]);
@@ -71,7 +69,7 @@ fn status_sums_up_what_waits_behind_the_forwarder_and_what_was_set_aside() {
     let (_data, spool) = spool();
     add(&spool, &["weir.people", "weir.people", "weir.companies", "weir.people"], None);
     Consumer::open(&spool, NAME, &BTreeSet::new()).unwrap().commit(1).unwrap();
-    add(&spool.join(ASIDE), &["weir.gone"], Some("topic"));
+    add(&aside(&spool), &["weir.gone"], Some("topic"));
     let status = status::of(&spool).unwrap();
     let json: Value = serde_json::from_str(&status.json()).unwrap();
     assert_eq!(json["spool"], spool.to_str().unwrap());
@@ -107,10 +105,10 @@ fn status_sums_up_what_waits_behind_the_forwarder_and_what_was_set_aside() {
 fn status_tells_kafkas_own_error_and_the_limit_that_it_went_by() {
     let (_data, spool) = spool();
     add(&spool, &[], None);
-    add(&spool.join(ASIDE), &["weir.people"], Some("too_large MESSAGE_TOO_LARGE max.message.bytes=2000"));
-    add(&spool.join(ASIDE), &["weir.people"], Some("refused POLICY_VIOLATION"));
+    add(&aside(&spool), &["weir.people"], Some("too_large MESSAGE_TOO_LARGE max.message.bytes=2000"));
+    add(&aside(&spool), &["weir.people"], Some("refused POLICY_VIOLATION"));
     // As an earlier Weir set it aside.
-    add(&spool.join(ASIDE), &["weir.people"], Some("refused"));
+    add(&aside(&spool), &["weir.people"], Some("refused"));
     let status = status::of(&spool).unwrap();
     let json: Value = serde_json::from_str(&status.json()).unwrap();
     let shares = json["aside"]["topics"].as_array().unwrap();
@@ -151,7 +149,7 @@ fn status_of_an_empty_spool_says_so() {
 fn a_sound_spool_passes_with_what_was_set_aside() {
     let (_data, spool) = spool();
     add(&spool, &["weir.people"; 5], None);
-    add(&spool.join(ASIDE), &["weir.gone"; 2], Some("topic"));
+    add(&aside(&spool), &["weir.gone"; 2], Some("topic"));
     let (text, verdict) = verified(&spool);
     assert_eq!(verdict, None, "{text}");
     let counts: Vec<_> = text.lines().map(|line| line.split(": ").nth(1).unwrap().to_owned()).collect();
@@ -211,7 +209,7 @@ fn export_prints_what_is_held_as_tail_does() {
     add(&spool, &["weir.people", "weir.companies"], None);
     Consumer::open(&spool, NAME, &BTreeSet::new()).unwrap().commit(1).unwrap();
     assert_eq!(exported(&spool, true), [] as [Value; 0]);
-    add(&spool.join(ASIDE), &["weir.gone"], Some("topic"));
+    add(&aside(&spool), &["weir.gone"], Some("topic"));
     let held = exported(&spool, false);
     assert_eq!(held.len(), 1);
     assert_eq!(held[0]["topic"], "weir.companies");

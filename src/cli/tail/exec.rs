@@ -13,7 +13,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use super::follow::Sink;
 use super::stop::Stop;
 use super::{TailError, print};
-use crate::queue::reader::ReadRecord;
+use crate::queue::reader::{ReadError, ReadRecord};
 
 /// No record joins a batch of this many bytes.
 const BATCH_BYTES: u64 = 8 << 20;
@@ -100,6 +100,14 @@ impl Sink for Exec<'_> {
 
     fn settle(&mut self) -> Result<(), TailError> {
         self.batch.take().map_or(Ok(()), |batch| self.run(batch))
+    }
+
+    fn not_committed(&self, error: ReadError) -> TailError {
+        TailError::NotTaken(format!(
+            "what the command has loaded can't be remembered, so the next run of consumer {} begins with it once more: \
+             {error}",
+            self.consumer
+        ))
     }
 }
 

@@ -22,14 +22,15 @@ use self::printer::Printer;
 use self::stop::Stop;
 use super::output::{Output, Stdout};
 use super::{Failure, QueueFlags};
-use crate::config::Config;
+use crate::config::{Config, DataDir, QueueKind};
 use crate::observe::telemetry;
 use crate::observe::telemetry::LogFormat;
 use crate::queue::journal::JournalError;
-use crate::queue::journal::consumers::Consumer;
 use crate::queue::journal::reader::{Begin, JournalReader};
+use crate::queue::journal::subscription::JournalSubscription;
 use crate::queue::kafka::{KafkaReader, list_topics};
-use crate::queue::reader::{From, ReadError, Reader};
+use crate::queue::reader::{ReadError, Reader, StartAt};
+use crate::queue::subscription::Unsubscribed;
 use crate::setup::first_start::expected_topics;
 
 /// The arguments of `weir tail`.
@@ -43,7 +44,7 @@ pub struct TailArgs {
     pub topic: Vec<String>,
     /// Where to begin; a consumer that has committed continues from there instead
     #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
-    pub from: Place,
+    pub from: Edge,
     /// Stop at what is now the end
     #[arg(long)]
     pub until_end: bool,
@@ -72,7 +73,7 @@ pub struct TailArgs {
 
 /// The values of `--from`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Place {
+pub enum Edge {
     /// The oldest record
     #[default]
     Start,
@@ -82,10 +83,10 @@ pub enum Place {
 
 impl TailArgs {
     /// Where a reader without a position of its own begins.
-    pub fn begin(&self) -> From {
+    pub fn begin(&self) -> StartAt {
         match self.from {
-            Place::Start => From::Start,
-            Place::End => From::End,
+            Edge::Start => StartAt::Oldest,
+            Edge::End => StartAt::End,
         }
     }
 
@@ -130,12 +131,12 @@ pub(super) fn run(args: &TailArgs) -> Result<(), Failure> {
     }
     let mut out = Stdout::new();
     if let Some(data) = &args.queue.data {
-        return Ok(on_journal(&data.join("journal"), args, &mut out)?);
+        return Ok(on_journal(&DataDir::new(data).journal(), args, &mut out)?);
     }
     let config = args.queue.load()?;
-    match &config.queue.brokers {
-        Some(brokers) => on_kafka(brokers, &config, args, &mut out),
-        None => Ok(on_journal(&config.data.join("journal"), args, &mut out)?),
+    match config.queue.kind() {
+        QueueKind::Kafka { brokers } => on_kafka(brokers, &config, args, &mut out),
+        QueueKind::Journal => Ok(on_journal(&config.data.journal(), args, &mut out)?),
     }
 }
 
@@ -147,18 +148,19 @@ fn on_kafka(brokers: &str, config: &Config, args: &TailArgs, out: &mut dyn Outpu
     if topics.is_empty() {
         let known = list_topics(brokers, settings).map_err(TailError::from)?;
         let weirs = expected_topics(config)?;
-        topics = weirs.names().iter().filter(|name| known.contains(name)).cloned().collect();
+        let is_there = |name: &&&str| known.iter().any(|known| known == **name);
+        topics = weirs.names().iter().filter(is_there).map(|name| (*name).to_owned()).collect();
     }
     if topics.is_empty() {
         let text = "Kafka has none of Weir's topics yet; start `weir serve` first, or name one with --topic";
         return Err(Failure::Named(text.to_owned()));
     }
     let reader = KafkaReader::open(brokers, settings, &topics, args.begin(), args.until_end);
-    let mut printer = Printer::new(out, args.json);
-    Ok(follow(&mut reader.map_err(TailError::from)?, args.max, &mut printer, |_| Ok(()))?)
+    let mut reader = Unsubscribed(reader.map_err(TailError::from)?);
+    Ok(follow(&mut reader, args.max, &mut Printer::new(out, args.json))?)
 }
 
-impl std::convert::From<TailError> for Failure {
+impl From<TailError> for Failure {
     fn from(error: TailError) -> Self {
         match error {
             TailError::Usage(text) => Failure::Usage(text),
@@ -176,35 +178,22 @@ impl std::convert::From<TailError> for Failure {
 /// When the journal can't be read, the consumer's name can't be had, `out` or the command fails, or a signal came.
 pub fn on_journal(dir: &Path, args: &TailArgs, out: &mut dyn Output) -> Result<(), TailError> {
     let topics = args.topics();
-    let open = |begin| JournalReader::open(dir, begin, args.until_end, topics.clone());
-    let from = Begin::From(args.begin());
     let mut printer = Printer::new(out, args.json);
     let Some(name) = &args.consumer else {
-        return follow(&mut open(from)?, args.max, &mut printer, |_| Ok(()));
+        let reader = JournalReader::open(dir, Begin::From(args.begin()), args.until_end, topics)?;
+        return follow(&mut Unsubscribed(reader), args.max, &mut printer);
     };
-    let mut consumer = Consumer::open(dir, name, &topics)?;
-    let mut reader = open(consumer.next().map_or(from, Begin::At))?;
-    // A new consumer holds what it has yet to read from the moment it exists.
-    consumer.commit(reader.position())?;
+    let mut subscription = JournalSubscription::open(dir, name, &topics, args.begin(), args.until_end)?;
     let Some(command) = &args.exec else {
         printer.waits_until_taken();
-        let commit = |reader: &JournalReader| Ok(consumer.commit(reader.position())?);
-        let ended = follow(&mut reader, args.max, &mut printer, commit);
-        return ended.map_err(|error| unread(error, name, consumer.next()));
+        let ended = follow(&mut subscription, args.max, &mut printer);
+        return ended.map_err(|error| unread(error, name, subscription.committed()));
     };
     // A command outlives a tail that is killed: until it has ended, too, nobody else reads under its name.
-    consumer.lend()?;
+    subscription.lend()?;
     let stop =
         Stop::new().map_err(|error| TailError::NotTaken(format!("no signal can be waited for: {error}")))?;
-    let mut exec = Exec::new(command, name, args.batch, stop);
-    follow(&mut reader, args.max, &mut exec, |reader| {
-        consumer.commit(reader.position()).map_err(|error| {
-            TailError::NotTaken(format!(
-                "what the command has loaded can't be remembered, so the next run of consumer {name} begins with it \
-                 once more: {error}"
-            ))
-        })
-    })
+    follow(&mut subscription, args.max, &mut Exec::new(command, name, args.batch, stop))
 }
 
 /// Says where a consumer goes on whose records nobody reads any more.
@@ -220,11 +209,8 @@ fn unread(error: TailError, name: &str, next: Option<u64>) -> TailError {
 }
 
 /// Prints what `reader` yields until its end, one JSON object a line.
-pub(super) fn print_as_json<R: Reader + ?Sized>(
-    reader: &mut R,
-    out: &mut dyn Output,
-) -> Result<(), TailError> {
-    follow(reader, None, &mut Printer::new(out, true), |_| Ok(()))
+pub(super) fn print_as_json(reader: impl Reader, out: &mut dyn Output) -> Result<(), TailError> {
+    follow(&mut Unsubscribed(reader), None, &mut Printer::new(out, true))
 }
 
 /// Refuses what only the journal has, for a run on Kafka.

@@ -9,6 +9,7 @@ use super::follow::Sink;
 use super::*;
 use crate::cli::output;
 use crate::queue::reader::{Next, ReadRecord};
+use crate::queue::subscription::{Batch, Most, Position, Subscription};
 
 #[derive(Parser)]
 struct Command {
@@ -45,6 +46,23 @@ impl Reader for Few {
             return Ok(Next::Record(record(self.0)));
         }
         Ok(if std::mem::replace(&mut self.1, true) { Next::End } else { Next::Idle })
+    }
+}
+
+/// `Few`, and how many were left to read at each commit.
+struct Committed {
+    few: Unsubscribed<Few>,
+    left: Vec<i64>,
+}
+
+impl Subscription for Committed {
+    fn next_batch(&mut self, most: Most, wait: Duration) -> Result<Batch, ReadError> {
+        self.few.next_batch(most, wait)
+    }
+
+    fn commit(&mut self, _: &Position) -> Result<(), ReadError> {
+        self.left.push(self.few.0.0);
+        Ok(())
     }
 }
 
@@ -95,12 +113,10 @@ impl output::Output for Output {
 
 /// Prints so many records; gives how many were left to read at each commit.
 fn run(records: i64, flags: &[&str], out: &mut Output) -> (Vec<i64>, Result<(), TailError>) {
-    let (args, mut left) = (args(flags), Vec::new());
-    let ended = follow(&mut Few(records, false), args.max, &mut Printer::new(out, args.json), |reader| {
-        left.push(reader.0);
-        Ok(())
-    });
-    (left, ended)
+    let args = args(flags);
+    let mut few = Committed { few: Unsubscribed(Few(records, false)), left: Vec::new() };
+    let ended = follow(&mut few, args.max, &mut Printer::new(out, args.json));
+    (few.left, ended)
 }
 
 fn printed(flags: &[&str], records: i64) -> String {
@@ -245,13 +261,12 @@ mod journal {
             when_full: WhenFull::Refuse,
             kafka: std::collections::BTreeMap::new(),
         };
-        let mut topics = Topics::default();
-        topics.intern("weir.people");
         let metrics = Arc::new(Metrics::new([]).unwrap());
-        let queue = JournalQueue::open(dir, &config, Arc::new(topics), metrics).unwrap();
+        let queue = JournalQueue::open(dir, &config, &Topics::default(), metrics).unwrap();
         let mut records = Records::new(0);
         for value in values {
-            records.draft(Kind::Person, TopicId::new(0)).value(|out| out.extend_from_slice(value.as_bytes()));
+            let draft = records.draft(Kind::Person, TopicId::of("weir.people"));
+            draft.value(|out| out.extend_from_slice(value.as_bytes()));
         }
         queue.enqueue(records).unwrap();
         assert_eq!(queue.close(Instant::now() + Duration::from_secs(180)), 0);

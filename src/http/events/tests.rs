@@ -11,8 +11,9 @@ use futures_util::FutureExt;
 use super::*;
 use crate::config::Overrides;
 use crate::observe::metrics::Metrics;
-use crate::queue::{Completion, Queue, Receipt, Refused};
+use crate::queue::{Completion, Queue, Receipt, Refused, TopicsError};
 use crate::record::Records;
+use crate::record::topics::Topics;
 use crate::setup::load;
 use crate::tenants::Tenants;
 
@@ -31,6 +32,10 @@ impl Queue for Held {
         let (completion, receipt) = Completion::new(records.len());
         self.taken.lock().unwrap().push((completion, records.len()));
         Ok(receipt)
+    }
+
+    fn prepare(&self, _: &Topics) -> Result<(), TopicsError> {
+        Ok(())
     }
 
     fn is_ready(&self) -> bool {

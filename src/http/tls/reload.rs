@@ -2,9 +2,7 @@
 //! were replaced. What can't be used leaves the pair in use where it is.
 
 use std::mem;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, RwLock};
-use std::thread;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,6 +12,7 @@ use super::Current;
 use super::pair::{Files, Loaded, Pair};
 use crate::config::{Problems, TlsConfig};
 use crate::observe::metrics::Metrics;
+use crate::system::worker::Worker;
 
 /// Between two looks at the files.
 const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
@@ -21,7 +20,7 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// Looks at the files until it is dropped.
 #[derive(Debug)]
 pub struct Watch {
-    _until: mpsc::Sender<()>,
+    _worker: Worker,
 }
 
 /// Puts the pair that was loaded as `config` says to use, and goes on looking for changes.
@@ -35,19 +34,17 @@ pub fn start(
 ) -> Result<(Arc<Current>, Watch), Problems> {
     let mut reloader = Reloader::new(config, loaded, metrics);
     let current = Arc::clone(&reloader.current);
-    let (until, ended) = mpsc::channel();
-    let look_on = move || {
-        while ended.recv_timeout(BETWEEN_LOOKS) == Err(RecvTimeoutError::Timeout) {
+    let worker = Worker::start("tls-files", &Arc::default(), move |token| {
+        while token.sleep(BETWEEN_LOOKS) {
             reloader.look(&Files::read(&reloader.config), Timestamp::now());
         }
-    };
-    let started = thread::Builder::new().name("tls-files".to_owned()).spawn(look_on);
-    started.map_err(|error| {
+    });
+    let worker = worker.map_err(|error| {
         let mut problems = Problems::default();
         problems.add("tls", format_args!("cannot start looking for changes: {error}"));
         problems
     })?;
-    Ok((current, Watch { _until: until }))
+    Ok((current, Watch { _worker: worker }))
 }
 
 pub(super) struct Reloader {

@@ -12,12 +12,12 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use self::parts::Parts;
-use crate::config::{Config, QueueConfig};
+use crate::config::data_dir::archive;
+use crate::config::{Config, QueueConfig, QueueKind};
 use crate::event::head::EventHead;
-use crate::queue::journal::keep;
 use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::kafka::{KafkaReader, list_topics};
-use crate::queue::reader::{From, Next, ReadError, ReadRecord, Reader};
+use crate::queue::reader::{Next, ReadError, ReadRecord, Reader, StartAt};
 use crate::record::{Header, Kind};
 use crate::tenants::Tenants;
 
@@ -38,10 +38,13 @@ pub enum Place {
 impl Place {
     /// Where a gateway with this configuration keeps what it rejects.
     pub fn of(config: &Config, tenants: &Tenants) -> Self {
-        if config.queue.brokers.is_none() {
-            return Place::Journal(config.data.join("journal"));
+        match config.queue.kind() {
+            QueueKind::Journal => Place::Journal(config.data.journal()),
+            QueueKind::Kafka { .. } => {
+                let topics = tenants.topics.rejected().map(str::to_owned).collect();
+                Place::Kafka(config.queue.clone(), topics)
+            }
         }
-        Place::Kafka(config.queue.clone(), tenants.topics.rejected().map(str::to_owned).collect())
     }
 
     /// Kafka's bootstrap list, where it is on Kafka.
@@ -65,7 +68,7 @@ impl Place {
                     let text = "Kafka has no topic of rejected events yet; start `weir serve` first";
                     return Err(ReadError(text.to_owned()));
                 }
-                Ok(Box::new(KafkaReader::open(brokers, &queue.kafka, &topics, From::Start, true)?))
+                Ok(Box::new(KafkaReader::open(brokers, &queue.kafka, &topics, StartAt::Oldest, true)?))
             }
         }
     }
@@ -92,7 +95,7 @@ impl OnJournal {
     fn open(dir: &Path) -> Result<Self, ReadError> {
         // First, for its error where there is no journal.
         let journal = read_from(dir, 0)?;
-        let copies = keep::dir(dir);
+        let copies = archive(dir);
         let (reader, part) = if copies.is_dir() {
             (read_from(&copies, 0)?, Part::Copied)
         } else {
@@ -103,7 +106,7 @@ impl OnJournal {
 
     /// Goes on to the next part; false when there is none.
     fn turn(&mut self) -> Result<bool, ReadError> {
-        let copies = keep::dir(&self.dir);
+        let copies = archive(&self.dir);
         (self.reader, self.part) = match self.part {
             Part::Copied => (read_from(&self.dir, 0)?, Part::Journal(self.reader.position())),
             Part::Journal(from) if copies.is_dir() => (read_from(&copies, from)?, Part::CopiedSince),
@@ -132,7 +135,7 @@ impl Reader for OnJournal {
 }
 
 /// Calls `see` for every record up to the end, until it gives false.
-fn read_all<E: std::convert::From<ReadError>>(
+fn read_all<E: From<ReadError>>(
     reader: &mut dyn Reader,
     mut see: impl FnMut(ReadRecord) -> Result<bool, E>,
 ) -> Result<(), E> {
@@ -356,7 +359,7 @@ impl Quarantine {
     ///
     /// # Errors
     /// When the queue can't be read, and those of `see`.
-    pub fn each<E: std::convert::From<ReadError>>(
+    pub fn each<E: From<ReadError>>(
         &self,
         selection: &Selection,
         mut see: impl FnMut(Entry, &ReadRecord, Option<i64>) -> Result<bool, E>,

@@ -10,8 +10,9 @@ use crate::pipeline::{Call, Processed, process};
 use crate::queue::completion::wait_for;
 use crate::queue::journal::JournalQueue;
 use crate::queue::journal::reader::{Begin, JournalReader};
-use crate::queue::reader::{From, Next, ReadRecord, Reader};
-use crate::queue::{Completion, Receipt};
+use crate::queue::reader::{Next, ReadRecord, Reader, StartAt};
+use crate::queue::{Completion, Receipt, TopicsError};
+use crate::record::topics::Topics;
 use crate::setup::load;
 
 /// 2026-11-01T00:00:00.250Z
@@ -55,8 +56,9 @@ impl Held {
 
     fn open(&self, config: &Config) -> (Tenants, JournalQueue) {
         let tenants = Tenants::from_config(config);
-        let (topics, metrics) = (Arc::clone(&tenants.topics), Arc::clone(&self.metrics));
-        (tenants, JournalQueue::open(&self.dir(), &config.queue, topics, metrics).unwrap())
+        let metrics = Arc::clone(&self.metrics);
+        let queue = JournalQueue::open(&self.dir(), &config.queue, &tenants.topics, metrics).unwrap();
+        (tenants, queue)
     }
 
     /// Takes a body, as a gateway would.
@@ -100,7 +102,7 @@ impl Held {
     }
 
     fn records(&self) -> Vec<ReadRecord> {
-        let begin = Begin::From(From::Start);
+        let begin = Begin::From(StartAt::Oldest);
         let mut reader = JournalReader::open(&self.dir(), begin, true, Default::default()).unwrap();
         let mut records = Vec::new();
         while let Next::Record(record) = reader.next(Duration::ZERO).unwrap() {
@@ -341,6 +343,10 @@ impl Queue for Failing<'_> {
         let (completion, receipt) = Completion::new(records.len());
         completion.failed();
         Ok(receipt)
+    }
+
+    fn prepare(&self, _: &Topics) -> Result<(), TopicsError> {
+        Ok(())
     }
 
     fn is_ready(&self) -> bool {

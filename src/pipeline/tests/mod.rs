@@ -143,7 +143,7 @@ impl Setup {
 
     /// Processes a body that is declared to be of this type.
     fn process_as(mut self, content_type: Option<&str>, call: Call, body: &[u8]) -> Fate {
-        let (topics, rules) = (std::mem::take(&mut self.topics), self.rules);
+        let rules = self.rules;
         let proof = std::mem::take(&mut self.shown);
         let source = self.source();
         let path = match call {
@@ -164,7 +164,7 @@ impl Setup {
         let metrics = Metrics::new([]).unwrap();
         settle(&metrics, &tally, &source, &records);
         let unmapped = tally.unmapped_names().to_vec();
-        Fate { records: seen(&records, &topics), answer, counts: counts(&metrics), unmapped }
+        Fate { records: seen(&records), answer, counts: counts(&metrics), unmapped }
     }
 }
 
@@ -176,10 +176,10 @@ fn settle(metrics: &Metrics, tally: &Tally, source: &Source, records: &Records) 
     }
 }
 
-fn seen(records: &Records, topics: &Topics) -> Vec<Seen> {
+fn seen(records: &Records) -> Vec<Seen> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let seen = records.iter().map(|record| Seen {
-        topic: topics.name(record.topic()).to_owned(),
+        topic: record.topic().name().to_owned(),
         key: record.key().map(text),
         headers: record.headers().map(|(name, value)| (name.to_owned(), text(value))).collect(),
         value: text(record.value()),

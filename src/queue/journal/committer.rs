@@ -8,23 +8,24 @@ use std::sync::mpsc::Receiver;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::Meters;
-use super::room::{Condition, Room};
+use super::capacity::{Capacity, Condition};
 use super::store::Store;
 use crate::config::{QueueConfig, WhenFull};
 use crate::queue::Completion;
-use crate::queue::disk_advice::advice;
+use crate::record::topics::Bounds;
+use crate::system::advice::advice;
 
 /// No more requests join a group of this many bytes.
 const GROUP_BYTES: usize = 4 << 20;
 
 /// What the threads of requests and the committer share.
-pub(super) struct Shared {
-    pub(super) room: Mutex<Room>,
+pub(super) struct Accounts {
+    pub(super) room: Mutex<Capacity>,
     pub(super) meters: Meters,
 }
 
-impl Shared {
-    pub(super) fn room(&self) -> MutexGuard<'_, Room> {
+impl Accounts {
+    pub(super) fn room(&self) -> MutexGuard<'_, Capacity> {
         self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -47,20 +48,22 @@ pub(super) enum Message {
     Write(Batch),
     /// See whether room can be made.
     Nudge,
+    /// Keep rejected events within these bounds from now on.
+    Bound(Option<Bounds>),
 }
 
 /// The committer's own state.
 pub(super) struct Committer {
     dir: PathBuf,
     store: Store,
-    shared: Arc<Shared>,
+    shared: Arc<Accounts>,
     journal_bytes: u64,
     free_bytes: u64,
     drop_oldest: bool,
     /// The frames of a group, kept for its memory.
     joined: Vec<u8>,
-    /// The last condition that the log knows of.
-    told: Condition,
+    /// The last condition that was logged.
+    logged: Condition,
     /// Held for as long as this writes.
     _lock: File,
 }
@@ -69,7 +72,7 @@ impl Committer {
     pub(super) fn new(
         dir: &Path,
         store: Store,
-        shared: Arc<Shared>,
+        shared: Arc<Accounts>,
         config: &QueueConfig,
         lock: File,
     ) -> Self {
@@ -81,7 +84,7 @@ impl Committer {
             free_bytes: config.free_bytes,
             drop_oldest: config.when_full == WhenFull::DropOldest,
             joined: Vec::new(),
-            told: Condition::Fine,
+            logged: Condition::Fine,
             _lock: lock,
         };
         committer.tend();
@@ -103,6 +106,7 @@ impl Committer {
         while let Ok(given) = message {
             match given {
                 Message::Nudge => nudged = true,
+                Message::Bound(bounds) => self.store.bound(bounds),
                 Message::Write(batch) => {
                     bytes += batch.frames.len() as u64;
                     group.push(batch);
@@ -154,9 +158,9 @@ impl Committer {
             // Only a write that went well ends the trouble; a new segment alone proves little.
             Ok(()) => {
                 let now = self.shared.room().condition();
-                self.tell(now, None);
+                self.log(now, None);
             }
-            Err(error) => self.tell(Condition::Broken, Some(&error)),
+            Err(error) => self.log(Condition::Broken, Some(&error)),
         }
     }
 
@@ -197,8 +201,8 @@ impl Committer {
             room.condition()
         };
         self.shared.meters.bytes.set(gauge(stored));
-        if self.told != Condition::Broken {
-            self.tell(after, None);
+        if self.logged != Condition::Broken {
+            self.log(after, None);
         }
     }
 
@@ -216,9 +220,9 @@ impl Committer {
         self.shared.room().low_space = free < self.free_bytes;
     }
 
-    /// Tells the log, once a change.
-    fn tell(&mut self, now: Condition, error: Option<&io::Error>) {
-        if std::mem::replace(&mut self.told, now) == now {
+    /// Logs a change, once.
+    fn log(&mut self, now: Condition, error: Option<&io::Error>) {
+        if std::mem::replace(&mut self.logged, now) == now {
             return;
         }
         let dir = self.dir.display();
@@ -234,8 +238,8 @@ impl Committer {
                 %dir,
                 free = self.store.free().unwrap_or_default(),
                 free_bytes = self.free_bytes,
-                "the disk has less free space than queue.free_bytes, so this takes no records: free some of it, or lower \
-                 queue.free_bytes and restart"
+                "the disk has less free space than queue.free_bytes, so this takes no records: free some of it, or \
+                 lower queue.free_bytes and restart"
             ),
             Condition::Broken => tracing::error!(
                 %dir,

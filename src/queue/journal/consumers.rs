@@ -2,16 +2,15 @@
 //! consumer has passed can be removed. Deleting a consumer's file forgets it.
 
 use std::collections::BTreeSet;
-use std::fs::{File, Permissions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::disk::{Disk, RealDisk, lock, make_dir};
 use super::{JournalError, frame};
+use crate::system::disk::{Disk, Readers, RealDisk, lock, make_dir, write_whole};
 
 /// What a consumer's file holds.
 #[derive(Debug, Serialize, Deserialize)]
@@ -21,7 +20,8 @@ struct State {
     next: u64,
     /// The topics it reads; none: all. Records of other topics are behind it, too.
     topics: BTreeSet<String>,
-    /// CRC-32C of the two: a number that is only a little off would pass over records. Files of early versions have none.
+    /// CRC-32C of the two: a number that is only a little off would pass over records. Files of early versions have
+    /// none.
     #[serde(default)]
     crc: Option<u32>,
 }
@@ -59,8 +59,8 @@ impl Consumer {
     /// consumer exists from its first commit on.
     ///
     /// # Errors
-    /// When there is no journal, the name is not `[a-z0-9_-]{1,64}`, is in use, or is bound to other topics, when its file is
-    /// damaged, and on I/O errors.
+    /// When there is no journal, the name is not `[a-z0-9_-]{1,64}`, is in use, or is bound to other topics, when its
+    /// file is damaged, and on I/O errors.
     pub fn open(journal: &Path, name: &str, topics: &BTreeSet<String>) -> Result<Self, JournalError> {
         Self::open_on(Arc::new(RealDisk), journal, name, topics)
     }
@@ -128,16 +128,9 @@ impl Consumer {
     }
 
     fn write(&self, next: u64) -> io::Result<()> {
-        let new = self.dir.join(format!("{}.new", self.name));
-        // What an earlier try may have left.
-        self.disk.remove(&new)?;
-        let file = self.disk.create(&new)?;
+        let state = serde_json::to_vec(&State::new(next, self.topics.clone()))?;
         // The gateway must read it, whoever runs the reader.
-        file.set_permissions(Permissions::from_mode(0o644))?;
-        self.disk.write(&file, &serde_json::to_vec(&State::new(next, self.topics.clone()))?)?;
-        self.disk.sync(&file)?;
-        self.disk.rename(&new, &self.dir.join(&self.name))?;
-        self.disk.sync_dir(&self.dir)
+        write_whole(&*self.disk, &self.dir.join(&self.name), Readers::Everyone, &state)
     }
 }
 
@@ -185,12 +178,20 @@ pub(super) fn positions(journal: &Path) -> io::Result<Positions> {
             // Forgotten just now.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
-                tracing::error!(%error, consumer = %entry.path().display(), "a consumer's position can't be read, so no segment goes: let Weir's user read it, or remove it to forget the consumer");
+                tracing::error!(
+                    %error,
+                    consumer = %entry.path().display(),
+                    "a consumer's position can't be read, so no segment goes: let Weir's user read it, or remove it to \
+                     forget the consumer"
+                );
                 0
             }
             Ok(bytes) => parse(&bytes).map_or_else(
                 || {
-                    tracing::error!(consumer = %entry.path().display(), "a consumer's position is damaged, so no segment goes: remove it to let its consumer begin anew");
+                    tracing::error!(
+                        consumer = %entry.path().display(),
+                        "a consumer's position is damaged, so no segment goes: remove it to let its consumer begin anew"
+                    );
                     0
                 },
                 |state| state.next,

@@ -14,7 +14,6 @@
 use std::ops::Range;
 
 use crate::record::RecordRef;
-use crate::record::topics::Topics;
 
 /// Bytes of a frame's header.
 pub const HEADER: usize = 16;
@@ -30,16 +29,16 @@ pub const MAX_SEQ: u64 = i64::MAX as u64;
 const NO_KEY: u32 = u32::MAX;
 
 #[derive(Clone, Copy)]
-struct Header {
+struct FrameHeader {
     len: u32,
     crc: u32,
     seq: u64,
 }
 
-impl Header {
+impl FrameHeader {
     fn read(bytes: &[u8; HEADER]) -> Self {
         let [a, b, c, d, e, f, g, h, seq @ ..] = *bytes;
-        Header {
+        FrameHeader {
             len: u32::from_le_bytes([a, b, c, d]),
             crc: u32::from_le_bytes([e, f, g, h]),
             seq: u64::from_le_bytes(seq),
@@ -55,9 +54,9 @@ impl Header {
 }
 
 /// Bytes that `records` take as frames; none when one of them is too large for a frame.
-pub(super) fn size<'r>(mut records: impl Iterator<Item = RecordRef<'r>>, topics: &Topics) -> Option<usize> {
+pub(super) fn size<'r>(mut records: impl Iterator<Item = RecordRef<'r>>) -> Option<usize> {
     records.try_fold(0, |sum, record| {
-        let (topic, key) = (topics.name(record.topic()), record.key());
+        let (topic, key) = (record.topic().name(), record.key());
         Some(sum + size_of(topic, key, record.headers(), record.value())?)
     })
 }
@@ -78,12 +77,11 @@ pub(super) fn size_of<'n, 'h>(
 pub(super) fn encode<'r>(
     records: impl Iterator<Item = RecordRef<'r>>,
     received_ms: i64,
-    topics: &Topics,
     size: usize,
 ) -> Vec<u8> {
     let mut out = Vec::with_capacity(size);
     for record in records {
-        let (topic, key) = (topics.name(record.topic()), record.key());
+        let (topic, key) = (record.topic().name(), record.key());
         encode_one(&mut out, received_ms, topic, key, record.headers(), record.value());
     }
     out
@@ -114,14 +112,14 @@ pub fn encode_one<'n, 'h>(
     }
     out.extend_from_slice(value);
     if let Some((head, body)) = out.get_mut(start..).and_then(|frame| frame.split_first_chunk_mut()) {
-        *head = Header { len: length(body.len()), crc: crc32c::crc32c(body), seq: 0 }.bytes();
+        *head = FrameHeader { len: length(body.len()), crc: crc32c::crc32c(body), seq: 0 }.bytes();
     }
 }
 
 /// Appends the frame of a body as it was read, with its number.
 pub(super) fn put_again(out: &mut Vec<u8>, body: &[u8], seq: u64) {
     let crc = crc32c::crc32c_append(crc32c::crc32c(body), &seq.to_le_bytes());
-    out.extend_from_slice(&Header { len: length(body.len()), crc, seq }.bytes());
+    out.extend_from_slice(&FrameHeader { len: length(body.len()), crc, seq }.bytes());
     out.extend_from_slice(body);
 }
 
@@ -138,9 +136,9 @@ fn length(len: usize) -> u32 {
 /// Numbers the frames that `encode` made, from `next` on; gives the number after the last.
 pub fn number(mut frames: &mut [u8], mut next: u64) -> u64 {
     while let Some((head, rest)) = frames.split_first_chunk_mut() {
-        let Header { len, crc, .. } = Header::read(head);
+        let FrameHeader { len, crc, .. } = FrameHeader::read(head);
         let crc = crc32c::crc32c_append(crc, &next.to_le_bytes());
-        *head = Header { len, crc, seq: next }.bytes();
+        *head = FrameHeader { len, crc, seq: next }.bytes();
         next += 1;
         let Some((_, after)) = rest.split_at_mut_checked(len as usize) else { break };
         frames = after;
@@ -151,7 +149,7 @@ pub fn number(mut frames: &mut [u8], mut next: u64) -> u64 {
 /// Whether one of these whole frames has no key.
 pub(super) fn any_without_key(mut frames: &[u8]) -> bool {
     while let Some((head, rest)) = frames.split_first_chunk() {
-        let Some((body, after)) = rest.split_at_checked(Header::read(head).len as usize) else { break };
+        let Some((body, after)) = rest.split_at_checked(FrameHeader::read(head).len as usize) else { break };
         if is_without_key(body) {
             return true;
         }
@@ -160,7 +158,7 @@ pub(super) fn any_without_key(mut frames: &[u8]) -> bool {
     false
 }
 
-/// Whether a body has no key: told by its hash, so one key in four thousand millions passes for none.
+/// Whether a body has no key, by its hash: one key in four thousand millions passes for none.
 pub(super) fn is_without_key(body: &[u8]) -> bool {
     body.get(8..12) == Some(&[0; 4])
 }
@@ -175,7 +173,7 @@ pub enum Look {
         /// The length of its body; the frame is `HEADER` longer.
         len: usize,
     },
-    /// Perhaps the beginning of a frame: more bytes would tell.
+    /// Perhaps the beginning of a frame: more bytes would decide.
     Short,
     /// No frame that belongs here.
     Bad,
@@ -184,7 +182,7 @@ pub enum Look {
 /// Looks for a frame with a number in `seqs` at the start of `bytes`.
 pub fn look(bytes: &[u8], seqs: &Range<u64>) -> Look {
     let Some((head, rest)) = bytes.split_first_chunk() else { return Look::Short };
-    let Header { len, crc, seq } = Header::read(head);
+    let FrameHeader { len, crc, seq } = FrameHeader::read(head);
     let len = len as usize;
     if !(MIN_BODY..=MAX_BODY).contains(&len) || !seqs.contains(&seq) || seq >= MAX_SEQ {
         return Look::Bad;

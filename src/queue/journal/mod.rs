@@ -1,48 +1,49 @@
 //! The embedded journal: an append-only log in segment files that makes records durable with nothing else
 //! installed. One process writes, any number read.
 //!
-//! A request's thread reserves `room` and lays its records out as `frame`s; the one `committer`
-//! thread numbers them, writes and syncs them in groups through the `store`. `recovery` finds out how
-//! the journal was left; a [`reader`] follows the `segment`s, and [`consumers`] remember how far they got.
+//! A request's thread reserves `capacity` and lays its records out as `frame`s; the one `committer`
+//! thread numbers them, writes and syncs them in groups through the `store`. Rejected events outlive their
+//! segment in the `archive`. `recovery` finds out how the journal was left; a [`reader`] follows the `segment`s,
+//! [`consumers`] remember how far they got, and a [`subscription`] is both. [`verify`] looks for damage.
 
+mod archive;
+mod capacity;
 mod committer;
 pub mod consumers;
-pub(in crate::queue) mod disk;
 pub mod frame;
-pub mod keep;
 pub mod reader;
 mod recovery;
-mod room;
 mod segment;
 mod store;
-pub mod survey;
+pub mod subscription;
 #[cfg(test)]
 mod tests;
+pub mod verify;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use prometheus::{Histogram, IntGauge};
 
-use self::committer::{Batch, Committer, Message, Shared, gauge};
-use self::disk::{Disk, RealDisk};
-use self::keep::Keep;
-use self::room::{Condition, Room};
+use self::archive::Archive;
+use self::capacity::{Capacity, Condition};
+use self::committer::{Accounts, Batch, Committer, Message, gauge};
 use self::store::Store;
 use crate::config::{QueueConfig, WhenFull};
 use crate::observe::metrics::Metrics;
-use crate::queue::disk_advice::advice as disk_advice;
 use crate::queue::reader::ReadRecord;
-use crate::queue::{Completion, Queue, Receipt, Refused};
-use crate::record::topics::Topics;
+use crate::queue::{Completion, Queue, Receipt, Refused, TopicsError};
+use crate::record::topics::{Bounds, Topics};
 use crate::record::{RecordRef, Records};
+use crate::system::advice::advice as disk_advice;
+use crate::system::disk::{self, Disk, RealDisk};
+use crate::system::worker::{Ended, Worker};
 
+pub use self::capacity::{BUFFER_BYTES, INFLIGHT_BYTES};
 pub use self::consumers::any as has_consumers;
-pub use self::room::{BUFFER_BYTES, INFLIGHT_BYTES};
 
 /// What a frame holds beside what `Queue::largest_record` counts: the names of topic and headers.
 const NAMES: usize = 4_096;
@@ -77,8 +78,8 @@ pub enum JournalError {
     ConsumerDamaged(PathBuf),
     /// A record in it has a number so high that those of new ones could not be read back.
     #[error(
-        "the journal in {0} holds a record whose number leaves none for others, which Weir never wrote; read what is in \
-         it, move it away, and start again"
+        "the journal in {0} holds a record whose number leaves none for others, which Weir never wrote; read what is \
+         in it, move it away, and start again"
     )]
     NoNumbers(PathBuf),
     /// The file system refused.
@@ -118,18 +119,12 @@ impl Meters {
 /// The journal as a queue. Dropped without `close`, its committer finishes what it was given in the
 /// background, and only then gives up the directory's lock.
 pub struct JournalQueue {
-    shared: Arc<Shared>,
-    topics: Arc<Topics>,
+    shared: Arc<Accounts>,
     largest_record: usize,
     /// None once closed: the committer ends when it has done everything that was sent.
     sender: RwLock<Option<Sender<Message>>>,
-    thread: Mutex<Option<Thread>>,
-}
-
-/// The committer's thread; `done` hangs up when it has ended.
-struct Thread {
-    handle: JoinHandle<()>,
-    done: Receiver<()>,
+    /// None where it is the test's own.
+    committer: Mutex<Option<Worker>>,
 }
 
 impl JournalQueue {
@@ -141,14 +136,14 @@ impl JournalQueue {
     pub fn open(
         dir: &Path,
         config: &QueueConfig,
-        topics: Arc<Topics>,
+        topics: &Topics,
         metrics: Arc<Metrics>,
     ) -> Result<Self, JournalError> {
-        Self::open_on(Arc::new(RealDisk), dir, config, topics, Meters::journal(&metrics))
+        Self::open_on(Arc::new(RealDisk), dir, config, topics.bounds(), Meters::journal(&metrics))
     }
 
-    /// As `open`, for the spool: it never drops what it holds, and tells its size in `bytes`, and the log what
-    /// makes room once it is full (`relief`).
+    /// As `open`, for the spool: it never drops what it holds, shows its size in `bytes`, and logs what makes room
+    /// once it is full (`relief`).
     ///
     /// # Errors
     /// As `open`.
@@ -156,7 +151,6 @@ impl JournalQueue {
         disk: Arc<dyn Disk>,
         dir: &Path,
         config: &QueueConfig,
-        topics: Arc<Topics>,
         metrics: &Metrics,
         bytes: &IntGauge,
         relief: &'static str,
@@ -164,35 +158,30 @@ impl JournalQueue {
         let config = QueueConfig { when_full: WhenFull::Refuse, ..config.clone() };
         let meters = Meters { bytes: bytes.clone(), relief, ..Meters::journal(metrics) };
         // Nothing leaves it but for Kafka: it needs no quarantine of its own.
-        let topics = Arc::new(topics.unbounded());
-        Self::open_on(disk, dir, &config, topics, meters)
+        Self::open_on(disk, dir, &config, None, meters)
     }
 
     fn open_on(
         disk: Arc<dyn Disk>,
         dir: &Path,
         config: &QueueConfig,
-        topics: Arc<Topics>,
+        bounds: Option<Bounds>,
         meters: Meters,
     ) -> Result<Self, JournalError> {
-        let (queue, committer, inbox) = Self::prepare(disk, dir, config, topics, meters)?;
-        let (ended, done) = mpsc::channel::<()>();
-        let run = move || {
-            committer.run(inbox);
-            drop(ended);
-        };
-        let handle = std::thread::Builder::new().name("journal".to_owned()).spawn(run);
-        let handle = handle.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
-        *queue.thread.lock().unwrap_or_else(PoisonError::into_inner) = Some(Thread { handle, done });
+        let (queue, committer, inbox) = Self::assemble(disk, dir, config, bounds, meters)?;
+        // It ends once the queue has hung up and everything sent is done.
+        let worker = Worker::start("journal", &Arc::default(), |_| committer.run(inbox));
+        let worker = worker.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
+        *queue.committer.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker);
         Ok(queue)
     }
 
-    /// All of opening but the thread: the committer, and where it hears from the queue.
-    fn prepare(
+    /// All of opening but the thread: the queue, its committer, and the channel between them.
+    fn assemble(
         disk: Arc<dyn Disk>,
         dir: &Path,
         config: &QueueConfig,
-        topics: Arc<Topics>,
+        bounds: Option<Bounds>,
         meters: Meters,
     ) -> Result<(Self, Committer, Receiver<Message>), JournalError> {
         let io = |source| JournalError::Io { path: dir.to_owned(), source };
@@ -200,26 +189,25 @@ impl JournalQueue {
         let lock = disk::lock(&dir.join("lock")).map_err(io)?;
         let lock = lock.ok_or_else(|| JournalError::InUse(dir.to_owned()))?;
         let mut found = recovery::recover(&*disk, dir).map_err(io)?;
-        let keep = topics.bounds().map(|bounds| Keep::new(dir, bounds));
-        if let Some(keep) = &keep {
-            found.next = keep.number_above(found.next);
+        let archive = bounds.map(|bounds| Archive::new(dir, bounds));
+        if let Some(archive) = &archive {
+            found.next = archive.number_above(found.next);
         }
         if found.next > MOST_NUMBERS {
             return Err(JournalError::NoNumbers(dir.to_owned()));
         }
-        let store = Store::new(dir, disk, config.journal_bytes, meters.sync.clone(), found, keep);
-        let room = Mutex::new(Room::new(config, store.bytes()));
-        let shared = Arc::new(Shared { room, meters });
+        let store = Store::new(dir, disk, config.journal_bytes, meters.sync.clone(), found, archive);
+        let room = Mutex::new(Capacity::new(config, store.bytes()));
+        let shared = Arc::new(Accounts { room, meters });
         let committer = Committer::new(dir, store, Arc::clone(&shared), config, lock);
         let (sender, inbox) = mpsc::channel();
         let queue = JournalQueue {
             shared,
-            topics,
             largest_record: frame::MAX_BODY
                 .min(usize::try_from(config.journal_bytes / 4).unwrap_or(usize::MAX))
                 .saturating_sub(NAMES),
             sender: RwLock::new(Some(sender)),
-            thread: Mutex::new(None),
+            committer: Mutex::new(None),
         };
         Ok((queue, committer, inbox))
     }
@@ -239,7 +227,7 @@ impl JournalQueue {
 }
 
 impl JournalQueue {
-    /// Takes those of `records` that `wanted` names, or none of them; `completion` hears of each.
+    /// Takes those of `records` that `wanted` names, or none of them; each counts down `completion`.
     pub fn enqueue_for(
         &self,
         records: &Records,
@@ -251,12 +239,12 @@ impl JournalQueue {
         if count == 0 {
             return Ok(());
         }
-        let size = frame::size(chosen(), &self.topics).ok_or(Refused::Full)?;
-        let frames = || frame::encode(chosen(), records.received_ms(), &self.topics, size);
+        let size = frame::size(chosen()).ok_or(Refused::Full)?;
+        let frames = || frame::encode(chosen(), records.received_ms(), size);
         self.hand_over(frames, size, count, completion)
     }
 
-    /// Takes `record` as it was read, with one header more or with none; `completion` hears of it.
+    /// Takes `record` as it was read, with one header more or with none; it counts down `completion`.
     pub(super) fn enqueue_read(
         &self,
         record: &ReadRecord,
@@ -318,6 +306,14 @@ impl Queue for JournalQueue {
         Ok(receipt)
     }
 
+    fn prepare(&self, topics: &Topics) -> Result<(), TopicsError> {
+        if self.send(Message::Bound(topics.bounds())) {
+            Ok(())
+        } else {
+            Err(TopicsError("the journal is closed".to_owned()))
+        }
+    }
+
     fn is_ready(&self) -> bool {
         if self.sender.read().unwrap_or_else(PoisonError::into_inner).is_none() {
             return false;
@@ -335,17 +331,12 @@ impl Queue for JournalQueue {
 
     fn close(&self, deadline: Instant) -> usize {
         self.sender.write().unwrap_or_else(PoisonError::into_inner).take();
-        let mut slot = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(thread) = slot.take() {
-            let wait = deadline.saturating_duration_since(Instant::now());
-            if thread.done.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-                *slot = Some(thread);
-            } else if thread.handle.join().is_err() {
-                tracing::error!(
-                    "the journal's committer ended in a panic: what was not acknowledged is lost, and its clients send it again; \
-                     please report this with the lines above"
-                );
-            }
+        let mut committer = self.committer.lock().unwrap_or_else(PoisonError::into_inner);
+        if committer.as_mut().is_some_and(|committer| committer.join_by(deadline) == Ended::Panicked) {
+            tracing::error!(
+                "the journal's committer ended in a panic: what was not acknowledged is lost, and its clients send it \
+                 again; please report this with the lines above"
+            );
         }
         self.shared.room().records()
     }

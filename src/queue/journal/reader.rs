@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::segment::{self, Cursor, Step};
 use super::{JournalError, frame};
-use crate::queue::disk_advice::advice;
-use crate::queue::reader::{From, Next, ReadError, ReadRecord, Reader};
+use crate::queue::reader::{Next, ReadError, ReadRecord, Reader, StartAt};
+use crate::system::advice::advice;
 
 /// How often the end is looked at for more.
 const POLL: Duration = Duration::from_millis(100);
@@ -19,7 +19,7 @@ const POLL: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Begin {
     /// At one end of the journal.
-    From(From),
+    From(StartAt),
     /// At a sequence number, or at the oldest record if that one is gone.
     At(u64),
 }
@@ -35,7 +35,7 @@ pub struct JournalReader {
     limit: u64,
     /// Whether `limit` is where the very next segment began: none between the two was removed.
     is_next: bool,
-    /// Numbers that were removed before they were read, and not told yet.
+    /// Numbers that were removed before they were read, and not reported yet.
     missed: Option<Range<u64>>,
     /// Last segment and its length when the reader was opened, where reading ends there.
     end: Option<(u64, u64)>,
@@ -59,8 +59,8 @@ impl JournalReader {
         let end = end(dir).map_err(io)?;
         let position = match begin {
             Begin::At(next) => next,
-            Begin::From(From::Start) => segment::list(dir).map_err(io)?.first().copied().unwrap_or(0),
-            Begin::From(From::End) => end.0,
+            Begin::From(StartAt::Oldest) => segment::list(dir).map_err(io)?.first().copied().unwrap_or(0),
+            Begin::From(StartAt::End) => end.0,
         };
         let mut reader = JournalReader {
             dir: dir.to_owned(),
@@ -72,7 +72,7 @@ impl JournalReader {
             missed: None,
             end: until_end.then_some(end),
         };
-        if begin == Begin::From(From::End) {
+        if begin == Begin::From(StartAt::End) {
             reader.pass(end).map_err(io)?;
         }
         Ok(reader)
@@ -195,7 +195,7 @@ impl JournalReader {
                     self.position = self.position.max(base);
                     return Ok(true);
                 }
-                // Removed just now: the list tells what is left.
+                // Removed just now: what is left is listed again.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }

@@ -7,10 +7,10 @@
 use std::io;
 use std::path::Path;
 
-use super::disk::{Disk, options};
 use super::segment::{self, Cursor, Step};
 use super::{consumers, frame};
-use crate::queue::disk_advice::advice;
+use crate::system::advice::advice;
+use crate::system::disk::{Disk, options};
 
 /// A segment that is no longer written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,7 +90,11 @@ impl Last {
             Err(error) => {
                 let (file, advice) = (segment::path(dir, base), advice(&error));
                 let file = file.display();
-                tracing::error!(%error, %file, "the journal's last segment can't be read, and is left as it is: {advice}");
+                tracing::error!(
+                    %error,
+                    %file,
+                    "the journal's last segment can't be read, and is left as it is: {advice}"
+                );
             }
         }
         last
@@ -104,8 +108,8 @@ impl Last {
                 at = self.at,
                 cut_bytes = self.left,
                 damaged_bytes = self.damaged,
-                "the journal was not closed well: its torn tail, which nobody was promised, is cut off, and damaged records are \
-                 passed over; where damaged_bytes is not 0, look after the disk",
+                "the journal was not closed well: its torn tail, which nobody was promised, is cut off, and damaged \
+                 records are passed over; where damaged_bytes is not 0, look after the disk",
             );
         }
         let cut = || {

@@ -12,12 +12,13 @@ use std::sync::Arc;
 
 use prometheus::Histogram;
 
-use super::disk::Disk;
-use super::keep::Keep;
+use super::archive::Archive;
 use super::recovery::{Recovered, Sealed};
 use super::segment::{self, Cursor, Step};
 use super::{consumers, frame};
-use crate::queue::disk_advice::advice;
+use crate::record::topics::Bounds;
+use crate::system::advice::advice;
+use crate::system::disk::{Disk, FILE_MODE};
 
 /// Largest segment.
 const SEGMENT_BYTES: u64 = 64 << 20;
@@ -32,7 +33,7 @@ pub(super) struct Store {
     active: Option<Active>,
     sealed: VecDeque<Sealed>,
     /// Where rejected events go before their segment does.
-    keep: Option<Keep>,
+    archive: Option<Archive>,
     /// Segments that are known to hold none.
     without_any: BTreeSet<u64>,
 }
@@ -59,12 +60,9 @@ impl Store {
         journal_bytes: u64,
         sync_seconds: Histogram,
         found: Recovered,
-        keep: Option<Keep>,
+        archive: Option<Archive>,
     ) -> Self {
-        if let Some(keep) = &keep {
-            keep.prune(&*disk);
-        }
-        Store {
+        let store = Store {
             dir: dir.to_owned(),
             disk,
             segment_bytes: SEGMENT_BYTES.min(journal_bytes / 4),
@@ -72,8 +70,22 @@ impl Store {
             next: found.next,
             active: None,
             sealed: found.sealed.into(),
-            keep,
+            archive,
             without_any: BTreeSet::new(),
+        };
+        store.prune();
+        store
+    }
+
+    /// Keeps rejected events within `bounds` from now on, or, without bounds, none.
+    pub(super) fn bound(&mut self, bounds: Option<Bounds>) {
+        self.archive = bounds.map(|bounds| Archive::new(&self.dir, bounds));
+        self.prune();
+    }
+
+    fn prune(&self) {
+        if let Some(archive) = &self.archive {
+            archive.prune(&*self.disk);
         }
     }
 
@@ -126,8 +138,8 @@ impl Store {
         created
     }
 
-    /// Removes segments without a record, but not the last one: it tells the next start, and readers that
-    /// came upon it, which numbers do not come again.
+    /// Removes segments without a record, but not the last one: from it the next start, and readers that came upon
+    /// it, know which numbers do not come again.
     fn sweep(&mut self) {
         let (disk, dir) = (&self.disk, &self.dir);
         let last = self.active.is_none().then(|| self.sealed.back().copied()).flatten();
@@ -138,7 +150,7 @@ impl Store {
     }
 
     fn create(&self, base: u64) -> io::Result<File> {
-        let file = self.disk.create(&segment::path(&self.dir, base))?;
+        let file = self.disk.create(&segment::path(&self.dir, base), FILE_MODE)?;
         self.disk.write(&file, segment::MAGIC)?;
         self.disk.sync(&file)?;
         self.disk.sync_dir(&self.dir)?;
@@ -179,7 +191,11 @@ impl Store {
             // Readers may then see records whose request failed: its client sends them again, as ever.
             let file = segment::path(&self.dir, active.base);
             let (file, advice) = (file.display(), advice(&error));
-            tracing::warn!(%error, %file, "a failed write can't be taken back, so readers may see records twice: {advice}");
+            tracing::warn!(
+                %error,
+                %file,
+                "a failed write can't be taken back, so readers may see records twice: {advice}"
+            );
         }
         let len = active.file.metadata().map_or(active.len, |metadata| metadata.len());
         self.sealed.push_back(Sealed { base: active.base, end: self.next, len });
@@ -198,10 +214,10 @@ impl Store {
             consumers::sync(&*self.disk, &self.dir)?;
         }
         while self.sealed.front().is_some_and(passed) {
-            match self.keep_oldest() {
+            match self.archive_oldest() {
                 // Every consumer has seen them, and no new event could be taken: the room is wanted more.
-                Err(error) if all => self.tell_not_kept(&error),
-                kept => kept?,
+                Err(error) if all => self.log_not_archived(&error),
+                archived => archived?,
             }
             self.remove_oldest()?;
         }
@@ -216,11 +232,11 @@ impl Store {
         }
         let Some(&Sealed { base, end, len }) = self.sealed.front() else { return Ok(false) };
         let passed = consumers::positions(&self.dir)?.lowest.unwrap_or(0);
-        // A count is worth less than the room: one that can't be had is told as such.
+        // A count is worth less than the room: one that can't be had is logged as unknown.
         let unread = self.count(base, end, passed).map_or_else(|_| "unknown".to_owned(), |n| n.to_string());
-        if let Err(error) = self.keep_oldest() {
+        if let Err(error) = self.archive_oldest() {
             // The room is wanted more, as the configuration says.
-            self.tell_not_kept(&error);
+            self.log_not_archived(&error);
         }
         self.remove_oldest()?;
         tracing::warn!(
@@ -229,8 +245,8 @@ impl Store {
             first = base,
             end,
             dir = %self.dir.display(),
-            "the journal is full: its oldest records are dropped, unread, as queue.when_full says; let its consumers read on, or \
-             raise queue.journal_bytes"
+            "the journal is full: its oldest records are dropped, unread, as queue.when_full says; let its consumers \
+             read on, or raise queue.journal_bytes"
         );
         Ok(true)
     }
@@ -249,18 +265,22 @@ impl Store {
     }
 
     /// Copies what the oldest segment holds of quarantine.
-    fn keep_oldest(&self) -> io::Result<()> {
-        match (&self.keep, self.sealed.front()) {
-            (Some(keep), Some(oldest)) if !self.without_any.contains(&oldest.base) => {
-                keep.copy(&*self.disk, &self.dir, *oldest)
+    fn archive_oldest(&self) -> io::Result<()> {
+        match (&self.archive, self.sealed.front()) {
+            (Some(archive), Some(oldest)) if !self.without_any.contains(&oldest.base) => {
+                archive.copy(&*self.disk, &self.dir, *oldest)
             }
             _ => Ok(()),
         }
     }
 
-    fn tell_not_kept(&self, error: &io::Error) {
+    fn log_not_archived(&self, error: &io::Error) {
         let (dir, advice) = (self.dir.display(), advice(error));
-        tracing::error!(%error, %dir, "the rejected events of a segment that goes can't be kept, and go with it: {advice}");
+        tracing::error!(
+            %error,
+            %dir,
+            "the rejected events of a segment that goes can't be kept, and go with it: {advice}"
+        );
     }
 
     fn remove_oldest(&mut self) -> io::Result<()> {

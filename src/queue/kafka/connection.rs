@@ -22,7 +22,7 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     tracing::debug!(target: "librdkafka", ?level, facility, "{message}");
 }
 
-/// Keeps the latest error that tells something about the connection.
+/// Keeps the latest error about the connection.
 #[derive(Debug, Default)]
 pub(super) struct Listener(Mutex<Option<(RDKafkaErrorCode, String)>>);
 
@@ -49,7 +49,7 @@ impl ProducerContext for Listener {
     fn delivery(&self, _: &DeliveryResult<'_>, (): ()) {}
 }
 
-/// Why the cluster did not tell: one sentence.
+/// Why the cluster did not answer: one sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Silence {
     /// It may answer later.
@@ -67,7 +67,8 @@ impl Silence {
     }
 }
 
-/// What librdkafka says, without what only its authors understand: `(after 0ms in state CONNECT, 1 identical error(s) …)`.
+/// What librdkafka says, without what only its authors understand: `(after 0ms in state CONNECT, 1 identical
+/// error(s) …)`.
 fn plain(reason: &str) -> String {
     reason.split(" (after ").next().unwrap_or_default().to_owned()
 }
@@ -75,7 +76,7 @@ fn plain(reason: &str) -> String {
 /// What the cluster has: all topics, or `topic` alone. `serve` lets the client hand its errors to the listener.
 ///
 /// # Errors
-/// Why it did not tell, after `deadline` or as soon as the brokers refuse the login.
+/// Why it did not answer, after `deadline` or as soon as the brokers refuse the login.
 pub(super) fn metadata(
     client: &Client<Listener>,
     serve: impl Fn(),
@@ -118,8 +119,8 @@ mod tests {
 
     #[test]
     fn a_reason_has_none_of_the_clients_own_bookkeeping() {
-        let heard = "k:1/bootstrap: Connect to ipv4#10.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT, 1 \
-                     identical error(s) suppressed)";
+        let heard = "k:1/bootstrap: Connect to ipv4#10.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT, \
+                     1 identical error(s) suppressed)";
         assert_eq!(plain(heard), "k:1/bootstrap: Connect to ipv4#10.0.0.1:1 failed: Connection refused");
         assert_eq!(plain("Local: Broker transport failure"), "Local: Broker transport failure");
     }

@@ -1,11 +1,12 @@
 //! The forwarder's own way to Kafka: a producer that gives no record up for being late.
 //!
-//! The gateway's producer lets a record go after `message.timeout.ms`, and the next one of its key may then
-//! arrive before it is sent again. That is no matter there: both were on their way at once. The spool's records were
-//! acknowledged one after the other, so theirs stay in line: this producer tries until Kafka answers, has one request
-//! at a time on its way to a broker (the second one may be taken where the first was refused), and where Kafka refuses a
-//! batch for good, goes no further, with any partition, until it is started anew. (But for records that are sent singly: one by
-//! itself that is refused has no company that would have to be sent again before those behind it.)
+//! The gateway's producer gives a record up after `message.timeout.ms`, and the next one of its key may then arrive
+//! before it is sent again. There that is harmless: both were on their way at once. The spool's records were
+//! acknowledged one after the other, so theirs stay in order: this producer tries until Kafka answers, and has one
+//! request at a time on its way to a broker (the second might be taken where the first was refused). Where Kafka
+//! refuses a batch for good, it goes no further, with any partition, until it is started anew. Records that are sent
+//! singly are an exception: one that is refused by itself has no others in its batch that would have to be sent again
+//! before those behind it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,27 +35,28 @@ const ANSWER: Duration = Duration::from_secs(3);
 const FRESH: Duration = Duration::from_secs(10);
 
 /// What became of the record that was sent under a number.
-pub(in crate::queue) type Outcome = (usize, Result<(), Refusal>);
+pub(in crate::queue) type Delivery = (usize, Result<(), Refusal>);
 
 /// Kafka, as the forwarder needs it.
 pub(in crate::queue) trait Outlet: Send {
     /// Whether anything may be sent yet.
     fn is_open(&self) -> bool;
 
-    /// Sends `record` behind those that were sent before; `next` tells what became of it. Once one was refused, nothing may ever be
-    /// told about the others, those before it too, until they are sent again after `stop`. Never waits.
+    /// Sends `record` behind those that were sent before; `next` returns what became of it. Once one was refused,
+    /// there may be no word of the others, even of those before it, until they are sent again after `stop`. Never
+    /// waits.
     ///
     /// # Errors
     /// When it can't be sent now: nothing has happened.
     fn send(&mut self, number: usize, record: &ReadRecord) -> Result<(), Refused>;
 
     /// The next outcome, in any order; none within `wait`.
-    fn next(&mut self, wait: Duration) -> Option<Outcome>;
+    fn next(&mut self, wait: Duration) -> Option<Delivery>;
 
-    /// Whether Kafka has each of the topics of these names; none where it can't tell. Blocks for a moment.
+    /// Whether Kafka has each of the topics of these names; none where that is unknown. Blocks for a moment.
     fn has_topics(&mut self, names: &[String]) -> Vec<Option<bool>>;
 
-    /// What of the settings of `topic` a refusal rests on, as `name=value`, if that can be told. Blocks for a moment.
+    /// The settings of `topic` that a refusal rests on, as `name=value`, if they are known. Blocks for a moment.
     fn limit(&mut self, topic: &str, refusal: Refusal) -> Option<String>;
 
     /// Forgets all that was sent. What is on its way may still arrive, in its order. What is sent from then on goes
@@ -73,13 +75,13 @@ pub(in crate::queue) struct Forwarding {
 
 struct Running {
     producer: ThreadedProducer<Reports>,
-    outcomes: Receiver<Outcome>,
+    outcomes: Receiver<Delivery>,
 }
 
 /// Where delivery reports go.
 struct Reports {
     health: Arc<Health>,
-    outcomes: Sender<Outcome>,
+    outcomes: Sender<Delivery>,
 }
 
 impl Forwarding {
@@ -133,7 +135,7 @@ impl Outlet for Forwarding {
         running.producer.context().outcomes.send((number, Err(refusal))).map_err(|_| Refused::Closed)
     }
 
-    fn next(&mut self, wait: Duration) -> Option<Outcome> {
+    fn next(&mut self, wait: Duration) -> Option<Delivery> {
         let Some(running) = &self.running else {
             std::thread::park_timeout(wait);
             return None;

@@ -1,25 +1,25 @@
-//! The producer: sends a request's records and hears what became of them. Its callbacks run on librdkafka's
+//! The producer: sends a request's records and learns what became of them. Its callbacks run on librdkafka's
 //! one poll thread, so they hand over and never wait.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rdkafka::Statistics;
 use rdkafka::client::ClientContext;
-use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
 
-use super::Signal;
+use super::Shared;
 use super::health::Health;
+use super::in_flight::Reservation;
 use super::refusal::{Class, Refusal};
-use super::room::Reservation;
+use super::replacer::Doubts;
 use super::statistics::Brokers;
 use crate::observe::metrics::Metrics;
 use crate::queue::Completion;
-use crate::record::topics::Topics;
+use crate::record::topics::TopicId;
 use crate::record::{RecordRef, Records};
 
 /// Who takes records that Kafka did not.
@@ -31,7 +31,7 @@ pub(in crate::queue) trait Rescue: Send + Sync {
 
 /// What the records of one request share while they are on their way: who waits for them, and their room.
 /// The last one to come back gives the room back.
-pub(super) struct Request {
+pub(super) struct Pending {
     completion: Arc<Completion>,
     /// Held, never looked at.
     _room: Reservation,
@@ -42,11 +42,11 @@ pub(super) struct Request {
     any_rescued: AtomicBool,
 }
 
-impl Request {
+impl Pending {
     /// A request about to be sent.
     pub(super) fn new(completion: Arc<Completion>, room: Reservation, received_ms: i64) -> Arc<Self> {
         let (rescued, any_rescued) = (Mutex::default(), AtomicBool::new(false));
-        Arc::new(Request { completion, _room: room, received_ms, rescued, any_rescued })
+        Arc::new(Pending { completion, _room: room, received_ms, rescued, any_rescued })
     }
 
     /// Whether a record of this key, which Kafka took, has to come after one that was rescued.
@@ -58,44 +58,35 @@ impl Request {
 }
 
 /// The record that `message` was made of.
-fn record_of(message: &BorrowedMessage<'_>, received_ms: i64, topics: &Topics) -> Option<Records> {
+fn record_of(message: &BorrowedMessage<'_>, received_ms: i64) -> Option<Records> {
     let headers = message.headers()?;
     let headers: Vec<_> = headers.iter().filter_map(|header| Some((header.key, header.value?))).collect();
     let mut records = Records::new(received_ms);
-    records.add_read(topics.find(message.topic())?, message.key(), &headers, message.payload()?)?;
+    records.add_read(TopicId::known(message.topic())?, message.key(), &headers, message.payload()?)?;
     Some(records)
 }
 
 /// librdkafka's way back to us.
 pub(super) struct Link {
-    topics: Arc<Topics>,
     rescue: Option<Arc<dyn Rescue>>,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
     brokers: Brokers,
-    /// Wakes whoever replaces a broken producer.
-    on_doubt: Sender<Signal>,
+    /// Reaches whoever replaces a broken producer.
+    doubts: Arc<Doubts>,
 }
 
 /// A producer with its poll thread.
 pub(super) type Producer = ThreadedProducer<Link>;
 
 /// Starts a producer. It connects in the background.
-pub(super) fn start(
-    settings: &ClientConfig,
-    topics: &Arc<Topics>,
-    rescue: Option<&Arc<dyn Rescue>>,
-    health: &Arc<Health>,
-    metrics: &Arc<Metrics>,
-    on_doubt: Sender<Signal>,
-) -> KafkaResult<Producer> {
-    settings.create_with_context(Link {
-        topics: Arc::clone(topics),
-        rescue: rescue.cloned(),
-        health: Arc::clone(health),
-        metrics: Arc::clone(metrics),
+pub(super) fn start(shared: &Shared) -> KafkaResult<Producer> {
+    shared.settings.create_with_context(Link {
+        rescue: shared.rescue.clone(),
+        health: Arc::clone(&shared.health),
+        metrics: Arc::clone(&shared.metrics),
         brokers: Brokers::default(),
-        on_doubt,
+        doubts: Arc::clone(&shared.doubts),
     })
 }
 
@@ -103,15 +94,14 @@ pub(super) fn start(
 /// request is returned.
 pub(super) fn send<'r>(
     producer: &Producer,
-    topics: &Topics,
     records: impl Iterator<Item = RecordRef<'r>>,
     received_ms: i64,
-    request: &Arc<Request>,
+    request: &Arc<Pending>,
     health: &Health,
 ) -> Option<usize> {
     for record in records {
         let message = BaseRecord {
-            topic: topics.name(record.topic()),
+            topic: record.topic().name(),
             partition: None,
             payload: Some(record.value()),
             key: record.key(),
@@ -127,7 +117,7 @@ pub(super) fn send<'r>(
     None
 }
 
-/// Whether a broker told the place of a record that is reported as delivered. Without one librdkafka infers it:
+/// Whether a broker gave the offset of a record that is reported as delivered. Without one librdkafka infers it:
 /// a later request got through, so this one must have, too. But the first request of a producer, or of a topic that
 /// was made anew, may be refused, and the next one taken: a broker that knows no sequence takes any.
 pub(super) fn is_seen(message: &BorrowedMessage<'_>) -> bool {
@@ -142,9 +132,9 @@ fn headers(record: &RecordRef<'_>) -> OwnedHeaders {
 
 impl Link {
     /// Hands `message` to whoever rescues, or gives its request up.
-    fn hand_back(&self, message: &BorrowedMessage<'_>, class: Class, request: &Request) {
+    fn hand_back(&self, message: &BorrowedMessage<'_>, class: Class, request: &Pending) {
         let rescue = self.rescue.as_ref();
-        let Some((rescue, record)) = rescue.zip(record_of(message, request.received_ms, &self.topics)) else {
+        let Some((rescue, record)) = rescue.zip(record_of(message, request.received_ms)) else {
             request.completion.failed();
             return;
         };
@@ -157,9 +147,9 @@ impl Link {
 }
 
 impl ProducerContext for Link {
-    type DeliveryOpaque = Arc<Request>;
+    type DeliveryOpaque = Arc<Pending>;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, request: Arc<Request>) {
+    fn delivery(&self, result: &DeliveryResult<'_>, request: Arc<Pending>) {
         match result {
             Ok(message) if !is_seen(message) => {
                 self.health.failed(Class::Other.into());
@@ -196,11 +186,11 @@ impl ClientContext for Link {
         tracing::debug!(%error, reason, "the Kafka client reports an error");
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             if self.health.all_brokers_down() && self.rescue.is_some() {
-                self.on_doubt.send(Signal::Away).unwrap_or_default();
+                self.doubts.away();
             }
         } else if !matches!(Refusal::of(&error).class, Class::Unreachable | Class::TimedOut) {
-            // It may be fatal: only the producer itself can tell. Nobody listens once the queue is closed.
-            self.on_doubt.send(Signal::Doubt).unwrap_or_default();
+            // It may be fatal: only the producer itself knows.
+            self.doubts.failed();
         }
     }
 }

@@ -13,7 +13,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::connection::{self, Listener};
 use super::settings;
-use crate::queue::reader::{From, Next, ReadError, ReadRecord, Reader};
+use crate::queue::reader::{Next, ReadError, ReadRecord, Reader, StartAt};
 
 /// How long Kafka may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -40,7 +40,7 @@ impl KafkaReader {
         brokers: &str,
         raw: &BTreeMap<String, String>,
         topics: &[String],
-        from: From,
+        start: StartAt,
         until_end: bool,
     ) -> Result<Self, ReadError> {
         let (consumer, metadata) = connect(brokers, raw)?;
@@ -49,7 +49,7 @@ impl KafkaReader {
         for topic in topics {
             for partition in partitions(&metadata, topic)? {
                 let (first, end) = ends_of(&consumer, topic, partition)?;
-                let begin = if from == From::Start { first } else { end };
+                let begin = if start == StartAt::Oldest { first } else { end };
                 places.add_partition_offset(topic, partition, Offset::Offset(begin)).map_err(unusable)?;
                 if begin < end {
                     ends.insert((topic.clone(), partition), end);
@@ -98,15 +98,10 @@ fn connect(
     brokers: &str,
     raw: &BTreeMap<String, String>,
 ) -> Result<(BaseConsumer<Listener>, Metadata), ReadError> {
-    let mut client = settings::observer(brokers, raw);
-    client
-        // librdkafka assigns partitions only to clients that name a group; it is never joined.
-        .set("group.id", "weir-reader")
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        // Where retention has removed the place to read on from.
-        .set("auto.offset.reset", "earliest")
-        .set("queued.max.messages.kbytes", "16384");
+    // librdkafka assigns partitions only to clients that name a group; it is never joined.
+    let mut client = settings::consumer(brokers, raw, "weir-reader");
+    // Where retention has removed the place to read on from.
+    client.set("auto.offset.reset", "earliest");
     let consumer: BaseConsumer<Listener> =
         client.create_with_context(Listener::default()).map_err(unusable)?;
     // Each call hands over at most one error; there are no records before anything is assigned.
@@ -121,7 +116,7 @@ fn connect(
 }
 
 /// The first offset of a partition, and the one behind its last record. While it has no leader, as when a broker
-/// has just come back, nobody can tell: that is waited for.
+/// has just come back, nobody knows them: that is waited for.
 fn ends_of(consumer: &BaseConsumer<Listener>, topic: &str, partition: i32) -> Result<(i64, i64), ReadError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -163,7 +158,7 @@ fn take_until_end(ends: &mut Ends, record: &ReadRecord) -> bool {
     record.offset < end
 }
 
-fn record(message: &BorrowedMessage<'_>) -> ReadRecord {
+pub(super) fn record(message: &BorrowedMessage<'_>) -> ReadRecord {
     let headers = message.headers().map(|headers| {
         headers
             .iter()
@@ -182,7 +177,7 @@ fn record(message: &BorrowedMessage<'_>) -> ReadRecord {
 }
 
 /// Errors that waiting won't mend; the consumer gets over all others by itself.
-fn hopeless(error: &KafkaError) -> Result<(), ReadError> {
+pub(super) fn hopeless(error: &KafkaError) -> Result<(), ReadError> {
     use RDKafkaErrorCode as Code;
     match error.rdkafka_error_code() {
         Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition) => {
@@ -199,7 +194,7 @@ fn hopeless(error: &KafkaError) -> Result<(), ReadError> {
     }
 }
 
-fn unusable(error: KafkaError) -> ReadError {
+pub(super) fn unusable(error: KafkaError) -> ReadError {
     ReadError(format!(
         "the Kafka client can't be set up ({}); check [queue.kafka]",
         settings::without_value(error)

@@ -8,7 +8,7 @@ use rdkafka::error::KafkaError;
 use rdkafka::producer::BaseProducer;
 
 use super::connection::Listener;
-use super::room;
+use super::in_flight;
 use crate::config::QueueConfig;
 
 /// What Weir sends with unless the operator says otherwise.
@@ -95,7 +95,7 @@ pub fn check_settings(config: &QueueConfig) -> Vec<String> {
 /// The most records and bytes that may be on their way.
 pub fn most_in_flight(config: &QueueConfig) -> (usize, usize) {
     let records = number(&producer(config, None), "queue.buffering.max.messages");
-    room::most(records, buffer_bytes(config).try_into().unwrap_or(usize::MAX))
+    in_flight::most(records, buffer_bytes(config).try_into().unwrap_or(usize::MAX))
 }
 
 /// Weir's settings of a producer, for those who measure what a bare producer costs.
@@ -119,7 +119,7 @@ pub(super) fn producer(config: &QueueConfig, topic_limit: Option<usize>) -> Clie
         }
     }
     // A batch counts as one message for the topic's limit, and is at most the tenth of librdkafka's queue
-    // that `Room` leaves free.
+    // that `InFlight` leaves free.
     let tenth = |key| number(&client, key) / 10;
     let largest = number(&client, "message.max.bytes").min(topic_limit.unwrap_or(usize::MAX));
     let batch_bytes =
@@ -152,6 +152,17 @@ pub(super) fn observer(brokers: &str, raw: &BTreeMap<String, String>) -> ClientC
         .set("bootstrap.servers", brokers)
         .set("client.id", "weir")
         .set("allow.auto.create.topics", "false");
+    client
+}
+
+/// Settings of a client that reads, as a member of `group`, and commits only where it is asked to.
+pub(super) fn consumer(brokers: &str, raw: &BTreeMap<String, String>, group: &str) -> ClientConfig {
+    let mut client = observer(brokers, raw);
+    client
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("queued.max.messages.kbytes", "16384");
     client
 }
 

@@ -13,7 +13,7 @@ use crate::observe::metrics::Metrics;
 pub(super) struct Brokers(Mutex<BTreeSet<String>>);
 
 impl Brokers {
-    /// Publishes one report and tells whether any broker is connected.
+    /// Publishes one report and returns whether any broker is connected.
     pub(super) fn publish(&self, statistics: &Statistics, metrics: &Metrics) -> bool {
         metrics.kafka_queue_messages.set(signed(statistics.msg_cnt));
         metrics.kafka_queue_bytes.set(signed(statistics.msg_size));

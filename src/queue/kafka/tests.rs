@@ -14,9 +14,9 @@ use super::{KafkaQueue, KafkaReader, check_settings, list_topics, settings};
 use crate::config::{Ack, QueueConfig, WhenFull};
 use crate::observe::metrics::Metrics;
 use crate::queue::completion::NotDurable;
-use crate::queue::reader::{From, Next, Reader};
+use crate::queue::reader::{Next, Reader, StartAt};
 use crate::queue::{Queue, Receipt, Refused};
-use crate::record::topics::{TopicId, Topics};
+use crate::record::topics::TopicId;
 use crate::record::{Kind, Records};
 
 const TOPIC: &str = "weir.people";
@@ -48,20 +48,18 @@ fn mock() -> Mock {
 }
 
 fn queue(mock: &Mock, raw: &[(&str, &str)]) -> (KafkaQueue, Arc<Metrics>) {
-    let mut topics = Topics::default();
-    topics.intern(TOPIC);
-    topics.intern(OTHER_TOPIC);
     let metrics = Arc::new(Metrics::new([]).unwrap());
     // Records have the longest deadline that there may be, where the test does not wait for it.
     let raw = [&[("message.timeout.ms", "6000")], raw].concat();
-    let client = settings::producer(&queue_config(&mock.bootstrap_servers(), &raw), None);
-    (KafkaQueue::start(client, Arc::new(topics), Arc::clone(&metrics), None).unwrap(), metrics)
+    let config = queue_config(&mock.bootstrap_servers(), &raw);
+    let client = settings::producer(&config, None);
+    (KafkaQueue::start(&config, client, Arc::clone(&metrics), None).unwrap(), metrics)
 }
 
 fn records(count: usize, value_bytes: usize) -> Records {
     let mut records = Records::new(1_700_000_000_000);
     for number in 0..count {
-        let mut draft = records.draft(Kind::Person, TopicId::new(0));
+        let mut draft = records.draft(Kind::Person, TopicId::of(TOPIC));
         draft.key(&[b"acme", number.to_string().as_bytes()]);
         draft.value(|out| out.resize(out.len() + value_bytes, b'1'));
     }
@@ -140,7 +138,7 @@ fn one_lost_record_fails_its_request_though_others_arrive() {
     mock.topic_error(OTHER_TOPIC, RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED).unwrap();
     let (queue, metrics) = queue(&mock, &[]);
     let mut mixed = records(3, 10);
-    mixed.draft(Kind::Company, TopicId::new(1)).value(|out| out.push(b'1'));
+    mixed.draft(Kind::Company, TopicId::of(OTHER_TOPIC)).value(|out| out.push(b'1'));
     assert_eq!(settled(queue.enqueue(mixed).unwrap()), Err(NotDurable));
     becomes_true(|| nothing_in_flight(&metrics), "the room is given back");
     assert_eq!(queue.shared.health.failures(), 1);
@@ -244,7 +242,8 @@ fn a_record_that_is_only_inferred_to_be_delivered_is_not_durable() {
     assert_eq!(queue.close(Instant::now() + PATIENCE), 0);
     let topics = [TOPIC.to_owned()];
     let mut reader =
-        KafkaReader::open(&mock.bootstrap_servers(), &BTreeMap::new(), &topics, From::Start, true).unwrap();
+        KafkaReader::open(&mock.bootstrap_servers(), &BTreeMap::new(), &topics, StartAt::Oldest, true)
+            .unwrap();
     let mut found = 0;
     while let Next::Record(_) = reader.next(PATIENCE).unwrap() {
         found += 1;
@@ -261,7 +260,8 @@ fn a_reader_waits_for_a_partition_whose_leader_is_being_chosen() {
     mock.request_errors(RDKafkaApiKey::ListOffsets, &[elsewhere, elsewhere]);
     let topics = [TOPIC.to_owned()];
     let mut reader =
-        KafkaReader::open(&mock.bootstrap_servers(), &BTreeMap::new(), &topics, From::Start, true).unwrap();
+        KafkaReader::open(&mock.bootstrap_servers(), &BTreeMap::new(), &topics, StartAt::Oldest, true)
+            .unwrap();
     assert!(matches!(reader.next(PATIENCE).unwrap(), Next::Record(_)));
     assert_eq!(reader.next(PATIENCE).unwrap(), Next::End);
 }

@@ -50,12 +50,12 @@ struct Check<'a> {
 /// How many times as much or as little counts as strongly different.
 const STRONGLY: f64 = 2.0;
 
-/// Checks `topics` and tells the smallest `max.message.bytes` among them, if Kafka lets itself be asked.
+/// Checks `topics` and returns the smallest `max.message.bytes` among them, if Kafka allows that to be read.
 ///
 /// # Errors
 /// One sentence that says what to do.
-pub(super) fn check(config: &QueueConfig, brokers: &str, all: &Topics) -> Result<Option<usize>, StartError> {
-    let topics = all.names();
+pub(super) fn check(config: &QueueConfig, all: &Topics) -> Result<Option<usize>, StartError> {
+    let (topics, brokers) = (all.names(), config.brokers.as_deref().unwrap_or_default());
     let client = settings::observer(brokers, &config.kafka);
     let check = Check {
         brokers,
@@ -64,8 +64,7 @@ pub(super) fn check(config: &QueueConfig, brokers: &str, all: &Topics) -> Result
         deadline: Instant::now() + PATIENCE,
     };
     let metadata = check.metadata(None)?;
-    let missing: Vec<&str> =
-        topics.iter().map(String::as_str).filter(|name| find(&metadata, name).is_none()).collect();
+    let missing: Vec<&str> = topics.iter().copied().filter(|name| find(&metadata, name).is_none()).collect();
     let metadata = match missing.as_slice() {
         [] => metadata,
         missing if config.create_topics => {
@@ -106,8 +105,8 @@ pub(super) fn check(config: &QueueConfig, brokers: &str, all: &Topics) -> Result
         tracing::warn!(
             topics = small,
             limit,
-            "these topics take only small messages, and the smallest bounds every record: a larger one goes to quarantine as \
-             record_too_large; raise their max.message.bytes to {wanted}"
+            "these topics take only small messages, and the smallest bounds every record: a larger one goes to \
+             quarantine as record_too_large; raise their max.message.bytes to {wanted}"
         );
     }
     Ok(Some(limit))
@@ -166,7 +165,7 @@ impl Check<'_> {
     }
 
     /// The configuration of each topic; empty, with a warning, where Weir may not read it.
-    fn configs(&self, topics: &[String]) -> Result<Vec<ConfigResource>, StartError> {
+    fn configs(&self, topics: &[&str]) -> Result<Vec<ConfigResource>, StartError> {
         let wanted: Vec<_> = topics.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
         let described = wait_for(self.admin.describe_configs(&wanted, &options)).map_err(|error| {
@@ -178,14 +177,16 @@ impl Check<'_> {
             tracing::warn!(
                 topics = hidden.len(),
                 %code,
-                "topics' settings can't be read, so that compaction and size limits go unchecked; allow Weir DescribeConfigs"
+                "topics' settings can't be read, so that compaction and size limits go unchecked; allow Weir \
+                 DescribeConfigs"
             );
         }
         Ok(known.into_iter().flatten().collect())
     }
 }
 
-/// Those settings of `topic` whose names are `wanted`, as `name=value`; none where Kafka does not tell `within` that time.
+/// Those settings of `topic` whose names are `wanted`, as `name=value`; none where Kafka does not answer `within` that
+/// time.
 pub(super) fn settings_of(
     client: &ClientConfig,
     topic: &str,
@@ -232,8 +233,8 @@ fn warn_of_age(configs: &[ConfigResource]) {
             tracing::warn!(
                 topics = short.join(","),
                 setting,
-                "these topics refuse records that are older than this setting allows: what the spool holds for longer while Kafka \
-                 is away is then set aside; raise it, best to a week"
+                "these topics refuse records that are older than this setting allows: what the spool holds for longer \
+                 while Kafka is away is then set aside; raise it, best to a week"
             );
         }
     }
@@ -252,7 +253,7 @@ fn is_silence(code: RDKafkaErrorCode) -> bool {
     matches!(Class::of(Some(code)), Class::TimedOut | Class::Unreachable)
 }
 
-/// What `sentence` tells of: a broker that is slow or gone, which may change, or one that refuses.
+/// An error with this `sentence`: of a broker that is slow or gone, which may change, or of one that refuses.
 fn unanswered_or_refused(error: &KafkaError, sentence: String) -> StartError {
     match error {
         KafkaError::AdminOp(code) if is_silence(*code) => StartError::Away(sentence),
@@ -287,10 +288,10 @@ fn with_config<'a>(configs: &'a [ConfigResource], key: &str, asked: impl Fn(&str
         .collect()
 }
 
-fn warn_of_single_copies(topics: &[String], metadata: &Metadata, configs: &[ConfigResource]) {
+fn warn_of_single_copies(topics: &[&str], metadata: &Metadata, configs: &[ConfigResource]) {
     let alone: Vec<&str> = topics
         .iter()
-        .map(String::as_str)
+        .copied()
         .filter(|name| {
             let partitions = find(metadata, name).map(MetadataTopic::partitions).unwrap_or_default();
             partitions.iter().any(|partition| partition.replicas().len() < 2)

@@ -1,30 +1,30 @@
-//! What Kafka refuses for good: put out of its neighbours' way, each record with its reason, until the cause may be gone.
+//! What Kafka refuses for good: set aside, out of its neighbours' way, each record with its reason, until the cause may
+//! be gone.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::place::{begin, place};
+use super::checkpoint::{self, begin};
 use crate::config::QueueConfig;
+use crate::config::data_dir::aside;
 use crate::observe::metrics::Metrics;
 use crate::queue::completion::wait_for;
 use crate::queue::journal::consumers::Consumer;
-use crate::queue::journal::disk::Disk;
 use crate::queue::journal::reader::JournalReader;
 use crate::queue::journal::{JournalError, JournalQueue};
 use crate::queue::kafka::{Outlet, Refusal};
 use crate::queue::reader::{Next, ReadError, ReadRecord, Reader};
 use crate::queue::{Completion, Queue, Receipt};
 use crate::record::Header;
-use crate::record::topics::Topics;
+use crate::system::disk::Disk;
 
-/// Its directory, in the spool's.
-pub const ASIDE: &str = "aside";
-/// The name under which it is kept how far it was tried again.
+/// The name of the checkpoint up to which it was tried again.
 pub const ASIDE_NAME: &str = "spool";
 /// What makes room once it is full; until then nothing leaves the spool.
-const RELIEF: &str = "`weir spool export --aside` shows what Kafka refused, its cause is mended, and `weir spool retry` is run";
+const RELIEF: &str = "`weir spool export --aside` shows what Kafka refused, its cause is mended, and \
+                      `weir spool retry` is run";
 /// Most records and bytes that are tried again at once.
 const CHUNK: (usize, usize) = (1_000, 4 << 20);
 
@@ -38,7 +38,7 @@ pub(super) struct Aside {
 /// All that lies aside, to be tried once more.
 pub(super) struct Pass {
     dir: PathBuf,
-    place: Consumer,
+    checkpoint: Consumer,
     reader: JournalReader,
 }
 
@@ -56,12 +56,10 @@ impl Aside {
         disk: Arc<dyn Disk>,
         spool: &Path,
         config: &QueueConfig,
-        topics: Arc<Topics>,
         metrics: &Metrics,
     ) -> Result<Self, JournalError> {
-        let (dir, bytes) = (spool.join(ASIDE), &metrics.spool_aside_bytes);
-        let journal =
-            JournalQueue::open_spool(Arc::clone(&disk), &dir, config, topics, metrics, bytes, RELIEF)?;
+        let (dir, bytes) = (aside(spool), &metrics.spool_aside_bytes);
+        let journal = JournalQueue::open_spool(Arc::clone(&disk), &dir, config, metrics, bytes, RELIEF)?;
         Ok(Aside { journal, disk, dir })
     }
 
@@ -83,9 +81,9 @@ impl Aside {
 
     /// Begins to go through what lies here by now.
     pub(super) fn pass(&self) -> Result<Pass, JournalError> {
-        let place = place(&self.disk, &self.dir, ASIDE_NAME)?;
-        let reader = JournalReader::open(&self.dir, begin(&place), true, BTreeSet::new())?;
-        Ok(Pass { dir: self.dir.clone(), place, reader })
+        let checkpoint = checkpoint::open(&self.disk, &self.dir, ASIDE_NAME)?;
+        let reader = JournalReader::open(&self.dir, begin(&checkpoint), true, BTreeSet::new())?;
+        Ok(Pass { dir: self.dir.clone(), checkpoint, reader })
     }
 
     pub(super) fn close(&self, deadline: Instant) {
@@ -94,7 +92,7 @@ impl Aside {
 }
 
 impl Pass {
-    /// The next records, each with the reason for which it lies here, if that is told; none at the end.
+    /// The next records, each with the reason for which it was set aside, if it has one; none at the end.
     pub(super) fn chunk(&mut self) -> Result<Vec<(ReadRecord, Vec<u8>)>, PassError> {
         let (mut chunk, mut bytes) = (Vec::new(), 0);
         while chunk.len() < CHUNK.0 && bytes < CHUNK.1 {
@@ -109,17 +107,18 @@ impl Pass {
 
     /// Goes on to what has come since it was begun.
     pub(super) fn extend(&mut self) -> Result<(), JournalError> {
-        self.reader = JournalReader::open(&self.dir, begin(&self.place), true, BTreeSet::new())?;
+        self.reader = JournalReader::open(&self.dir, begin(&self.checkpoint), true, BTreeSet::new())?;
         Ok(())
     }
 
     /// What `chunk` gave so far is elsewhere, durably.
     pub(super) fn commit(&mut self) -> Result<(), PassError> {
-        Ok(self.place.commit(self.reader.position())?)
+        Ok(self.checkpoint.commit(self.reader.position())?)
     }
 }
 
-/// Why a record of `topic` is set aside, as its header has it: Weir's word, Kafka's, and the topic's setting that Kafka went by.
+/// Why a record of `topic` is set aside, as its header has it: Weir's word, Kafka's, and the topic's setting that Kafka
+/// went by.
 pub(super) fn reason(outlet: &mut impl Outlet, topic: &str, why: Refusal) -> Vec<u8> {
     let limit = outlet.limit(topic, why).unwrap_or_default();
     let reason = [why.class.label(), &why.name(), &limit].join(" ");

@@ -1,5 +1,5 @@
-//! The topics that Kafka lacks, or lets nobody write to. Their records go by way of the spool, or each request would
-//! learn again, and late, what is known.
+//! The topics that Kafka lacks, or lets nobody write to. Their records go by way of the spool: else each request would
+//! find out again, and late, what is known.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ pub(super) struct Troubled {
 }
 
 impl Troubled {
-    /// Whether there is one: what nearly always is not so, told without a lock.
+    /// Whether there is one, which is rare: so it is asked without a lock.
     pub(super) fn any(&self) -> bool {
         self.any.load(Ordering::Acquire)
     }

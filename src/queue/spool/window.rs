@@ -1,24 +1,24 @@
-//! Records that were read, in order, until they are let go of: sent, told about, and sent anew where that came to nothing.
+//! Records that were read, in order, until they are let go of: sent, answered for, and sent anew where that failed.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use crate::queue::kafka::{Class, Outlet, Refusal};
+use crate::queue::kafka::{Outlet, Refusal};
 use crate::queue::reader::ReadRecord;
 
 /// Most records and bytes on their way to Kafka at once.
 const MOST: (usize, usize) = (5_000, 8 << 20);
 
 /// What became of a record.
-pub(super) type Outcome = Result<(), Refusal>;
+pub(super) type Verdict = Result<(), Refusal>;
 
 struct Waiting {
     record: ReadRecord,
     /// What became of it, once it is known.
-    outcome: Option<Outcome>,
+    outcome: Option<Verdict>,
 }
 
-/// In order; the first `sent` are on their way or told about.
+/// In order; the first `sent` are on their way or answered for.
 #[derive(Default)]
 pub(super) struct Window {
     waiting: VecDeque<Waiting>,
@@ -60,7 +60,7 @@ impl Window {
     }
 
     /// What became of the oldest, once it is known.
-    pub(super) fn outcome(&self) -> Option<Outcome> {
+    pub(super) fn outcome(&self) -> Option<Verdict> {
         self.waiting.front()?.outcome
     }
 
@@ -81,8 +81,8 @@ impl Window {
         Some(record)
     }
 
-    /// Sends what is not on its way yet, at most `most` records, but for the topics for which `trouble` tells why that is in
-    /// vain; how many it sent.
+    /// Sends what is not on its way yet, at most `most` records, except for topics for which `trouble` has a reason why
+    /// that is in vain; returns how many it sent.
     pub(super) fn send(
         &mut self,
         outlet: &mut impl Outlet,
@@ -114,14 +114,14 @@ impl Window {
         sent
     }
 
-    /// Waits for the next outcome, and takes all there are; `told` hears of each. A refusal leaves the others without
-    /// an answer, so they are sent anew at once: singly, where a batch was refused for what is in it; for a topic, `told` sees to it
-    /// that it is in trouble from then on.
+    /// Waits for the next outcome, and takes all there are; `heard` is called for each. A refusal leaves the others
+    /// without an answer, so they are sent anew at once: singly, where a batch was refused for what is in it. Where a
+    /// topic was, `heard` marks it as in trouble.
     pub(super) fn hear(
         &mut self,
         outlet: &mut impl Outlet,
         mut wait: Duration,
-        mut told: impl FnMut(&ReadRecord, Outcome),
+        mut heard: impl FnMut(&ReadRecord, Verdict),
     ) {
         let (mut is_topic, mut is_batch) = (false, false);
         while let Some((number, outcome)) = outlet.next(wait) {
@@ -130,15 +130,17 @@ impl Window {
             let place = number.checked_sub(self.first).filter(|place| *place < self.sent);
             let Some(waiting) = place.and_then(|place| self.waiting.get_mut(place)) else { continue };
             waiting.outcome = Some(outcome);
-            told(&waiting.record, outcome);
+            heard(&waiting.record, outcome);
             if let Err(Refusal { class, .. }) = outcome {
                 is_topic |= class.is_of_the_topic();
                 is_batch |= class.is_of_the_batch() && self.singly_to.is_none();
             }
         }
         if is_batch {
-            let is_to_blame = |outcome: Option<Outcome>| matches!(outcome, Some(Err(Refusal { class, .. })) if Class::is_of_the_batch(class));
-            let last = self.waiting.iter().rposition(|waiting| is_to_blame(waiting.outcome));
+            let is_to_blame = |waiting: &Waiting| {
+                waiting.outcome.is_some_and(|outcome| outcome.is_err_and(|why| why.class.is_of_the_batch()))
+            };
+            let last = self.waiting.iter().rposition(is_to_blame);
             self.singly_to = last.map(|last| self.first + last);
         }
         if is_topic || is_batch {

@@ -40,7 +40,7 @@ fn without_a_source_the_demo_is_made_and_its_key_opens_it() {
 fn the_file_holds_the_whole_demo_for_its_owner_alone() {
     let data = tempfile::tempdir().unwrap();
     let inside = data.path().join("made/too");
-    let made = demo(&inside).unwrap();
+    let made = demo(&DataDir::new(&inside)).unwrap();
     let path = inside.join("first-start.json");
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let kept: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
@@ -59,8 +59,8 @@ fn the_file_holds_the_whole_demo_for_its_owner_alone() {
 fn a_later_start_takes_the_same_key_even_beside_the_draft_of_a_crash() {
     let data = tempfile::tempdir().unwrap();
     fs::write(data.path().join("first-start.json.new"), "{").unwrap();
-    let first = demo(data.path()).unwrap();
-    assert_eq!(demo(data.path()).unwrap(), first);
+    let first = demo(&DataDir::new(data.path())).unwrap();
+    assert_eq!(demo(&DataDir::new(data.path())).unwrap(), first);
 }
 
 #[test]
@@ -77,13 +77,13 @@ fn a_damaged_file_is_refused_by_name_and_without_its_secrets() {
         whole.replace("\"source\":\"demo\"", "\"source\":\"canary\""),
     ] {
         fs::write(&path, &damaged).unwrap();
-        let told = demo(data.path()).unwrap_err().to_string();
+        let told = demo(&DataDir::new(data.path())).unwrap_err().to_string();
         assert!(told.contains("first-start.json is damaged"), "{told}");
         assert!(!told.contains("canary"), "{told}");
         assert_eq!(fs::read_to_string(&path).unwrap(), damaged, "it was overwritten");
     }
     fs::write(&path, whole).unwrap();
-    assert_eq!(demo(data.path()).unwrap().write_key, "canary");
+    assert_eq!(demo(&DataDir::new(data.path())).unwrap().write_key, "canary");
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_configuration_that_leaves_no_room_for_the_demo_is_told_and_no_file_made() {
 fn a_data_folder_that_cannot_be_made_is_named() {
     let data = tempfile::tempdir().unwrap();
     fs::write(data.path().join("file"), "").unwrap();
-    let told = demo(&data.path().join("file")).unwrap_err().to_string();
+    let told = demo(&DataDir::new(data.path().join("file"))).unwrap_err().to_string();
     assert!(
         told.contains("first-start.json") && told.contains("a file is where a folder should be"),
         "{told}"
@@ -127,7 +127,7 @@ fn a_data_folder_that_cannot_be_made_is_named() {
 #[test]
 fn the_curl_line_is_one_line_that_a_shell_takes_apart_as_meant() {
     let data = tempfile::tempdir().unwrap();
-    let demo = demo(data.path()).unwrap();
+    let demo = demo(&DataDir::new(data.path())).unwrap();
     let line = curl_line(&demo, "http://127.0.0.1:8080/");
     assert_eq!(line.lines().count(), 1);
     let script = format!("curl() {{ printf '%s\\n' \"$@\"; }}; {line}");
@@ -144,7 +144,7 @@ fn the_curl_line_is_one_line_that_a_shell_takes_apart_as_meant() {
 #[test]
 fn a_demo_does_not_show_when_it_is_printed_for_debugging() {
     let data = tempfile::tempdir().unwrap();
-    assert_eq!(format!("{:?}", demo(data.path()).unwrap()), "Demo(…)");
+    assert_eq!(format!("{:?}", demo(&DataDir::new(data.path())).unwrap()), "Demo(…)");
 }
 
 #[test]
@@ -153,10 +153,11 @@ fn first_starts_at_the_same_time_agree_on_one_key() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         let demos: Vec<Demo> = std::thread::scope(|scope| {
-            let starts: Vec<_> = (0..4).map(|_| scope.spawn(|| demo(&data).unwrap())).collect();
+            let starts: Vec<_> =
+                (0..4).map(|_| scope.spawn(|| demo(&DataDir::new(&data)).unwrap())).collect();
             starts.into_iter().map(|start| start.join().unwrap()).collect()
         });
         assert!(demos.iter().all(|one| *one == demos[0]));
-        assert_eq!(demo(&data).unwrap(), demos[0]);
+        assert_eq!(demo(&DataDir::new(&data)).unwrap(), demos[0]);
     }
 }

@@ -25,7 +25,7 @@ fn defaults_in_full() -> String {
 #[test]
 fn the_defaults_alone_are_a_valid_configuration() {
     let config = load(None, &Overrides::default()).unwrap();
-    assert_eq!(config.data, Path::new("./weir-data"));
+    assert_eq!(config.data.path(), Path::new("./weir-data"));
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.admin.to_string(), "127.0.0.1:9464");
     assert!(config.tenants.is_empty() && config.sources.is_empty() && config.publishers.is_empty());
@@ -104,7 +104,7 @@ fn the_documented_sample_loads_with_each_of_its_values() {
         depth = 100
         "#,
     );
-    assert_eq!(config.data, Path::new("/var/lib/weir"));
+    assert_eq!(config.data.path(), Path::new("/var/lib/weir"));
     assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
     assert_eq!(config.queue.brokers.as_deref(), Some("kafka-1:9092,kafka-2:9092"));
     assert_eq!((config.limits.request.depth, config.limits.request.events), (100, 5_000));
@@ -136,7 +136,7 @@ fn flags_beat_the_file_and_the_file_beats_the_defaults() {
         ..Overrides::default()
     };
     let config = load(Some((Path::new("weir.toml"), file)), &overrides).unwrap();
-    assert_eq!(config.data, Path::new("/flag"));
+    assert_eq!(config.data.path(), Path::new("/flag"));
     assert_eq!(config.listen.port(), 1);
     assert_eq!(config.admin.port(), 9464);
     assert_eq!(config.queue.brokers.as_deref(), Some("flag:1"));

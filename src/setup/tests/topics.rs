@@ -23,13 +23,12 @@ fn topics_are_made_of_prefix_topic_and_contract() {
         ]
     );
     let source = &tenants.sources[0];
-    let name = |id| tenants.topics.name(id);
-    assert_eq!(name(source.tenant.people), "weir.people");
-    assert_eq!(name(source.tenant.companies), "weir.companies");
-    assert_eq!(name(source.tenant.rejected), "weir.rejected");
+    assert_eq!(source.tenant.people.name(), "weir.people");
+    assert_eq!(source.tenant.companies.name(), "weir.companies");
+    assert_eq!(source.tenant.rejected.name(), "weir.rejected");
     let publisher = &source.publishers[0];
-    assert_eq!(name(publisher.queue_topic), "weir.events.ticket-actions");
-    assert_eq!(name(publisher.contracts["gold"]), "weir.events.ticket-actions.gold");
+    assert_eq!(publisher.queue_topic.name(), "weir.events.ticket-actions");
+    assert_eq!(publisher.contracts["gold"].name(), "weir.events.ticket-actions.gold");
 }
 
 #[test]
@@ -37,7 +36,7 @@ fn the_default_contract_counts_as_listed() {
     let text = sample("contracts = [\"standard\", \"gold\"]", "contracts = []");
     let tenants = Tenants::from_config(&loaded(&text));
     let publisher = &tenants.sources[0].publishers[0];
-    assert_eq!(tenants.topics.name(publisher.contracts["standard"]), "weir.events.ticket-actions.standard");
+    assert_eq!(publisher.contracts["standard"].name(), "weir.events.ticket-actions.standard");
     assert_eq!(publisher.contracts.len(), 1);
 }
 
@@ -46,8 +45,8 @@ fn a_kafka_topic_is_the_whole_name_and_contracts_append_to_it() {
     let text = sample("contract = \"standard\"", "kafka_topic = \"Own_Name\"");
     let tenants = Tenants::from_config(&loaded(&text));
     let publisher = &tenants.sources[0].publishers[0];
-    assert_eq!(tenants.topics.name(publisher.queue_topic), "Own_Name");
-    assert_eq!(tenants.topics.name(publisher.contracts["gold"]), "Own_Name.gold");
+    assert_eq!(publisher.queue_topic.name(), "Own_Name");
+    assert_eq!(publisher.contracts["gold"].name(), "Own_Name.gold");
 }
 
 #[test]

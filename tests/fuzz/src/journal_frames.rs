@@ -16,9 +16,9 @@ use weir::config::{Overrides, QueueConfig};
 use weir::observe::metrics::Metrics;
 use weir::queue::Queue;
 use weir::queue::journal::reader::{Begin, JournalReader};
-use weir::queue::journal::survey::{Survey, survey};
+use weir::queue::journal::verify::{Verified, verify};
 use weir::queue::journal::{JournalError, JournalQueue, frame};
-use weir::queue::reader::{From, Next, ReadRecord, Reader};
+use weir::queue::reader::{Next, ReadRecord, Reader, StartAt};
 use weir::record::topics::{TopicId, Topics};
 use weir::record::{Kind, Records};
 use weir::setup;
@@ -43,13 +43,6 @@ static QUEUE: LazyLock<QueueConfig> = LazyLock::new(|| {
     QueueConfig { free_bytes: 0, ..config.queue }
 });
 static METRICS: LazyLock<Arc<Metrics>> = LazyLock::new(|| Arc::new(Metrics::new([]).expect("metrics")));
-static NAMES: LazyLock<Arc<Topics>> = LazyLock::new(|| {
-    let mut topics = Topics::default();
-    for topic in TOPICS {
-        topics.intern(topic);
-    }
-    Arc::new(topics)
-});
 
 /// Segments by their first number.
 type Segments = Vec<(u64, Vec<u8>)>;
@@ -94,7 +87,7 @@ pub fn holds(input: &[u8]) {
         for (base, bytes) in &segments {
             fs::write(path(*base), bytes).expect("a segment");
         }
-        let found = surveyed(&dir, &segments);
+        let found = verified(&dir, &segments);
         if let Some(expected) = expected {
             assert_eq!(found, expected);
         }
@@ -219,21 +212,21 @@ fn damage(kind: u8, place: usize, segment: &mut Vec<u8>) {
     }
 }
 
-/// All records that a survey comes upon, whose figures must add up.
-fn surveyed(dir: &Path, segments: &Segments) -> Vec<ReadRecord> {
+/// All records that a verification comes upon, whose figures must add up.
+fn verified(dir: &Path, segments: &Segments) -> Vec<ReadRecord> {
     let bytes: u64 = segments.iter().map(|(_, segment)| segment.len() as u64).sum();
     let (mut found, mut taken, mut told) = (Vec::new(), 0, None);
     let allocated = allocation_counter::measure(|| {
-        let survey = survey(dir, 0, |record, bytes| {
+        let found_now = verify(dir, 0, |record, bytes| {
             found.push(record);
             taken += bytes;
         });
-        told = Some(survey.expect("a journal that can be read"));
+        told = Some(found_now.expect("a journal that can be read"));
     });
     assert!(allocated.bytes_max <= ALLOWANCE + GROWTH * bytes, "{allocated:?} for {bytes} bytes");
     assert!(found.windows(2).all(|pair| pair[0].offset < pair[1].offset), "{found:?}");
-    let Survey { segments: counted, bytes: surveyed, records, damage, torn } = told.expect("it was surveyed");
-    assert_eq!((counted, surveyed, records), (segments.len() as u64, bytes, found.len() as u64));
+    let Verified { segments: counted, bytes: seen, records, damage, torn } = told.expect("it was verified");
+    assert_eq!((counted, seen, records), (segments.len() as u64, bytes, found.len() as u64));
     let lost: u64 = damage.iter().chain(&torn).map(|damage| damage.bytes).sum();
     let heads = segments.iter().filter(|(_, segment)| segment.starts_with(MAGIC)).count() * MAGIC.len();
     assert_eq!(taken + lost + heads as u64, bytes, "{damage:?} {torn:?}");
@@ -242,7 +235,7 @@ fn surveyed(dir: &Path, segments: &Segments) -> Vec<ReadRecord> {
 
 /// All records that a reader comes upon.
 fn read(dir: &Path) -> Vec<ReadRecord> {
-    let reader = JournalReader::open(dir, Begin::From(From::Start), true, BTreeSet::new());
+    let reader = JournalReader::open(dir, Begin::From(StartAt::Oldest), true, BTreeSet::new());
     let mut reader = reader.expect("a journal that can be read");
     let mut found = Vec::new();
     while let Next::Record(record) = reader.next(Duration::ZERO).expect("a journal that can be read") {
@@ -253,7 +246,7 @@ fn read(dir: &Path) -> Vec<ReadRecord> {
 
 /// Opened to write, the journal still has what was `found` in it, and one record more behind that.
 fn goes_on(dir: &Path, mut found: Vec<ReadRecord>, is_written: bool) {
-    let queue = match JournalQueue::open(dir, &QUEUE, Arc::clone(&NAMES), Arc::clone(&METRICS)) {
+    let queue = match JournalQueue::open(dir, &QUEUE, &Topics::default(), Arc::clone(&METRICS)) {
         Ok(queue) => queue,
         // As no journal does that Weir has written.
         Err(JournalError::NoNumbers(_)) => {
@@ -263,12 +256,12 @@ fn goes_on(dir: &Path, mut found: Vec<ReadRecord>, is_written: bool) {
         Err(error) => panic!("{error}"),
     };
     let mut records = Records::new(1);
-    records.draft(Kind::Event, TopicId::new(0)).value(|out| out.extend_from_slice(b"{}"));
+    records.draft(Kind::Event, TopicId::of(TOPICS[0])).value(|out| out.extend_from_slice(b"{}"));
     queue.enqueue(records).expect("room for a record");
     assert_eq!(queue.close(Instant::now() + Duration::from_secs(60)), 0);
     let mut now = Vec::new();
-    let survey = survey(dir, 0, |record, _| now.push(record)).expect("a journal that can be read");
-    assert_eq!(survey.torn, None);
+    let found_now = verify(dir, 0, |record, _| now.push(record)).expect("a journal that can be read");
+    assert_eq!(found_now.torn, None);
     let last = now.pop().expect("the record that was added");
     assert_eq!(last.value, b"{}");
     assert!(found.last().is_none_or(|before| before.offset < last.offset));

@@ -131,7 +131,7 @@ fn a_failed_write_or_sync_fails_its_requests_and_the_journal_mends_itself() {
         assert_eq!(put(&queue, &["lost"]), Ok(Err(NotDurable)));
         disk.set(|faults| *faults = Faults::default());
         eventually("the journal takes records again", || queue.is_ready());
-        let mut reader = place.reader(Begin::From(From::Start), false);
+        let mut reader = place.reader(Begin::From(StartAt::Oldest), false);
         while next(&mut reader).is_some() {}
         assert_eq!(reader.position(), 2, "the lost record's number is read, too");
         put(&queue, &["after"]).unwrap().unwrap();
@@ -229,7 +229,7 @@ fn a_frame_that_a_client_made_up_hides_nothing_behind_a_damaged_record() {
     let place = Place::new();
     let value = r#"{"Email":"a@x.y"}"#;
     let mut records = Records::new(7);
-    let mut draft = records.draft(Kind::Person, TopicId::new(0));
+    let mut draft = records.draft(Kind::Person, TopicId::of(TOPICS[0]));
     draft.header(Header::Id, &[made_up(value).as_bytes(), b"/person"]);
     draft.value(|out| out.extend_from_slice(value.as_bytes()));
     add(&mut records, 0, "2");
@@ -253,7 +253,7 @@ fn a_journal_that_leaves_no_numbers_is_not_written_to() {
         place.write(&["1"]);
         std::fs::rename(place.last_segment(), segment::path(&place.dir(), base)).unwrap();
         let metrics = Arc::new(Metrics::new([]).unwrap());
-        let opened = JournalQueue::open(&place.dir(), &config(1 << 30), topics(), metrics);
+        let opened = JournalQueue::open(&place.dir(), &config(1 << 30), &Topics::default(), metrics);
         assert!(matches!(opened, Err(JournalError::NoNumbers(dir)) if dir == place.dir()));
     }
 }
@@ -263,7 +263,8 @@ fn a_second_writer_is_told_where_the_first_one_is() {
     let place = Place::new();
     let first = place.open();
     let metrics = Arc::new(Metrics::new([]).unwrap());
-    let second = JournalQueue::open(&place.dir(), &config(1 << 30), topics(), metrics).err().unwrap();
+    let second =
+        JournalQueue::open(&place.dir(), &config(1 << 30), &Topics::default(), metrics).err().unwrap();
     assert!(matches!(&second, JournalError::InUse(dir) if *dir == place.dir()));
     assert!(second.to_string().contains(place.dir().to_str().unwrap()));
     close(&first);

@@ -6,8 +6,7 @@ use super::super::frame::{HEADER, Look, MAX_SEQ, decode, encode, look, number, s
 use super::*;
 
 fn frames(records: &Records, first: u64) -> Vec<u8> {
-    let mut frames =
-        encode(records.iter(), records.received_ms(), &topics(), size(records.iter(), &topics()).unwrap());
+    let mut frames = encode(records.iter(), records.received_ms(), size(records.iter()).unwrap());
     number(&mut frames, first);
     frames
 }
@@ -21,7 +20,7 @@ proptest! {
     ) {
         let mut records = Records::new(received_ms);
         for (key, id, value) in &parts {
-            let mut draft = records.draft(Kind::Person, TopicId::new(1));
+            let mut draft = records.draft(Kind::Person, TopicId::of(TOPICS[1]));
             if let Some(key) = key {
                 draft.key(&[key]);
             }
@@ -29,7 +28,7 @@ proptest! {
             draft.value(|out| out.extend_from_slice(value));
         }
         let bytes = frames(&records, first);
-        prop_assert_eq!(Some(bytes.len()), size(records.iter(), &topics()));
+        prop_assert_eq!(Some(bytes.len()), size(records.iter()));
         let mut rest = bytes.as_slice();
         for (i, record) in records.iter().enumerate() {
             let Look::Frame { seq, len } = look(rest, &(0..MAX_SEQ)) else { panic!("no frame") };
@@ -81,6 +80,6 @@ fn a_frame_with_a_number_of_another_place_is_none() {
 #[test]
 fn a_record_too_large_for_a_frame_has_no_size() {
     let mut records = Records::new(0);
-    records.draft(Kind::Event, TopicId::new(0)).value(|out| out.resize(16 << 20, b' '));
-    assert_eq!(size(records.iter(), &topics()), None);
+    records.draft(Kind::Event, TopicId::of(TOPICS[0])).value(|out| out.resize(16 << 20, b' '));
+    assert_eq!(size(records.iter()), None);
 }

@@ -1,12 +1,13 @@
 //! What the journal promises, tried out on real files.
 
+mod archive;
 mod durability;
 mod frames;
-mod keep;
 mod model;
 mod reading;
 mod space;
 mod stories;
+mod subscription;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -22,7 +23,7 @@ use super::reader::{Begin, JournalReader};
 use super::*;
 use crate::config::{Ack, WhenFull};
 use crate::queue::completion::NotDurable;
-use crate::queue::reader::{From, Next, ReadRecord, Reader};
+use crate::queue::reader::{Next, ReadRecord, Reader, StartAt};
 use crate::record::topics::TopicId;
 use crate::record::{Header, Kind};
 
@@ -38,12 +39,8 @@ pub(super) fn config(journal_bytes: u64) -> QueueConfig {
     }
 }
 
-fn topics() -> Arc<Topics> {
-    let mut topics = Topics::default();
-    topics.intern("weir.people");
-    topics.intern("weir.companies");
-    Arc::new(topics)
-}
+/// The topics of the records here.
+const TOPICS: [&str; 2] = ["weir.people", "weir.companies"];
 
 /// Person records with these values.
 fn records(values: &[&str]) -> Records {
@@ -52,8 +49,8 @@ fn records(values: &[&str]) -> Records {
     records
 }
 
-fn add(records: &mut Records, topic: u32, value: &str) {
-    let mut draft = records.draft(Kind::Person, TopicId::new(topic));
+fn add(records: &mut Records, topic: usize, value: &str) {
+    let mut draft = records.draft(Kind::Person, TopicId::of(TOPICS[topic]));
     draft.key(&[b"acme", value.as_bytes()]).header(Header::Id, &[value.as_bytes(), b"/person"]);
     draft.value(|out| out.extend_from_slice(value.as_bytes()));
 }
@@ -75,19 +72,14 @@ impl Place {
     }
 
     fn open_with(&self, config: &QueueConfig) -> JournalQueue {
-        JournalQueue::open(&self.dir(), config, topics(), Arc::new(Metrics::new([]).unwrap())).unwrap()
+        JournalQueue::open(&self.dir(), config, &Topics::default(), Arc::new(Metrics::new([]).unwrap()))
+            .unwrap()
     }
 
     fn open_on(&self, disk: &TestDisk, config: &QueueConfig) -> JournalQueue {
         let metrics = Arc::new(Metrics::new([]).unwrap());
-        JournalQueue::open_on(
-            Arc::new(disk.clone()),
-            &self.dir(),
-            config,
-            topics(),
-            Meters::journal(&metrics),
-        )
-        .unwrap()
+        JournalQueue::open_on(Arc::new(disk.clone()), &self.dir(), config, None, Meters::journal(&metrics))
+            .unwrap()
     }
 
     /// Writes `values` in one request, in a run of the writer of their own.
@@ -102,7 +94,7 @@ impl Place {
     }
 
     fn read(&self) -> Vec<ReadRecord> {
-        let mut reader = self.reader(Begin::From(From::Start), true);
+        let mut reader = self.reader(Begin::From(StartAt::Oldest), true);
         std::iter::from_fn(|| next(&mut reader)).collect()
     }
 
@@ -210,8 +202,8 @@ impl Disk for TestDisk {
         RealDisk.make_dir(dir)
     }
 
-    fn create(&self, path: &Path) -> io::Result<File> {
-        RealDisk.create(path)
+    fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
+        RealDisk.create(path, mode)
     }
 
     fn cut(&self, file: &File, len: u64) -> io::Result<()> {

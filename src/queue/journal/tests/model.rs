@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::queue::journal::committer::Committer;
-use crate::queue::journal::disk::simulated::{Machine, Process};
+use crate::system::disk::simulated::{Machine, Process};
 
 /// Small, so that segments end and the journal fills up.
 const JOURNAL_BYTES: u64 = 12 << 10;
@@ -270,7 +270,7 @@ impl World {
         self.numbers.retain(|_, id| sent[id.0].fate == SentFate::Acknowledged);
         for _ in 0..20 {
             let (disk, meters) = (Arc::clone(&self.gateway), self.meters.clone());
-            match JournalQueue::prepare(disk, &self.dir(), &config(JOURNAL_BYTES), topics(), meters) {
+            match JournalQueue::assemble(disk, &self.dir(), &config(JOURNAL_BYTES), None, meters) {
                 Ok((queue, committer, inbox)) => {
                     self.running = Some(Running { queue, committer, inbox });
                     return;
@@ -326,7 +326,7 @@ impl World {
         };
         let kept = follower.kept.iter().rfind(|kept| kept.0 == place.next());
         follower.last = kept.unwrap_or_else(|| panic!("{:?} was never kept", place.next())).1;
-        let begin = place.next().map_or(Begin::From(From::Start), Begin::At);
+        let begin = place.next().map_or(Begin::From(StartAt::Oldest), Begin::At);
         let reader = JournalReader::open(&self.dir(), begin, false, BTreeSet::new()).unwrap();
         follower.open = Some((place, reader));
     }

@@ -41,9 +41,9 @@ fn a_reader_begins_where_it_is_told_and_stops_at_the_end_it_found() {
     let place = Place::new();
     place.write(&["0", "1"]);
     place.write(&["2", "3"]);
-    let mut from_end = place.reader(Begin::From(From::End), false);
+    let mut from_end = place.reader(Begin::From(StartAt::End), false);
     let mut until_end = place.reader(Begin::At(1), true);
-    let mut nothing = place.reader(Begin::From(From::End), true);
+    let mut nothing = place.reader(Begin::From(StartAt::End), true);
     place.write(&["4"]);
     let values =
         |reader: &mut JournalReader| std::iter::from_fn(|| next(reader)).map(value).collect::<Vec<_>>();
@@ -62,13 +62,40 @@ fn an_empty_journal_is_waited_on_or_ends_at_once() {
         Err(JournalError::Missing(_))
     ));
     let queue = place.open();
-    let mut waits = place.reader(Begin::From(From::End), false);
-    let mut ends = place.reader(Begin::From(From::Start), true);
+    let mut waits = place.reader(Begin::From(StartAt::End), false);
+    let mut ends = place.reader(Begin::From(StartAt::Oldest), true);
     assert_eq!(waits.next(Duration::ZERO), Ok(Next::Idle));
     put(&queue, &["x"]).unwrap().unwrap();
     assert_eq!(next(&mut waits).map(value).as_deref(), Some("x"));
     assert_eq!(ends.next(Duration::ZERO), Ok(Next::End));
     close(&queue);
+}
+
+#[test]
+fn records_of_two_tables_go_to_the_topics_that_they_were_made_for() {
+    let place = Place::new();
+    let table = |names: [&str; 2]| {
+        let mut topics = Topics::default();
+        let made = names.map(|name| topics.intern(name));
+        (topics, made)
+    };
+    let (before, [people, companies]) = table(["weir.people", "weir.companies"]);
+    let (after, [companies_again, people_again]) = table(["weir.companies", "weir.people"]);
+    let metrics = Arc::new(Metrics::new([]).unwrap());
+    let queue = JournalQueue::open(&place.dir(), &config(1 << 30), &before, metrics).unwrap();
+    let mut records = Records::new(7);
+    let mut add = |topic: TopicId| {
+        records.draft(Kind::Person, topic).value(|out| out.extend_from_slice(topic.name().as_bytes()));
+    };
+    [people, companies].into_iter().for_each(&mut add);
+    assert_eq!(queue.prepare(&after), Ok(()));
+    [people_again, companies, companies_again, people].into_iter().for_each(&mut add);
+    wait(queue.enqueue(records).unwrap()).unwrap();
+    close(&queue);
+    let read = place.read();
+    assert_eq!(read.len(), 6);
+    assert!(read.iter().all(|record| record.topic.as_bytes() == record.value), "{read:?}");
+    assert!(queue.prepare(&before).is_err(), "it is closed");
 }
 
 #[test]

@@ -60,7 +60,7 @@ fn even_the_last_segment_gives_way_when_all_of_it_was_read() {
     let place = Place::new();
     let queue = place.open_with(&config(SMALL));
     let written = fill(&queue, 0);
-    let mut reader = place.reader(Begin::From(From::Start), false);
+    let mut reader = place.reader(Begin::From(StartAt::Oldest), false);
     while next(&mut reader).is_some() {}
     assert_eq!(reader.position(), written as u64);
     place.commit("loader", reader.position());
@@ -144,7 +144,7 @@ fn the_largest_record_fits_into_the_smallest_journal_that_promises_it() {
     let most = queue.largest_record();
     put(&queue, &[&"x".repeat(most / 4)]).unwrap().unwrap();
     let mut records = Records::new(0);
-    records.draft(Kind::Event, TopicId::new(0)).value(|out| out.resize(most, b'1'));
+    records.draft(Kind::Event, TopicId::of(TOPICS[0])).value(|out| out.resize(most, b'1'));
     wait(queue.enqueue(records).unwrap()).unwrap();
     close(&queue);
     assert_eq!(place.read().len(), 2);
@@ -182,7 +182,7 @@ fn a_reader_is_told_which_records_were_dropped_before_it_came_to_them() {
 fn nothing_is_missed_by_who_begins_with_the_oldest_record_or_reads_what_others_have_passed() {
     let place = Place::new();
     let queue = place.open_with(&config(SMALL));
-    let mut follows = place.reader(Begin::From(From::Start), false);
+    let mut follows = place.reader(Begin::From(StartAt::Oldest), false);
     place.commit("loader", 0);
     for i in 0..300 {
         put(&queue, &[&numbered(i)]).unwrap().unwrap();
@@ -191,7 +191,7 @@ fn nothing_is_missed_by_who_begins_with_the_oldest_record_or_reads_what_others_h
     }
     assert!(place.segments()[0] > 0);
     assert_eq!(follows.missed(), None);
-    let mut oldest = place.reader(Begin::From(From::Start), true);
+    let mut oldest = place.reader(Begin::From(StartAt::Oldest), true);
     assert_eq!(oldest.position(), place.segments()[0]);
     while next(&mut oldest).is_some() {}
     assert_eq!(oldest.missed(), None);

@@ -1,17 +1,17 @@
-//! How fast the spool drains while clients send: with all that it can, the forwarder would take the machine from the very requests
-//! that still add to it.
+//! How fast the spool drains while clients send: at full speed the forwarder would take the machine from the very
+//! requests that still add to it.
 
 use std::time::{Duration, Instant};
 
-/// How often it is looked how much arrives.
+/// How often the arrivals are counted.
 const SLOT: Duration = Duration::from_millis(50);
 /// Fewer in a slot are no reason to hold back.
 const FEW: u64 = 50;
-/// Slots in which all is to be gone that was held when it began: ten minutes.
+/// In how many slots all that was held at the start should be gone: ten minutes.
 const SLOTS: u64 = 12_000;
 
 /// At most twice as many leave as arrive, so that it drains as fast as it fills at least.
-pub(super) struct Pace {
+pub(super) struct Throttle {
     slot: Instant,
     /// Held when the slot began.
     held: u64,
@@ -23,10 +23,10 @@ pub(super) struct Pace {
     left: u64,
 }
 
-impl Pace {
+impl Throttle {
     /// `held` is held now.
     pub(super) fn new(now: Instant, held: u64) -> Self {
-        Pace { slot: now, held, gone: 0, least: held / SLOTS, left: FEW }
+        Throttle { slot: now, held, gone: 0, least: held / SLOTS, left: FEW }
     }
 
     /// So many are held no more.
@@ -57,20 +57,20 @@ mod tests {
     #[test]
     fn twice_as_many_leave_as_arrive() {
         let begun = Instant::now();
-        let mut pace = Pace::new(begun, 1_000_000);
-        pace.gone(400);
-        assert_eq!(pace.most(begun + SLOT, 1_000_100), 1_000);
-        pace.sent(990);
-        assert_eq!(pace.most(begun + SLOT, 1_000_100), 10);
-        pace.sent(10);
-        pace.gone(1_000);
-        assert_eq!(pace.most(begun + 2 * SLOT, 999_300), 400, "200 have come");
+        let mut throttle = Throttle::new(begun, 1_000_000);
+        throttle.gone(400);
+        assert_eq!(throttle.most(begun + SLOT, 1_000_100), 1_000);
+        throttle.sent(990);
+        assert_eq!(throttle.most(begun + SLOT, 1_000_100), 10);
+        throttle.sent(10);
+        throttle.gone(1_000);
+        assert_eq!(throttle.most(begun + 2 * SLOT, 999_300), 400, "200 have come");
     }
 
     #[test]
     fn it_ends_though_hardly_any_arrive_and_holds_back_for_none() {
         let begun = Instant::now();
-        assert_eq!(Pace::new(begun, 1_200_000).most(begun + SLOT, 1_200_000), usize::MAX);
-        assert_eq!(Pace::new(begun, 12_000_000).most(begun + SLOT, 12_000_060), 1_000);
+        assert_eq!(Throttle::new(begun, 1_200_000).most(begun + SLOT, 1_200_000), usize::MAX);
+        assert_eq!(Throttle::new(begun, 12_000_000).most(begun + SLOT, 12_000_060), 1_000);
     }
 }

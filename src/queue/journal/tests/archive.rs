@@ -3,7 +3,7 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::*;
-use crate::queue::journal::keep;
+use crate::config::data_dir::archive;
 use crate::record::topics::Bounds;
 
 const SMALL: u64 = 64 << 10;
@@ -11,7 +11,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 
 /// A record that leaves a small segment room for few others.
 fn large(records: &mut Records, kind: Kind, id: &str) {
-    let mut draft = records.draft(kind, TopicId::new(0));
+    let mut draft = records.draft(kind, TopicId::of("weir.rejected"));
     if kind == Kind::Person {
         draft.key(&[b"acme", id.as_bytes()]);
     }
@@ -23,22 +23,29 @@ fn now_ms() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
 }
 
+/// A topic of rejected events, of which so many bytes are kept.
+fn bounded(bytes: u64) -> Topics {
+    let mut topics = Topics::default();
+    let topic = topics.intern("weir.rejected");
+    topics.bound(vec![topic], Bounds { age: 30 * DAY, bytes });
+    topics
+}
+
 impl Place {
     fn open_bounded(&self, when_full: WhenFull, bytes: u64) -> JournalQueue {
-        let mut topics = Topics::default();
-        let topic = topics.intern("weir.rejected");
-        topics.bound(vec![topic], Bounds { age: 30 * DAY, bytes });
+        let topics = bounded(bytes);
         let config = QueueConfig { when_full, ..config(SMALL) };
         let metrics = Arc::new(Metrics::new([]).unwrap());
-        JournalQueue::open(&self.dir(), &config, Arc::new(topics), metrics).unwrap()
+        JournalQueue::open(&self.dir(), &config, &topics, metrics).unwrap()
     }
 
     fn kept(&self) -> Vec<ReadRecord> {
-        let dir = keep::dir(&self.dir());
+        let dir = archive(&self.dir());
         if !dir.is_dir() {
             return Vec::new();
         }
-        let mut reader = JournalReader::open(&dir, Begin::From(From::Start), true, BTreeSet::new()).unwrap();
+        let mut reader =
+            JournalReader::open(&dir, Begin::From(StartAt::Oldest), true, BTreeSet::new()).unwrap();
         std::iter::from_fn(|| next(&mut reader)).collect()
     }
 
@@ -91,6 +98,17 @@ fn what_stands_in_quarantine_is_copied_with_its_numbers_before_its_segment_goes(
 }
 
 #[test]
+fn the_bounds_of_another_configuration_hold_from_the_moment_it_is_prepared() {
+    let place = Place::new();
+    let queue = place.open_bounded(WhenFull::DropOldest, 1 << 30);
+    write(&queue, now_ms(), 0, 40);
+    assert!(place.kept().len() >= 60);
+    assert_eq!(queue.prepare(&bounded(1)), Ok(()));
+    close(&queue);
+    assert!(place.kept().len() < 20, "{}", place.kept().len());
+}
+
+#[test]
 fn it_is_copied_too_where_the_oldest_are_dropped() {
     let place = Place::new();
     let queue = place.open_bounded(WhenFull::DropOldest, 1 << 30);
@@ -107,7 +125,7 @@ fn the_oldest_of_too_much_goes() {
     let queue = place.open_bounded(WhenFull::DropOldest, 40_000);
     write(&queue, now_ms(), 0, 60);
     close(&queue);
-    let dir = keep::dir(&place.dir());
+    let dir = archive(&place.dir());
     let len = |base| std::fs::metadata(segment::path(&dir, base)).unwrap().len();
     let bytes: u64 = segment::list(&dir).unwrap().into_iter().map(len).sum();
     assert!(bytes <= 40_000 && bytes > 20_000, "{bytes}");
@@ -128,7 +146,7 @@ fn what_is_too_old_goes_at_the_next_start() {
     assert!(!place.kept().is_empty());
     close(&queue);
     drop(queue);
-    let dir = keep::dir(&place.dir());
+    let dir = archive(&place.dir());
     for base in segment::list(&dir).unwrap() {
         let file = File::options().write(true).open(segment::path(&dir, base)).unwrap();
         file.set_modified(file.metadata().unwrap().modified().unwrap() - Duration::from_secs(7_200)).unwrap();
@@ -142,9 +160,7 @@ fn frames_without_a_key_are_told_from_those_with_one() {
     let frames = |kinds: &[Kind]| {
         let mut records = Records::new(7);
         kinds.iter().for_each(|kind| large(&mut records, *kind, "id"));
-        let topics = topics();
-        let size = frame::size(records.iter(), &topics).unwrap();
-        frame::encode(records.iter(), 7, &topics, size)
+        frame::encode(records.iter(), 7, frame::size(records.iter()).unwrap())
     };
     assert!(!frame::any_without_key(&frames(&[Kind::Person, Kind::Person])));
     assert!(frame::any_without_key(&frames(&[Kind::Person, Kind::Rejected])));
@@ -159,7 +175,7 @@ fn a_copy_that_a_crash_cut_short_is_made_again() {
     write(&queue, now_ms(), 0, 4);
     close(&queue);
     drop(queue);
-    let dir = keep::dir(&place.dir());
+    let dir = archive(&place.dir());
     std::fs::create_dir(&dir).unwrap();
     std::fs::write(segment::path(&dir, 0).with_extension("new"), b"half").unwrap();
     std::fs::write(segment::path(&dir, 0), b"WEIRJNL1").unwrap();
@@ -192,7 +208,7 @@ fn a_segment_stays_while_its_quarantine_can_not_be_copied() {
     close(&queue);
     drop(queue);
     // No directory can be made under this name.
-    std::fs::write(keep::dir(&place.dir()), b"").unwrap();
+    std::fs::write(archive(&place.dir()), b"").unwrap();
     let segments = place.segments();
     place.commit("loader", 12);
     close(&place.open_bounded(WhenFull::Refuse, 1 << 30));
@@ -203,7 +219,7 @@ fn a_segment_stays_while_its_quarantine_can_not_be_copied() {
 fn a_full_journal_gives_way_nevertheless() {
     let place = Place::new();
     std::fs::create_dir_all(place.dir()).unwrap();
-    std::fs::write(keep::dir(&place.dir()), b"").unwrap();
+    std::fs::write(archive(&place.dir()), b"").unwrap();
     let queue = place.open_bounded(WhenFull::Refuse, 1 << 30);
     let mut records = 0;
     while queue.is_ready() {
@@ -222,23 +238,11 @@ fn a_full_journal_gives_way_nevertheless() {
 #[test]
 fn a_spool_keeps_none() {
     let place = Place::new();
-    let mut topics = Topics::default();
-    let topic = topics.intern("weir.rejected");
-    topics.bound(vec![topic], Bounds { age: DAY, bytes: 1 << 30 });
     let metrics = Arc::new(Metrics::new([]).unwrap());
     let bytes = metrics.spool_bytes.clone();
     let open = || {
-        let topics = Arc::new(topics.clone());
-        JournalQueue::open_spool(
-            Arc::new(RealDisk),
-            &place.dir(),
-            &config(SMALL),
-            topics,
-            &metrics,
-            &bytes,
-            "",
-        )
-        .unwrap()
+        JournalQueue::open_spool(Arc::new(RealDisk), &place.dir(), &config(SMALL), &metrics, &bytes, "")
+            .unwrap()
     };
     let queue = open();
     write(&queue, now_ms(), 0, 4);

@@ -1,12 +1,11 @@
-//! Another try for what was set aside: all of it in order, a chunk at a time, so that the spool goes on meanwhile.
+//! A retry of what was set aside: all of it in order, a chunk at a time, so that the spool goes on meanwhile.
 
 use std::collections::VecDeque;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use super::Held;
 use super::aside::{Aside, Pass, PassError, are_durable, reason};
-use super::window::{Outcome, Window};
+use super::held::Held;
+use super::window::{Verdict, Window};
 use crate::queue::kafka::Outlet;
 use crate::queue::reader::ReadRecord;
 
@@ -14,7 +13,7 @@ use crate::queue::reader::ReadRecord;
 const TICK: Duration = Duration::from_millis(100);
 const PATIENCE: usize = 50;
 
-/// How a try goes on.
+/// How a retry goes on.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     More,
@@ -25,7 +24,7 @@ pub(super) enum Step {
 }
 
 /// Goes through all that lies aside: sends what may get through, and puts the rest aside once more, behind it.
-pub(super) struct Again {
+pub(super) struct Retry {
     pass: Pass,
     /// The topics that may be out of trouble. They stay in it until the end, so nothing newer of theirs gets past this.
     pub(super) back: Vec<String>,
@@ -40,13 +39,14 @@ pub(super) struct Again {
     pub(super) begun: Instant,
 }
 
-impl Again {
+impl Retry {
     pub(super) fn begin(aside: &Aside, back: Vec<String>, is_asked: bool) -> Result<Self, PassError> {
         let (pass, begun) = (aside.pass()?, Instant::now());
-        Ok(Again { pass, back, is_asked, is_behind: false, is_at_end: false, taken: 0, refused: 0, begun })
+        Ok(Retry { pass, back, is_asked, is_behind: false, is_at_end: false, taken: 0, refused: 0, begun })
     }
 
-    /// Whether the spool has to wait for it: else records that keep coming would be set aside before it, and it never ended.
+    /// Whether the spool has to wait for it: else records that keep coming would be set aside ahead of it, and it would
+    /// never end.
     pub(super) fn holds_up(&self) -> bool {
         self.is_at_end
     }
@@ -96,17 +96,18 @@ impl Again {
         Ok(Step::More)
     }
 
-    /// Sends `records`, and tells what became of each, once Kafka has taken it or refused it for good. None: it does not come to that.
+    /// Sends `records`, and returns what became of each, once Kafka has taken it or refused it for good. None: Kafka
+    /// did neither in time.
     fn send_all(
         &mut self,
         records: Vec<ReadRecord>,
         held: &Held,
         outlet: &mut impl Outlet,
-    ) -> Option<Vec<(ReadRecord, Outcome)>> {
+    ) -> Option<Vec<(ReadRecord, Verdict)>> {
         let (mut window, mut settled) = (Window::default(), Vec::with_capacity(records.len()));
         records.into_iter().for_each(|record| window.push(record));
         let (back, mut silence) = (&mut self.back, 0);
-        while silence < PATIENCE && !held.closing.load(Ordering::Acquire) {
+        while silence < PATIENCE && !held.forwarder.is_stopped() {
             window.send(outlet, usize::MAX, |topic| {
                 held.troubled.why(topic).filter(|_| !back.iter().any(|b| b == topic))
             });

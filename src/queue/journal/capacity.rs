@@ -27,7 +27,7 @@ pub(super) enum Condition {
 
 /// The journal's accounts.
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct Capacity {
     journal_bytes: u64,
     drop_oldest: bool,
     stored: u64,
@@ -40,9 +40,9 @@ pub(super) struct Room {
     pub(super) low_space: bool,
 }
 
-impl Room {
+impl Capacity {
     pub(super) fn new(config: &QueueConfig, stored: u64) -> Self {
-        Room {
+        Capacity {
             journal_bytes: config.journal_bytes,
             drop_oldest: config.when_full == WhenFull::DropOldest,
             stored,
@@ -124,7 +124,7 @@ mod tests {
 
     #[test]
     fn a_request_is_taken_whole_or_not_at_all() {
-        let mut room = Room::new(&config(1_000), 0);
+        let mut room = Capacity::new(&config(1_000), 0);
         assert_eq!(room.take(600, 3), Ok(()));
         assert_eq!(room.take(401, 2), Err(Refused::Full));
         assert_eq!(room.records(), 3);
@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn bytes_on_their_way_are_bounded_even_where_the_journal_is_large() {
-        let mut room = Room::new(&config(1 << 40), 0);
+        let mut room = Capacity::new(&config(1 << 40), 0);
         assert_eq!(room.take(INFLIGHT_BYTES, 1), Ok(()));
         assert_eq!(room.take(1, 1), Err(Refused::Full));
         room.settle(INFLIGHT_BYTES, 1, INFLIGHT_BYTES);
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn a_journal_that_drops_its_oldest_is_never_full() {
         let drop_oldest = QueueConfig { when_full: WhenFull::DropOldest, ..config(1_000) };
-        let mut room = Room::new(&drop_oldest, 1_000);
+        let mut room = Capacity::new(&drop_oldest, 1_000);
         assert_eq!(room.condition(), Condition::Fine);
         assert_eq!(room.take(500, 1), Ok(()));
         assert_eq!(room.take(1_001, 1), Err(Refused::Full));
@@ -153,7 +153,7 @@ mod tests {
 
     #[test]
     fn it_looks_again_at_most_once_a_second() {
-        let mut room = Room::new(&config(1_000), 0);
+        let mut room = Capacity::new(&config(1_000), 0);
         let start = Instant::now();
         assert!(room.nudge(start));
         assert!(!room.nudge(start + NUDGE / 2));

@@ -2,25 +2,26 @@
 //! there, everything else uses [`RealDisk`]. Reading goes past it, and so do locks, which need not survive.
 
 #[cfg(test)]
-pub(in crate::queue) mod simulated;
+pub(crate) mod simulated;
 
 use std::fmt;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 /// Personal data: for the owner and the group, for nobody else.
-const FILE_MODE: u32 = 0o640;
+pub(crate) const FILE_MODE: u32 = 0o640;
 const DIR_MODE: u32 = 0o750;
 
 /// What a journal and its consumers ask of the disk.
-pub(in crate::queue) trait Disk: fmt::Debug + Send + Sync {
+pub(crate) trait Disk: fmt::Debug + Send + Sync {
     /// Makes the directory `dir`, which may be there already, in one that is there.
     fn make_dir(&self, dir: &Path) -> io::Result<()>;
 
-    /// Makes the file at `path`, which must not be there, to append to it.
-    fn create(&self, path: &Path) -> io::Result<File>;
+    /// Makes the file at `path`, which must not be there, to append to it. Nobody may open it whom `mode` does not
+    /// allow to.
+    fn create(&self, path: &Path, mode: u32) -> io::Result<File>;
 
     /// Appends `bytes` to `file`.
     fn write(&self, file: &File, bytes: &[u8]) -> io::Result<()>;
@@ -46,7 +47,7 @@ pub(in crate::queue) trait Disk: fmt::Debug + Send + Sync {
 
 /// The disk.
 #[derive(Debug)]
-pub(in crate::queue) struct RealDisk;
+pub(crate) struct RealDisk;
 
 impl Disk for RealDisk {
     fn make_dir(&self, dir: &Path) -> io::Result<()> {
@@ -54,8 +55,8 @@ impl Disk for RealDisk {
         made.or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
     }
 
-    fn create(&self, path: &Path) -> io::Result<File> {
-        options().append(true).create_new(true).open(path)
+    fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
+        OpenOptions::new().append(true).create_new(true).mode(mode).open(path)
     }
 
     fn write(&self, mut file: &File, bytes: &[u8]) -> io::Result<()> {
@@ -90,7 +91,7 @@ impl Disk for RealDisk {
 }
 
 /// How every file of the journal is opened.
-pub(super) fn options() -> OpenOptions {
+pub(crate) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(FILE_MODE);
     options
@@ -98,11 +99,8 @@ pub(super) fn options() -> OpenOptions {
 
 /// Makes `dir`, and what is missing above it, durably: a file in it is worth no more than its own entry. One
 /// that is there was made after those above it were durable, but who made it may not have lived to make it so.
-pub(super) fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
-    let above = match dir.parent() {
-        Some(above) if above != Path::new("") => above,
-        _ => Path::new("."),
-    };
+pub(crate) fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
+    let above = above(dir);
     if !dir.is_dir() {
         make_dir(disk, above)?;
         disk.make_dir(dir)?;
@@ -115,8 +113,41 @@ pub(super) fn make_dir(disk: &dyn Disk, dir: &Path) -> io::Result<()> {
     }
 }
 
+/// The directory that `path` stands in.
+fn above(path: &Path) -> &Path {
+    path.parent().filter(|above| *above != Path::new("")).unwrap_or(Path::new("."))
+}
+
+/// Who may read a file that is written whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readers {
+    /// Its owner alone, from the first moment: it holds secrets.
+    Owner,
+    /// Everyone, less those whom the process's mask excludes.
+    Unmasked,
+    /// Everyone.
+    Everyone,
+}
+
+/// Writes the file at `path`, whole or not at all, and returns once it would survive a loss of power.
+pub(crate) fn write_whole(disk: &dyn Disk, path: &Path, readers: Readers, bytes: &[u8]) -> io::Result<()> {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".new");
+    let draft = Path::new(&draft);
+    // What an earlier try may have left.
+    disk.remove(draft)?;
+    let file = disk.create(draft, if readers == Readers::Owner { 0o600 } else { 0o644 })?;
+    if readers == Readers::Everyone {
+        file.set_permissions(Permissions::from_mode(0o644))?;
+    }
+    disk.write(&file, bytes)?;
+    disk.sync(&file)?;
+    disk.rename(draft, path)?;
+    disk.sync_dir(above(path))
+}
+
 /// Takes the lock at `path` for as long as the file returned is open; none when another process has it.
-pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
+pub(crate) fn lock(path: &Path) -> io::Result<Option<File>> {
     let file = options().create(true).truncate(false).write(true).open(path)?;
     match rustix::fs::flock(&file, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(file)),
@@ -128,6 +159,19 @@ pub(super) fn lock(path: &Path) -> io::Result<Option<File>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_is_written_whole_over_what_an_earlier_try_left() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.json");
+        std::fs::write(folder.path().join("run.json.new"), "half of it").unwrap();
+        for text in ["first", "second"] {
+            write_whole(&RealDisk, &path, Readers::Owner, text.as_bytes()).unwrap();
+            assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+        }
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 
     #[test]
     fn syncing_reaches_the_system_which_refuses_what_can_not_be_synced() {

@@ -1,5 +1,5 @@
-//! A look at all of a journal from outside, while it is written or not: every record, and every place where
-//! something else stands.
+//! Verifies a journal from outside, while it is written or not: finds every record, and every place where something
+//! else stands.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,9 +19,9 @@ pub struct Damage {
     pub bytes: u64,
 }
 
-/// What there is.
+/// What was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Survey {
+pub struct Verified {
     /// Segment files.
     pub segments: u64,
     /// Their bytes.
@@ -40,18 +40,18 @@ pub struct Survey {
 ///
 /// # Errors
 /// When there is no journal, or a segment can't be read.
-pub fn survey(dir: &Path, from: u64, mut see: impl FnMut(ReadRecord, u64)) -> Result<Survey, JournalError> {
+pub fn verify(dir: &Path, from: u64, mut see: impl FnMut(ReadRecord, u64)) -> Result<Verified, JournalError> {
     if !dir.is_dir() {
         return Err(JournalError::Missing(dir.to_owned()));
     }
     let bases = segment::list(dir).map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
-    let mut survey = Survey::default();
+    let mut verified = Verified::default();
     for (index, base) in bases.iter().enumerate() {
         let later = bases.get(index + 1).copied();
         if later.is_some_and(|later| later <= from) {
             continue;
         }
-        match survey.segment(dir, *base, later, &mut |seq, record, bytes| {
+        match verified.segment(dir, *base, later, &mut |seq, record, bytes| {
             if seq >= from {
                 see(record, bytes);
             }
@@ -62,10 +62,10 @@ pub fn survey(dir: &Path, from: u64, mut see: impl FnMut(ReadRecord, u64)) -> Re
             Ok(()) => {}
         }
     }
-    Ok(survey)
+    Ok(verified)
 }
 
-impl Survey {
+impl Verified {
     fn segment(
         &mut self,
         dir: &Path,

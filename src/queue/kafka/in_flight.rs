@@ -10,7 +10,7 @@ use crate::observe::metrics::Metrics;
 const FRAME: usize = 1_024;
 
 /// Records and bytes on their way, and the most of each.
-pub(super) struct Room {
+pub(super) struct InFlight {
     records: AtomicUsize,
     bytes: AtomicUsize,
     most_records: usize,
@@ -24,15 +24,16 @@ pub(super) fn most(records: usize, bytes: usize) -> (usize, usize) {
     (records / 10 * 9, bytes / 10 * 9)
 }
 
-impl Room {
+impl InFlight {
     /// Room beside librdkafka's own limits.
     pub(super) fn new(records: usize, bytes: usize, metrics: Arc<Metrics>) -> Arc<Self> {
         let (most_records, most_bytes) = most(records, bytes);
         let (records, bytes) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Arc::new(Room { records, bytes, most_records, most_bytes, metrics })
+        Arc::new(InFlight { records, bytes, most_records, most_bytes, metrics })
     }
 
-    /// Room for a whole request of so many records and bytes, given back when the reservation is dropped; none when there is too little.
+    /// Room for a whole request of so many records and bytes, given back when the reservation is dropped; none when
+    /// there is too little.
     pub(super) fn reserve(self: &Arc<Self>, records: usize, bytes: usize) -> Option<Reservation> {
         if !add_up_to(&self.records, records, self.most_records) {
             return None;
@@ -61,7 +62,7 @@ impl Room {
 
 /// A request's room.
 pub(super) struct Reservation {
-    room: Arc<Room>,
+    room: Arc<InFlight>,
     records: usize,
     bytes: usize,
 }
@@ -88,8 +89,8 @@ fn signed(amount: usize) -> i64 {
 mod tests {
     use super::*;
 
-    fn room(records: usize, bytes: usize) -> Arc<Room> {
-        Room::new(records, bytes, Arc::new(Metrics::new([]).unwrap()))
+    fn room(records: usize, bytes: usize) -> Arc<InFlight> {
+        InFlight::new(records, bytes, Arc::new(Metrics::new([]).unwrap()))
     }
 
     #[test]

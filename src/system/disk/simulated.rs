@@ -21,7 +21,7 @@ use super::{Disk, RealDisk};
 
 /// A machine with one disk.
 #[derive(Clone)]
-pub(in crate::queue) struct Machine(Arc<Mutex<State>>);
+pub(crate) struct Machine(Arc<Mutex<State>>);
 
 struct State {
     root: TempDir,
@@ -134,7 +134,7 @@ impl Content {
 }
 
 impl Machine {
-    pub(in crate::queue) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let root = TempDir::new().unwrap();
         let dirs = BTreeMap::from([(root.path().to_owned(), Names::default())]);
         let (files, by_inode) = (Vec::new(), HashMap::new());
@@ -142,28 +142,28 @@ impl Machine {
     }
 
     /// The folder that is its disk.
-    pub(in crate::queue) fn root(&self) -> PathBuf {
+    pub(crate) fn root(&self) -> PathBuf {
         self.state().root.path().to_owned()
     }
 
     /// The disk as a new process has it.
-    pub(in crate::queue) fn process(&self) -> Arc<Process> {
+    pub(crate) fn process(&self) -> Arc<Process> {
         Arc::new(Process { machine: self.clone(), fate: Mutex::default() })
     }
 
     /// The power fails after `calls` more calls of all processes.
-    pub(in crate::queue) fn fail_after(&self, calls: usize) {
+    pub(crate) fn fail_after(&self, calls: usize) {
         self.state().power = Some(calls);
     }
 
     /// Whether it has failed.
-    pub(in crate::queue) fn is_without_power(&self) -> bool {
+    pub(crate) fn is_without_power(&self) -> bool {
         self.state().power == Some(0)
     }
 
     /// The power fails, or has, and comes back; the folder is what the disk has kept, which `seed` decides. No
     /// process may have lived on.
-    pub(in crate::queue) fn restart(&self, seed: u64) {
+    pub(crate) fn restart(&self, seed: u64) {
         let state = &mut *self.state();
         let mut dice = Dice(seed);
         let root = state.root.path().to_owned();
@@ -220,7 +220,7 @@ impl State {
 }
 
 /// The disk as one process has it.
-pub(in crate::queue) struct Process {
+pub(crate) struct Process {
     machine: Machine,
     fate: Mutex<Fate>,
 }
@@ -252,41 +252,41 @@ enum Verdict {
 
 impl Process {
     /// Of its coming calls, `fails` fail.
-    pub(in crate::queue) fn fail(&self, fails: Range<usize>) {
+    pub(crate) fn fail(&self, fails: Range<usize>) {
         let mut fate = self.fate();
         fate.fails = fate.calls + fails.start..fate.calls + fails.end;
     }
 
     /// It is killed after `calls` more calls.
-    pub(in crate::queue) fn die_after(&self, calls: usize) {
+    pub(crate) fn die_after(&self, calls: usize) {
         let mut fate = self.fate();
         fate.dies = Some(fate.calls.saturating_add(calls));
     }
 
     /// One call that is none of the disk's; whether it lives to make it.
-    pub(in crate::queue) fn step(&self) -> bool {
+    pub(crate) fn step(&self) -> bool {
         self.whole(|_| Ok(())).is_ok()
     }
 
     /// Whether it was killed, or has no power.
-    pub(in crate::queue) fn is_dead(&self) -> bool {
+    pub(crate) fn is_dead(&self) -> bool {
         let fate = self.fate();
         fate.dies.is_some_and(|dies| dies <= fate.calls) || self.machine.is_without_power()
     }
 
     /// Whether a call of it has failed since `fail` was called.
-    pub(in crate::queue) fn has_failed(&self) -> bool {
+    pub(crate) fn has_failed(&self) -> bool {
         let fate = self.fate();
         !fate.fails.is_empty() && fate.fails.start < fate.calls
     }
 
     /// How many calls it has made.
-    pub(in crate::queue) fn calls(&self) -> usize {
+    pub(crate) fn calls(&self) -> usize {
         self.fate().calls
     }
 
     /// Does `what` when the next file has been written, and is not yet synced.
-    pub(in crate::queue) fn before_sync(&self, what: impl FnOnce() + Send + 'static) {
+    pub(crate) fn before_sync(&self, what: impl FnOnce() + Send + 'static) {
         self.fate().before_sync = Some(Box::new(what));
     }
 
@@ -338,9 +338,9 @@ impl Disk for Process {
         })
     }
 
-    fn create(&self, path: &Path) -> io::Result<File> {
+    fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
         self.whole(|state| {
-            let file = RealDisk.create(path)?;
+            let file = RealDisk.create(path, mode)?;
             let id = state.files.len();
             state.files.push(Content::default());
             state.by_inode.insert(file.metadata()?.ino(), id);

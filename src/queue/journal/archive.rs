@@ -1,5 +1,5 @@
-//! Rejected events outlive the segment that they stand in: before it goes, they are copied to `quarantine` beside the
-//! journal, with what is known of their replay. There the oldest go, by age and by size.
+//! Rejected events outlive the segment that they stand in: before it is removed, they are archived in `quarantine`,
+//! beside the journal, with what is known of their replay. There the oldest are removed, by age and by size.
 //!
 //! What is copied from a segment makes one file of the same name and form, frames as they were: a copy that a crash
 //! cut short is simply made again, and readers read on both sides in the same way.
@@ -9,32 +9,28 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::disk::{self, Disk};
 use super::frame;
 use super::recovery::Sealed;
 use super::segment::{self, Cursor, Step};
-use crate::queue::disk_advice::advice;
+use crate::config::data_dir::archive;
 use crate::record::Kind;
 use crate::record::topics::Bounds;
+use crate::system::advice::advice;
+use crate::system::disk::{self, Disk};
 
 /// Bytes that are written at once.
 const CHUNK: usize = 1 << 20;
 
-/// Where the rejected events of the journal in the directory `journal` are copied to.
-pub fn dir(journal: &Path) -> PathBuf {
-    journal.with_file_name("quarantine")
-}
-
-/// The place, and how much of it there may be.
+/// Where they are copied to, and how many of them are kept.
 #[derive(Clone, Debug)]
-pub(super) struct Keep {
+pub(super) struct Archive {
     dir: PathBuf,
     bounds: Bounds,
 }
 
-impl Keep {
+impl Archive {
     pub(super) fn new(journal: &Path, bounds: Bounds) -> Self {
-        Keep { dir: dir(journal), bounds }
+        Archive { dir: archive(journal), bounds }
     }
 
     /// Copies what `sealed`, a segment of `journal`, holds of quarantine. Returns once that is durable.
@@ -66,7 +62,7 @@ impl Keep {
                         frames.clear();
                     }
                 }
-                // Readers of the journal were told.
+                // Readers of the journal have reported it.
                 Step::Damage { .. } => {}
                 Step::End { .. } => break,
             }
@@ -118,7 +114,7 @@ impl Keep {
             disk::make_dir(disk, &self.dir)?;
             let path = self.draft_path(base);
             disk.remove(&path)?;
-            let file = disk.create(&path)?;
+            let file = disk.create(&path, disk::FILE_MODE)?;
             disk.write(&file, segment::MAGIC)?;
             *draft = Some(file);
         }
@@ -139,7 +135,11 @@ impl Keep {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
                 let (path, advice) = (self.dir.display(), advice(&error));
-                tracing::warn!(%error, %path, "old rejected events can't be removed, so they stay beyond [quarantine]: {advice}");
+                tracing::warn!(
+                    %error,
+                    %path,
+                    "old rejected events can't be removed, so they stay beyond [quarantine]: {advice}"
+                );
             }
         }
     }

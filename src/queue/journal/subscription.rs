@@ -1,0 +1,72 @@
+//! A subscription to the journal: a named consumer, and a reader that goes on where it has committed. The name is
+//! held by one process at a time, so the whole journal is always assigned to it.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use super::JournalError;
+use super::consumers::Consumer;
+use super::reader::{Begin, JournalReader};
+use crate::queue::reader::{ReadError, StartAt};
+use crate::queue::subscription::{Batch, Most, Partition, Position, Subscription};
+
+/// A named consumer of a journal at work.
+#[derive(Debug)]
+pub struct JournalSubscription {
+    consumer: Consumer,
+    reader: JournalReader,
+}
+
+impl JournalSubscription {
+    /// Takes the name `name` on the journal in the directory `dir`, for the records of `topics` (none: of all). A new
+    /// name starts at `start`, and holds what it has yet to read from this moment on.
+    ///
+    /// # Errors
+    /// When there is no journal, it can't be read, or the name can't be had.
+    pub fn open(
+        dir: &Path,
+        name: &str,
+        topics: &BTreeSet<String>,
+        start: StartAt,
+        until_end: bool,
+    ) -> Result<Self, JournalError> {
+        let mut consumer = Consumer::open(dir, name, topics)?;
+        let begin = consumer.next().map_or(Begin::From(start), Begin::At);
+        let reader = JournalReader::open(dir, begin, until_end, topics.clone())?;
+        consumer.commit(reader.position())?;
+        Ok(JournalSubscription { consumer, reader })
+    }
+
+    /// The first sequence number that is not committed.
+    pub fn committed(&self) -> Option<u64> {
+        self.consumer.next()
+    }
+
+    /// Lets the processes that this one starts from now on hold the name, too: it is free again when the last of all
+    /// has ended.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn lend(&self) -> Result<(), JournalError> {
+        self.consumer.lend()
+    }
+}
+
+impl Subscription for JournalSubscription {
+    fn next_batch(&mut self, most: Most, wait: Duration) -> Result<Batch, ReadError> {
+        let mut batch = Batch::default();
+        batch.fill(&mut self.reader, most, wait)?;
+        let next = i64::try_from(self.reader.position()).unwrap_or(i64::MAX);
+        batch.position.0.insert(Partition::default(), next);
+        Ok(batch)
+    }
+
+    fn commit(&mut self, position: &Position) -> Result<(), ReadError> {
+        let next = position.0.get(&Partition::default()).and_then(|next| u64::try_from(*next).ok());
+        let Some(next) = next else { return Ok(()) };
+        // Where the writer has meanwhile taken back what it could not make durable, others may get these numbers.
+        let next = next.min(self.reader.position());
+        self.consumer.commit(next).map_err(|error| ReadError(error.to_string()))
+    }
+}

@@ -1,0 +1,172 @@
+//! A subscription on Kafka: one member of a consumer group. Partitions move one by one (cooperative-sticky), so the
+//! others go on meanwhile; offsets are committed only where that is asked for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::reader::{hopeless, record, unusable};
+use super::settings;
+use crate::queue::reader::{ReadError, StartAt};
+use crate::queue::subscription::{Batch, Most, Notice, Partition, Position, Subscription};
+
+/// How long a commit is tried, and the pause between two tries.
+const PATIENCE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A member of a consumer group. It has to ask for a batch at least every `max.poll.interval.ms` (five minutes, unless
+/// `[queue.kafka]` says otherwise), or the group gives its partitions to others. Dropped, it leaves the group.
+pub struct KafkaSubscription {
+    consumer: BaseConsumer<Member>,
+    group: String,
+}
+
+impl KafkaSubscription {
+    /// Joins `group` on `brokers` (a bootstrap list), with `[queue.kafka]` in `raw`, to read `topics`. Partitions of
+    /// which the group has committed nothing are read from `start` on. Asks no broker.
+    ///
+    /// # Errors
+    /// When the client can't be set up: one sentence.
+    pub fn open(
+        brokers: &str,
+        raw: &BTreeMap<String, String>,
+        group: &str,
+        topics: &[String],
+        start: StartAt,
+    ) -> Result<Self, ReadError> {
+        let reset = match start {
+            StartAt::Oldest => "earliest",
+            StartAt::End => "latest",
+        };
+        let mut client = settings::consumer(brokers, raw, group);
+        client.set("partition.assignment.strategy", "cooperative-sticky").set("auto.offset.reset", reset);
+        let consumer: BaseConsumer<Member> =
+            client.create_with_context(Member::default()).map_err(unusable)?;
+        let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
+        consumer.subscribe(&topics).map_err(unusable)?;
+        Ok(KafkaSubscription { consumer, group: group.to_owned() })
+    }
+
+    /// The partitions that this member reads now.
+    fn assigned(&self) -> BTreeSet<Partition> {
+        // None while the client is closing: then there are no partitions either.
+        self.consumer.assignment().map(|list| partitions(&list).into_iter().collect()).unwrap_or_default()
+    }
+}
+
+impl Subscription for KafkaSubscription {
+    fn next_batch(&mut self, most: Most, wait: Duration) -> Result<Batch, ReadError> {
+        let (mut batch, mut bytes) = (Batch::default(), 0);
+        let deadline = Instant::now() + wait;
+        while batch.records.len() < most.records && bytes < most.bytes {
+            let is_begun = !batch.records.is_empty();
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.consumer.poll(if is_begun { Duration::ZERO } else { left }) {
+                Some(Ok(message)) => {
+                    let record = record(&message);
+                    bytes += record.bytes();
+                    let partition = Partition { topic: record.topic.clone(), number: record.partition };
+                    batch.position.0.insert(partition, record.offset + 1);
+                    batch.records.push(record);
+                }
+                Some(Err(error)) => hopeless(&error)?,
+                None if is_begun || left.is_zero() => break,
+                None => {}
+            }
+            batch.notices = self.consumer.context().take();
+            if !batch.notices.is_empty() {
+                break;
+            }
+        }
+        // Those of a partition that went while the batch was being filled are another member's.
+        let assigned = self.assigned();
+        let is_ours = |topic: &str, number| assigned.contains(&Partition { topic: topic.to_owned(), number });
+        if !batch.notices.is_empty() {
+            batch.records.retain(|record| is_ours(&record.topic, record.partition));
+            batch.position.0.retain(|partition, _| assigned.contains(partition));
+        }
+        Ok(batch)
+    }
+
+    fn commit(&mut self, position: &Position) -> Result<(), ReadError> {
+        let assigned = self.assigned();
+        let mut offsets = TopicPartitionList::new();
+        for (partition, next) in position.0.iter().filter(|(partition, _)| assigned.contains(partition)) {
+            let added =
+                offsets.add_partition_offset(&partition.topic, partition.number, Offset::Offset(*next));
+            added.map_err(unusable)?;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while offsets.count() > 0 {
+            match self.consumer.commit(&offsets, CommitMode::Sync) {
+                Ok(()) => break,
+                // The next batch reports it.
+                Err(error) if is_expelled(&error) => break,
+                Err(error) if Instant::now() >= deadline => {
+                    return Err(ReadError(format!(
+                        "Kafka does not store how far the group {} has read ({error}); look at the brokers' log",
+                        self.group
+                    )));
+                }
+                Err(_) => thread::sleep(PAUSE),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether the group has given this member's partitions to others.
+fn is_expelled(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId))
+}
+
+/// librdkafka's way to report what the group has decided: from within `poll`, on the same thread.
+#[derive(Default)]
+struct Member(Mutex<Vec<Notice>>);
+
+impl Member {
+    fn take(&self) -> Vec<Notice> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl ClientContext for Member {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        super::connection::log(level, facility, message);
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::debug!(%error, reason, "a member of a consumer group reports an error");
+    }
+}
+
+impl ConsumerContext for Member {
+    fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        let notice = match rebalance {
+            Rebalance::Assign(list) => Notice::Assigned(partitions(list)),
+            Rebalance::Revoke(list) => Notice::Revoked(partitions(list)),
+            Rebalance::Error(error) => {
+                tracing::warn!(%error, "the consumer group could not share out its partitions, and tries again");
+                return;
+            }
+        };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
+    }
+}
+
+fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
+    let partition = |element: rdkafka::topic_partition_list::TopicPartitionListElem<'_>| Partition {
+        topic: element.topic().to_owned(),
+        number: element.partition(),
+    };
+    list.elements().into_iter().map(partition).collect()
+}

@@ -1,0 +1,6 @@
+//! Files and threads, as the operating system has them: [`disk`] is every call that changes a file, [`advice`] what to
+//! do where one is refused, [`worker`] a thread that can be woken, stopped and waited for.
+
+pub mod advice;
+pub mod disk;
+pub mod worker;
