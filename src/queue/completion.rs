@@ -1,4 +1,4 @@
-//! One completion a request: the queue counts its records down, the request waits once.
+//! One completion per request: the queue counts its records down, and the request waits once.
 
 use std::future::Future;
 use std::pin::{Pin, pin};

@@ -1,9 +1,9 @@
 //! Where records become durable: one small interface, two backends ([`journal`], [`kafka`]), and the two
 //! together ([`spool`]): Kafka, and the journal while Kafka is away.
 //!
-//! A request hands over all its records at once and waits for one [`Receipt`]. Room for the whole request
-//! is reserved before its first record is sent: all or none. Records are read back with a [`reader`], which leaves
-//! no trace, or with a [`subscription`], which commits how far its group has got.
+//! A request submits all its records at once and waits for one [`Receipt`]. Room for the whole request is reserved
+//! before its first record is sent: all or none. Records are read back with a [`reader`], which leaves no trace, or
+//! with a [`subscription`], which commits how far its group has got.
 
 pub mod completion;
 pub mod journal;
@@ -26,7 +26,7 @@ pub enum Refused {
     #[error("the queue is full")]
     Full,
     /// Closed, or broken in a way that a restart or an operator mends.
-    #[error("the queue takes no records")]
+    #[error("the queue accepts no records")]
     Closed,
 }
 

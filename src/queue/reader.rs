@@ -1,4 +1,4 @@
-//! How a queue is read back, whatever it is made of: `weir tail`, which loaders read with.
+//! How a queue is read back, whichever kind it is: for `weir tail`, through which loaders read.
 
 use std::ops::Range;
 use std::time::Duration;

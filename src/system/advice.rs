@@ -6,19 +6,20 @@ use std::io;
 pub fn advice(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::PermissionDenied => {
-            "give this user leave (chown, chmod), run Weir as the user that owns it, or choose another folder with data"
+            "give this user permission (chown, chmod), run Weir as the user that owns it, or choose another \
+             folder with data"
         }
         io::ErrorKind::ReadOnlyFilesystem => {
             "its file system is mounted read-only: mount it for writing, or choose another folder with data"
         }
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
-            "free some of the disk, bytes or inodes, or choose another folder with data"
+            "free some space or inodes on the disk, or choose another folder with data"
         }
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
             "a file is where a folder should be: move it away, or choose another folder with data"
         }
-        io::ErrorKind::NotFound => "make what is missing, or choose another folder with data",
-        _ => "look in the system's log (dmesg) whether the disk fails, or choose another folder with data",
+        io::ErrorKind::NotFound => "create what is missing, or choose another folder with data",
+        _ => "check the system's log (dmesg) for a failing disk, or choose another folder with data",
     }
 }
 

@@ -1,5 +1,5 @@
-//! Every call that changes what is on the disk, behind one small trait: tests put failures and losses of power
-//! there, everything else uses [`RealDisk`]. Reading goes past it, and so do locks, which need not survive.
+//! Every call that changes the disk, behind one small trait. Tests inject failures and power failures there;
+//! everything else uses [`RealDisk`]. Reads bypass it, and so do locks, which need not survive.
 
 #[cfg(test)]
 pub(crate) mod simulated;

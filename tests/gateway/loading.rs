@@ -115,8 +115,8 @@ fn a_loader_that_dies_at_its_fifth_record_loses_none() {
     assert_eq!(output.stdout.iter().filter(|byte| **byte == b'\n').count(), 4);
     assert_eq!(
         stderr(&output),
-        "the command ended with signal 9, so nothing of its batch (offsets 0 to 128) is committed: the next run of \
-         consumer loader begins with it\n"
+        "the command ended with signal 9, so its batch (offsets 0 to 128) is not committed; the next run of consumer \
+         loader begins with it\n"
     );
     assert_eq!(rest(&weir), all());
     assert!(rest(&weir).is_empty());
@@ -391,6 +391,6 @@ fn records_that_went_before_a_consumer_came_to_them_are_told() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(offsets(&String::from_utf8(output.stdout.clone()).unwrap()), [129, 130, 131]);
     let told = stderr(&output);
-    assert!(told.contains("ERROR") && told.contains("offsets 0 to 128 went from the journal"), "{told}");
+    assert!(told.contains("ERROR") && told.contains("offsets 0 to 128 were deleted from the journal"), "{told}");
     assert_eq!(told.lines().count(), 1);
 }

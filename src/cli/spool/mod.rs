@@ -1,5 +1,5 @@
-//! `weir spool`: looks at what is held for Kafka, checks it, and prints it, whether Weir runs or not. It changes
-//! nothing itself; `retry` asks the Weir that runs.
+//! `weir spool`: reports, checks and prints what is held for Kafka, whether Weir is running or not. It changes
+//! nothing itself; `retry` asks the running Weir.
 
 mod status;
 #[cfg(test)]
@@ -90,7 +90,7 @@ impl PlaceFlags {
             return Ok(spool);
         }
         Err(Failure::Named(format!(
-            "there is no spool in {}: `weir serve` with Kafka makes one; name its data directory with --data",
+            "there is no spool in {}; `weir serve` with Kafka creates one; name its data folder with --data",
             spool.display()
         )))
     }
@@ -121,11 +121,11 @@ pub(super) fn run(args: &SpoolArgs) -> Result<(), Failure> {
             let data = place.data()?;
             if !control::retry(&data).map_err(|error| Failure::Named(error.to_string()))? {
                 return Err(Failure::Named(format!(
-                    "no Weir runs on {}: the next start tries again what was set aside",
+                    "no Weir is running on {}; the next start tries again what was set aside",
                     data.path().display()
                 )));
             }
-            writeln!(out, "asked for; `weir spool status` tells what is still set aside")
+            writeln!(out, "requested; `weir spool status` shows what is still set aside")
                 .map_err(Failure::Output)?;
         }
     }
@@ -169,8 +169,8 @@ fn verify(spool: &Path, out: &mut dyn Write) -> Result<(), Failure> {
     match damaged {
         (0, _) => Ok(()),
         (places, bytes) => Err(Failure::Named(format!(
-            "the spool is damaged: {bytes} bytes in {} can't be read; Weir passes over them, and what they \
-             held is lost unless Kafka had it already: look after the disk",
+            "the spool is damaged: {bytes} bytes in {} can't be read; Weir skips them, and what they held is \
+             lost unless Kafka had it already; check the disk",
             counted(places as u64, "place")
         ))),
     }

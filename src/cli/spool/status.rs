@@ -142,15 +142,15 @@ impl Status {
         let mut text = format!("{}\n", self.dir.display());
         text.push_str(&format!("held for Kafka: {}\n", self.held.all.text()));
         self.held.lines(&mut text);
-        text.push_str(&format!("set aside, as Kafka refuses them: {}\n", self.aside.all.text()));
+        text.push_str(&format!("set aside, because Kafka refuses them: {}\n", self.aside.all.text()));
         self.aside.lines(&mut text);
-        text.push_str(&format!("the forwarder goes on at record {}\n", self.held.next));
+        text.push_str(&format!("the forwarder continues at record {}\n", self.held.next));
         text.push_str(&format!("on disk: {} bytes\n", self.held.verified.bytes + self.aside.verified.bytes));
         let damage: Vec<_> = self.held.verified.damage.iter().chain(&self.aside.verified.damage).collect();
         if !damage.is_empty() {
             let bytes: u64 = damage.iter().map(|damage| damage.bytes).sum();
             let places = counted(damage.len() as u64, "place");
-            text.push_str(&format!("damaged: {bytes} bytes in {places}; `weir spool verify` tells where\n"));
+            text.push_str(&format!("damaged: {bytes} bytes in {places}; `weir spool verify` shows where\n"));
         }
         text
     }

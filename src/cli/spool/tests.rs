@@ -95,7 +95,7 @@ fn status_sums_up_what_waits_behind_the_forwarder_and_what_was_set_aside() {
         "received from 2026-11-01T00:00:00.251Z to 2026-11-01T00:00:00.253Z",
         "\n  weir.companies: 1 record",
         "\n  topic: weir.gone: 1 record",
-        "\nthe forwarder goes on at record 1\n",
+        "\nthe forwarder continues at record 1\n",
     ] {
         assert!(text.contains(line), "{line:?} is not in\n{text}");
     }
@@ -172,7 +172,7 @@ fn damage_is_told_with_its_place_and_fails() {
     let verdict = verdict.unwrap();
     assert!(verdict.contains(&format!("{frame} bytes in 1 place can't be read")), "{verdict}");
     let status = status::of(&spool).unwrap();
-    assert!(status.text().contains("`weir spool verify` tells where"), "{}", status.text());
+    assert!(status.text().contains("`weir spool verify` shows where"), "{}", status.text());
     assert!(status.json().contains(&format!(r#""damage":[{{"at":{},"bytes":{frame}"#, 8 + frame)));
     assert_eq!(exported(&spool, false).len(), 4);
 }

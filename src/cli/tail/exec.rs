@@ -1,7 +1,7 @@
-//! `weir tail --exec`: records go to a command, a batch a run, and exit status 0 says that a batch is loaded.
+//! `weir tail --exec`: runs a command once per batch of records; exit status 0 means that the batch is loaded.
 //!
-//! A batch is a file in memory, and that file is the command's stdin: however either of them is ended, the
-//! command never meets half a batch, and one that reads only a part of it breaks no pipe.
+//! A batch is a file in memory, which is the command's stdin. So the command never gets half a batch, however either
+//! process ends, and it may stop reading early without breaking a pipe.
 
 use std::fs::File;
 use std::io::{self, BufWriter, IntoInnerError, Seek, Write};
@@ -71,7 +71,7 @@ impl<'a> Exec<'a> {
         let offsets =
             if first == last { format!("offset {first}") } else { format!("offsets {first} to {last}") };
         Err(TailError::NotTaken(format!(
-            "{what}, so nothing of its batch ({offsets}) is committed: the next run of consumer {} begins with it",
+            "{what}, so its batch ({offsets}) is not committed; the next run of consumer {} begins with it",
             self.consumer
         )))
     }
@@ -94,7 +94,7 @@ impl Sink for Exec<'_> {
             Ok(batch.records >= most || batch.bytes >= BATCH_BYTES)
         });
         taken.map_err(|error| {
-            TailError::NotTaken(format!("there is no memory for a batch of records: {error}"))
+            TailError::NotTaken(format!("there is not enough memory for a batch of records: {error}"))
         })
     }
 

@@ -69,8 +69,9 @@ pub(super) fn follow(
 fn log_missed(notice: &Notice) {
     if let Notice::Missed(offsets) = notice {
         tracing::error!(
-            "offsets {} to {} went from the journal before they were read: where queue.when_full is \
-             \"drop_oldest\", a full journal drops its oldest records, and the log of `weir serve` tells how many",
+            "offsets {} to {} were deleted from the journal before they were read: with queue.when_full = \
+             \"drop_oldest\", a full journal drops its oldest records, and the log of `weir serve` says how \
+             many",
             offsets.start,
             offsets.end.saturating_sub(1)
         );

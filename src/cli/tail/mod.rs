@@ -1,5 +1,5 @@
-//! `weir tail`: prints the records of a journal or of Kafka, or hands them to a command. Under a consumer's
-//! name it remembers how far that went.
+//! `weir tail`: prints the records of a journal or of Kafka, or hands them to a command. It remembers under a
+//! consumer's name how far it got.
 
 mod exec;
 mod follow;
@@ -125,8 +125,8 @@ pub(super) fn run(args: &TailArgs) -> Result<(), Failure> {
     telemetry::init(Some(LogFormat::Human), "warn").map_err(Failure::Named)?;
     if args.commit && !io::stdout().is_terminal() {
         tracing::warn!(
-            "--commit remembers what has left Weir, not what its reader did with it: what a reader takes and does not \
-             finish is not read again; --exec remembers what a command has loaded"
+            "--commit remembers what has left Weir, not what its reader did with it: records that a reader \
+             takes and does not finish are not read again; --exec remembers what a command has loaded"
         );
     }
     let mut out = Stdout::new();
@@ -192,7 +192,7 @@ pub fn on_journal(dir: &Path, args: &TailArgs, out: &mut dyn Output) -> Result<(
     // A command outlives a tail that is killed: until it has ended, too, nobody else reads under its name.
     subscription.lend()?;
     let stop =
-        Stop::new().map_err(|error| TailError::NotTaken(format!("no signal can be waited for: {error}")))?;
+        Stop::new().map_err(|error| TailError::NotTaken(format!("cannot wait for signals: {error}")))?;
     follow(&mut subscription, args.max, &mut Exec::new(command, name, args.batch, stop))
 }
 
@@ -201,7 +201,7 @@ fn unread(error: TailError, name: &str, next: Option<u64>) -> TailError {
     match (error, next) {
         (TailError::Output(error), Some(next)) if error.kind() == io::ErrorKind::BrokenPipe => {
             TailError::NotTaken(format!(
-                "nobody reads stdout any more: the next run of consumer {name} begins with offset {next}"
+                "nobody reads stdout any more; the next run of consumer {name} begins at offset {next}"
             ))
         }
         (error, _) => error,
@@ -219,8 +219,7 @@ pub(super) fn print_as_json(reader: impl Reader, out: &mut dyn Output) -> Result
 /// When a consumer's name is given.
 pub fn check_kafka(args: &TailArgs) -> Result<(), TailError> {
     if args.consumer.is_some() {
-        let text =
-            "--consumer names a reader of the journal; on Kafka use a consumer group of a Kafka client";
+        let text = "--consumer works on the journal only; on Kafka, use a consumer group of a Kafka client";
         return Err(TailError::Usage(text.to_owned()));
     }
     Ok(())

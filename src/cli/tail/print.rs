@@ -1,4 +1,4 @@
-//! How a record looks: as a line of JSON for programs, as a few lines for people. Pure.
+//! Prints a record: as a line of JSON for programs, or as a few lines for people. Pure.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! Records on stdout, and what is known of who reads it.
+//! Prints records to stdout, and finds out what their reader has taken.
 
 use super::follow::Sink;
 use super::{TailError, print};

@@ -1,5 +1,5 @@
-//! SIGTERM and SIGINT while a command runs: what it was given is finished first. A second one ends all at
-//! once, as one ends any other `weir tail`.
+//! SIGTERM and SIGINT while a command is running: the command may finish its batch first. A second signal ends
+//! everything at once, as the first one does for any other `weir tail`.
 
 use std::io;
 use std::sync::Arc;

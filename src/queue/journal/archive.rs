@@ -1,8 +1,8 @@
 //! Rejected events outlive the segment that they stand in: before it is removed, they are archived in `quarantine`,
 //! beside the journal, with what is known of their replay. There the oldest are removed, by age and by size.
 //!
-//! What is copied from a segment makes one file of the same name and form, frames as they were: a copy that a crash
-//! cut short is simply made again, and readers read on both sides in the same way.
+//! The copy of a segment is one file of the same name and format, with the same frames. So a copy that a crash cut
+//! short is simply made again, and readers read both places in the same way.
 
 use std::fs::File;
 use std::io;
@@ -130,7 +130,7 @@ impl Archive {
         match removed {
             Ok(0) => {}
             Ok(files) => {
-                tracing::info!(files, "rejected events beyond the bounds of [quarantine] are removed")
+                tracing::info!(files, "rejected events beyond the bounds of [quarantine] were deleted")
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
@@ -138,7 +138,8 @@ impl Archive {
                 tracing::warn!(
                     %error,
                     %path,
-                    "old rejected events can't be removed, so they stay beyond [quarantine]: {advice}"
+                    "old rejected events can't be deleted, so they stay beyond the bounds of [quarantine]: \
+                     {advice}"
                 );
             }
         }

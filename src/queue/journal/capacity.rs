@@ -1,4 +1,4 @@
-//! How much the journal can take: what is stored, what is on its way, and what stands against it. Pure.
+//! How much the journal can accept: what is stored, what is on its way, and the limits. Pure.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! The one thread that writes: takes whatever waits, writes and syncs it as one group, then answers for
-//! every request of the group. It sleeps while there is nothing to do; there are no timers.
+//! The one thread that writes: it takes whatever is waiting, writes and syncs it as one group, and then completes
+//! every request of the group. It sleeps while there is nothing to do, without timers.
 
 use std::fs::File;
 use std::io;
@@ -186,7 +186,7 @@ impl Committer {
         let before = self.shared.room().condition();
         if let Err(error) = self.store.reclaim(matches!(before, Condition::Full | Condition::LowSpace)) {
             let (dir, advice) = (self.dir.display(), advice(&error));
-            tracing::warn!(%error, %dir, "segments that were read can't be removed, and take up room: {advice}");
+            tracing::warn!(%error, %dir, "segments that were read can't be deleted, and take up space: {advice}");
         }
         self.check_space();
         if before == Condition::Broken {
@@ -213,7 +213,7 @@ impl Committer {
         if free < self.free_bytes && self.drop_oldest && self.store.has_sealed() {
             if let Err(error) = self.store.drop_oldest() {
                 let (dir, advice) = (self.dir.display(), advice(&error));
-                tracing::warn!(%error, %dir, "the oldest segment can't be removed to make room: {advice}");
+                tracing::warn!(%error, %dir, "the oldest segment can't be deleted to make room: {advice}");
             }
             free = self.store.free().unwrap_or(free);
         }
@@ -227,25 +227,25 @@ impl Committer {
         }
         let dir = self.dir.display();
         match now {
-            Condition::Fine => tracing::info!(%dir, "the journal takes records again"),
+            Condition::Fine => tracing::info!(%dir, "the journal accepts records again"),
             Condition::Full => tracing::error!(
                 %dir,
                 journal_bytes = self.journal_bytes,
-                "the journal is full and takes no records until {}",
+                "the journal is full and accepts no records until {}",
                 self.shared.meters.relief
             ),
             Condition::LowSpace => tracing::error!(
                 %dir,
                 free = self.store.free().unwrap_or_default(),
                 free_bytes = self.free_bytes,
-                "the disk has less free space than queue.free_bytes, so this takes no records: free some of it, or \
-                 lower queue.free_bytes and restart"
+                "the disk has less free space than queue.free_bytes, so nothing can be stored: free some \
+                 space, or lower queue.free_bytes and restart"
             ),
             Condition::Broken => tracing::error!(
                 %dir,
                 error = error.map(tracing::field::display),
-                "the journal can't be written, and takes no records until it can: {}",
-                error.map_or("look after its disk", advice)
+                "cannot write to the journal, so it accepts no records for now: {}",
+                error.map_or("check its disk", advice)
             ),
         }
     }

@@ -1,5 +1,5 @@
-//! Named consumers: how far each has read, in one small file a consumer under `consumers/`. What every
-//! consumer has passed can be removed. Deleting a consumer's file forgets it.
+//! Named consumers: how far each has read, in a small file for each under `consumers/`. What every consumer has
+//! passed can be deleted. Deleting a consumer's file forgets the consumer.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -181,8 +181,8 @@ pub(super) fn positions(journal: &Path) -> io::Result<Positions> {
                 tracing::error!(
                     %error,
                     consumer = %entry.path().display(),
-                    "a consumer's position can't be read, so no segment goes: let Weir's user read it, or remove it to \
-                     forget the consumer"
+                    "a consumer's position can't be read, so no segment is deleted: let Weir's user read it, \
+                     or delete it to forget the consumer"
                 );
                 0
             }
@@ -190,7 +190,8 @@ pub(super) fn positions(journal: &Path) -> io::Result<Positions> {
                 || {
                     tracing::error!(
                         consumer = %entry.path().display(),
-                        "a consumer's position is damaged, so no segment goes: remove it to let its consumer begin anew"
+                        "a consumer's position is damaged, so no segment is deleted: delete it, and the \
+                         consumer begins anew"
                     );
                     0
                 },

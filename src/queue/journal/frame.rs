@@ -7,9 +7,10 @@
 //! the body and then the sequence number, so that the request's thread can do the long part of it before
 //! the number is known.
 //!
-//! Bodies stay below 16 MiB: the top byte of every length is a NUL, which no client's text can hold. So a search after
-//! damage, which looks for a frame at every byte, can't be led into one that a client made up: a length that Weir wrote
-//! before the text may begin it, and checksum and number may stand in the text, but the lengths of its body can't.
+//! Bodies stay below 16 MiB: the top byte of every length is a NUL, which no client's text can hold. So the search
+//! after damage, which tries a frame at every byte, can't be led into one that a client made up. Such a frame could
+//! begin with a length that Weir wrote before the text, and its checksum and number could be in the text, but the
+//! lengths in its body can't.
 
 use std::ops::Range;
 

@@ -65,7 +65,7 @@ pub enum JournalError {
     )]
     Missing(PathBuf),
     /// The name is not `[a-z0-9_-]{1,64}`.
-    #[error("consumer name {0:?} won't do; use 1 to 64 of the characters a-z, 0-9, _ and -")]
+    #[error("consumer name {0:?} is not allowed; use 1 to 64 of the characters a-z, 0-9, _ and -")]
     ConsumerName(String),
     /// Another process reads under this name.
     #[error("consumer {0} is in use by another process; stop that one, or choose another name")]
@@ -74,12 +74,12 @@ pub enum JournalError {
     #[error("consumer {0} reads {1}; ask for exactly these topics, or choose another name")]
     ConsumerTopics(String, String),
     /// A consumer's file can't be understood.
-    #[error("{0} is damaged; delete it to let its consumer begin anew")]
+    #[error("{0} is damaged; delete it, and its consumer begins anew")]
     ConsumerDamaged(PathBuf),
     /// A record in it has a number so high that those of new ones could not be read back.
     #[error(
-        "the journal in {0} holds a record whose number leaves none for others, which Weir never wrote; read what is \
-         in it, move it away, and start again"
+        "the journal in {0} contains a record that Weir never wrote: its number is so large that none are \
+         left; read what is in the journal, move it away, and start again"
     )]
     NoNumbers(PathBuf),
     /// The file system refused.
@@ -334,8 +334,8 @@ impl Queue for JournalQueue {
         let mut committer = self.committer.lock().unwrap_or_else(PoisonError::into_inner);
         if committer.as_mut().is_some_and(|committer| committer.join_by(deadline) == Ended::Panicked) {
             tracing::error!(
-                "the journal's committer ended in a panic: what was not acknowledged is lost, and its clients send it \
-                 again; please report this with the lines above"
+                "the journal's writer thread panicked: what was not acknowledged is lost, and its clients \
+                 send it again; please report this with the lines above"
             );
         }
         self.shared.room().records()

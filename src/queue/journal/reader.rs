@@ -1,5 +1,5 @@
-//! Reads a journal from outside, while it is written or not: follows the segments in order, waits at the
-//! growing end, passes over damage and says so, and copes with segments that are removed under it.
+//! Reads a journal from outside, even while it is being written: follows the segments in order, waits at the growing
+//! end, skips and reports damage, and copes with segments that are deleted meanwhile.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -211,7 +211,7 @@ impl Reader for JournalReader {
                 // The next try opens it anew.
                 let at = self.cursor.take().map(|cursor| segment::path(&self.dir, cursor.base));
                 let at = at.as_deref().unwrap_or(&self.dir).display();
-                ReadError(format!("the journal can't be read on from {at}: {error}; {}", advice(&error)))
+                ReadError(format!("cannot read on in the journal from {at}: {error}; {}", advice(&error)))
             })?;
             let left = until.saturating_duration_since(Instant::now());
             if next != Next::Idle || left.is_zero() {
@@ -252,6 +252,6 @@ fn report(dir: &Path, base: u64, at: u64, bytes: u64) {
         file = %file.display(),
         at,
         bytes,
-        "damage in the journal is passed over: what stood there is lost, so look after the disk"
+        "skipped damage in the journal: what was there is lost; check the disk"
     );
 }

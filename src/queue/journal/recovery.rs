@@ -1,5 +1,5 @@
-//! What opening finds: the segments there are and where the sequence goes on. Damage never keeps a
-//! journal from opening; it is reported in one line.
+//! What opening a journal finds: its segments, and where the sequence continues. Damage never keeps a journal from
+//! opening; it is reported in one line.
 //!
 //! Every group is synced before the next one is written, and a segment is never written again once
 //! another has begun, so only the last one can have a torn tail.
@@ -93,7 +93,7 @@ impl Last {
                 tracing::error!(
                     %error,
                     %file,
-                    "the journal's last segment can't be read, and is left as it is: {advice}"
+                    "cannot read the journal's last segment, so it is left as it is: {advice}"
                 );
             }
         }
@@ -108,8 +108,8 @@ impl Last {
                 at = self.at,
                 cut_bytes = self.left,
                 damaged_bytes = self.damaged,
-                "the journal was not closed well: its torn tail, which nobody was promised, is cut off, and damaged \
-                 records are passed over; where damaged_bytes is not 0, look after the disk",
+                "the journal was not closed cleanly: its torn end, which was never acknowledged, is cut off, \
+                 and damaged records are skipped; if damaged_bytes is not 0, check the disk",
             );
         }
         let cut = || {
@@ -123,7 +123,7 @@ impl Last {
             Ok(()) => len,
             Err(error) => {
                 let (file, advice) = (segment::path(dir, base), advice(&error));
-                tracing::error!(%error, file = %file.display(), "the journal's torn tail can't be cut off: {advice}");
+                tracing::error!(%error, file = %file.display(), "cannot cut off the journal's torn end: {advice}");
                 len
             }
         }

@@ -1,5 +1,5 @@
-//! Segment files: their names and beginnings, and [`Cursor`], which reads the frames of one in order and
-//! finds its way past damage. Recovery, counting and readers all read through it.
+//! Segment files: their names and headers, and [`Cursor`], which reads the frames of one in order and gets past
+//! damage. Recovery, counting and readers all read through it.
 
 use std::fs::File;
 use std::io;

@@ -1,4 +1,4 @@
-//! The segments as their one writer has them: appending, beginning new ones, removing old ones.
+//! The segments as their one writer sees them: appending, beginning new ones, deleting old ones.
 //!
 //! After a failed write or sync the state of the file in memory and on disk is unknown, so the segment is
 //! cut back, left, and never written or trusted again; the next group goes to a new one. Sequence numbers
@@ -194,7 +194,7 @@ impl Store {
             tracing::warn!(
                 %error,
                 %file,
-                "a failed write can't be taken back, so readers may see records twice: {advice}"
+                "cannot undo a failed write, so readers may see records twice: {advice}"
             );
         }
         let len = active.file.metadata().map_or(active.len, |metadata| metadata.len());
@@ -245,8 +245,8 @@ impl Store {
             first = base,
             end,
             dir = %self.dir.display(),
-            "the journal is full: its oldest records are dropped, unread, as queue.when_full says; let its consumers \
-             read on, or raise queue.journal_bytes"
+            "the journal is full, so its oldest records are dropped unread (queue.when_full): let its \
+             consumers catch up, or raise queue.journal_bytes"
         );
         Ok(true)
     }
@@ -279,7 +279,7 @@ impl Store {
         tracing::error!(
             %error,
             %dir,
-            "the rejected events of a segment that goes can't be kept, and go with it: {advice}"
+            "cannot keep the rejected events of a segment, so they are deleted along with it: {advice}"
         );
     }
 

@@ -1,4 +1,4 @@
-//! Reaching a cluster for a look: the answer, or one sentence that says why there is none.
+//! Queries a Kafka cluster: the answer, or one sentence that says why there is none.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};

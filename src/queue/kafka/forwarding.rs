@@ -1,4 +1,4 @@
-//! The forwarder's own way to Kafka: a producer that gives no record up for being late.
+//! The forwarder's own producer for Kafka, which never gives a record up for being late.
 //!
 //! The gateway's producer gives a record up after `message.timeout.ms`, and the next one of its key may then arrive
 //! before it is sent again. There that is harmless: both were on their way at once. The spool's records were
@@ -108,7 +108,7 @@ impl Outlet for Forwarding {
             let why = settings::without_value(error);
             tracing::error!(
                 why,
-                "no Kafka client can be made for the spool's records, which stay there; check [queue.kafka]"
+                "cannot create a Kafka client for the spool's records, so they stay there; check [queue.kafka]"
             );
             Refused::Closed
         })?;

@@ -1,7 +1,7 @@
-//! Whether Kafka takes records: what readiness, the error counts and the log say about it.
+//! Whether Kafka accepts records: what readiness, the error counts and the log say about it.
 //!
-//! Failed records come by the thousand, so they are counted one by one and logged as a number with every
-//! statistics tick; a change between reachable and not is logged once.
+//! Records fail by the thousand, so they are counted one by one and logged as a number with every statistics tick. A
+//! change between reachable and unreachable is logged once.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -55,7 +55,7 @@ impl Health {
     /// They passed.
     pub(super) fn checks_passed(&self) {
         self.unchecked.store(false, Ordering::Release);
-        tracing::info!("Kafka answers, and its topics are as they should be");
+        tracing::info!("Kafka answers, and its topics are in order");
     }
 
     /// Whether they have passed.
@@ -77,7 +77,7 @@ impl Health {
     pub(super) fn broke(&self, reason: &str) {
         self.count(Class::Fatal);
         self.broken.store(true, Ordering::Release);
-        tracing::error!(reason, "the Kafka producer can't go on; a new one takes its place");
+        tracing::error!(reason, "the Kafka producer can't continue; replacing it");
     }
 
     /// A new producer is about to take over.
@@ -111,7 +111,7 @@ impl Health {
         self.failed.fetch_add(1, Ordering::AcqRel);
         // While others get through, one partition is in trouble and not the cluster.
         if class.is_outage() && !self.delivered.load(Ordering::Relaxed) {
-            self.lost_reach("records are not acknowledged in time");
+            self.lost_reach("Kafka does not acknowledge records in time");
         }
     }
 
@@ -138,7 +138,7 @@ impl Health {
             tracing::warn!(
                 records = news,
                 errors,
-                "Kafka did not take these records; the spool has them, or their clients send them again"
+                "Kafka did not accept these records; the spool has them, or their clients send them again"
             );
         }
         self.delivered.store(false, Ordering::Relaxed);
@@ -167,7 +167,8 @@ impl Health {
         if is_new {
             tracing::warn!(
                 reason,
-                "Kafka is out of reach: see that its brokers run, and that this machine reaches them"
+                "Kafka is out of reach: check that its brokers are running, and that this machine can reach \
+                 them"
             );
         }
         is_new
@@ -175,7 +176,7 @@ impl Health {
 
     fn reachable_again(&self) {
         if self.unreachable.swap(false, Ordering::AcqRel) {
-            tracing::info!("Kafka is within reach again");
+            tracing::info!("Kafka can be reached again");
         }
     }
 }

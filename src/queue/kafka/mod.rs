@@ -1,10 +1,10 @@
 //! The queue on Kafka. A record is durable once all in-sync replicas have it.
 //!
-//! `enqueue` reserves room for the whole request (`in_flight`), hands its records to librdkafka in order
-//! (`producer`) and returns; delivery reports count them down. `health` turns what is heard into
-//! readiness, `statistics` into metrics. `settings` and `topics` check everything that can be checked
-//! before the first record, and `start` when that is. An idempotent producer that can't go on is replaced
-//! (`replacer`). Records are read back by [`KafkaReader`], and by the members of a group ([`KafkaSubscription`]).
+//! `enqueue` reserves room for the whole request (`in_flight`), hands its records to librdkafka in order (`producer`)
+//! and returns; delivery reports count them down. `health` turns the client's reports into readiness, and
+//! `statistics` turns them into metrics. `settings` and `topics` check everything that can be checked before the
+//! first record, and `start` when that is. An idempotent producer that can't go on is replaced (`replacer`). Records
+//! are read back by [`KafkaReader`], and by the members of a group ([`KafkaSubscription`]).
 
 mod connection;
 mod forwarding;
@@ -232,7 +232,7 @@ impl Queue for KafkaQueue {
         let replacer = self.replacer.lock().unwrap_or_else(PoisonError::into_inner).take();
         match replacer.map(|mut replacer| replacer.join_by(Instant::now() + PATIENCE)) {
             Some(Ended::Panicked) => tracing::error!(
-                "the thread that replaces Kafka producers ended in a panic; please report this with the lines above"
+                "the thread that replaces Kafka producers panicked; please report this with the lines above"
             ),
             Some(Ended::NotYet) => tracing::error!(
                 "the thread that replaces Kafka producers does not end; please report this with the lines above"

@@ -1,5 +1,5 @@
-//! Reading Weir's topics back from Kafka, without a consumer group and without commits: whoever looks
-//! leaves no trace and disturbs no loader.
+//! Reads Weir's topics back from Kafka, without a consumer group and without commits, so that it leaves no trace and
+//! disturbs no loader.
 
 use std::collections::{BTreeMap, HashMap};
 use std::thread;
@@ -126,7 +126,7 @@ fn ends_of(consumer: &BaseConsumer<Listener>, topic: &str, partition: i32) -> Re
             Err(error) if is_leaderless(&error) && !left.is_zero() => thread::sleep(LOOK.min(left)),
             Err(error) => {
                 return Err(ReadError(format!(
-                    "the end of topic {topic} is not known ({error}); look at the brokers' log"
+                    "cannot find the end of topic {topic} ({error}); check the brokers' log"
                 )));
             }
         }
@@ -181,15 +181,15 @@ pub(super) fn hopeless(error: &KafkaError) -> Result<(), ReadError> {
     use RDKafkaErrorCode as Code;
     match error.rdkafka_error_code() {
         Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition) => {
-            Err(ReadError("a topic that was being read is gone".to_owned()))
+            Err(ReadError("a topic was deleted while it was being read".to_owned()))
         }
         Some(Code::TopicAuthorizationFailed) => {
-            Err(ReadError("Kafka refuses to show a topic; allow Weir to read it".to_owned()))
+            Err(ReadError("Kafka does not let Weir read a topic; allow it to".to_owned()))
         }
         Some(Code::Authentication | Code::SaslAuthenticationFailed) => {
             Err(ReadError("Kafka refused the login; check the sasl.* settings in [queue.kafka]".to_owned()))
         }
-        Some(Code::Fatal) => Err(ReadError(format!("the Kafka client can't go on: {error}"))),
+        Some(Code::Fatal) => Err(ReadError(format!("the Kafka client can't continue: {error}"))),
         _ => Ok(()),
     }
 }

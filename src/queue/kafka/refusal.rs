@@ -1,5 +1,5 @@
-//! Why Kafka did not take a record: what Weir makes of it, Kafka's own name for it, and which setting of the topic it
-//! rests on.
+//! Why Kafka did not accept a record: Weir's class of error, Kafka's own name for it, and the topic's setting behind
+//! it.
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
@@ -163,12 +163,12 @@ impl Refusal {
             }
             (_, Class::TooLarge) => "raise the topic's max.message.bytes, or lower limits.event_bytes",
             (Some(Code::InvalidRecord | Code::InvalidDifferentRecord), _) => {
-                "set the topic's cleanup.policy to delete, or look in the brokers' log"
+                "set the topic's cleanup.policy to delete, or check the brokers' log"
             }
             (_, Class::Topic) => "create the topic",
             (_, Class::Forbidden) => "allow Weir to write to the topic",
             (_, Class::Denied) => "check the login in [queue.kafka], and allow it to write",
-            _ => "look in the brokers' log for the reason",
+            _ => "check the brokers' log for the reason",
         }
     }
 }

@@ -88,7 +88,7 @@ impl Shared {
             match producer::start(self) {
                 Ok(fresh) => {
                     *self.producer.write().unwrap_or_else(PoisonError::into_inner) = Some(fresh);
-                    tracing::info!("a new Kafka producer is in place");
+                    tracing::info!("the Kafka producer has been replaced");
                     return true;
                 }
                 Err(error) => self.health.broke(&error.to_string()),
@@ -115,7 +115,8 @@ pub(super) fn retire(producer: Producer, patience: Duration) {
         if let Err(error) = producer.flush(HAND_BACK) {
             tracing::error!(
                 %error,
-                "the Kafka client did not give back what it held: clients of those records get 503, and send them again"
+                "the Kafka client did not return the records that it held: their clients get 503, and send \
+                 them again"
             );
         }
     }

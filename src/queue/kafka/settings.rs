@@ -1,5 +1,5 @@
-//! The settings that librdkafka gets: Weir's own, the operator's `[queue.kafka]` over them, and the check
-//! that none of those breaks a promise. No broker is needed to check.
+//! The settings for librdkafka: Weir's own, overridden by the operator's `[queue.kafka]`, and the check that none of
+//! those breaks a promise. The check needs no broker.
 
 use std::collections::BTreeMap;
 
@@ -55,13 +55,13 @@ const ALIASES: &[(&str, &str)] = &[
 /// Settings that a promise of Weir rests on.
 const OWNED: &[(&str, &str)] = &[
     ("bootstrap.servers", "remove it and set queue.brokers instead"),
-    ("acks", "remove it; Weir answers 200 only for what all in-sync replicas hold"),
+    ("acks", "remove it; Weir answers 200 only once all in-sync replicas have a record"),
     ("enable.idempotence", "remove it; without it records of one key could change places"),
     ("partitioner", "remove it; a key's records must share the partition that the Java client gives it"),
     ("queuing.strategy", "remove it; records of one key could change places"),
     ("transactional.id", "remove it; Weir sends without transactions"),
     ("delivery.report.only.error", "remove it; Weir waits for every record's acknowledgement"),
-    ("test.mock.num.brokers", "remove it; it replaces Kafka by a toy in memory"),
+    ("test.mock.num.brokers", "remove it; it replaces Kafka with an imitation in memory"),
 ];
 
 /// Settings with bounds of Weir's own: key, least, most, why.
@@ -70,7 +70,7 @@ const BOUNDS: &[(&str, f64, f64, &str)] = &[
     ("linger.ms", 0.0, 500.0, "every request waits that long"),
     ("message.max.bytes", 10_000.0, 1_000_000_000.0, "every event must fit into a message"),
     ("batch.size", 1_000.0, 1_000_000_000.0, "small batches cost throughput"),
-    ("statistics.interval.ms", 1_000.0, 60_000.0, "readiness and metrics rest on it"),
+    ("statistics.interval.ms", 1_000.0, 60_000.0, "readiness and metrics depend on it"),
     ("queue.buffering.max.messages", 1_000.0, 10_000_000.0, "it bounds memory"),
     ("batch.num.messages", 1.0, 1_000_000.0, "small batches cost throughput"),
     ("queue.buffering.max.kbytes", 32_768.0, 2_097_151.0, "it bounds memory"),

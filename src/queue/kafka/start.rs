@@ -41,7 +41,7 @@ impl StartError {
     }
 
     pub(super) fn without_thread(error: std::io::Error) -> Self {
-        StartError::Refused(format!("a thread can't be started: {error}"))
+        StartError::Refused(format!("cannot start a thread: {error}"))
     }
 }
 
@@ -86,7 +86,7 @@ impl Shared {
         topics: &Topics,
         error: &StartError,
     ) -> Result<(), StartError> {
-        tracing::warn!(%error, "Kafka can't be used yet: the spool takes the records");
+        tracing::warn!(%error, "Kafka can't be used yet, so the spool takes the records");
         self.health.await_checks();
         let mut unchecked = self.unchecked();
         if let Some(unchecked) = &mut *unchecked {
@@ -120,7 +120,7 @@ impl Shared {
                 }
                 // Each reason once: who looks at the log knows then what to do.
                 Err(error) if logged.as_ref() != Some(&error) => {
-                    tracing::error!(%error, "Kafka can't be used yet, and is tried again each second");
+                    tracing::error!(%error, "Kafka can't be used yet; Weir tries again every second");
                     logged = Some(error);
                 }
                 Err(_) => {}

@@ -1,5 +1,5 @@
-//! The start-up checks: Kafka answers, every topic is there (or is made), none loses records by compaction,
-//! and how large a record may be.
+//! The checks at start: whether Kafka answers, every topic exists (or can be created), and none loses records by
+//! compaction; and how large a record may be.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -98,15 +98,15 @@ pub(super) fn check(config: &QueueConfig, all: &Topics) -> Result<Option<usize>,
         let small = small.join(", ");
         if limit < LEAST_MESSAGE {
             return Err(StartError::Refused(format!(
-                "these topics take messages of at most {limit} bytes, too few for an event: {small}; raise their \
-                 {MESSAGE_BYTES}, best to {wanted}"
+                "these topics accept messages of at most {limit} bytes, too few for an event: {small}; raise \
+                 their {MESSAGE_BYTES}, preferably to {wanted}"
             )));
         }
         tracing::warn!(
             topics = small,
             limit,
-            "these topics take only small messages, and the smallest bounds every record: a larger one goes to \
-             quarantine as record_too_large; raise their max.message.bytes to {wanted}"
+            "these topics accept only small messages, and the smallest limit applies to every record: a \
+             larger record goes to quarantine as record_too_large; raise their max.message.bytes to {wanted}"
         );
     }
     Ok(Some(limit))
@@ -154,7 +154,7 @@ impl Check<'_> {
                 if Instant::now() >= self.deadline {
                     // A broker that is slow to take over its partitions is no refusal.
                     return Err(StartError::Away(format!(
-                        "topic {name} was created but has no leader after {} s; look at the brokers' log",
+                        "topic {name} was created but has no leader after {} s; check the brokers' log",
                         PATIENCE.as_secs()
                     )));
                 }
@@ -169,7 +169,7 @@ impl Check<'_> {
         let wanted: Vec<_> = topics.iter().map(|name| ResourceSpecifier::Topic(name)).collect();
         let options = AdminOptions::new().request_timeout(Some(PATIENCE));
         let described = wait_for(self.admin.describe_configs(&wanted, &options)).map_err(|error| {
-            let sentence = format!("the topics' settings can't be read ({error}); look at the brokers' log");
+            let sentence = format!("cannot read the topics' settings ({error}); check the brokers' log");
             unanswered_or_refused(&error, sentence)
         })?;
         let (known, hidden): (Vec<_>, Vec<_>) = described.into_iter().partition(Result::is_ok);
@@ -177,8 +177,8 @@ impl Check<'_> {
             tracing::warn!(
                 topics = hidden.len(),
                 %code,
-                "topics' settings can't be read, so that compaction and size limits go unchecked; allow Weir \
-                 DescribeConfigs"
+                "cannot read the topics' settings, so compaction and size limits are not checked; allow Weir \
+                 to DescribeConfigs"
             );
         }
         Ok(known.into_iter().flatten().collect())
@@ -233,8 +233,8 @@ fn warn_of_age(configs: &[ConfigResource]) {
             tracing::warn!(
                 topics = short.join(","),
                 setting,
-                "these topics refuse records that are older than this setting allows: what the spool holds for longer \
-                 while Kafka is away is then set aside; raise it, best to a week"
+                "these topics refuse records that are older than this setting allows, so records that the \
+                 spool holds for longer while Kafka is away are set aside; raise it, preferably to a week"
             );
         }
     }
@@ -245,7 +245,7 @@ fn admin(client: &ClientConfig) -> Result<AdminClient<DefaultClientContext>, Sta
 }
 
 fn cannot_create(why: impl std::fmt::Display) -> String {
-    format!("topics can't be created: {why}; allow Weir to create them, or create them by hand")
+    format!("cannot create topics: {why}; allow Weir to create them, or create them by hand")
 }
 
 /// Whether Kafka did not answer in time, which says nothing about what it would have said.

@@ -23,8 +23,8 @@ use crate::system::disk::Disk;
 /// The name of the checkpoint up to which it was tried again.
 pub const ASIDE_NAME: &str = "spool";
 /// What makes room once it is full; until then nothing leaves the spool.
-const RELIEF: &str = "`weir spool export --aside` shows what Kafka refused, its cause is mended, and \
-                      `weir spool retry` is run";
+const RELIEF: &str = "you look at what Kafka refused with `weir spool export --aside`, fix the cause, and run \
+                      `weir spool retry`";
 /// Most records and bytes that are tried again at once.
 const CHUNK: (usize, usize) = (1_000, 4 << 20);
 

@@ -52,12 +52,12 @@ impl Checkpoint {
         let Some(next) = self.next else { return };
         match self.consumer.commit(next) {
             Ok(()) if std::mem::take(&mut self.is_logged) => {
-                tracing::info!("the spool's place of reading can be kept again");
+                tracing::info!("the spool's reading position can be saved again");
             }
             Err(error) if !std::mem::replace(&mut self.is_logged, true) => {
                 tracing::error!(
                     %error,
-                    "the spool's place of reading can't be kept: the next start would send records again"
+                    "cannot save the spool's reading position: the next start would send records again"
                 );
             }
             _ => {}
@@ -73,7 +73,7 @@ pub(super) fn open(disk: &Arc<dyn Disk>, dir: &Path, name: &str) -> Result<Consu
         Err(JournalError::ConsumerDamaged(path)) => {
             tracing::error!(
                 path = %path.display(),
-                "the spool's place of reading is damaged: all it holds is sent again"
+                "the spool's reading position is damaged, so everything in it is sent again"
             );
             let aside = path.with_extension("damaged");
             disk.rename(&path, &aside).map_err(|source| JournalError::Io { path, source })?;

@@ -78,7 +78,7 @@ impl Held {
                 config,
                 &metrics,
                 &metrics.spool_bytes,
-                "Kafka takes what it holds",
+                "Kafka accepts what it holds",
             )?,
             lines: Lines::unknown(),
             records: AtomicU64::new(0),
@@ -130,7 +130,8 @@ impl Held {
         if !self.is_logged.load(Ordering::Acquire) && !self.is_logged.swap(true, Ordering::AcqRel) {
             tracing::warn!(
                 reason,
-                "Kafka takes no records: they are held in the spool until it does; `weir spool status` counts them"
+                "Kafka accepts no records, so the spool holds them until it does; `weir spool status` counts \
+                 them"
             );
         }
     }
@@ -190,7 +191,7 @@ impl Held {
                 topic,
                 reason,
                 error,
-                "Kafka takes no records for this topic: they are set aside until it does; {advice}"
+                "Kafka accepts no records for this topic, so they are set aside until it does; {advice}"
             );
         }
     }

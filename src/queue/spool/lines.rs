@@ -1,5 +1,5 @@
-//! Which keys have records in the spool: theirs must wait in line behind those, or order per key would be
-//! lost. Counted by hash, so a key may wait for another's records: that costs time, never order.
+//! Which keys have records in the spool: new records of such a key must queue up behind those, or the order of the
+//! key would be lost. Counted by hash, so a key may wait for another's records; that costs time, never order.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 

@@ -1,5 +1,5 @@
-//! Kafka with the journal behind it: what Kafka does not take is held in the spool, and the client still gets
-//! its 200. A forwarder brings it to Kafka, in order.
+//! Kafka with a journal behind it: what Kafka does not accept is held in the spool, and the client still gets its
+//! 200. A forwarder sends it to Kafka later, in order.
 //!
 //! A record goes straight to Kafka while Kafka is within reach and no record of its key is held (`lines`);
 //! else to the spool. One that Kafka did not take after all comes back and is `held` in the spool, too, and so
@@ -151,18 +151,16 @@ impl Queue for SpooledQueue {
         let forwarder = self.forwarder.lock().unwrap_or_else(PoisonError::into_inner).take();
         match forwarder.map(|mut forwarder| forwarder.join_by(deadline)) {
             Some(Ended::NotYet) => tracing::warn!(
-                "the spool's forwarder did not end in time: the next start sends some records again"
+                "the spool's forwarder did not stop in time: the next start sends some records again"
             ),
             Some(Ended::Panicked) => tracing::error!(
-                "the spool's forwarder ended in a panic: the next start goes on with what is held; please report this \
-                 with the lines above"
+                "the spool's forwarder panicked: the next start continues with what is held; please report \
+                 this with the lines above"
             ),
             Some(Ended::Returned) | None => {}
         }
         if !self.held.lines.are_known() {
-            tracing::warn!(
-                "the spool was not counted to its end: it may hold more records than are told now"
-            );
+            tracing::warn!("the spool was not counted to its end: it may hold more records than reported");
         }
         self.held.journal.close(deadline)
     }

@@ -31,8 +31,8 @@ impl Report {
         match outcome {
             Err(error) if !std::mem::replace(&mut self.is_unreadable, true) => tracing::error!(
                 %error,
-                "the spool can't be read, and is tried again; if it stays so, stop Weir, move that file away (what is \
-                 held in it is lost) and start Weir again"
+                "cannot read the spool; Weir tries again; if this goes on, stop Weir, move that file away \
+                 (the records in it are lost), and start Weir again"
             ),
             Ok(()) if std::mem::take(&mut self.is_unreadable) => {
                 tracing::info!("the spool can be read again");
@@ -45,7 +45,7 @@ impl Report {
     pub(super) fn drains(&mut self) {
         if self.draining.is_none() {
             self.draining = Some((Instant::now(), 0));
-            tracing::info!("Kafka takes records again: what is held goes there now");
+            tracing::info!("Kafka accepts records again: what the spool holds goes there now");
         }
     }
 
@@ -75,8 +75,8 @@ impl Report {
                 topic,
                 reason,
                 error,
-                "Kafka does not take the oldest record of the spool; it is tried until it does: see that Kafka runs \
-                 and that this topic's partitions have leaders"
+                "Kafka does not accept the oldest record of the spool; Weir keeps trying: check that Kafka \
+                 is running, and that this topic's partitions have leaders"
             );
         }
     }
@@ -105,11 +105,11 @@ pub(super) fn not_retried(is_asked: bool, error: Option<&PassError>) {
     match error {
         Some(error) => tracing::error!(
             %error,
-            "what was set aside can't be read, and is tried again later; `weir spool verify` tells what is damaged"
+            "cannot read what was set aside; Weir tries again later; `weir spool verify` shows what is damaged"
         ),
         None if is_asked => {
-            tracing::warn!("Kafka does not answer: what was set aside is tried again later");
+            tracing::warn!("Kafka does not answer; Weir tries again later to send what was set aside");
         }
-        None => tracing::debug!("what was set aside is tried again later"),
+        None => tracing::debug!("Weir tries again later to send what was set aside"),
     }
 }

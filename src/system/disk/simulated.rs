@@ -1,9 +1,9 @@
-//! A machine whose power fails, for tests. Real files in a temporary folder are what its running processes see;
-//! beside them stands what is durable, and a loss of power makes the folder into something in between.
+//! A machine whose power fails, for tests. Its running processes see real files in a temporary folder. It also
+//! records what is durable, and a power failure turns the folder into something in between.
 //!
-//! It is as unkind as POSIX allows: what was not synced may be there, in part, or as zeros or garbage; of the
-//! names that were made, renamed or removed in a directory since its last sync any may have come about; and
-//! what a failed sync was to make durable never is, whatever a later sync says.
+//! It is as unkind as POSIX allows. Data that was not synced may be there, in part, or as zeros or garbage. Any of
+//! the names that were created, renamed or removed in a directory since its last sync may have taken effect. And what
+//! a failed sync should have made durable never is, whatever a later sync says.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;

@@ -23,8 +23,8 @@ impl<O: Outlet> Forwarder<O> {
                 Err(error) => {
                     tracing::error!(
                         %error,
-                        "the spool can't be counted: until it is empty, all records go by way of it; `weir spool \
-                         verify` tells what is damaged"
+                        "cannot count the spool, so all records go through it until it is empty; `weir spool \
+                         verify` shows what is damaged"
                     );
                     break;
                 }
@@ -37,8 +37,8 @@ impl<O: Outlet> Forwarder<O> {
             }),
             Err(error) => tracing::error!(
                 %error,
-                "what was set aside can't be read, so newer records may pass it; `weir spool verify` tells what is \
-                 damaged"
+                "cannot read what was set aside, so newer records may overtake it; `weir spool verify` shows \
+                 what is damaged"
             ),
         }
         self.held.count(|now| now + records);
@@ -48,7 +48,7 @@ impl<O: Outlet> Forwarder<O> {
         if records > 0 && !self.held.is_logged.swap(true, Ordering::AcqRel) {
             tracing::warn!(
                 records,
-                "the spool holds records of the last run for Kafka; they go there as soon as it takes them"
+                "the spool holds records of the last run; they go to Kafka as soon as it accepts them"
             );
         }
     }
