@@ -1,4 +1,4 @@
-//! Access keys (SDKs call them write keys): made here, and stored and looked up as SHA-256 alone.
+//! Access keys (SDKs call them write keys): made here, and stored and looked up only as SHA-256 hashes.
 
 use std::fmt;
 

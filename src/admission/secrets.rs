@@ -1,5 +1,5 @@
-//! Shared secrets: how the sender of a publisher's events proves itself. Here by the secret's own text in
-//! headers, as Gainsight's clients do; `signature` is the other way. Kept are a digest and a keyed hash, never
+//! Shared secrets: how the sender of a publisher's events proves itself. This file checks the secret's own text in
+//! headers, as Gainsight's clients send it; `signature` is the other way. Weir keeps a digest and a keyed hash, never
 //! the text.
 
 use std::fmt;

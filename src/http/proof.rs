@@ -1,5 +1,5 @@
-//! The shared secrets that a request shows: those in headers before its body, a signature after it. Alike on
-//! every route that takes events.
+//! The shared secrets that a request shows: those in headers are checked before its body, a signature after it. All
+//! routes that accept events do this in the same way.
 
 use std::fmt::Display;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Whether the disk can hold what the configuration wants on it, and what to do where the system refuses.
+//! Whether the disk has room for what the configuration allows, and advice for errors of the file system.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -59,38 +59,39 @@ fn lacking(config: &Config, disk: &Disk) -> Vec<String> {
     let (queue, folder) = (&config.queue, disk.folder.display());
     let (name, without) = match queue.brokers {
         None => ("journal", "every request gets 503"),
-        Some(_) => ("spool", "nothing can be held while Kafka is away"),
+        Some(_) => ("spool", "Weir can hold nothing while Kafka is away"),
     };
     if disk.is_read_only {
         return vec![format!(
-            "data: {folder} is on a file system that is mounted read-only, so Weir can't start; mount it for writing, or \
-             choose another folder"
+            "data: {folder} is on a file system that is mounted read-only, so Weir can't start; mount it for \
+             writing, or choose another folder"
         )];
     }
     let mut found = Vec::new();
     if !disk.is_writable {
         found.push(format!(
-            "data: this user may not write in {folder}; if Weir runs as this user, give it leave (chown), or choose another \
-             folder"
+            "data: this user may not write to {folder}; if Weir runs as this user, give it permission \
+             (chown), or choose another folder"
         ));
     }
     if disk.files.is_some_and(|files| files < FEW_FILES) {
         found.push(format!(
-            "data: the disk of {folder} has no room for more files (inodes), and the {name} needs one for each segment: \
-             without, {without}; remove some, or choose another \
-             folder"
+            "data: the disk of {folder} has no room for more files (inodes), and the {name} needs one for \
+             each segment; without them, {without}; delete some files, or choose another folder"
         ));
     }
     let (total, free, kept) = (readable(disk.total), readable(disk.free), readable(queue.free_bytes));
     if disk.free < queue.free_bytes {
         found.push(format!(
-            "queue.free_bytes: the disk of {folder} has {free} free, less than the {kept} that the {name} shall leave free, so \
-             {without}; free some of it, lower queue.free_bytes, or choose another folder with data"
+            "queue.free_bytes: the disk of {folder} has {free} free, less than the {kept} that the {name} \
+             has to leave free, so {without}; free some space, lower queue.free_bytes, or choose another \
+             folder with data"
         ));
     } else if queue.journal_bytes.saturating_add(queue.free_bytes) > disk.total {
         found.push(format!(
-            "queue.journal_bytes: the {name} may hold {} and shall leave {kept} free, and the disk of {folder} has {total} in \
-             all, so it is full before the {name} is; lower it to what the disk can hold",
+            "queue.journal_bytes: the {name} may hold {} and has to leave {kept} free, but the disk of \
+             {folder} has {total} in all, so the disk is full before the {name} is; lower it to what the disk \
+             can hold",
             readable(queue.journal_bytes)
         ));
     }

@@ -1,5 +1,5 @@
-//! How a secret is written where it is kept: what stands around it and is no part of it, and what was probably not meant.
-//! Nothing here repeats a secret's text.
+//! How a secret is written in its file or variable: what surrounds it without being part of it, and what is probably
+//! a mistake. No message repeats a secret's text.
 
 use crate::admission::secrets::{PREFIX, signing_key};
 
@@ -19,15 +19,15 @@ pub(super) fn alone(bytes: &[u8]) -> Result<&str, &'static str> {
         Ok("") => Err("is empty; put the secret there"),
         Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text),
         Ok(text) if text.contains(['\n', '\r']) => {
-            Err("holds several lines; leave one secret alone there, and list others beside it")
+            Err("has several lines; keep only one secret there, and list the others beside it")
         }
         Ok(text) if is_assignment(text) => {
-            Err("holds more than the secret; leave only what stands between the quotes, without them")
+            Err("contains more than the secret; keep only the text between the quotes, without them")
         }
         Ok(text) if text.contains([' ', '\t']) && text.bytes().all(is_printable) => {
-            Err("holds blanks, or a comment behind the secret; leave the secret alone there")
+            Err("contains blanks, or a comment after the secret; keep only the secret there")
         }
-        _ => Err("may hold the secret alone, in visible ASCII characters without blanks"),
+        _ => Err("may contain only the secret, in visible ASCII characters without blanks"),
     }
 }
 

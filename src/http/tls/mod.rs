@@ -1,5 +1,5 @@
-//! TLS for the clients' listener: the handshake, with a deadline and counted; a [`pair`] of certificate and
-//! key that is refused where no client would take it ([`validity`], [`form`]); and its [`reload`] while Weir runs.
+//! TLS for the clients' listener: the handshake, with a deadline and counted; the [`pair`] of certificate and key,
+//! which is refused if no client would accept it ([`validity`], [`form`]); and its [`reload`] while Weir is running.
 
 mod form;
 pub mod pair;
