@@ -126,7 +126,7 @@ mod tests {
     #[test]
     fn any_other_is_told_what_to_write() {
         for (written, told) in [
-            ("8080", "write 127.0.0.1:8080 for this machine alone, or 0.0.0.0:8080"),
+            ("8080", "write 127.0.0.1:8080 for this machine only, or 0.0.0.0:8080"),
             ("0.0.0.0", "names no port; write 0.0.0.0:8080, say"),
             ("[::1]", "names no port; write [::1]:8080, say"),
             ("::1", "names no port; write [::1]:8080, say"),
@@ -155,7 +155,7 @@ mod tests {
             assert_eq!(broker_fault(good), None, "{good}");
         }
         for (written, told) in [
-            ("PLAINTEXT://k:9092", "without PLAINTEXT://; how to connect is said by \"security.protocol\""),
+            ("PLAINTEXT://k:9092", "without PLAINTEXT://; set \"security.protocol\" in [queue.kafka]"),
             ("kafka://me:canary@k:9092/topic", "without kafka://"),
             ("k:9092 l:9092", "must have commas between"),
             ("k:9092;l:9092", "must have commas between"),
@@ -167,7 +167,7 @@ mod tests {
             ("k:canary", "must have a port from 1 to 65535"),
             ("::1", "brackets around an IPv6 address"),
             ("[::1]", "brackets around an IPv6 address"),
-            ("fe80::zz:9092", "an IPv6 address stands in brackets"),
+            ("fe80::zz:9092", "put an IPv6 address in brackets"),
             (":9092", "must be host:port"),
             ("me:canary@k:9092", "must be host:port alone"),
             ("k:9092/", "must be host:port alone"),

@@ -150,14 +150,14 @@ mod tests {
             (
                 Disk { total: 11 * GIB - 1, free: 5 * GIB, ..roomy() },
                 "queue.journal_bytes: ",
-                &["may hold 10.0 GiB and shall leave 1024.0 MiB free", "/d has 10.9 GiB in all", "lower it"],
+                &["may hold 10.0 GiB and has to leave 1024.0 MiB free", "/d has 10.9 GiB in all", "lower it"],
             ),
             (
                 Disk { files: Some(0), ..roomy() },
                 "data: ",
                 &["no room for more files (inodes)", "every request gets 503"],
             ),
-            (Disk { is_writable: false, ..roomy() }, "data: ", &["this user may not write in /d"]),
+            (Disk { is_writable: false, ..roomy() }, "data: ", &["this user may not write to /d"]),
             (read_only, "data: ", &["/d is on a file system that is mounted read-only"]),
         ] {
             let found = found(None, disk);
@@ -165,7 +165,7 @@ mod tests {
             assert!(line.starts_with(key) && parts.iter().all(|part| line.contains(part)), "{line}");
         }
         let behind_kafka = found(Some("k:1"), Disk { free: 0, ..roomy() });
-        assert!(behind_kafka[0].contains("nothing can be held while Kafka is away"), "{behind_kafka:?}");
+        assert!(behind_kafka[0].contains("Weir can hold nothing while Kafka is away"), "{behind_kafka:?}");
     }
 
     #[test]

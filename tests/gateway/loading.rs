@@ -368,7 +368,7 @@ fn records_and_events_that_nobody_reads_are_no_success() {
         assert_fails_unread(weir.data(), args, lost);
     }
     let replay =
-        "nobody reads stdout any more, so the replay ended early: give the same command again for the rest";
+        "nobody reads stdout any more, so the replay ended early; run the same command again for the rest";
     assert_fails_unread(weir.data(), &["quarantine", "replay"], replay);
 
     let weir = Weir::with_config(&config("[queue]\nbrokers = '127.0.0.1:1'"));

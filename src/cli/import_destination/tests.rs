@@ -54,7 +54,7 @@ fn a_workspace_becomes_a_configuration_that_reads_as_if_written_by_hand() {
     let export = json!({"workspaceId": "w", "sources": [{"id": "s", "name": "Web app", "writeKey": "key-of-web",
         "destinations": [destination("Gainsight CS", changed)]}]});
     let (text, left_out) = imported(&export);
-    let expected = r##"# Made by `weir import-destination`. Ids become part of records: rename them now or never.
+    let expected = r##"# Made by `weir import-destination`. Ids become part of records, so rename them now or never.
 
 [tenants.acme]
 gainsight_tenant_id = "tenant-1"
@@ -84,7 +84,7 @@ contract = "standard"
 contracts = ["standard"]
 
 [publishers.ticket-actions.events]
-# Left out: "Opened" lacks a version, and RudderStack sends no event that has not both
+# Left out: "Opened" lacks a version, and RudderStack sends only events that have both
 "Ticket Closure" = { name = "Ticket Closed", version = "1.0.0" }
 "##;
     let hash = |key: &str| crate::admission::keys::AccessKey::from(key.to_owned()).hash();

@@ -76,14 +76,12 @@ pub(super) fn fault(text: &str) -> Option<&'static str> {
              make one with `weir secret`"
         }
         "v1," => {
-            "begins with v1, as a signature does, so it verifies no signature; leave the secret alone, from whsec_ on"
+            "begins with v1, as a signature does, so it verifies no signature; keep only the secret, from whsec_ on"
         }
         before if before.chars().all(|one| QUOTES.contains(&one)) => {
             "stands in quotes, which count as part of it, so it verifies no signature; remove them"
         }
-        _ => {
-            "has something before whsec_, so it verifies no signature; leave the secret alone, from whsec_ on"
-        }
+        _ => "has something before whsec_, so it verifies no signature; keep only the secret, from whsec_ on",
     })
 }
 
@@ -111,16 +109,16 @@ mod tests {
         for (text, told) in [
             ("".to_owned(), "is empty; "),
             ("\u{feff}\r\n".to_owned(), "is empty; "),
-            (format!("{GOOD}\n{GOOD}\n"), "holds several lines; "),
-            (format!("# of tickets\n{GOOD}"), "holds several lines; "),
-            (format!("secret = \"{GOOD}\"\n"), "holds more than the secret; "),
-            (format!("export TICKETS_SECRET = '{GOOD}'"), "holds more than the secret; "),
-            (format!("{GOOD} # of tickets"), "holds blanks, or a comment behind the secret; "),
-            (format!("{GOOD}\t# of tickets"), "holds blanks, or a comment behind the secret; "),
-            ("whsec_c2l4dGVl biBieXRlcyBvaw==".to_owned(), "holds blanks, or a comment"),
-            (format!("{GOOD}\u{200b}"), "may hold the secret alone, in visible ASCII"),
-            (format!("\u{201c}{GOOD}\u{201d}"), "may hold the secret alone, in visible ASCII"),
-            (format!("a\u{0}{GOOD}"), "may hold the secret alone, in visible ASCII"),
+            (format!("{GOOD}\n{GOOD}\n"), "has several lines; "),
+            (format!("# of tickets\n{GOOD}"), "has several lines; "),
+            (format!("secret = \"{GOOD}\"\n"), "contains more than the secret; "),
+            (format!("export TICKETS_SECRET = '{GOOD}'"), "contains more than the secret; "),
+            (format!("{GOOD} # of tickets"), "contains blanks, or a comment after the secret; "),
+            (format!("{GOOD}\t# of tickets"), "contains blanks, or a comment after the secret; "),
+            ("whsec_c2l4dGVl biBieXRlcyBvaw==".to_owned(), "contains blanks, or a comment"),
+            (format!("{GOOD}\u{200b}"), "may contain only the secret, in visible ASCII"),
+            (format!("\u{201c}{GOOD}\u{201d}"), "may contain only the secret, in visible ASCII"),
+            (format!("a\u{0}{GOOD}"), "may contain only the secret, in visible ASCII"),
         ] {
             let advice = alone(text.as_bytes()).unwrap_err();
             assert!(advice.starts_with(told), "{text:?}: {advice}");

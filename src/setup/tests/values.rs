@@ -47,7 +47,7 @@ fn a_value_of_the_wrong_type_or_out_of_bounds_is_one_problem() {
         ("data = 1", "data", "must be a text that is not blank"),
         ("listen = 'weir.example:80'", "listen", "must be an IP address of this machine and a port"),
         ("admin = '0.0.0.0'", "admin", "names no port; write 0.0.0.0:8080"),
-        ("listen = 8080", "listen", "names no address; write 127.0.0.1:8080 for this machine alone"),
+        ("listen = 8080", "listen", "names no address; write 127.0.0.1:8080 for this machine only"),
         ("listen = true", "listen", "must be an IP address and port"),
         ("tls = true", "tls", "must be a table"),
         (
