@@ -81,8 +81,8 @@ pub fn generate() -> Result<String, getrandom::Error> {
     Ok(format!("{PREFIX}{}", BASE64.encode(&keys::random()?)))
 }
 
-/// The key with which `text` verifies signatures: what follows `whsec_`, in standard base64, padded or not. None where it is
-/// written otherwise, or the key would be empty.
+/// The key with which `text` verifies signatures: what follows `whsec_`, in standard base64, padded or not. None if it
+/// is written in another way, or the key would be empty.
 pub fn signing_key(text: &str) -> Option<Vec<u8>> {
     let text = text.strip_prefix(PREFIX)?;
     // Some senders keep their secret without its padding.

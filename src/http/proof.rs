@@ -26,8 +26,8 @@ pub fn is_shown(headers: &HeaderMap) -> bool {
     presented_secret(headers).is_some() || !matches!(signed(headers), Ok(None))
 }
 
-/// Checks what `headers` show of `secrets`, to one who is known to Gainsight's clients as `tenant`, and counts it. The log
-/// knows whoever sends as `sender`; one that nobody configured does not get there.
+/// Checks what `headers` show of `secrets`, for the tenant that Gainsight's clients know as `tenant`, and counts it. If
+/// no secret could ever verify the signature, the log names `sender`; it is none for a sender that nobody configured.
 ///
 /// # Errors
 /// What is presented is known to be wrong, before the body is read.

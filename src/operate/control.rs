@@ -55,7 +55,10 @@ enum Line {
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// The socket is there, and not for us.
-    #[error("cannot reach the Weir that uses {data}: {error}; run this command as the same user as Weir", data = .0.display(), error = .1)]
+    #[error(
+        "cannot reach the Weir that uses {data}: {1}; run this command as the same user as Weir",
+        data = .0.display()
+    )]
     Unreachable(PathBuf, io::Error),
     /// Weir said no.
     #[error("{0}")]

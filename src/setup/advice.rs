@@ -87,7 +87,8 @@ pub fn warnings(config: &Config, tls: Option<&Loaded>) -> Vec<String> {
         };
         if !journal::has_consumers(&config.data.join("journal")) {
             let meaning = format!(
-                "no named consumer reads the journal (weir tail --consumer), so records stay until it is full; then {then}"
+                "no named consumer reads the journal (weir tail --consumer), so records stay until it is \
+                 full; then {then}"
             );
             warn("queue.journal_bytes", &meaning);
         }

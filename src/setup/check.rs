@@ -107,8 +107,7 @@ impl Display for RowFault {
         match self {
             RowFault::Blank => out.write_str("a blank name matches no trait"),
             RowFault::Reserved => out.write_str(
-                "has a field of its own, or only Gainsight may set it, so this row can never \
-                 apply",
+                "has a field of its own, or only Gainsight may set it, so this row can never apply",
             ),
             RowFault::Field(object, hint) => {
                 write!(out, "the field must end in __gc or be a standard field of {object}{hint}")
@@ -189,8 +188,7 @@ fn gainsight_ids(config: &Config, problems: &mut Problems) {
         if tenant.gainsight_tenant_id.is_some() && !known_as.bytes().all(|byte| byte.is_ascii_graphic()) {
             problems.add(
                 key(),
-                "arrives in a header, so it may contain only visible ASCII characters, without \
-                 blanks",
+                "arrives in a header, so it may contain only visible ASCII characters, without blanks",
             );
         }
         if let Some(owner) = owners.insert(known_as, id) {

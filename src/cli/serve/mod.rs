@@ -93,7 +93,11 @@ fn open_files(connections: usize) -> usize {
     if limits.current.is_some_and(|current| current < allowed) {
         let raised = Rlimit { current: Some(allowed), maximum: limits.maximum };
         if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            tracing::warn!(%error, allowed, "cannot raise the limit of open files; raise it from outside (ulimit -n, LimitNOFILE)");
+            tracing::warn!(
+                %error,
+                allowed,
+                "cannot raise the limit of open files; raise it from outside (ulimit -n, LimitNOFILE)"
+            );
         }
     }
     let current = getrlimit(Resource::Nofile).current.unwrap_or(wanted);
@@ -188,8 +192,11 @@ async fn serve(
     let place = Place::of(config, &app.snapshot().tenants);
     let control = Control::open(&config.data, Arc::clone(&app), place);
     if let Err(error) = &control {
-        tracing::warn!(%error, "there is no control.sock in the data folder, so commands can't reach this Weir; \
-                                to replay quarantine, stop it first");
+        tracing::warn!(
+            %error,
+            "there is no control.sock in the data folder, so commands can't reach this Weir; to replay \
+             quarantine, stop it first"
+        );
     }
     let run_file = RunFile::write(&config.data, &urls).map_err(|error| {
         let (data, advice) = (config.data.display(), advice(&error));

@@ -42,8 +42,11 @@ impl RunFile {
 impl Drop for RunFile {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.0) {
-            tracing::warn!(%error, file = %self.0.display(), "cannot remove this file, which says that Weir is \
-                                                              running; remove it by hand");
+            tracing::warn!(
+                %error,
+                file = %self.0.display(),
+                "cannot remove this file, which says that Weir is running; remove it by hand"
+            );
         }
     }
 }

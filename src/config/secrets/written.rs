@@ -59,7 +59,8 @@ pub(super) fn fault(text: &str) -> Option<&'static str> {
                 Some("stands in quotes, which count as part of it; remove them")
             }
             () if lower.starts_with("whsk_") || lower.starts_with("whpk_") => Some(
-                "is a key for signatures of another kind (v1a), which Weir can't verify; use a secret that begins with whsec_",
+                "is a key for signatures of another kind (v1a), which Weir can't verify; use a secret that \
+                 begins with whsec_",
             ),
             () => None,
         };

@@ -258,7 +258,8 @@ fn both_files_are_told_at_once_and_one_that_cannot_be_read_by_its_name() {
     assert_eq!(
         certificate,
         &format!(
-            "tls.certificate: cannot read {path}: No such file or directory (os error 2); name a file that Weir may read"
+            "tls.certificate: cannot read {path}: No such file or directory (os error 2); name a file that \
+             Weir may read"
         )
     );
     assert!(key.starts_with("tls.key: the file is empty; "), "{key}");

@@ -67,7 +67,8 @@ fn a_later_start_takes_the_same_key_even_beside_the_draft_of_a_crash() {
 fn a_damaged_file_is_refused_by_name_and_without_its_secrets() {
     let data = tempfile::tempdir().unwrap();
     let path = data.path().join("first-start.json");
-    let whole = r#"{"write_key":"canary","shared_secret":"whsec_Y2FuYXJ5","tenant":"demo","source":"demo","publisher":"demo-tickets"}"#;
+    let whole = r#"{"write_key":"canary","shared_secret":"whsec_Y2FuYXJ5",
+        "tenant":"demo","source":"demo","publisher":"demo-tickets"}"#;
     for damaged in [
         String::new(),
         whole.replace('}', ""),

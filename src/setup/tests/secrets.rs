@@ -143,21 +143,22 @@ fn who_checks_no_secret_needs_none() {
 #[test]
 fn tenants_share_no_secret_and_publishers_of_one_tenant_may() {
     let mine = with("secrets = [{ env = 'GOOD' }]");
-    let audit = "[publishers.audit]\ntenant = 'acme'\ntopic = 'Audit'\nsecrets = [{ env = 'OTHER' }, { env = 'GOOD' }]\n";
+    let audit = "[publishers.audit]\ntenant = 'acme'\ntopic = 'Audit'\n\
+                 secrets = [{ env = 'OTHER' }, { env = 'GOOD' }]\n";
     let config = read(&(mine.clone() + audit)).unwrap();
     let [tickets, audit] = ["tickets", "audit"].map(|id| config.secrets.of(id));
     assert_eq!((tickets.len(), audit.len()), (1, 2));
     assert_eq!(tickets[0].id(), audit[1].id());
 
-    let zap = "[tenants.zap]\ntopic_prefix = 'zap.'\n[publishers.zap]\ntenant = 'zap'\ntopic = 'Z'\nsecrets = [{ env = 'OTHER' }, { env = 'CRLF' }]";
+    let zap = "[tenants.zap]\ntopic_prefix = 'zap.'\n[publishers.zap]\ntenant = 'zap'\ntopic = 'Z'\n\
+               secrets = [{ env = 'OTHER' }, { env = 'CRLF' }]";
     // The same key without its padding verifies the same signatures.
     for zap in [zap.to_owned(), zap.replace("CRLF", "UNPADDED")] {
         let found = read(&(mine.clone() + &zap)).unwrap_err();
         assert_eq!(
             found.lines(),
-            [
-                "publishers.zap.secrets[1]: publishers.tickets, of another tenant, has the same secret; give each its own"
-            ]
+            ["publishers.zap.secrets[1]: publishers.tickets, of another tenant, has the same secret; give \
+              each its own"]
         );
     }
 }
