@@ -1,4 +1,4 @@
-//! Weir takes customer-success events over HTTP and puts durable, Gainsight-shaped records on a queue.
+//! Weir receives customer-success events over HTTP and puts durable, Gainsight-shaped records on a queue.
 //!
 //! # The way of one event
 //!

@@ -1,4 +1,4 @@
-//! Access keys (SDKs call them write keys): made here, and stored and looked up as SHA-256 alone.
+//! Access keys (SDKs call them write keys): made here, and stored and looked up only as SHA-256 hashes.
 
 use std::fmt;
 
@@ -56,7 +56,8 @@ impl AccessKey {
     }
 }
 
-/// The character that a random byte stands for. The last few bytes stand for none, or some characters would be likelier.
+/// The character that a random byte stands for. The last few bytes stand for none, or some characters would be more
+/// likely than others.
 fn character(byte: u8) -> Option<char> {
     let even = u8::MAX - u8::MAX % 62;
     let index = usize::from(byte % 62);

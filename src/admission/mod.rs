@@ -1,4 +1,4 @@
-//! Who is it, and may it send: access keys and shared secrets.
+//! Who the sender is, and whether it may send: access keys and shared secrets.
 
 pub mod keys;
 pub mod secrets;

@@ -1,5 +1,5 @@
-//! Shared secrets: how the sender of a publisher's events proves itself. Here by the secret's own text in
-//! headers, as Gainsight's clients do; `signature` is the other way. Kept are a digest and a keyed hash, never
+//! Shared secrets: how the sender of a publisher's events proves itself. This file checks the secret's own text in
+//! headers, as Gainsight's clients send it; `signature` is the other way. Weir keeps a digest and a keyed hash, never
 //! the text.
 
 use std::fmt;
@@ -81,8 +81,8 @@ pub fn generate() -> Result<String, getrandom::Error> {
     Ok(format!("{PREFIX}{}", BASE64.encode(&keys::random()?)))
 }
 
-/// The key with which `text` verifies signatures: what follows `whsec_`, in standard base64, padded or not. None where it is
-/// written otherwise, or the key would be empty.
+/// The key with which `text` verifies signatures: what follows `whsec_`, in standard base64, padded or not. None if it
+/// is written in another way, or the key would be empty.
 pub fn signing_key(text: &str) -> Option<Vec<u8>> {
     let text = text.strip_prefix(PREFIX)?;
     // Some senders keep their secret without its padding.

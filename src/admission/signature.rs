@@ -1,5 +1,5 @@
-//! Signatures after the Standard Webhooks convention (symmetric, version `v1`): HMAC-SHA256 over
-//! `<id>.<timestamp>.<body>`, the body as it is transferred. <https://www.standardwebhooks.com>
+//! Signatures by the Standard Webhooks convention (symmetric, version `v1`): HMAC-SHA256 over
+//! `<id>.<timestamp>.<body>`, with the body as it is transferred. <https://www.standardwebhooks.com>
 
 use std::sync::Arc;
 

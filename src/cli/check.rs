@@ -1,5 +1,6 @@
-//! `weir check`: all problems of a configuration, else what it will do. It touches no network, and of the disk only the
-//! file, those of `[tls]` and of secrets, and looks for the journal's consumers and how much room there is.
+//! `weir check`: reports all problems of a configuration or, if there are none, what Weir will do with it. It uses no
+//! network. On the disk it reads only the configuration, the files of `[tls]` and of secrets, the names of the
+//! journal's consumers, and the free space.
 
 use clap::Args;
 

@@ -1,4 +1,4 @@
-//! The flags that every command with a configuration shares, and the way from them to a configuration.
+//! The flags that all commands with a configuration share, and how they become a configuration.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -118,7 +118,7 @@ impl ConfigFlags {
                 let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
                 let path = path.display();
                 Failure::Named(format!(
-                    "{path}: line {line} is not UTF-8, in which TOML is written; save the file as UTF-8"
+                    "{path}: line {line} is not UTF-8, which TOML requires; save the file as UTF-8"
                 ))
             })
         };

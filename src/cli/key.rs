@@ -1,4 +1,4 @@
-//! `weir key`: an access key for a sender, and its hash for the source that the sender is.
+//! `weir key`: makes an access key for a sender, and its hash for the source in the configuration.
 
 use super::{Failure, print};
 use crate::admission::keys::AccessKey;
@@ -6,6 +6,6 @@ use crate::admission::keys::AccessKey;
 /// Prints both; nothing is stored.
 pub(super) fn run() -> Result<(), Failure> {
     let key = AccessKey::generate()
-        .map_err(|error| Failure::Named(format!("the system gives no random bytes for a key: {error}")))?;
+        .map_err(|error| Failure::Named(format!("the system provides no random bytes for a key: {error}")))?;
     print(&format!("key = \"{}\"\nhash = \"{}\"\n", key.as_str(), key.hash()))
 }

@@ -1,4 +1,4 @@
-//! A moment as operators name one: RFC 3339, or how long ago.
+//! Points in time as operators write them: RFC 3339, or how long ago.
 
 use jiff::Timestamp;
 
@@ -20,7 +20,7 @@ pub(super) fn read(text: &str, now_ms: i64) -> Result<i64, String> {
     });
     ago.map(|ago| now_ms - ago).ok_or_else(|| {
         format!(
-            "{text:?} is no time: give RFC 3339 (2026-11-21T09:00:00Z), or how long ago (90s, 30m, 2h, 7d)"
+            "{text:?} is not a time; use RFC 3339 (2026-11-21T09:00:00Z), or how long ago (90s, 30m, 2h, 7d)"
         )
     })
 }

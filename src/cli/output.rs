@@ -1,5 +1,4 @@
-//! Stdout, and whether anybody still reads it: a command whose output may be lost never ends with exit code
-//! 0.
+//! Stdout, and whether anybody still reads it: a command whose output may be lost never exits with 0.
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::os::fd::{AsFd, BorrowedFd};

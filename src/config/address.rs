@@ -1,4 +1,4 @@
-//! Addresses as people write them: taken where only one thing can be meant, else told what to write instead.
+//! Addresses as people write them: accepted if they can mean only one thing; otherwise the error says what to write.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -31,7 +31,7 @@ fn advice(text: &str) -> String {
         return format!("must be an address, not a URL; write {} without {scheme}://", example(rest));
     }
     if text.contains([',', ' ', ';']) {
-        return "takes one address; write 0.0.0.0:8080 to listen on all of this machine's".to_owned();
+        return "takes one address; write 0.0.0.0:8080 to listen on all addresses of this machine".to_owned();
     }
     if let Some(port) = port(text) {
         return format!("names no address; {}", either(port));
@@ -46,14 +46,14 @@ fn advice(text: &str) -> String {
         (None, _) => format!("must end with a port from 0 to 65535; write {}, say", example(host)),
         (Some(port), Ok(ip)) => format!("must have brackets around an IPv6 address; write [{ip}]:{port}"),
         (Some(port), Err(_)) => format!(
-            "must be an IP address of this machine and a port, for a name may stand for several; {}",
+            "must be an IP address of this machine and a port, because a name may stand for several; {}",
             either(port)
         ),
     }
 }
 
 fn either(port: u16) -> String {
-    format!("write 127.0.0.1:{port} for this machine alone, or 0.0.0.0:{port} for all who reach it")
+    format!("write 127.0.0.1:{port} for this machine only, or 0.0.0.0:{port} for everybody who can reach it")
 }
 
 /// What `host`, perhaps with a port, may have been meant to be.
@@ -72,12 +72,14 @@ pub fn broker_fault(broker: &str) -> Option<String> {
     if let Some((scheme, _)) = broker.split_once("://") {
         let scheme: String = scheme.chars().take(20).collect();
         return Some(format!(
-            "must be host:port without {scheme}://; how to connect is said by \"security.protocol\" in [queue.kafka], a login \
-             by its sasl.* settings"
+            "must be host:port without {scheme}://; set \"security.protocol\" in [queue.kafka] for the kind \
+             of connection, and its sasl.* settings for a login"
         ));
     }
     if broker.contains(|one: char| one.is_whitespace() || one == ';') {
-        return Some("must have commas between host:port and host:port, not blanks or semicolons".to_owned());
+        return Some(
+            "must have commas between one host:port and the next, not blanks or semicolons".to_owned(),
+        );
     }
     if broker.contains(['@', '/', '"', '\'']) {
         return Some("must be host:port alone, or several with commas between them".to_owned());
@@ -95,8 +97,7 @@ pub fn broker_fault(broker: &str) -> Option<String> {
     let bracketed = host.starts_with('[') && host.ends_with(']');
     if host.is_empty() || host.contains(':') && !bracketed {
         return Some(
-            "must be host:port, or several with commas between them; an IPv6 address stands in brackets"
-                .to_owned(),
+            "must be host:port, or several separated by commas; put an IPv6 address in brackets".to_owned(),
         );
     }
     let is_port = port(number).is_some_and(|port| port != 0);
@@ -125,7 +126,7 @@ mod tests {
     #[test]
     fn any_other_is_told_what_to_write() {
         for (written, told) in [
-            ("8080", "write 127.0.0.1:8080 for this machine alone, or 0.0.0.0:8080"),
+            ("8080", "write 127.0.0.1:8080 for this machine only, or 0.0.0.0:8080"),
             ("0.0.0.0", "names no port; write 0.0.0.0:8080, say"),
             ("[::1]", "names no port; write [::1]:8080, say"),
             ("::1", "names no port; write [::1]:8080, say"),
@@ -154,7 +155,7 @@ mod tests {
             assert_eq!(broker_fault(good), None, "{good}");
         }
         for (written, told) in [
-            ("PLAINTEXT://k:9092", "without PLAINTEXT://; how to connect is said by \"security.protocol\""),
+            ("PLAINTEXT://k:9092", "without PLAINTEXT://; set \"security.protocol\" in [queue.kafka]"),
             ("kafka://me:canary@k:9092/topic", "without kafka://"),
             ("k:9092 l:9092", "must have commas between"),
             ("k:9092;l:9092", "must have commas between"),
@@ -166,7 +167,7 @@ mod tests {
             ("k:canary", "must have a port from 1 to 65535"),
             ("::1", "brackets around an IPv6 address"),
             ("[::1]", "brackets around an IPv6 address"),
-            ("fe80::zz:9092", "an IPv6 address stands in brackets"),
+            ("fe80::zz:9092", "put an IPv6 address in brackets"),
             (":9092", "must be host:port"),
             ("me:canary@k:9092", "must be host:port alone"),
             ("k:9092/", "must be host:port alone"),

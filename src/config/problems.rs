@@ -1,4 +1,4 @@
-//! What is wrong with a configuration: every problem at once, one a line, each as `key: what to do`.
+//! What is wrong with a configuration: all problems at once, one per line, each as `key: what to do`.
 
 use std::fmt;
 

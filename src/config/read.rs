@@ -1,4 +1,4 @@
-//! Reads the file, section by section, under the environment and the flags and over `default.toml`.
+//! Reads the file, section by section, over `default.toml`; environment and flags override it.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -158,7 +158,7 @@ fn publisher(mut section: Section<'_>) -> PublisherConfig {
 }
 
 const SECRET: &str =
-    "{ file = \"…\" } or { env = \"NAME\" }: a secret never stands in the configuration itself";
+    "{ file = \"…\" } or { env = \"NAME\" }; the configuration never contains a secret itself";
 
 fn secret_place(value: &Value) -> Option<SecretPlace> {
     let table = value.as_table().filter(|table| table.len() == 1)?;

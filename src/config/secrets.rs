@@ -1,5 +1,5 @@
-//! Shared secrets: where a configuration keeps them, and what is read there. Only those who check secrets
-//! read them: `weir tail` needs no leave to.
+//! Shared secrets: where a configuration says they are, and reading them from there. Only commands that check secrets
+//! read them, so `weir tail` needs no permission to.
 
 mod written;
 
@@ -113,7 +113,7 @@ impl Secrets {
         if let Some(fault) = written::fault(text) {
             warn(fault);
         } else if bytes < FEW {
-            warn("has fewer than 16 bytes and can be guessed; `weir secret` makes a better one");
+            warn("has fewer than 16 bytes, so it can be guessed; `weir secret` makes a better one");
         }
         if matches!(place, SecretPlace::File(path) if is_open_to_all(path)) {
             warn("every user of this machine may read its file; chmod 600 it");
@@ -140,11 +140,11 @@ impl SecretPlace {
             }
         };
         if bytes.len() as u64 > MOST + SLACK {
-            return Err(format!("{what} holds over {MOST} bytes; a secret is one short line"));
+            return Err(format!("{what} has more than {MOST} bytes; a secret is one short line"));
         }
         match written::alone(&bytes) {
             Ok(text) if text.len() as u64 > MOST => {
-                Err(format!("{what} holds over {MOST} bytes; a secret is one short line"))
+                Err(format!("{what} has more than {MOST} bytes; a secret is one short line"))
             }
             read => read.map(str::to_owned).map_err(|advice| format!("{what} {advice}")),
         }

@@ -1,5 +1,5 @@
-//! One table of a configuration under reading: what the user gave over what `default.toml` has. It
-//! remembers which keys were asked for, so that whatever else the user wrote falls out at the end.
+//! One table of a configuration while it is read: the user's values over those of `default.toml`. It remembers which
+//! keys were read, so that any others the user wrote are reported as unknown at the end.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -1,6 +1,6 @@
-//! A client's connection, with the deadlines that actix-http leaves to us: it times only a connection's
-//! first head, and neither later heads nor what it reads after an early answer. It could time unused connections,
-//! but would set a timer anew with every request.
+//! A client's connection, with the deadlines that actix-http does not enforce. It times only the first head of a
+//! connection, and neither later heads nor what it reads after an early answer. It could time unused connections, but
+//! would set a new timer with every request.
 
 use std::cell::{Cell, RefCell};
 use std::future::poll_fn;

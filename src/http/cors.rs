@@ -1,6 +1,6 @@
-//! CORS as RudderStack's SDKs know it: any origin is echoed, on errors and unknown paths too, since a
-//! browser that may not read an error takes it for a lost network and sends again. Credentials are
-//! allowed because the SDKs ask for them; Weir reads no cookie.
+//! CORS as RudderStack's SDKs expect it: any origin is echoed, on errors and unknown paths too, because a browser
+//! that may not read an error takes it for a network failure and sends again. Credentials are allowed because the
+//! SDKs ask for them; Weir reads no cookie.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;

@@ -1,5 +1,5 @@
-//! The routes of Gainsight's API that RudderStack's Gainsight destination calls: taken as the event routes take
-//! theirs, answered as Gainsight answers.
+//! The routes of Gainsight's API that RudderStack's Gainsight destination calls: handled like the event routes,
+//! answered as Gainsight answers.
 
 mod envelope;
 

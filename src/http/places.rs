@@ -1,6 +1,6 @@
-//! A worker's places for connections. Whenever the last one is taken, the connection that has been idle for longest
-//! is asked to leave: a server without a free place would accept nobody. Connections stay on one thread each, so this
-//! takes no lock.
+//! A worker's slots for connections. Whenever the last slot is taken, the connection that has been idle for longest
+//! is asked to close, because a server without a free slot would accept nobody. A connection stays on one thread, so
+//! this needs no lock.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;

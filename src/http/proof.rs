@@ -1,5 +1,5 @@
-//! The shared secrets that a request shows: those in headers before its body, a signature after it. Alike on
-//! every route that takes events.
+//! The shared secrets that a request shows: those in headers are checked before its body, a signature after it. All
+//! routes that accept events do this in the same way.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -26,8 +26,8 @@ pub fn is_shown(headers: &HeaderMap) -> bool {
     presented_secret(headers).is_some() || !matches!(signed(headers), Ok(None))
 }
 
-/// Checks what `headers` show of `secrets`, to one who is known to Gainsight's clients as `tenant`, and counts it. The log
-/// knows whoever sends as `sender`; one that nobody configured does not get there.
+/// Checks what `headers` show of `secrets`, for the tenant that Gainsight's clients know as `tenant`, and counts it. If
+/// no secret could ever verify the signature, the log names `sender`; it is none for a sender that nobody configured.
 ///
 /// # Errors
 /// What is presented is known to be wrong, before the body is read.

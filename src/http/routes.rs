@@ -1,4 +1,4 @@
-//! The routes: the whole table in one place, and what answers each.
+//! The routes: the whole table in one place, with the handler of each.
 
 use std::borrow::Cow;
 

@@ -1,4 +1,4 @@
-//! group → a Company, and the link that ties the user to it.
+//! group → a Company, and the link from the user to it.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! Every metric of Weir, in one struct with its own registry. Labels come from closed sets only: enums,
-//! registered routes, configured ids. Names are fixed by the README's table; dashboards rely on them.
+//! Every metric of Weir, in one struct with its own registry. Labels come from closed sets only: enums, registered
+//! routes, configured ids. docs/operating.md lists them all (a test checks that); dashboards rely on their names.
 
 use std::sync::{Arc, OnceLock};
 
@@ -99,7 +99,7 @@ pub struct Metrics {
     pub tls_reloads: IntCounterVec,
     /// `weir_tls_certificate_not_after_seconds`: of the certificate in use, so only there with one.
     pub tls_not_after: GaugeVec,
-    /// `weir_ready`: 1 while records can be taken.
+    /// `weir_ready`: 1 while Weir accepts events.
     pub ready: Gauge,
 }
 
@@ -144,15 +144,18 @@ impl Metrics {
         let answers =
             r.counters("weir_http_requests_total", "Answers by route and status.", &["route", "status"])?;
         let durations = r.add(HistogramVec::new(
-            HistogramOpts::new("weir_http_request_duration_seconds", "From the head to the answer.")
-                .buckets(SECONDS.to_vec()),
+            HistogramOpts::new(
+                "weir_http_request_duration_seconds",
+                "From a request's head to its answer, in seconds.",
+            )
+            .buckets(SECONDS.to_vec()),
             &["route"],
         ))?;
         let quarantined =
             r.counters("weir_quarantined_total", "Events put into quarantine, by reason.", &["reason"])?;
         let secrets = r.counters(
             "weir_secrets_total",
-            "Shared secrets and signatures that requests presented, by what their check came to.",
+            "Shared secrets and signatures that requests showed, by verdict.",
             &["method", "verdict"],
         )?;
         let unavailable = r.counters("weir_unavailable_total", "Answers of 503 by cause.", &["cause"])?;
@@ -161,7 +164,7 @@ impl Metrics {
             sources: Sources::new(Counters {
                 events: r.counters(
                     "weir_events_total",
-                    "Events by source, call type and how they ended.",
+                    "Events by source, call type and outcome.",
                     &["source", "type", "outcome"],
                 )?,
                 times_unreadable: r.counters(
@@ -194,7 +197,7 @@ impl Metrics {
                 let label = Reason::ALL.get(index).map_or("", |reason| reason.label());
                 quarantined.with_label_values(&[label])
             }),
-            ignored: r.counters("weir_ignored_total", "Events not wanted, by reason.", &["reason"])?,
+            ignored: r.counters("weir_ignored_total", "Events that were ignored, by reason.", &["reason"])?,
             traits_dropped: r.counters(
                 "weir_traits_dropped_total",
                 "Custom traits that the tenant's field map does not name.",
@@ -203,7 +206,10 @@ impl Metrics {
             secrets: Verdict::ALL.map(|verdict| secrets.with_label_values(&verdict.labels())),
             unavailable: Cause::ALL.map(|cause| unavailable.with_label_values(&[cause.label()])),
             records: Kind::ALL.map(|kind| records.with_label_values(&[kind.label()])),
-            queue_wait: r.seconds("weir_queue_wait_seconds", "From handing records over to durable.")?,
+            queue_wait: r.seconds(
+                "weir_queue_wait_seconds",
+                "From handing records over until they are durable, in seconds.",
+            )?,
             queue_inflight_records: r.gauge("weir_queue_inflight_records", "Records not yet durable.")?,
             queue_inflight_bytes: r
                 .gauge("weir_queue_inflight_bytes", "Bytes of records not yet durable.")?,
@@ -226,7 +232,7 @@ impl Metrics {
             )?,
             spool_forwarded: r.add(IntCounter::new(
                 "weir_spool_forwarded_total",
-                "Records of the spool that Kafka has since.",
+                "Records of the spool that Kafka has received.",
             ))?,
             spool_set_aside: r.counters(
                 "weir_spool_set_aside_total",
@@ -248,7 +254,7 @@ impl Metrics {
             )?,
             tls_handshakes: r.counters(
                 "weir_tls_handshakes_total",
-                "Beginnings of TLS connections, by outcome.",
+                "TLS handshakes, by outcome.",
                 &["outcome"],
             )?,
             tls_reloads: r.counters(
@@ -261,7 +267,7 @@ impl Metrics {
                 "Unix time at which the certificate in use expires.",
                 &[],
             )?,
-            ready: r.add(Gauge::new("weir_ready", "1 while records can be taken."))?,
+            ready: r.add(Gauge::new("weir_ready", "1 while Weir accepts events."))?,
             registry: registrar.0.clone(),
         };
         #[cfg(target_os = "linux")]

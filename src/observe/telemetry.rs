@@ -1,5 +1,5 @@
-//! Logs, on stderr: for people at a terminal, as JSON for machines. What they may hold: configured ids,
-//! counts, sizes, states. Never a key, a secret, a query string, a body or a trait.
+//! Logs, on stderr: for people at a terminal, as JSON for machines. They may contain configured ids, counts, sizes
+//! and states, but never a key, a secret, a query string, a body or a trait.
 
 use std::io::{IsTerminal, stderr};
 
@@ -28,7 +28,7 @@ fn filter(level: &str) -> Result<Targets, String> {
     let known = |part: &str| part.contains('=') || (!part.is_empty() && part.parse::<LevelFilter>().is_ok());
     let made = level.split(',').all(known).then(|| format!("{QUIET},{level}").parse::<Targets>());
     made.and_then(Result::ok).ok_or_else(|| {
-        format!("--log (WEIR_LOG): {level:?} is no level; give error, warn, info, debug, trace or off")
+        format!("--log (WEIR_LOG): {level:?} is not a level; use error, warn, info, debug, trace or off")
     })
 }
 

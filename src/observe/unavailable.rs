@@ -1,5 +1,5 @@
-//! Why clients are told to come again: counted each time, logged now and then, so that a 503 is never a
-//! riddle and a storm of them no flood of lines.
+//! Why clients get 503: counted every time and logged now and then, so that a 503 is never a mystery, and many of
+//! them don't flood the log.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
@@ -36,8 +36,10 @@ impl Cause {
 
     fn advice(self) -> &'static str {
         match self {
-            Cause::NotReady => "clients get 503: the queue takes nothing now, or Weir is shutting down",
-            Cause::Memory => "clients get 503: bodies under way fill limits.inflight_bytes",
+            Cause::NotReady => {
+                "clients get 503: the queue accepts nothing right now, or Weir is shutting down"
+            }
+            Cause::Memory => "clients get 503: request bodies fill limits.inflight_bytes",
             Cause::QueueFull => "clients get 503: the queue has no room for their requests",
             Cause::NotDurable => "clients get 503: their records did not become durable in time",
         }

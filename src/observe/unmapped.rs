@@ -1,5 +1,5 @@
-//! Names of track calls that no publisher maps: an operator learns of each once, with the name that was
-//! perhaps meant. Clients choose these names, so memory and log lines are bounded.
+//! Names of track calls that no publisher maps: each is logged once, with the name that was perhaps meant. Clients
+//! choose these names, so memory and log lines are bounded.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

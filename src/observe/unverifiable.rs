@@ -1,4 +1,4 @@
-//! Signed requests that no secret could ever verify: an operator learns of it now and then, by sender, for the sender
+//! Signed requests that no secret could ever verify. They are logged now and then, by sender, because the sender
 //! learns only that its signature is wrong.
 
 use std::collections::HashMap;
@@ -28,9 +28,9 @@ impl Unverifiable {
         if self.is_due(&sender, self.start.elapsed().as_secs()) {
             tracing::warn!(
                 sender,
-                "a signed request got 401: none of the secrets that this sender's publishers list can verify a signature; \
-                 list the secret that it signs with, which begins with whsec_, under publishers.*.secrets (`weir check` tells \
-                 of secrets that can't)"
+                "a signed request got 401: none of the secrets that this sender's publishers list can verify \
+                 a signature; list the secret that it signs with, which begins with whsec_, under \
+                 publishers.*.secrets (`weir check` names secrets that can't)"
             );
         }
     }

@@ -1,8 +1,9 @@
-//! How a running Weir is told to replay quarantine, or to try again what was set aside: over the Unix socket `DATA/control.sock`, by whoever may act as its user.
-//! One order a connection, as a line of JSON; the answer is a line for each event, and one at the end.
+//! How commands ask a running Weir to replay quarantine, or to try again what was set aside: over the Unix socket
+//! `DATA/control.sock`, to which only its own user may connect. A connection carries one command, as a line of JSON;
+//! the answer is a line for each event, and one at the end.
 //!
-//! No route of the admin listener, so that nothing on the network can ever reach it. Orders are taken one after
-//! the other, on a thread of their own.
+//! This is not a route of the admin listener, so nothing on the network can ever reach it. Commands are handled one
+//! at a time, on a thread of their own.
 
 use std::fs::{self, Permissions};
 use std::io::{self, BufRead, BufReader, Read, Write};
@@ -55,14 +56,18 @@ enum Line {
 #[derive(Debug, thiserror::Error)]
 pub enum ControlError {
     /// The socket is there, and not for us.
-    #[error("the Weir that uses {data} can't be reached: {error}; give this command as the user that runs it", data = .0.display(), error = .1)]
+    #[error(
+        "cannot reach the Weir that uses {data}: {1}; run this command as the same user as Weir",
+        data = .0.display()
+    )]
     Unreachable(PathBuf, io::Error),
     /// Weir said no.
     #[error("{0}")]
     Refused(String),
     /// It said nothing more.
     #[error(
-        "the running Weir went away; what was told as queued is queued, give the same command again for the rest"
+        "the running Weir went away; what is reported as queued is queued; run the same command again for \
+         the rest"
     )]
     Away,
     /// Nobody listens any more to what it says.
@@ -73,7 +78,7 @@ pub enum ControlError {
 impl ControlError {
     fn foreign() -> Self {
         ControlError::Refused(
-            "the running Weir is of another version; use the command of that version".to_owned(),
+            "the running Weir has another version; use the command of that version".to_owned(),
         )
     }
 }
@@ -147,7 +152,7 @@ fn answer(stream: &UnixStream, app: &App, place: &Place) -> io::Result<()> {
         Ok(Asked::Replay { order, brokers }) => (order, brokers),
         Ok(Asked::Retry) if app.queue.retry() => return say(&Line::Retrying),
         Ok(Asked::Retry) => {
-            let text = "the Weir that runs on this data directory has no spool: its journal is the queue";
+            let text = "the Weir running on this data folder has no spool: its journal is the queue";
             return say(&Line::Problem(text.to_owned()));
         }
         Err(_) => {
@@ -159,7 +164,7 @@ fn answer(stream: &UnixStream, app: &App, place: &Place) -> io::Result<()> {
     if brokers.as_deref() != place.brokers() {
         let its = place.brokers().map_or("its journal".to_owned(), |brokers| format!("Kafka at {brokers}"));
         return say(&Line::Problem(format!(
-            "the Weir that runs on this data directory has its quarantine on {its}; name that queue, or stop Weir"
+            "the Weir running on this data folder has its quarantine on {its}; name that queue, or stop Weir"
         )));
     }
     let dry_run = order.dry_run;
@@ -182,7 +187,7 @@ fn answer(stream: &UnixStream, app: &App, place: &Place) -> io::Result<()> {
             say(&Line::Done(Summary { queued, ignored, rejected, impossible, already }))
         }
         Err(error) => {
-            tracing::warn!(%error, "a replay ended early; the command that asked for it was told");
+            tracing::warn!(%error, "a replay ended early; the command that requested it knows");
             say(&Line::Problem(error.to_string()))
         }
     }

@@ -1,8 +1,8 @@
-//! Replay: rejected events mapped again, with the configuration of today, and queued as if they came now.
+//! Replay: maps rejected events again, with today's configuration, and queues them as if they arrived now.
 //!
-//! Once the records of an event are durable, a note in quarantine says so (`weir.replayed.v1`, on the topic of
-//! the rejected events), and it is not replayed again. Between the two a crash may come: the records then come
-//! once more, with the same ids. What still can't be mapped stays as it is, and is told.
+//! Once the records of an event are durable, a note in quarantine says so (`weir.replayed.v1`, on the topic of the
+//! rejected events), and it is not replayed again. If a crash comes between the two, the records come once more, with
+//! the same ids. What still can't be mapped stays as it is, and is reported.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -127,7 +127,8 @@ pub enum ReplayError {
     Read(#[from] ReadError),
     /// The queue took nothing more.
     #[error(
-        "the replay ended early: {0}; what was told as queued is queued, give the same command again for the rest"
+        "the replay ended early: {0}; what is reported as queued is queued; run the same command again for \
+         the rest"
     )]
     Queue(&'static str),
     /// Nobody listens any more.
@@ -242,8 +243,7 @@ impl<'a> Replay<'a> {
     /// What is needed to map `entry`, or a sentence that says why it can't be replayed.
     fn find<'e>(&self, entry: &'e Entry) -> Result<Found<'a, 'e>, String> {
         if entry.reason == Reason::SecretMissing.label() && !self.order.without_secret {
-            let text =
-                "its sender showed no secret of the publisher; --without-secret replays it nevertheless";
+            let text = "its sender showed no secret of the publisher; --without-secret replays it anyway";
             return Err(text.to_owned());
         }
         let event = whole(&entry.event).ok_or(
@@ -252,7 +252,7 @@ impl<'a> Replay<'a> {
         let (path, way) = match find(&entry.path).map(|route| (route.path, route.endpoint)) {
             Some((path, Endpoint::Events(call))) => (path, Way::Sdk(call)),
             Some((path, Endpoint::Gainsight(operation))) => (path, Way::Gainsight(operation)),
-            _ => return Err("this Weir does not know the route that it came by".to_owned()),
+            _ => return Err("this Weir does not know the route by which it arrived".to_owned()),
         };
         let is_its = |source: &&Arc<Source>| source.ce_source == entry.source;
         let (source, table) = match way {
@@ -303,12 +303,12 @@ impl<'a> Replay<'a> {
         let detail = match rejection.reason {
             // What its sender showed when it was rejected for another reason is not known any more.
             Reason::SecretMissing => {
-                "a publisher of it requires a secret, which a replay can't show; --without-secret replays it \
-                 nevertheless"
+                "one of its publishers requires a secret, which a replay can't show; --without-secret \
+                 replays it anyway"
             }
             Reason::TopicUnknown if self.knows(found.filed, &found.head) => {
-                "no publisher with its topic is known to list a secret that its sender showed; --without-secret \
-                 replays it nevertheless"
+                "no publisher with its topic is known to list a secret that its sender showed; \
+                 --without-secret replays it anyway"
             }
             _ => {
                 let reason = rejection.reason.label().to_owned();
@@ -375,7 +375,7 @@ fn make_durable((queue, metrics): (&dyn Queue, &Metrics), records: Records) -> R
     let submitted = Submitted::new(queue, metrics, records).map_err(|refused| {
         ReplayError::Queue(match refused {
             Refused::Full => "the queue is full",
-            Refused::Closed => "the queue takes no records",
+            Refused::Closed => "the queue accepts no records",
         })
     })?;
     let durable = submitted.wait().then_some(());

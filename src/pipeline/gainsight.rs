@@ -1,5 +1,5 @@
-//! Calls of Gainsight's own API, on their way to records as all others, but with Gainsight's rules for what is
-//! told of them: a call whose records do not all fit fails as a whole.
+//! Calls of Gainsight's own API. They become records like all others, but are answered by Gainsight's rules: a call
+//! fails as a whole if one of its records does.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! What happens to the events of one request, as a table of contents: split → validate → map → records.
-//! Pure: a body in, records and an answer out.
+//! What happens to the events of one request, step by step: split → validate → map → records. Pure: a body in,
+//! records and an answer out.
 
 mod again;
 pub mod answer;

@@ -1,4 +1,4 @@
-//! A body as far as it is JSON: one event or a batch, before anything is made of it.
+//! A body, as far as it is JSON: one event or a batch, before it is mapped.
 
 use super::Call;
 use crate::event::envelope::{Batch, Event};

@@ -1,4 +1,4 @@
-//! What a request's events came to, gathered while they are mapped and counted once when it is certain.
+//! The outcomes of a request's events, collected while they are mapped, and counted once when they are certain.
 
 use crate::event::decode::Repair;
 use crate::event::kind::CallType;

@@ -1,9 +1,8 @@
-//! What goes on the queue: records, laid out once in one buffer per request and nowhere else.
+//! Records for the queue, laid out once, here only, in one buffer per request.
 //!
-//! A request's records share a single growing buffer; each record is a handful of spans into it. The
-//! queue copies from there straight into librdkafka or into a journal frame, so building a record costs
-//! no allocation of its own. Names, keys and headers follow the table "Records on the queue" in the
-//! README (CloudEvents 1.0, Kafka binding, binary mode).
+//! A request's records share a single growing buffer; each record is a handful of spans into it. The queue copies
+//! from there straight into librdkafka or into a journal frame, so building a record costs no allocation of its own.
+//! Names, keys and headers follow docs/records.md (CloudEvents 1.0, Kafka binding, binary mode).
 
 pub mod stamp;
 pub mod topics;

@@ -1,4 +1,5 @@
-//! What a valid configuration means for its operator: the memory it may take, and what looks unintended.
+//! What a valid configuration means for its operator: the most memory that Weir can take, and what looks like a
+//! mistake.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -50,18 +51,19 @@ pub fn warnings(config: &Config, tls: Option<&Loaded>) -> Vec<String> {
         if expires.duration_since(Timestamp::now()) < EXPIRES_SOON {
             warn(
                 "tls.certificate",
-                &format!("expires at {expires}; renew it, Weir takes the new one without a restart"),
+                &format!("expires at {expires}; renew it (Weir takes the new one without a restart)"),
             );
         }
         if !pair.has_names {
             warn(
                 "tls.certificate",
-                "names its host in its subject (CN) alone, where most clients don't look any more, so they refuse it; make one                  with the host's name as subjectAltName",
+                "names its host only in its subject (CN), where most clients no longer look, so they refuse \
+                 it; make one with the host's name as subjectAltName",
             );
         }
     }
     if config.sources.is_empty() {
-        warn("sources", "none is configured; `weir serve` makes one to try Weir with, called demo");
+        warn("sources", "none is configured; `weir serve` creates one to try Weir with, called demo");
     }
     for (id, source) in &config.sources {
         let path = join("sources", id);
@@ -87,15 +89,16 @@ pub fn warnings(config: &Config, tls: Option<&Loaded>) -> Vec<String> {
         };
         if !journal::has_consumers(&config.data.journal()) {
             let meaning = format!(
-                "no named consumer reads the journal (weir tail --consumer), so records stay until it is full; then {then}"
+                "no named consumer reads the journal (weir tail --consumer), so records stay until it is \
+                 full; then {then}"
             );
             warn("queue.journal_bytes", &meaning);
         }
         let (_, largest) = capacity::largest_request(config);
         if u64::try_from(largest).is_ok_and(|largest| largest > config.queue.journal_bytes) {
             let meaning = format!(
-                "the largest request that the limits allow may take {largest} bytes, for which it never has room; raise \
-                 it, or lower limits.body_bytes"
+                "the largest request that the limits allow may take {largest} bytes, for which it never has \
+                 room; raise it, or lower limits.body_bytes"
             );
             warn("queue.journal_bytes", &meaning);
         }

@@ -1,5 +1,5 @@
-//! Whether the largest request that the limits allow finds room in the queue. One that never can would be
-//! told to come again for ever.
+//! Whether the largest request that the limits allow fits into the queue. If it never can, its client would get 503
+//! for ever.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! What no single key can tell: whether the parts of a configuration fit together.
+//! Checks that no single key can make: whether the parts of a configuration fit together.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display};
@@ -37,7 +37,8 @@ pub fn check(config: &Config, problems: &mut Problems) {
             problems.add(join(&path, "events"), "a blank name matches no event; remove it");
         }
         if publisher.require_secret && publisher.secrets.is_empty() {
-            let advice = "needs secrets, or no event is ever taken; list one (`weir secret` makes it), or leave this out";
+            let advice = "needs secrets, or no event is ever accepted; list one (`weir secret` makes it), or \
+                          leave this out";
             problems.add(join(&path, "require_secret"), advice);
         }
     }
@@ -105,9 +106,9 @@ impl Display for RowFault {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RowFault::Blank => out.write_str("a blank name matches no trait"),
-            RowFault::Reserved => {
-                out.write_str("has a field of its own or is Gainsight's to set, so this row can never apply")
-            }
+            RowFault::Reserved => out.write_str(
+                "has a field of its own, or only Gainsight may set it, so this row can never apply",
+            ),
             RowFault::Field(object, hint) => {
                 write!(out, "the field must end in __gc or be a standard field of {object}{hint}")
             }
@@ -155,7 +156,7 @@ fn check_source(config: &Config, path: &str, source: &SourceConfig, problems: &m
                 problem(&format_args!("there is no [{}]; add it{hint}", join("publishers", id)));
             }
             Some(publisher) if publisher.tenant != source.tenant => {
-                problem(&format_args!("{id} belongs to another tenant; nothing crosses tenants"));
+                problem(&format_args!("{id} belongs to another tenant; no data crosses tenants"));
             }
             Some(_) if source.publishers.iter().take(index).any(|earlier| earlier == id) => {
                 problem(&format_args!("{id} is listed twice; remove one"));
@@ -171,7 +172,7 @@ fn keys(config: &Config, problems: &mut Problems) {
         for key in &source.keys {
             if let Some(owner) = owners.insert(key, id) {
                 let other = join("sources", owner);
-                let advice = format!("a key may stand only once, and one of these stands in {other} too");
+                let advice = format!("a key may be listed only once, and one of these is also in {other}");
                 problems.add(join(&join("sources", id), "keys"), advice);
             }
         }
@@ -185,12 +186,14 @@ fn gainsight_ids(config: &Config, problems: &mut Problems) {
         let key = || join(&join("tenants", id), "gainsight_tenant_id");
         let known_as = tenant.gainsight_tenant_id.as_deref().unwrap_or(id);
         if tenant.gainsight_tenant_id.is_some() && !known_as.bytes().all(|byte| byte.is_ascii_graphic()) {
-            problems
-                .add(key(), "comes in a header: it may hold only visible ASCII characters without blanks");
+            problems.add(
+                key(),
+                "arrives in a header, so it may contain only visible ASCII characters, without blanks",
+            );
         }
         if let Some(owner) = owners.insert(known_as, id) {
             let other = join("tenants", owner);
-            problems.add(key(), format_args!("{other} is known by the same; give each tenant its own"));
+            problems.add(key(), format_args!("{other} has the same; give each tenant its own"));
         }
     }
 }
@@ -208,9 +211,9 @@ fn queue(queue: &QueueConfig, problems: &mut Problems) {
 fn limits(Limits { request, server }: &Limits, problems: &mut Problems) {
     // A zero was refused when it was read.
     if request.event_bytes > request.body_bytes && request.body_bytes > 0 {
-        problems.add("limits.event_bytes", "may not exceed limits.body_bytes; lower it or raise that");
+        problems.add("limits.event_bytes", "may not exceed limits.body_bytes; lower this or raise that");
     }
     if request.body_bytes > server.inflight_bytes && server.inflight_bytes > 0 {
-        problems.add("limits.body_bytes", "may not exceed limits.inflight_bytes; lower it or raise that");
+        problems.add("limits.body_bytes", "may not exceed limits.inflight_bytes; lower this or raise that");
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the disk can hold what the configuration wants on it, and what to do where the system refuses.
+//! Whether the disk has room for what the configuration allows, and advice for errors of the file system.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -59,38 +59,39 @@ fn lacking(config: &Config, disk: &Disk) -> Vec<String> {
     let (queue, folder) = (&config.queue, disk.folder.display());
     let (name, without) = match queue.kind() {
         QueueKind::Journal => ("journal", "every request gets 503"),
-        QueueKind::Kafka { .. } => ("spool", "nothing can be held while Kafka is away"),
+        QueueKind::Kafka { .. } => ("spool", "Weir can hold nothing while Kafka is away"),
     };
     if disk.is_read_only {
         return vec![format!(
-            "data: {folder} is on a file system that is mounted read-only, so Weir can't start; mount it for writing, or \
-             choose another folder"
+            "data: {folder} is on a file system that is mounted read-only, so Weir can't start; mount it for \
+             writing, or choose another folder"
         )];
     }
     let mut found = Vec::new();
     if !disk.is_writable {
         found.push(format!(
-            "data: this user may not write in {folder}; if Weir runs as this user, give it leave (chown), or choose another \
-             folder"
+            "data: this user may not write to {folder}; if Weir runs as this user, give it permission \
+             (chown), or choose another folder"
         ));
     }
     if disk.files.is_some_and(|files| files < FEW_FILES) {
         found.push(format!(
-            "data: the disk of {folder} has no room for more files (inodes), and the {name} needs one for each segment: \
-             without, {without}; remove some, or choose another \
-             folder"
+            "data: the disk of {folder} has no room for more files (inodes), and the {name} needs one for \
+             each segment; without them, {without}; delete some files, or choose another folder"
         ));
     }
     let (total, free, kept) = (readable(disk.total), readable(disk.free), readable(queue.free_bytes));
     if disk.free < queue.free_bytes {
         found.push(format!(
-            "queue.free_bytes: the disk of {folder} has {free} free, less than the {kept} that the {name} shall leave free, so \
-             {without}; free some of it, lower queue.free_bytes, or choose another folder with data"
+            "queue.free_bytes: the disk of {folder} has {free} free, less than the {kept} that the {name} \
+             has to leave free, so {without}; free some space, lower queue.free_bytes, or choose another \
+             folder with data"
         ));
     } else if queue.journal_bytes.saturating_add(queue.free_bytes) > disk.total {
         found.push(format!(
-            "queue.journal_bytes: the {name} may hold {} and shall leave {kept} free, and the disk of {folder} has {total} in \
-             all, so it is full before the {name} is; lower it to what the disk can hold",
+            "queue.journal_bytes: the {name} may hold {} and has to leave {kept} free, but the disk of \
+             {folder} has {total} in all, so the disk is full before the {name} is; lower it to what the disk \
+             can hold",
             readable(queue.journal_bytes)
         ));
     }
@@ -149,14 +150,14 @@ mod tests {
             (
                 Disk { total: 11 * GIB - 1, free: 5 * GIB, ..roomy() },
                 "queue.journal_bytes: ",
-                &["may hold 10.0 GiB and shall leave 1024.0 MiB free", "/d has 10.9 GiB in all", "lower it"],
+                &["may hold 10.0 GiB and has to leave 1024.0 MiB free", "/d has 10.9 GiB in all", "lower it"],
             ),
             (
                 Disk { files: Some(0), ..roomy() },
                 "data: ",
                 &["no room for more files (inodes)", "every request gets 503"],
             ),
-            (Disk { is_writable: false, ..roomy() }, "data: ", &["this user may not write in /d"]),
+            (Disk { is_writable: false, ..roomy() }, "data: ", &["this user may not write to /d"]),
             (read_only, "data: ", &["/d is on a file system that is mounted read-only"]),
         ] {
             let found = found(None, disk);
@@ -164,7 +165,7 @@ mod tests {
             assert!(line.starts_with(key) && parts.iter().all(|part| line.contains(part)), "{line}");
         }
         let behind_kafka = found(Some("k:1"), Disk { free: 0, ..roomy() });
-        assert!(behind_kafka[0].contains("nothing can be held while Kafka is away"), "{behind_kafka:?}");
+        assert!(behind_kafka[0].contains("Weir can hold nothing while Kafka is away"), "{behind_kafka:?}");
     }
 
     #[test]

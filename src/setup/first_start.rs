@@ -1,5 +1,5 @@
-//! The first start: with no source configured, Weir makes one to try it with, and keeps its key in
-//! `first-start.json` so that later starts take the same.
+//! The first start: if no source is configured, Weir creates one to try it with, and keeps its key in
+//! `first-start.json` so that later starts use the same.
 
 use std::fmt;
 use std::fs::{self, File};
@@ -57,7 +57,7 @@ pub enum FirstStartError {
     #[error("{0} is damaged: restore it, or move it away and start again for a new key")]
     Damaged(PathBuf),
     /// No random bytes.
-    #[error("the system gives no random bytes for a key: {0}")]
+    #[error("the system provides no random bytes for a key: {0}")]
     Random(getrandom::Error),
     /// The rest of the configuration leaves no room for it.
     #[error("{0}")]
@@ -145,7 +145,7 @@ fn add(config: &mut Config, demo: Option<&Demo>) -> Result<(), Problems> {
         ("publishers", PUBLISHER, config.publishers.contains_key(PUBLISHER)),
     ];
     for (table, id, _) in taken.into_iter().filter(|(_, _, taken)| *taken) {
-        let advice = "a first start makes this itself; configure a source for it, or rename it";
+        let advice = "a first start creates this itself; configure a source for it, or rename it";
         problems.add(format_args!("{table}.{id}"), advice);
     }
     if !problems.is_empty() {
@@ -175,8 +175,8 @@ fn add(config: &mut Config, demo: Option<&Demo>) -> Result<(), Problems> {
     let mut clashes = Problems::default();
     check(config, &mut clashes);
     if !clashes.is_empty() {
-        let advice =
-            "none is configured, and the demo of a first start would share topics with this; configure one";
+        let advice = "none is configured, and the demo source of a first start would share topics with this; \
+                      configure one";
         problems.add("sources", advice);
     }
     if problems.is_empty() { Ok(()) } else { Err(problems) }

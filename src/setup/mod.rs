@@ -1,9 +1,9 @@
 //! What a configuration means for the parts of Weir: whether it holds together, what it costs, and what the running
 //! gateway looks up.
 //!
-//! [`load`](load()) reads and checks it, with every problem at once; [`capacity`] and [`topics`] are checks of their own.
-//! [`advice`] and [`disk`] say what may surprise an operator about a valid one. [`resolve`] makes it into
-//! [`crate::tenants`], and [`first_start`] adds a source to try Weir with where none is configured.
+//! [`load`](load()) reads and checks it, with every problem at once; [`capacity`] and [`topics`] are checks of their
+//! own. [`advice`] and [`disk`] say what may surprise an operator about a valid one. [`resolve`] turns it into
+//! [`crate::tenants`], and [`first_start`] adds a source to try Weir with if none is configured.
 
 pub mod advice;
 pub mod capacity;

@@ -1,4 +1,4 @@
-//! From a valid configuration to what the request path looks things up in.
+//! Turns a valid configuration into the tables that the request path uses.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! The names of topics on the queue: how they are made, and that no two senders make the same one.
+//! The names of topics on the queue: makes them, and makes sure that no two senders get the same one.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -48,7 +48,7 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
         let key = join(&join("tenants", id), "topic_prefix");
         let prefix = tenant.topic_prefix.as_str();
         if !legal(prefix) {
-            claims.problems.add(key, "may hold only letters, digits, dots, _ and -");
+            claims.problems.add(key, "may contain only letters, digits, dots, _ and -");
             continue;
         }
         match prefixes.entry(prefix) {
@@ -83,13 +83,13 @@ impl<'a> Claims<'a, '_> {
             Some(_) => (join(path, "kafka_topic"), "choose another name"),
         };
         if kafka_topic.as_ref().is_some_and(|name| !legal(name) || name == "." || name == "..") {
-            self.problems.add(key, "may hold only letters, digits, dots, _ and -, and not be . or ..");
+            self.problems.add(key, "may contain only letters, digits, dots, _ and -, and not be . or ..");
             return;
         }
         if kafka_topic.is_none() && slug(topic).is_empty() {
             // A missing topic was refused when it was read.
             if !topic.is_empty() {
-                self.problems.add(key, "has no a-z or 0-9 to make a queue topic's name of; set kafka_topic");
+                self.problems.add(key, "has no a-z or 0-9 to make a topic's name from; set kafka_topic");
             }
             return;
         }
@@ -112,7 +112,7 @@ impl<'a> Claims<'a, '_> {
     fn add(&mut self, name: String, owner: Owner<'a>, key: &str, remedy: &str) {
         if name.len() > LONGEST {
             let advice =
-                format!("makes a queue topic's name of {} bytes, over {LONGEST}; {remedy}", name.len());
+                format!("makes a topic's name of {} bytes, more than {LONGEST}; {remedy}", name.len());
             self.problems.add(key, advice);
             return;
         }
@@ -122,8 +122,7 @@ impl<'a> Claims<'a, '_> {
             Entry::Occupied(taken) => {
                 let (other, other_key) = taken.get();
                 if *other != owner {
-                    let advice =
-                        format!("the queue topic {name} collides with that of {other_key}; {remedy}");
+                    let advice = format!("its topic {name} is also that of {other_key}; {remedy}");
                     self.problems.add(key, advice);
                 }
             }

@@ -169,10 +169,7 @@ fn an_address_that_can_only_mean_one_is_taken_and_any_other_is_told_what_to_writ
         let output = weir(&["serve", flag, "8080"]).output().unwrap();
         let told = stderr(&output);
         assert_eq!(output.status.code(), Some(2), "{told}");
-        assert!(
-            told.contains(flag) && told.contains("write 127.0.0.1:8080 for this machine alone"),
-            "{told}"
-        );
+        assert!(told.contains(flag) && told.contains("write 127.0.0.1:8080 for this machine only"), "{told}");
     }
     for variable in ["WEIR_LISTEN", "WEIR_ADMIN"] {
         let output = weir(&["serve"]).env(variable, "http://[::1]:80").output().unwrap();
@@ -189,7 +186,7 @@ fn an_address_that_can_only_mean_one_is_taken_and_any_other_is_told_what_to_writ
     assert_eq!(
         stderr(&output),
         "listen: names no port; write 0.0.0.0:8080, say\nadmin: names no address; write 127.0.0.1:9464 for this \
-         machine alone, or 0.0.0.0:9464 for all who reach it\nqueue.brokers: \"kafka\" has no port; write \
+         machine only, or 0.0.0.0:9464 for everybody who can reach it\nqueue.brokers: \"kafka\" has no port; write \
          kafka:9092, if Kafka listens where it usually does\n"
     );
 }
@@ -241,7 +238,7 @@ fn an_export_that_says_nothing_of_gainsight_is_one_sentence_and_exit_code_1() {
     let large = folder.path().join("large.json");
     fs::File::create(&large).unwrap().set_len((64 << 20) + 1).unwrap();
     for (path, told) in [
-        (file("none.json", r#"{"sources":[]}"#), "there is no Gainsight destination in it"),
+        (file("none.json", r#"{"sources":[]}"#), "it contains no Gainsight destination"),
         (file("not.json", "sources:"), "is not JSON"),
         (large.to_str().unwrap().to_owned(), "is larger than 64 MiB"),
         (folder.path().join("away.json").to_str().unwrap().to_owned(), "cannot read "),

@@ -231,7 +231,7 @@ fn open_files_are_raised_as_far_as_the_system_allows_and_clients_never_take_the_
     }
     let log = raised.log();
     assert!(log.contains("limits.connections: the system allows 1000 open files"), "{log}");
-    assert!(log.contains("enough for 744 connections"), "{log}");
+    assert!(log.contains("enough for only 744 connections"), "{log}");
 
     let scarce = Start::default().config(config("")).open_files(100, 100).serve();
     let mut open: Vec<Wire> = (0..200).map(|_| scarce.connect()).collect();
@@ -249,7 +249,7 @@ fn open_files_are_raised_as_far_as_the_system_allows_and_clients_never_take_the_
 fn a_start_that_can_take_nothing_says_so_and_prints_no_line_to_paste() {
     // More free space than any disk has.
     let process = Start::default().config("[queue]\nfree_bytes = 1_000_000_000_000_000").spawn();
-    let line = "no event can be taken yet: the log says why\n";
+    let line = "Weir can't take events yet: the log says why\n";
     wait_for("what it prints", || (process.stdout() == line).then_some(()));
     let log = process.log();
     assert!(!log.contains("taking events") && log.contains("listening, but not ready"), "{log}");

@@ -368,7 +368,7 @@ fn records_and_events_that_nobody_reads_are_no_success() {
         assert_fails_unread(weir.data(), args, lost);
     }
     let replay =
-        "nobody reads stdout any more, so the replay ended early: give the same command again for the rest";
+        "nobody reads stdout any more, so the replay ended early; run the same command again for the rest";
     assert_fails_unread(weir.data(), &["quarantine", "replay"], replay);
 
     let weir = Weir::with_config(&config("[queue]\nbrokers = '127.0.0.1:1'"));
@@ -391,6 +391,9 @@ fn records_that_went_before_a_consumer_came_to_them_are_told() {
     assert!(output.status.success(), "{output:?}");
     assert_eq!(offsets(&String::from_utf8(output.stdout.clone()).unwrap()), [129, 130, 131]);
     let told = stderr(&output);
-    assert!(told.contains("ERROR") && told.contains("offsets 0 to 128 were deleted from the journal"), "{told}");
+    assert!(
+        told.contains("ERROR") && told.contains("offsets 0 to 128 were deleted from the journal"),
+        "{told}"
+    );
     assert_eq!(told.lines().count(), 1);
 }

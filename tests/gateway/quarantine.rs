@@ -78,7 +78,7 @@ fn list_and_show_tell_what_is_in_quarantine_while_weir_runs() {
     assert_eq!(shown[0]["value"]["event"]["messageId"], "m2");
     let missing = quarantine(weir.data(), &["show", "m3"]);
     assert_eq!(code(&missing), 1);
-    assert!(stderr(&missing).starts_with("no event m3 is in quarantine"), "{}", stderr(&missing));
+    assert!(stderr(&missing).starts_with("there is no event m3 in quarantine"), "{}", stderr(&missing));
     let missing = quarantine(weir.data(), &["replay", "--dry-run", "m8", "m9"]);
     assert_eq!(code(&missing), 1);
     assert!(
@@ -102,7 +102,7 @@ fn a_running_weir_replays_with_its_configuration_and_only_once() {
     let replayed = quarantine(weir.data(), &["replay", "--json"]);
     // The other event still fails.
     assert_eq!(code(&replayed), 1);
-    assert!(stderr(&replayed).starts_with("1 of the events stay in quarantine"), "{}", stderr(&replayed));
+    assert!(stderr(&replayed).starts_with("events that stay in quarantine: 1; "), "{}", stderr(&replayed));
     assert_eq!(
         lines(&replayed),
         [
@@ -170,7 +170,11 @@ fn a_journal_that_something_else_writes_is_left_alone() {
     std::fs::remove_file(weir.data().join("control.sock")).unwrap();
     let refused = quarantine(weir.data(), &["replay"]);
     assert_eq!((code(&refused), stdout(&refused).as_str()), (1, ""));
-    assert!(stderr(&refused).starts_with("another process writes the journal in "), "{}", stderr(&refused));
+    assert!(
+        stderr(&refused).starts_with("another process writes to the journal in "),
+        "{}",
+        stderr(&refused)
+    );
     assert_eq!(stderr(&refused).lines().count(), 1);
 }
 

@@ -81,7 +81,7 @@ fn without_a_spool_there_is_a_sentence_and_nothing_is_made() {
         assert!(told.starts_with("there is no spool in ") && told.lines().count() == 1, "{told}");
     }
     let told = String::from_utf8(spool(weir.data(), &["retry"]).stderr).unwrap();
-    assert_eq!(told, "the Weir that runs on this data directory has no spool: its journal is the queue\n");
+    assert_eq!(told, "the Weir running on this data folder has no spool: its journal is the queue\n");
     assert_eq!(std::fs::read_dir(weir.data()).unwrap().count(), before);
     assert_eq!(command(&["spool"]).output().unwrap().status.code(), Some(2));
 }

@@ -194,7 +194,7 @@ fn a_bad_change_leaves_the_old_certificate_is_told_once_and_heals() {
     let secured = Secured::new();
     let weir = &secured.weir;
     let client = secured.authority.client(&TLS13);
-    let told = || weir.log().matches("the old pair stays").count();
+    let told = || weir.log().matches("keeps the old pair").count();
     // The certificate without its key, as when a copy stops half-way.
     let renewed = secured.authority.issue(2031);
     replace(&secured.files.chain(), &renewed.chain);
@@ -436,5 +436,5 @@ fn a_port_in_use_is_told_with_its_key() {
     let told = second.log();
     let sentence = told.lines().last().unwrap();
     assert!(sentence.starts_with(&format!("tls.listen: cannot listen on {address}: ")), "{told}");
-    assert!(sentence.ends_with("; stop what uses it, or choose another"), "{told}");
+    assert!(sentence.ends_with("; stop the program that uses it, or choose another"), "{told}");
 }

@@ -167,7 +167,7 @@ fn what_kafka_refuses_is_told_with_kafkas_own_error_and_the_topics_limit() {
 
     // What was sent directly is told of with the next statistics.
     let told = |error: &str| {
-        let is_it = |line: &str| line.contains("did not take these records") && line.contains(error);
+        let is_it = |line: &str| line.contains("did not accept these records") && line.contains(error);
         weir.log().lines().any(is_it).then_some(())
     };
     for error in ["INVALID_TIMESTAMP", "MESSAGE_TOO_LARGE"] {
@@ -203,7 +203,7 @@ fn a_topic_that_takes_only_small_messages_is_told_at_the_start_and_refused_where
     let mut weir = on(kafka, &prefix);
     weir.stop();
     let log = weir.log();
-    let line = log.lines().find(|line| line.contains("take only small messages"));
+    let line = log.lines().find(|line| line.contains("accept only small messages"));
     assert!(line.is_some_and(|line| line.contains(people) && line.contains("20000")), "{log}");
 
     kafka.configure_topic(people, &[("max.message.bytes", "500")]);

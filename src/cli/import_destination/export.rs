@@ -1,4 +1,4 @@
-//! What an export of RudderStack's says of its Gainsight destinations. Keys and meaning of the settings: the
+//! What an export from RudderStack says about its Gainsight destinations. Keys and meaning of the settings: the
 //! destination's `schema.json` in rudder-integrations-config, and how its transformer reads them (2026-08).
 
 use std::collections::BTreeMap;
@@ -185,11 +185,11 @@ fn text(object: &Map<String, Value>, key: &str) -> Setting {
     if text.is_empty() {
         Err(NOT_SET)
     } else if text.starts_with("env.") {
-        Err("stands in a variable of rudder-server's environment, not in the export")
+        Err("is in an environment variable of rudder-server, not in the export")
     } else if text.starts_with("{{") && text.ends_with("}}") {
         Err("is taken from each event, which Weir can't do")
     } else if text.contains(char::is_control) {
-        Err("holds a control character, so no header can carry it")
+        Err("contains a control character, so no header can hold it")
     } else {
         Ok(text.to_owned())
     }
@@ -199,7 +199,7 @@ fn text(object: &Map<String, Value>, key: &str) -> Setting {
 fn token(object: &Map<String, Value>, key: &str) -> Setting {
     let token = text(object, key)?;
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Err("holds blanks, or other characters than visible ASCII")
+        Err("contains blanks, or characters that are not visible ASCII")
     } else if token.len() > MOST {
         Err("is longer than a header may be")
     } else {

@@ -1,4 +1,4 @@
-//! The maps of the settings, row by row: what of them Weir's configuration takes, and why not the rest.
+//! The maps of the settings, row by row: which rows go into Weir's configuration, and why the others don't.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,7 +56,7 @@ pub(super) fn events(names: &Rows, versions: &Rows) -> (BTreeMap<String, EventNa
             (None, Some(_)) => "a name",
             (None, None) => "a name and a version",
         };
-        left_out.push(format!("{event:?} lacks {missing}, and RudderStack sends no event that has not both"));
+        left_out.push(format!("{event:?} lacks {missing}, and RudderStack sends only events that have both"));
     }
     (events, left_out)
 }

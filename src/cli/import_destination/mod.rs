@@ -1,7 +1,7 @@
 //! `weir import-destination`: the settings of RudderStack's Gainsight destinations as Weir's configuration.
-//! [`export`] finds the settings, [`plan`] decides what of Weir's stands for them, [`render`] writes that;
-//! files are read and written here alone. What is printed holds no secret: keys are hashes, and shared
-//! secrets go into files of their own.
+//! [`export`] finds the settings, [`plan`] decides what they become in Weir, and [`render`] writes that. Only this
+//! file reads and writes files. The output contains no secret: keys are hashes, and shared secrets go into files of
+//! their own.
 
 mod export;
 mod maps;
@@ -40,7 +40,7 @@ const LARGEST: u64 = 64 << 20;
 /// what to do next.
 pub(super) fn run(args: &ImportArgs) -> Result<(), Failure> {
     let imported = Imported::of(&args.parse()?).ok_or_else(|| {
-        let what = "there is no Gainsight destination in it; take the workspaceConfig.json of rudder-server, or the \
+        let what = "it contains no Gainsight destination; use rudder-server's workspaceConfig.json, or the \
                     settings of the destination as JSON";
         Failure::Named(format!("{}: {what}", args.shown()))
     })?;
@@ -78,15 +78,15 @@ impl Imported {
     pub fn summary(&self) -> String {
         let mut lines = Vec::new();
         if !self.0.left_out.is_empty() {
-            lines.push("left out (the configuration says so in place):".to_owned());
+            lines.push("left out (the configuration says so in the places concerned):".to_owned());
             lines.extend(self.0.left_out.iter().map(|one| format!("  {}: {}", one.place, one.what)));
         }
         lines.push("next:".to_owned());
         lines.push(
-            "  1. put the configuration into Weir's file, and look through what was left out".to_owned(),
+            "  1. save the configuration as Weir's file, and look through what was left out".to_owned(),
         );
         lines.push("  2. weir check --config FILE".to_owned());
-        lines.push("  3. start Weir where RudderStack reaches it over HTTPS".to_owned());
+        lines.push("  3. start Weir where RudderStack can reach it over HTTPS".to_owned());
         lines.push(
             "  4. in RudderStack, change the destination's domain to Weir's host, and its port if that is not 443"
                 .to_owned(),
@@ -117,7 +117,7 @@ impl ImportArgs {
         let length = read(&mut bytes)
             .map_err(|error| Failure::Named(format!("cannot read {}: {error}", self.shown())))?;
         if length as u64 > LARGEST {
-            let what = "is larger than 64 MiB, which no export is; export the destination alone";
+            let what = "is larger than 64 MiB, so it is hardly an export; export the destination by itself";
             return Err(Failure::Named(format!("{} {what}", self.shown())));
         }
         Ok(bytes)
@@ -158,8 +158,8 @@ fn keep_secrets(imported: &Imported, folder: &Path) -> Result<(), Failure> {
         match fs::read(&path) {
             Ok(kept) if kept.trim_ascii_end() == secret.as_bytes() => {}
             Ok(_) => {
-                let what = "holds something else than this destination's secret; move it away, or name another folder \
-                            with --secrets";
+                let what = "contains something other than this destination's secret; move it away, or name \
+                            another folder with --secrets";
                 return Err(Failure::Named(format!("{} {what}", path.display())));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => missing.push((path, secret)),
@@ -168,7 +168,7 @@ fn keep_secrets(imported: &Imported, folder: &Path) -> Result<(), Failure> {
     }
     for (path, secret) in missing {
         keep(&path, secret).map_err(|error| {
-            let what = "name a folder that can be written to with --secrets";
+            let what = "name a writable folder with --secrets";
             Failure::Named(format!("cannot write {}: {error}; {what}", path.display()))
         })?;
     }

@@ -1,4 +1,4 @@
-//! Names: ids after what people called things, and names on the queue where a topic makes none.
+//! Names: ids made from what people called things, and names on the queue for topics that yield none.
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,5 +1,5 @@
-//! What of Weir's configuration stands for RudderStack's destinations: tenants, sources and publishers, and
-//! what could not be carried over. [`super::maps`] judges the rows of maps, [`super::names`] makes names.
+//! What RudderStack's destinations become in Weir's configuration: tenants, sources and publishers, and what could
+//! not be carried over. [`super::maps`] judges the rows of maps, [`super::names`] makes names.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -143,8 +143,8 @@ impl Planner {
         let Some(tenant) = self.plan.tenants.iter_mut().find(|one| one.id == id) else { return };
         if let (Err(why), Ok(_), None) = (&settings.tenant_id, &settings.topic, &tenant.gainsight_tenant_id) {
             let what = format!(
-                "gainsight_tenant_id: tenantId of {} {why}, and RudderStack sends no events without one; set both to the \
-                 same",
+                "gainsight_tenant_id: tenantId of {} {why}, and RudderStack sends no events without one; set \
+                 both to the same",
                 shown(destination)
             );
             left_out.push(LeftOut { place: place.clone(), what });
@@ -192,15 +192,15 @@ impl Planner {
 
     fn key_left_out(&mut self, destination: &Destination, source: &Source, is_others: bool, place: &str) {
         let why = match destination.settings.access_key {
-            Ok(_) if is_others => "is that of another tenant, too",
+            Ok(_) if is_others => "is also that of another tenant",
             Ok(_) => return,
             // It sends events alone; others of its tenant have the key.
             Err(NOT_SET) if source.key.is_some() => return,
             Err(why) => why,
         };
         let what = format!(
-            "keys: accessKey of {} {why}; make one with `weir key`, list its hash here, and put it into the destination's \
-             setting \"Gainsight Accesskey\"",
+            "keys: accessKey of {} {why}; make one with `weir key`, list its hash here, and put it into the \
+             destination's setting \"Gainsight Accesskey\"",
             shown(destination)
         );
         self.leave_out(place, what);
@@ -220,7 +220,8 @@ impl Planner {
         let what: Vec<_> = transformation.into_iter().chain(others).collect();
         if !what.is_empty() {
             let what = format!(
-                "{} of {name}: RudderStack goes on applying it, Weir has nothing like it for what comes directly",
+                "{} of {name}: RudderStack goes on applying it; Weir has no equivalent for events that are \
+                 sent to it directly",
                 what.join(", ")
             );
             self.leave_out(place, what);
@@ -272,8 +273,8 @@ impl Planner {
         let what = match &settings.contract {
             Ok(contract) if is_nameable(contract) => return Some(contract.clone()),
             Ok(contract) => format!(
-                "contract: no name on the queue can be made of {contract:?}, so its events are rejected; give it a name \
-                 of letters and digits, here and in Gainsight"
+                "contract: {contract:?} can't become part of a topic's name on the queue, so its events are \
+                 rejected; rename it to letters and digits, here and in Gainsight"
             ),
             Err(NOT_SET) => return None,
             Err(why) => format!("contract: contractId {why}; write it here and into contracts"),
@@ -289,13 +290,13 @@ impl Planner {
                 if owner == tenant {
                     return Some(secret.clone());
                 }
-                "is that of another tenant, too; let `weir secret` make another".to_owned()
+                "is also that of another tenant; make another with `weir secret`".to_owned()
             }
-            Err(why) => format!("{why}; take that of the destination, or let `weir secret` make another"),
+            Err(why) => format!("{why}; use the destination's, or make another with `weir secret`"),
         };
         let what = format!(
-            "secrets: sharedSecret {why}, put it into the file below, take away the #, and see that it is the destination's \
-             setting \"Events Shared Secret\""
+            "secrets: sharedSecret {why}, put it into the file below, remove the #, and make sure that the \
+             destination's setting \"Events Shared Secret\" is the same"
         );
         self.leave_out(place, what);
         None
@@ -333,8 +334,9 @@ fn thin_out(listed: &mut Vec<String>, publishers: &[Publisher]) -> Vec<String> {
         let full = |event: &&&String| takers.get(**event).is_some_and(|count| *count >= MOST_PUBLISHERS);
         if let Some(event) = events.iter().find(full) {
             crowded.push(format!(
-                "publishers: {id} maps {event:?}, too, and a request has room for {MOST_PUBLISHERS} publishers of one event; \
-                 list it once limits.events and limits.body_bytes are lowered"
+                "publishers: {id} maps {event:?} too, but a request has room for only {MOST_PUBLISHERS} \
+                 publishers of one event; add it here once you have lowered limits.events and \
+                 limits.body_bytes"
             ));
             return false;
         }

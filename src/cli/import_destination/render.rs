@@ -1,5 +1,5 @@
-//! A plan as the text of a configuration: for people to read and go on with, so each table says what could
-//! not be carried over into it.
+//! A plan as the text of a configuration. People read and edit it, so each table says what could not be carried over
+//! into it.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,7 @@ pub(super) fn secret_file(folder: &Path, publisher: &Publisher) -> PathBuf {
 /// `plan` in TOML, with its secrets in files in `folder`.
 pub(super) fn render(plan: &Plan, folder: &Path) -> String {
     let mut page = Page { plan, lines: Vec::new() };
-    page.add("# Made by `weir import-destination`. Ids become part of records: rename them now or never.");
+    page.add("# Made by `weir import-destination`. Ids become part of records, so rename them now or never.");
     plan.tenants.iter().for_each(|tenant| page.tenant(tenant));
     plan.sources.iter().for_each(|source| page.source(source));
     plan.publishers.iter().for_each(|publisher| page.publisher(publisher, folder));
@@ -100,7 +100,7 @@ impl Page<'_> {
         self.table(&path);
         let file = text(&secret_file(folder, publisher).to_string_lossy());
         if publisher.is_off {
-            self.add("# Switched off in RudderStack: without its secret, no event is taken for it.");
+            self.add("# Switched off in RudderStack: without its secret, it gets no events.");
         }
         let off = if publisher.secret.is_some() && !publisher.is_off { "" } else { "# " };
         self.add(format!("{off}secrets = [{{ file = {file} }}]"));
@@ -114,7 +114,7 @@ impl Page<'_> {
             self.add(format!("contracts = [{}]", text(contract)));
         }
         if let Some(name) = &publisher.kafka_topic {
-            self.add("# No name on the queue can be made of the topic, or another publisher has it.");
+            self.add("# The topic can't become a name on the queue, or another publisher has that name.");
             self.pair("kafka_topic", name);
         }
         self.inner_table(&format!("{path}.events"), publisher.events.is_empty());

@@ -54,13 +54,13 @@ fn a_workspace_becomes_a_configuration_that_reads_as_if_written_by_hand() {
     let export = json!({"workspaceId": "w", "sources": [{"id": "s", "name": "Web app", "writeKey": "key-of-web",
         "destinations": [destination("Gainsight CS", changed)]}]});
     let (text, left_out) = imported(&export);
-    let expected = r##"# Made by `weir import-destination`. Ids become part of records: rename them now or never.
+    let expected = r##"# Made by `weir import-destination`. Ids become part of records, so rename them now or never.
 
 [tenants.acme]
 gainsight_tenant_id = "tenant-1"
 
 [tenants.acme.person_fields]
-# Left out: "rating" = "Rating": the field must end in __gc or be a standard field of Person; RudderStack goes on sending it as "Rating", which Weir drops unless a row here maps that name to such a field
+# Left out: "rating" = "Rating": WHY-RATING
 plan = "Plan__gc"
 
 [tenants.acme.company_fields]
@@ -84,11 +84,15 @@ contract = "standard"
 contracts = ["standard"]
 
 [publishers.ticket-actions.events]
-# Left out: "Opened" lacks a version, and RudderStack sends no event that has not both
+# Left out: "Opened" lacks a version, and RudderStack sends only events that have both
 "Ticket Closure" = { name = "Ticket Closed", version = "1.0.0" }
 "##;
+    let why_rating = "the field must end in __gc or be a standard field of Person; RudderStack goes on sending it as \
+                      \"Rating\", which Weir drops unless a row here maps that name to such a field";
     let hash = |key: &str| crate::admission::keys::AccessKey::from(key.to_owned()).hash();
-    assert_eq!(text, expected.replace("HASH-1", &hash("key-1")).replace("HASH-2", &hash("key-of-web")));
+    let (first, second) = (hash("key-1"), hash("key-of-web"));
+    let expected = expected.replace("HASH-1", &first).replace("HASH-2", &second);
+    assert_eq!(text, expected.replace("WHY-RATING", why_rating));
     assert_eq!(left_out.len(), 2, "{left_out:#?}");
     loaded(&text);
 }
@@ -180,8 +184,10 @@ fn rows_that_weir_does_not_take_are_left_out_with_their_reason() {
     let rows = |rows: &[(&str, &str)]| -> Vec<Value> {
         rows.iter().map(|(from, to)| json!({"from": from, "to": to})).collect()
     };
+    let person =
+        [("email", "Mail__gc"), ("companies", "C__gc"), ("x", ""), ("y", "Locaton"), ("ok", "Email")];
     let changed = json!({
-        "personMap": rows(&[("email", "Mail__gc"), ("companies", "C__gc"), ("x", ""), ("y", "Locaton"), ("ok", "Email")]),
+        "personMap": rows(&person),
         "companyMap": rows(&[("summary", "Summary2__gc"), ("z", "__gc"), ("Gsid", "Id__gc")]),
     });
     let (text, left_out) = imported(&destination("Maps", changed));
@@ -237,7 +243,9 @@ fn an_event_needs_a_name_and_a_version() {
 
 #[test]
 fn a_destination_for_people_and_companies_alone_has_no_publisher() {
-    let people = json!({"topicName": "", "sharedSecret": "", "tenantId": "", "eventNameMap": [], "eventVersionMap": []});
+    let people = json!({
+        "topicName": "", "sharedSecret": "", "tenantId": "", "eventNameMap": [], "eventVersionMap": [],
+    });
     let (text, left_out) = imported(&destination("People", people));
     let config = loaded(&text);
     assert!(config.publishers.is_empty() && config.sources["people"].publishers.is_empty());

@@ -163,5 +163,7 @@ fn show(args: &ShowArgs, out: &mut dyn Write) -> Result<(), Failure> {
 
 fn not_found(id: &str) -> Failure {
     let id = super::tail::print::printable(id);
-    Failure::Named(format!("no event {id} is in quarantine; `weir quarantine list` names those that are"))
+    Failure::Named(format!(
+        "there is no event {id} in quarantine; `weir quarantine list` shows those that there are"
+    ))
 }

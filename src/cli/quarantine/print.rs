@@ -1,4 +1,4 @@
-//! How rejected events, and what became of them, look on a terminal and as JSON. Pure.
+//! Prints rejected events, and the results of their replay, for a terminal and as JSON. Pure.
 
 use serde_json::json;
 
@@ -94,7 +94,7 @@ pub(super) fn summary(summary: &Summary, dry_run: bool) -> String {
     let Summary { queued, ignored, rejected, impossible, already } = summary;
     let done = if dry_run { "would be queued" } else { "queued" };
     format!(
-        "{queued} {done}, {ignored} ignored, {rejected} still rejected, {impossible} not to be replayed, {already} \
-         replayed before"
+        "{queued} {done}, {ignored} ignored, {rejected} still rejected, {impossible} impossible to replay, \
+         {already} replayed before"
     )
 }

@@ -1,4 +1,4 @@
-//! `weir quarantine replay`: gives the order to the Weir that runs, else carries it out itself.
+//! `weir quarantine replay`: asks the running Weir to replay or, if none is running, does it itself.
 
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -72,8 +72,8 @@ pub(super) fn run(args: &ReplayArgs, out: &mut dyn Write) -> Result<(), Failure>
     let summary = carry_out(&config, order, &mut tell);
     match failed {
         Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {
-            let text = "nobody reads stdout any more, so the replay ended early: give the same command again for the \
-                        rest";
+            let text = "nobody reads stdout any more, so the replay ended early; run the same command again for \
+                        the rest";
             return Err(Failure::Named(text.to_owned()));
         }
         Some(error) => return Err(Failure::Output(error)),
@@ -98,7 +98,7 @@ fn verdict(summary: &Summary, ids: &[String]) -> Result<(), Failure> {
         [id] if found == 0 => return Err(not_found(id)),
         ids if found < ids.len() as u64 => {
             let text = format!(
-                "of the {} events named, {found} are in quarantine; `weir quarantine list` names them",
+                "of the {} events named, {found} are in quarantine; `weir quarantine list` shows those",
                 ids.len()
             );
             return Err(Failure::Named(text));
@@ -107,8 +107,8 @@ fn verdict(summary: &Summary, ids: &[String]) -> Result<(), Failure> {
     }
     if stay > 0 {
         let text = format!(
-            "{stay} of the events stay in quarantine; change what is said above, restart the Weir that runs with the old \
-             configuration, then replay them"
+            "events that stay in quarantine: {stay}; fix what is reported above, restart Weir if it runs \
+             with the old configuration, and replay them"
         );
         return Err(Failure::Named(text));
     }
@@ -159,7 +159,8 @@ fn open(
         Place::Journal(dir) => match JournalQueue::open(dir, &config.queue, topics, metrics) {
             Ok(queue) => Ok(Box::new(queue)),
             Err(JournalError::InUse(dir)) => Err(Failure::Named(format!(
-                "another process writes the journal in {}, and takes no orders: stop it, or wait until it has started",
+                "another process writes to the journal in {} and can't be asked to replay; stop it, or wait \
+                 until it has started",
                 dir.display()
             ))),
             Err(error) => Err(Failure::Named(error.to_string())),

@@ -1,4 +1,4 @@
-//! The addresses that `weir serve` takes, and what is spoken on each.
+//! The addresses on which `weir serve` listens, and the protocol of each.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
@@ -62,9 +62,9 @@ pub fn bind(address: SocketAddr, key: &str, how: &str) -> Result<(TcpListener, S
     });
     bound.map_err(|error| {
         let advice = match error.kind() {
-            io::ErrorKind::AddrInUse => "stop what uses it, or choose another",
+            io::ErrorKind::AddrInUse => "stop the program that uses it, or choose another",
             io::ErrorKind::AddrNotAvailable => "this machine has no such address; choose another",
-            io::ErrorKind::PermissionDenied => "ports below 1024 take privileges; choose another",
+            io::ErrorKind::PermissionDenied => "ports below 1024 need privileges; choose another",
             _ => "choose another",
         };
         Failure::Named(format!("{key}: cannot listen on {address}: {error}; {advice}{how}"))

@@ -1,4 +1,4 @@
-//! `weir serve`: opens the queue, listens, runs until it is told to stop, and leaves nothing behind.
+//! `weir serve`: opens the queue, listens, runs until it is asked to stop, and then cleans up.
 
 mod listeners;
 mod run_file;
@@ -69,7 +69,7 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let app = Arc::new(App::new(tenants, queue.0, queue.1, config.limits.clone()));
     let announce = |url: &str, is_ready: bool| match &demo {
         Some(demo) if is_ready => print(&format!("{}\n", first_start::curl_line(demo, url))),
-        Some(_) => print("no event can be taken yet: the log says why\n"),
+        Some(_) => print("Weir can't take events yet: the log says why\n"),
         None => Ok(()),
     };
     actix_rt::System::new().block_on(serve(app, &config, clients, admin_listener, announce))
@@ -93,7 +93,11 @@ fn open_files(connections: usize) -> usize {
     if limits.current.is_some_and(|current| current < allowed) {
         let raised = Rlimit { current: Some(allowed), maximum: limits.maximum };
         if let Err(error) = setrlimit(Resource::Nofile, raised) {
-            tracing::warn!(%error, allowed, "cannot raise the limit of open files; raise it from outside (ulimit -n, LimitNOFILE)");
+            tracing::warn!(
+                %error,
+                allowed,
+                "cannot raise the limit of open files; raise it from outside (ulimit -n, LimitNOFILE)"
+            );
         }
     }
     let current = getrlimit(Resource::Nofile).current.unwrap_or(wanted);
@@ -102,8 +106,8 @@ fn open_files(connections: usize) -> usize {
     }
     let left = usize::try_from(current.saturating_sub(OWN_FILES).max(current / 2)).unwrap_or(connections);
     tracing::warn!(
-        "limits.connections: the system allows {current} open files, which is enough for {left} connections; \
-         raise its limit (ulimit -n, LimitNOFILE) to {wanted}"
+        "limits.connections: the system allows {current} open files, enough for only {left} connections; \
+         raise that limit (ulimit -n, LimitNOFILE) to {wanted}"
     );
     left
 }
@@ -124,8 +128,8 @@ fn tell_the_end(left: usize, held: u64) {
         tracing::warn!(
             records_left = left,
             records_held = held,
-            "stopped: these records were not durable in time, nor acknowledged, so their clients send them again; to \
-             give them longer, raise limits.shutdown_ms{waiting}"
+            "stopped: these records did not become durable in time and were not acknowledged, so their \
+             clients send them again; to allow more time, raise limits.shutdown_ms{waiting}"
         );
     }
 }
@@ -169,8 +173,8 @@ async fn serve(
     actix_rt::spawn(async move {
         while hangup.recv().await.is_some() {
             tracing::warn!(
-                "SIGHUP changes nothing: configuration and secrets are read at the start, so restart Weir to change them; \
-                 certificates it reads again by itself"
+                "SIGHUP changes nothing: Weir reads configuration and secrets when it starts, so restart it \
+                 to change them; it reads certificates again by itself"
             );
         }
     });
@@ -186,7 +190,11 @@ async fn serve(
     let place = Place::of(config, &app.snapshot().tenants);
     let control = Control::open(&config.data, Arc::clone(&app), place);
     if let Err(error) = &control {
-        tracing::warn!(%error, "no control.sock in the data directory: to replay quarantine, stop Weir first");
+        tracing::warn!(
+            %error,
+            "there is no control.sock in the data folder, so commands can't reach this Weir; to replay \
+             quarantine, stop it first"
+        );
     }
     let run_file = RunFile::write(&config.data, &urls).map_err(|error| {
         let (data, advice) = (config.data.path().display(), advice(&error));
@@ -202,12 +210,12 @@ async fn serve(
             tls_url,
             admin_url,
             version,
-            "listening, but not ready: every request gets 503 until what is told above is mended"
+            "listening, but not ready: every request gets 503 until what is reported above is fixed"
         );
     }
     if let Err(error) = announce(url, is_ready) {
         // Clients are served by now; what it would say also stands in a file.
-        tracing::warn!(%error, "the line to try Weir with can't be printed; its key is in first-start.json");
+        tracing::warn!(%error, "the command for a first event can't be printed; its key is in first-start.json");
     }
     let mut broken = None;
     tokio::select! {
@@ -238,8 +246,8 @@ mod tests {
         let failed = told(Ok(Err(io::Error::from_raw_os_error(24))));
         assert_eq!(
             failed,
-            "the HTTP server ended by itself (Too many open files (os error 24)); start Weir again, and report this with the \
-             lines above"
+            "the HTTP server ended by itself (Too many open files (os error 24)); start Weir again, and report \
+             this with the lines above"
         );
         assert!(
             told(Ok(Ok(()))).contains("(without a reason)") && told(Err("a panic")).contains("(a panic)")

@@ -1,4 +1,4 @@
-//! `DATA/run.json`, there while requests are taken: how commands and tests find the Weir that runs.
+//! `DATA/run.json`, by which commands and tests find a running Weir. It exists while Weir accepts requests.
 
 use std::fs;
 use std::io;
@@ -44,7 +44,11 @@ impl RunFile {
 impl Drop for RunFile {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.0) {
-            tracing::warn!(%error, file = %self.0.display(), "cannot remove this file, which says that Weir runs; remove it by hand");
+            tracing::warn!(
+                %error,
+                file = %self.0.display(),
+                "cannot remove this file, which says that Weir is running; remove it by hand"
+            );
         }
     }
 }

@@ -235,7 +235,8 @@ fn a_command_that_can_not_be_started_is_told_with_its_batch() {
     (3..5).for_each(|offset| assert!(!exec.take(&record(offset)).unwrap()));
     let told = exec.settle().unwrap_err().to_string();
     assert!(told.starts_with("the command could not be started ("), "{told}");
-    let rest = "), so its batch (offsets 3 to 4) is not committed; the next run of consumer crm begins with it";
+    let rest =
+        "), so its batch (offsets 3 to 4) is not committed; the next run of consumer crm begins with it";
     assert!(told.ends_with(rest), "{told}");
 }
 
@@ -293,10 +294,7 @@ mod journal {
         assert_eq!(values(&dir, &[&loader[..], &["--max", "2"]].concat()), [0, 1]);
         write(&dir, &["3"]);
         let told = tail(&dir, &loader, &mut Output::new(0)).unwrap_err().to_string();
-        assert_eq!(
-            told,
-            "nobody reads stdout any more; the next run of consumer loader begins at offset 2"
-        );
+        assert_eq!(told, "nobody reads stdout any more; the next run of consumer loader begins at offset 2");
         assert_eq!(values(&dir, &loader), [2, 3], "what a broken pipe swallowed was not committed");
         assert!(values(&dir, &loader).is_empty());
         assert_eq!(values(&dir, &[]), [0, 1, 2, 3], "others are not touched");

@@ -1,5 +1,5 @@
-//! How a secret is written where it is kept: what stands around it and is no part of it, and what was probably not meant.
-//! Nothing here repeats a secret's text.
+//! How a secret is written in its file or variable: what surrounds it without being part of it, and what is probably
+//! a mistake. No message repeats a secret's text.
 
 use crate::admission::secrets::{PREFIX, signing_key};
 
@@ -19,15 +19,15 @@ pub(super) fn alone(bytes: &[u8]) -> Result<&str, &'static str> {
         Ok("") => Err("is empty; put the secret there"),
         Ok(text) if text.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(text),
         Ok(text) if text.contains(['\n', '\r']) => {
-            Err("holds several lines; leave one secret alone there, and list others beside it")
+            Err("has several lines; keep only one secret there, and list the others beside it")
         }
         Ok(text) if is_assignment(text) => {
-            Err("holds more than the secret; leave only what stands between the quotes, without them")
+            Err("contains more than the secret; keep only the text between the quotes, without them")
         }
         Ok(text) if text.contains([' ', '\t']) && text.bytes().all(is_printable) => {
-            Err("holds blanks, or a comment behind the secret; leave the secret alone there")
+            Err("contains blanks, or a comment after the secret; keep only the secret there")
         }
-        _ => Err("may hold the secret alone, in visible ASCII characters without blanks"),
+        _ => Err("may contain only the secret, in visible ASCII characters without blanks"),
     }
 }
 
@@ -59,7 +59,8 @@ pub(super) fn fault(text: &str) -> Option<&'static str> {
                 Some("stands in quotes, which count as part of it; remove them")
             }
             () if lower.starts_with("whsk_") || lower.starts_with("whpk_") => Some(
-                "is a key for signatures of another kind (v1a), which Weir can't verify; use a secret that begins with whsec_",
+                "is a key for signatures of another kind (v1a), which Weir can't verify; use a secret that \
+                 begins with whsec_",
             ),
             () => None,
         };
@@ -76,14 +77,12 @@ pub(super) fn fault(text: &str) -> Option<&'static str> {
              make one with `weir secret`"
         }
         "v1," => {
-            "begins with v1, as a signature does, so it verifies no signature; leave the secret alone, from whsec_ on"
+            "begins with v1, as a signature does, so it verifies no signature; keep only the secret, from whsec_ on"
         }
         before if before.chars().all(|one| QUOTES.contains(&one)) => {
             "stands in quotes, which count as part of it, so it verifies no signature; remove them"
         }
-        _ => {
-            "has something before whsec_, so it verifies no signature; leave the secret alone, from whsec_ on"
-        }
+        _ => "has something before whsec_, so it verifies no signature; keep only the secret, from whsec_ on",
     })
 }
 
@@ -111,16 +110,16 @@ mod tests {
         for (text, told) in [
             ("".to_owned(), "is empty; "),
             ("\u{feff}\r\n".to_owned(), "is empty; "),
-            (format!("{GOOD}\n{GOOD}\n"), "holds several lines; "),
-            (format!("# of tickets\n{GOOD}"), "holds several lines; "),
-            (format!("secret = \"{GOOD}\"\n"), "holds more than the secret; "),
-            (format!("export TICKETS_SECRET = '{GOOD}'"), "holds more than the secret; "),
-            (format!("{GOOD} # of tickets"), "holds blanks, or a comment behind the secret; "),
-            (format!("{GOOD}\t# of tickets"), "holds blanks, or a comment behind the secret; "),
-            ("whsec_c2l4dGVl biBieXRlcyBvaw==".to_owned(), "holds blanks, or a comment"),
-            (format!("{GOOD}\u{200b}"), "may hold the secret alone, in visible ASCII"),
-            (format!("\u{201c}{GOOD}\u{201d}"), "may hold the secret alone, in visible ASCII"),
-            (format!("a\u{0}{GOOD}"), "may hold the secret alone, in visible ASCII"),
+            (format!("{GOOD}\n{GOOD}\n"), "has several lines; "),
+            (format!("# of tickets\n{GOOD}"), "has several lines; "),
+            (format!("secret = \"{GOOD}\"\n"), "contains more than the secret; "),
+            (format!("export TICKETS_SECRET = '{GOOD}'"), "contains more than the secret; "),
+            (format!("{GOOD} # of tickets"), "contains blanks, or a comment after the secret; "),
+            (format!("{GOOD}\t# of tickets"), "contains blanks, or a comment after the secret; "),
+            ("whsec_c2l4dGVl biBieXRlcyBvaw==".to_owned(), "contains blanks, or a comment"),
+            (format!("{GOOD}\u{200b}"), "may contain only the secret, in visible ASCII"),
+            (format!("\u{201c}{GOOD}\u{201d}"), "may contain only the secret, in visible ASCII"),
+            (format!("a\u{0}{GOOD}"), "may contain only the secret, in visible ASCII"),
         ] {
             let advice = alone(text.as_bytes()).unwrap_err();
             assert!(advice.starts_with(told), "{text:?}: {advice}");

@@ -1,6 +1,6 @@
-//! Gainsight's answers: one JSON envelope for success and failure, with its error codes. Known are the shape and
-//! the codes that [`code`] and [`refusal`] say so of; where Gainsight's own code for a failure is unknown, the
-//! choice among its codes is ours.
+//! Gainsight's answers: one JSON envelope for success and failure, with its error codes. The shape is known, and so
+//! are the codes that [`code`] and [`refusal`] mark as Gainsight's own; for all other failures, the choice among its
+//! codes is ours.
 
 use std::borrow::Cow;
 

@@ -1,5 +1,5 @@
-//! What a file of `[tls]` holds where it does not hold what it should: other tools write certificates and keys in many
-//! forms, and Weir reads PEM.
+//! Recognises what a file of `[tls]` contains if it is not what it should be: other tools write certificates and keys
+//! in many formats, and Weir reads PEM.
 
 const UTF_8_MARK: &[u8] = b"\xef\xbb\xbf";
 const UTF_16_MARKS: [&[u8]; 2] = [b"\xff\xfe", b"\xfe\xff"];
@@ -36,11 +36,13 @@ pub(super) fn instead(bytes: &[u8], file: File) -> Option<&'static str> {
         File::Certificate => &[
             (
                 "BEGIN CERTIFICATE REQUEST",
-                "holds a request for a certificate; put what the authority made of it there",
+                "contains a request for a certificate; put the certificate there that the authority made \
+                 from it",
             ),
             (
                 "BEGIN NEW CERTIFICATE REQUEST",
-                "holds a request for a certificate; put what the authority made of it there",
+                "contains a request for a certificate; put the certificate there that the authority made \
+                 from it",
             ),
             (
                 "BEGIN PKCS7",
@@ -48,22 +50,22 @@ pub(super) fn instead(bytes: &[u8], file: File) -> Option<&'static str> {
             ),
             (
                 "BEGIN TRUSTED CERTIFICATE",
-                "is in OpenSSL's own form; turn it into PEM with `openssl x509 -in FILE -out chain.pem`",
+                "is in OpenSSL's own format; turn it into PEM with `openssl x509 -in FILE -out chain.pem`",
             ),
             (
                 "PRIVATE KEY-----",
-                "holds a key and no certificate; tls.certificate and tls.key may be swapped",
+                "contains a key and no certificate; tls.certificate and tls.key may be swapped",
             ),
         ],
         File::Key => &[
             (
                 "BEGIN OPENSSH PRIVATE KEY",
-                "holds a key in OpenSSH's form; turn a copy of it into PEM with `ssh-keygen -p -m pem -f COPY`",
+                "contains a key in OpenSSH's format; turn a copy of it into PEM with `ssh-keygen -p -m pem -f COPY`",
             ),
-            ("BEGIN PUBLIC KEY", "holds a public key; put the private key that belongs to it there"),
+            ("BEGIN PUBLIC KEY", "contains a public key; put the matching private key there"),
             (
                 "BEGIN CERTIFICATE",
-                "holds a certificate and no key; tls.certificate and tls.key may be swapped",
+                "contains a certificate and no key; tls.certificate and tls.key may be swapped",
             ),
         ],
     };
@@ -73,14 +75,14 @@ pub(super) fn instead(bytes: &[u8], file: File) -> Option<&'static str> {
 fn of_der(content: &[u8], file: File) -> &'static str {
     match file {
         _ if content.starts_with(PKCS_12) => {
-            "is PKCS#12 (.p12, .pfx); take it apart with `openssl pkcs12 -in FILE -nokeys -out chain.pem` and `openssl pkcs12 -in \
-             FILE -nocerts -nodes -out key.pem`"
+            "is PKCS#12 (.p12, .pfx); take it apart with `openssl pkcs12 -in FILE -nokeys -out chain.pem` and \
+             `openssl pkcs12 -in FILE -nocerts -nodes -out key.pem`"
         }
         File::Certificate if content.starts_with(PKCS_7) => {
             "is PKCS#7; turn it into PEM with `openssl pkcs7 -inform der -print_certs -in FILE -out chain.pem`"
         }
         File::Certificate if KEYS.iter().any(|key| content.starts_with(key)) => {
-            "holds a key and no certificate; tls.certificate and tls.key may be swapped"
+            "contains a key and no certificate; tls.certificate and tls.key may be swapped"
         }
         File::Certificate => {
             "is DER; turn it into PEM with `openssl x509 -inform der -in FILE -out chain.pem`"

@@ -1,5 +1,5 @@
-//! TLS for the clients' listener: the handshake, with a deadline and counted; a [`pair`] of certificate and
-//! key that is refused where no client would take it ([`validity`], [`form`]); and its [`reload`] while Weir runs.
+//! TLS for the clients' listener: the handshake, with a deadline and counted; the [`pair`] of certificate and key,
+//! which is refused if no client would accept it ([`validity`], [`form`]); and its [`reload`] while Weir is running.
 
 mod form;
 pub mod pair;
@@ -24,8 +24,8 @@ use crate::observe::metrics::Metrics;
 /// Encrypted bytes that may wait for a client to read them. Answers are small; a large one goes out in parts.
 const OUTGOING_BYTES: usize = 4 << 10;
 
-/// The most that a connection's TLS holds: a handshake message of 64 KiB on its way in (an ordinary record takes 18 kB),
-/// the plain text of one record above 16 KiB, what goes out, and its state. Without traffic it is about 10 kB.
+/// The most that a connection's TLS holds: a handshake message of 64 KiB on its way in (an ordinary record takes
+/// 18 kB), the plain text of one record above 16 KiB, what goes out, and its state. Without traffic it is about 10 kB.
 pub const CONNECTION_BYTES: u64 = (64 << 10) + (35 << 10) + (OUTGOING_BYTES as u64) + (10 << 10);
 
 /// The settings for the next connection; those that are open keep what they began with.

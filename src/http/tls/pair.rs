@@ -1,5 +1,5 @@
-//! A certificate with its key: read from the two files, and refused where no client would take it, each problem
-//! with its key in the configuration.
+//! A certificate with its key: read from the two files, and refused if no client would accept it, with each problem
+//! under its key in the configuration.
 
 use std::fs;
 use std::path::Path;
@@ -129,7 +129,8 @@ impl Files {
                 // What rustls says is meant for programmers.
                 _ => problems.add(
                     CERTIFICATE,
-                    "is a certificate that TLS can't use: it is damaged, or of an unusual form; make a new one, of X.509 version 3",
+                    "is a certificate that TLS can't use: it is damaged, or has an unusual form; make a new \
+                     one, of X.509 version 3",
                 ),
             }
             problems
@@ -145,7 +146,7 @@ fn chain(bytes: &[u8], now: Timestamp) -> Result<Chain, String> {
     let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_slice_iter(bytes)
         .collect::<Result<_, pem::Error>>()
         // What the error quotes is not ours to show.
-        .map_err(|_| format!("the file is damaged or no PEM; {CHAIN_WANTED}"))?;
+        .map_err(|_| format!("the file is damaged or not PEM; {CHAIN_WANTED}"))?;
     let Some(first) = chain.first() else {
         if let Some(what) = instead(bytes, File::Certificate) {
             return Err(format!("the file {what}"));
@@ -157,7 +158,8 @@ fn chain(bytes: &[u8], now: Timestamp) -> Result<Chain, String> {
         validity::of(first).ok_or_else(|| format!("the first certificate is damaged; {CHAIN_WANTED}"))?;
     if !validity.is_version_3 {
         return Err(
-            "the certificate is of an old version, which TLS clients refuse; make one of X.509 version 3 (with openssl, one              that has extensions, such as -addext \"subjectAltName=DNS:…\")"
+            "the certificate has an old version, which TLS clients refuse; make one of X.509 version 3 (with \
+             openssl, one that has extensions, such as -addext \"subjectAltName=DNS:…\")"
                 .to_owned(),
         );
     }
@@ -168,7 +170,7 @@ fn chain(bytes: &[u8], now: Timestamp) -> Result<Chain, String> {
     if now < validity.from {
         let from = readable(validity.from);
         return Err(format!(
-            "the certificate is not valid before {from}; use another, or set this machine's clock"
+            "the certificate is not valid before {from}; use another, or correct this machine's clock"
         ));
     }
     Ok((chain, validity))
@@ -194,7 +196,7 @@ fn signing_key(bytes: &[u8], provider: &CryptoProvider) -> Result<Arc<dyn Signin
             Some(what) => format!("the file {what}"),
             None => format!("the file holds no private key; {KEY_WANTED}"),
         },
-        _ => format!("the file is damaged or no PEM; {KEY_WANTED}"),
+        _ => format!("the file is damaged or not PEM; {KEY_WANTED}"),
     })?;
     provider.key_provider.load_private_key(key).map_err(|_| {
         "the key is damaged, or of a kind that TLS does not use; it must be ECDSA (P-256, P-384), Ed25519 or RSA (2048 \

@@ -1,5 +1,5 @@
-//! The pair in use, and the thread that looks for another: a change of what the files hold, in whatever way they
-//! were replaced. What can't be used leaves the pair in use where it is.
+//! The pair in use, and the thread that watches for a new one. It compares the contents of the files, so it notices
+//! every way of replacing them. If the new pair can't be used, the old one stays.
 
 use std::mem;
 use std::sync::{Arc, RwLock};
@@ -41,7 +41,7 @@ pub fn start(
     });
     let worker = worker.map_err(|error| {
         let mut problems = Problems::default();
-        problems.add("tls", format_args!("cannot start looking for changes: {error}"));
+        problems.add("tls", format_args!("cannot watch the files for changes: {error}"));
         problems
     })?;
     Ok((current, Watch { _worker: worker }))
@@ -103,7 +103,7 @@ impl Reloader {
                 let refused = (digest, problems);
                 if self.refused.as_ref() != Some(&refused) {
                     let why = refused.1.lines().join("; ");
-                    tracing::error!("TLS: the changed files cannot be used, the old pair stays: {why}");
+                    tracing::error!("TLS: Weir can't use the changed files and keeps the old pair: {why}");
                     self.failed.inc();
                     self.refused = Some(refused);
                 }

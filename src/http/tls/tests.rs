@@ -84,8 +84,8 @@ fn a_pair_is_taken_from_its_first_second_to_its_last() {
     );
     assert_eq!(
         problem("2026-11-20T23:59:59Z"),
-        "tls.certificate: the certificate is not valid before 2026-11-21T00:00:00Z; use another, or set this machine's \
-         clock"
+        "tls.certificate: the certificate is not valid before 2026-11-21T00:00:00Z; use another, or correct this \
+         machine's clock"
     );
 }
 
@@ -120,26 +120,30 @@ fn a_pair_that_no_client_would_take_is_refused_with_one_sentence_under_its_key()
         (
             &key,
             &key,
-            "tls.certificate: the file holds a key and no certificate; tls.certificate and tls.key may be swapped",
+            "tls.certificate: the file contains a key and no certificate; tls.certificate and tls.key may be swapped",
         ),
-        (&cut, &key, "tls.certificate: the file is damaged or no PEM; "),
+        (&cut, &key, "tls.certificate: the file is damaged or not PEM; "),
         (no_der, &key, "tls.certificate: the first certificate is damaged; "),
         (&certificate, "", "tls.key: the file is empty; "),
         (&certificate, "canary", "tls.key: the file holds no private key; "),
         (
             &certificate,
             &certificate,
-            "tls.key: the file holds a certificate and no key; tls.certificate and tls.key may be swapped",
+            "tls.key: the file contains a certificate and no key; tls.certificate and tls.key may be swapped",
         ),
-        (&certificate, &unread("PUBLIC KEY"), "tls.key: the file holds a public key; "),
-        (&certificate, &unread("OPENSSH PRIVATE KEY"), "tls.key: the file holds a key in OpenSSH's form; "),
+        (&certificate, &unread("PUBLIC KEY"), "tls.key: the file contains a public key; "),
+        (
+            &certificate,
+            &unread("OPENSSH PRIVATE KEY"),
+            "tls.key: the file contains a key in OpenSSH's format; ",
+        ),
         (
             &unread("CERTIFICATE REQUEST"),
             &key,
-            "tls.certificate: the file holds a request for a certificate; ",
+            "tls.certificate: the file contains a request for a certificate; ",
         ),
         (&unread("PKCS7"), &key, "tls.certificate: the file is PKCS#7; "),
-        (&certificate, "-----BEGIN PRIVATE KEY-----\ncanary", "tls.key: the file is damaged or no PEM; "),
+        (&certificate, "-----BEGIN PRIVATE KEY-----\ncanary", "tls.key: the file is damaged or not PEM; "),
         (&certificate, &no_key, "tls.key: the key is damaged, or of a kind that TLS does not use; "),
         (&certificate, &encrypted, "tls.key: the key is encrypted, and Weir has no password for it; "),
         (&certificate, old_style, "tls.key: the key is encrypted, and Weir has no password for it; "),
@@ -189,16 +193,16 @@ fn what_other_tools_write_is_told_by_its_form_with_the_command_that_mends_it() {
     };
     for (certificate, told) in [
         ("chain.der", "the file is DER; turn it into PEM with `openssl x509 -inform der"),
-        ("key.der", "the file holds a key and no certificate; "),
+        ("key.der", "the file contains a key and no certificate; "),
         ("both.p12", "the file is PKCS#12 (.p12, .pfx); take it apart with `openssl pkcs12"),
         ("chain.p7b", "the file is PKCS#7; turn it into PEM with `openssl pkcs7 -print_certs"),
         ("chain.p7c", "the file is PKCS#7; turn it into PEM with `openssl pkcs7 -inform der"),
-        ("trusted.pem", "the file is in OpenSSL's own form; "),
-        ("request.pem", "the file holds a request for a certificate; "),
+        ("trusted.pem", "the file is in OpenSSL's own format; "),
+        ("request.pem", "the file contains a request for a certificate; "),
         ("wide-chain.pem", "the file is written in UTF-16; "),
         (
             "version-1.pem",
-            "the certificate is of an old version, which TLS clients refuse; make one of X.509 version 3",
+            "the certificate has an old version, which TLS clients refuse; make one of X.509 version 3",
         ),
     ] {
         let line = problem(certificate, "key.pem");
@@ -254,7 +258,8 @@ fn both_files_are_told_at_once_and_one_that_cannot_be_read_by_its_name() {
     assert_eq!(
         certificate,
         &format!(
-            "tls.certificate: cannot read {path}: No such file or directory (os error 2); name a file that Weir may read"
+            "tls.certificate: cannot read {path}: No such file or directory (os error 2); name a file that \
+             Weir may read"
         )
     );
     assert!(key.starts_with("tls.key: the file is empty; "), "{key}");

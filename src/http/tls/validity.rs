@@ -1,5 +1,5 @@
-//! When a certificate is valid, and whether clients can take it at all. That is what Weir wants of a certificate and
-//! rustls doesn't tell, so it is read here from the DER: a few fields at fixed places (RFC 5280, 4.1).
+//! When a certificate is valid, and whether clients can accept it at all. rustls doesn't report that, so it is read
+//! from the DER here: a few fields at fixed places (RFC 5280, 4.1).
 
 use jiff::civil::DateTime;
 use jiff::fmt::strtime;

@@ -1,4 +1,4 @@
-//! The quarantine read back: where it lies, what stands in it, what of it is asked for.
+//! Reads the quarantine: where it is, what it contains, and which of its events are selected.
 
 mod parts;
 
@@ -151,7 +151,7 @@ fn read_all<E: From<ReadError>>(
             }
             Next::Idle if in_vain >= LOOKS => {
                 let text =
-                    "the queue gave nothing for 30 s, although there is more; look at the brokers' log";
+                    "the queue returned nothing for 30 s, although there is more; check the brokers' log";
                 return Err(ReadError(text.to_owned()).into());
             }
             Next::Idle => in_vain += 1,

@@ -1,5 +1,5 @@
-//! Rejected bytes that took several records, put together again. The records may lie on several partitions, and so come
-//! in any order.
+//! Puts rejected bytes that took several records together again. The records may be on several partitions, so they
+//! arrive in any order.
 
 use std::collections::HashMap;
 

@@ -21,7 +21,8 @@ fn record(headers: &[(&str, &str)], value: &str) -> ReadRecord {
 const HEADERS: &[(&str, &str)] =
     &[("ce_type", "weir.rejected.v1"), ("ce_id", "m/1/rejected"), ("ce_source", "/acme/web")];
 
-const VALUE: &str = r#"{"reason":"email_missing","detail":"email is \"required\"","index":3,"path":"/v1/batch","event":{"n":1e999, "userId":"u"}}"#;
+const VALUE: &str = r#"{"reason":"email_missing","detail":"email is \"required\"","index":3,"path":"/v1/batch",
+    "event":{"n":1e999, "userId":"u"}}"#;
 
 fn entry() -> Entry {
     Entry::of(&record(HEADERS, VALUE)).unwrap().0
@@ -49,7 +50,8 @@ fn an_event_that_is_null_is_one() {
 
 #[test]
 fn bytes_are_told_from_events_and_a_part_from_the_whole() {
-    let value = r#"{"reason":"r","detail":"d","index":0,"path":"/p","event_base64":"eyJ9","bytes":9,"sha256":"x","truncated":true}"#;
+    let value = r#"{"reason":"r","detail":"d","index":0,"path":"/p",
+        "event_base64":"eyJ9","bytes":9,"sha256":"x","truncated":true}"#;
     let event = Entry::of(&record(HEADERS, value)).unwrap().0.event;
     assert_eq!(event, Stored::Bytes { base64: "eyJ9".to_owned(), of: 9, truncated: true });
 }

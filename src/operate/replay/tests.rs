@@ -372,7 +372,7 @@ fn nothing_is_told_or_noted_that_is_not_durable() {
         let with = Some((&failing as &dyn Queue, &*held.metrics));
         let replay = Replay::new(&tenants, rules(), with, &|| false, Order::default());
         let ended = replay.run(held.place(), &mut |_| panic!("nothing is certain")).unwrap_err();
-        assert!(ended.to_string().contains("give the same command again"), "{ended}");
+        assert!(ended.to_string().contains("run the same command again"), "{ended}");
         queue.close(Instant::now() + Duration::from_secs(180));
         drop(queue);
         assert_eq!(held.ids().len(), left_behind);

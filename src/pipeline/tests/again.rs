@@ -63,7 +63,8 @@ fn one_of_a_batch_goes_by_its_own_type() {
 
 #[test]
 fn what_still_fails_leaves_no_record_not_even_of_the_publisher_that_takes_it() {
-    let event = r#"{"userId":"u","event":"Both","context":{"externalId":[{"type":"gainsightEventContractId","id":"standard"}]}}"#;
+    let event = r#"{"userId":"u","event":"Both",
+        "context":{"externalId":[{"type":"gainsightEventContractId","id":"standard"}]}}"#;
     let (mapped, records) = again(Setup::new(), TRACK, event);
     assert!(
         matches!(mapped, MappedAgain::Rejected(Rejection { reason: Reason::ContractUnknown, .. })),

@@ -87,7 +87,8 @@ fn an_empty_name_blanks_none() {
 #[test]
 fn a_person_with_companies_is_a_person_and_a_link_to_each() {
     let body = format!(
-        r#"{{"Email":"A@x","FirstName":"Ada","companies":[{{"Company_ID":"{ACME}"}},{{"Company_ID":7,"Title":"CTO"}}]}}"#
+        r#"{{"Email":"A@x","FirstName":"Ada",
+            "companies":[{{"Company_ID":"{ACME}"}},{{"Company_ID":7,"Title":"CTO"}}]}}"#
     );
     let fate = Setup::new().gainsight(People, body);
     let expected = [

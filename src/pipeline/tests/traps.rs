@@ -91,8 +91,16 @@ fn trap_3_what_can_not_be_decoded_never_becomes_a_key() {
     let key_of = |call: CallType, body: &[u8]| Setup::new().one(call, body);
     for (call, body) in [
         (CallType::Identify, &b"{\"userId\":\"u\",\"traits\":{\"email\":\"a\xff@x\"}}"[..]),
-        (CallType::Group, b"{\"userId\":\"u\",\"traits\":{\"name\":\"M\xfcller\"},\"context\":{\"traits\":{\"email\":\"a@x\"}}}"),
-        (CallType::Group, b"{\"userId\":\"u\",\"traits\":{\"name\":\"M\"},\"context\":{\"traits\":{\"email\":\"\xfc@x\"}}}"),
+        (
+            CallType::Group,
+            b"{\"userId\":\"u\",\"traits\":{\"name\":\"M\xfcller\"},\
+              \"context\":{\"traits\":{\"email\":\"a@x\"}}}",
+        ),
+        (
+            CallType::Group,
+            b"{\"userId\":\"u\",\"traits\":{\"name\":\"M\"},\
+              \"context\":{\"traits\":{\"email\":\"\xfc@x\"}}}",
+        ),
         (CallType::Track, b"{\"userId\":\"M\xfcller\",\"event\":\"Ticket Closure\"}"),
     ] {
         let result = key_of(call, body);

@@ -4,7 +4,8 @@ use super::*;
 
 /// An identify call as the webhook destination sends it: top-level nulls are gone, what RudderStack adds is there.
 const IDENTIFY: &str = r#"{"type":"identify","messageId":"m","userId":"u","channel":"server","rudderId":"r",
-    "request_ip":"192.0.2.1","receivedAt":"2026-11-21T12:00:00.000Z","context":{"ip":"192.0.2.1","traits":{"email":"a@b.c"}},
+    "request_ip":"192.0.2.1","receivedAt":"2026-11-21T12:00:00.000Z",
+    "context":{"ip":"192.0.2.1","traits":{"email":"a@b.c"}},
     "integrations":{"All":true},"timestamp":"2026-11-21T11:59:59.500Z"}"#;
 
 fn webhook(body: &str) -> Fate {

@@ -67,7 +67,8 @@ fn a_later_start_takes_the_same_key_even_beside_the_draft_of_a_crash() {
 fn a_damaged_file_is_refused_by_name_and_without_its_secrets() {
     let data = tempfile::tempdir().unwrap();
     let path = data.path().join("first-start.json");
-    let whole = r#"{"write_key":"canary","shared_secret":"whsec_Y2FuYXJ5","tenant":"demo","source":"demo","publisher":"demo-tickets"}"#;
+    let whole = r#"{"write_key":"canary","shared_secret":"whsec_Y2FuYXJ5",
+        "tenant":"demo","source":"demo","publisher":"demo-tickets"}"#;
     for damaged in [
         String::new(),
         whole.replace('}', ""),
@@ -100,9 +101,12 @@ fn a_configuration_that_leaves_no_room_for_the_demo_is_told_and_no_file_made() {
     let data = tempfile::tempdir().unwrap();
     let publisher = "[tenants.a]\ntopic_prefix = 'a.'\n[publishers.demo-tickets]\ntenant = 'a'\ntopic = 'T'";
     for (text, told) in [
-        ("[tenants.demo]", "tenants.demo: a first start makes this itself"),
-        (publisher, "publishers.demo-tickets: a first start makes this itself"),
-        ("[tenants.acme]", "sources: none is configured, and the demo of a first start would share topics"),
+        ("[tenants.demo]", "tenants.demo: a first start creates this itself"),
+        (publisher, "publishers.demo-tickets: a first start creates this itself"),
+        (
+            "[tenants.acme]",
+            "sources: none is configured, and the demo source of a first start would share topics",
+        ),
     ] {
         let error = prepare(&mut config(text, data.path())).unwrap_err().to_string();
         assert!(error.starts_with(told) && error.lines().count() == 1, "{error}");

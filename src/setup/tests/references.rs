@@ -75,9 +75,9 @@ fn a_source_uses_publishers_of_its_own_tenant_each_once() {
 fn a_key_opens_one_source_only() {
     let hash = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     let app = format!("[sources.zap]\ntenant = 'acme'\nkeys = ['{hash}']\n");
-    assert_problem(&(SAMPLE.to_owned() + &app), "sources.zap.keys", "stands in sources.web too");
+    assert_problem(&(SAMPLE.to_owned() + &app), "sources.zap.keys", "is also in sources.web");
     let twice = sample(&format!("[\"{hash}\"]"), &format!("[\"{hash}\", \"{hash}\"]"));
-    assert_problem(&twice, "sources.web.keys", "stands in sources.web too");
+    assert_problem(&twice, "sources.web.keys", "is also in sources.web");
 }
 
 #[test]

@@ -92,7 +92,10 @@ fn a_secret_in_clear_is_refused_with_what_to_write_instead() {
         ["'canary'", "{ secret = 'canary' }", "{ file = 'canary', env = 'canary' }", "{}", "{ env = ' ' }"]
     {
         let told = problem(clear);
-        assert!(told.starts_with("must be { file = \"…\" } or { env = \"NAME\" }: a secret never"), "{told}");
+        assert!(
+            told.starts_with("must be { file = \"…\" } or { env = \"NAME\" }; the configuration never"),
+            "{told}"
+        );
     }
     let list = read(&with("secrets = 'canary'")).unwrap_err().to_string();
     assert_eq!(list, "publishers.tickets.secrets: must be a list");
@@ -103,15 +106,15 @@ fn what_can_not_be_a_secret_is_a_problem_that_does_not_show_it() {
     for (place, told) in [
         ("{ env = 'canary' }", "its environment variable is not set"),
         ("{ env = 'EMPTY' }", "its environment variable is empty"),
-        ("{ env = 'BLANK' }", "its environment variable holds blanks, or a comment"),
-        ("{ env = 'TWO_LINES' }", "its environment variable holds several lines"),
-        ("{ env = 'LINE' }", "leave only what stands between the quotes"),
+        ("{ env = 'BLANK' }", "its environment variable contains blanks, or a comment"),
+        ("{ env = 'TWO_LINES' }", "its environment variable has several lines"),
+        ("{ env = 'LINE' }", "keep only the text between the quotes"),
         ("{ env = 'UMLAUT' }", "visible ASCII characters without blanks"),
         ("{ env = 'BYTES' }", "visible ASCII characters without blanks"),
-        ("{ env = 'LONG' }", "holds over 4096 bytes"),
+        ("{ env = 'LONG' }", "has more than 4096 bytes"),
         ("{ file = '/nowhere/canary' }", "its file can't be read: No such file"),
         ("{ file = '/dev/null' }", "its file is empty"),
-        ("{ file = '/dev/zero' }", "its file holds over 4096 bytes"),
+        ("{ file = '/dev/zero' }", "its file has more than 4096 bytes"),
         ("{ file = '/' }", "its file can't be read"),
     ] {
         let line = problem(place);
@@ -140,21 +143,22 @@ fn who_checks_no_secret_needs_none() {
 #[test]
 fn tenants_share_no_secret_and_publishers_of_one_tenant_may() {
     let mine = with("secrets = [{ env = 'GOOD' }]");
-    let audit = "[publishers.audit]\ntenant = 'acme'\ntopic = 'Audit'\nsecrets = [{ env = 'OTHER' }, { env = 'GOOD' }]\n";
+    let audit = "[publishers.audit]\ntenant = 'acme'\ntopic = 'Audit'\n\
+                 secrets = [{ env = 'OTHER' }, { env = 'GOOD' }]\n";
     let config = read(&(mine.clone() + audit)).unwrap();
     let [tickets, audit] = ["tickets", "audit"].map(|id| config.secrets.of(id));
     assert_eq!((tickets.len(), audit.len()), (1, 2));
     assert_eq!(tickets[0].id(), audit[1].id());
 
-    let zap = "[tenants.zap]\ntopic_prefix = 'zap.'\n[publishers.zap]\ntenant = 'zap'\ntopic = 'Z'\nsecrets = [{ env = 'OTHER' }, { env = 'CRLF' }]";
+    let zap = "[tenants.zap]\ntopic_prefix = 'zap.'\n[publishers.zap]\ntenant = 'zap'\ntopic = 'Z'\n\
+               secrets = [{ env = 'OTHER' }, { env = 'CRLF' }]";
     // The same key without its padding verifies the same signatures.
     for zap in [zap.to_owned(), zap.replace("CRLF", "UNPADDED")] {
         let found = read(&(mine.clone() + &zap)).unwrap_err();
         assert_eq!(
             found.lines(),
-            [
-                "publishers.zap.secrets[1]: publishers.tickets, of another tenant, has the same secret; give each its own"
-            ]
+            ["publishers.zap.secrets[1]: publishers.tickets, of another tenant, has the same secret; give \
+              each its own"]
         );
     }
 }
@@ -170,9 +174,9 @@ fn a_secret_that_works_but_is_weak_or_open_has_a_warning() {
         ("{ env = 'SHORT' }", "has fewer than 16 bytes"),
         ("{ env = 'SHORT_KEY' }", "has fewer than 16 bytes"),
         ("{ env = 'DAMAGED' }", "verifies no signature"),
-        ("{ env = 'VERSIONED' }", "verifies no signature; leave the secret alone, from whsec_ on"),
+        ("{ env = 'VERSIONED' }", "verifies no signature; keep only the secret, from whsec_ on"),
         ("{ env = 'QUOTED' }", "verifies no signature; remove them"),
-        ("{ env = 'ASSIGNED' }", "verifies no signature; leave the secret alone, from whsec_ on"),
+        ("{ env = 'ASSIGNED' }", "verifies no signature; keep only the secret, from whsec_ on"),
         (open.as_str(), "chmod 600"),
     ] {
         let config = read(&with(&format!("secrets = [{place}]"))).unwrap();
@@ -198,7 +202,7 @@ fn the_id_that_gainsight_clients_send_leads_to_one_tenant() {
     assert_eq!(ids(&tenants("")), None);
     assert_eq!(ids(&tenants("gainsight_tenant_id = '1f-2E'")).as_deref(), Some("1f-2E"));
     let same = tenants("gainsight_tenant_id = 'b'");
-    assert_problem(&same, "tenants.b.gainsight_tenant_id", "tenants.a is known by the same");
+    assert_problem(&same, "tenants.b.gainsight_tenant_id", "tenants.a has the same");
     for wrong in ["a b", "ä", "a\\n"] {
         let text = tenants(&format!("gainsight_tenant_id = \"{wrong}\""));
         assert_problem(&text, "tenants.a.gainsight_tenant_id", "visible ASCII");

@@ -66,7 +66,7 @@ fn different_texts_with_one_name_collide() {
     assert_problem(
         &contracts,
         "publishers.tickets.contracts",
-        "collides with that of publishers.tickets.contracts",
+        "is also that of publishers.tickets.contracts",
     );
 }
 
@@ -82,9 +82,9 @@ fn a_name_is_no_longer_than_kafka_takes() {
     // "weir.events." has 12 bytes.
     loaded(&another("p", &format!("topic = \"{}\"", "a".repeat(237))));
     let long = another("p", &format!("topic = \"{}\"", "a".repeat(238)));
-    assert_problem(&long, "publishers.p.topic", "250 bytes, over 249; set kafka_topic");
+    assert_problem(&long, "publishers.p.topic", "250 bytes, more than 249; set kafka_topic");
     let contract = another("p", &format!("topic = \"{}\"\ncontract = \"b\"", "a".repeat(237)));
-    assert_problem(&contract, "publishers.p.contracts", "over 249");
+    assert_problem(&contract, "publishers.p.contracts", "more than 249");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_kafka_topic_is_a_legal_name_that_nobody_else_has() {
         let text = another("p", &format!("topic = \"P\"\nkafka_topic = \"{taken}\""));
         let found = problems(&text);
         assert!(found.iter().all(|line| line.starts_with("publishers.")), "{found:#?}");
-        assert!(found.iter().any(|line| line.contains("collides with")), "{taken}: {found:#?}");
+        assert!(found.iter().any(|line| line.contains("is also that of")), "{taken}: {found:#?}");
     }
 }
 
@@ -111,10 +111,10 @@ fn tenants_never_share_a_topic() {
     loaded(&apart);
     let inside = format!("{SAMPLE}{second}topic_prefix = \"weir.events.\"\n")
         + "[publishers.p]\ntenant = \"acme\"\ntopic = \"People\"\n";
-    assert_problem(&inside, "tenants.other.topic_prefix", "collides with that of publishers.p.topic");
+    assert_problem(&inside, "tenants.other.topic_prefix", "is also that of publishers.p.topic");
     let stolen = apart
         + "[publishers.p]\ntenant = \"other\"\ntopic = \"Ticket Actions\"\n\
            kafka_topic = \"weir.events.ticket-actions\"\n";
-    assert_problem(&stolen, "publishers.p.kafka_topic", "collides with that of publishers.tickets.topic");
+    assert_problem(&stolen, "publishers.p.kafka_topic", "is also that of publishers.tickets.topic");
     assert_problem("[tenants.a]\ntopic_prefix = 'a b'", "tenants.a.topic_prefix", "letters, digits, dots");
 }

@@ -47,7 +47,7 @@ fn a_value_of_the_wrong_type_or_out_of_bounds_is_one_problem() {
         ("data = 1", "data", "must be a text that is not blank"),
         ("listen = 'weir.example:80'", "listen", "must be an IP address of this machine and a port"),
         ("admin = '0.0.0.0'", "admin", "names no port; write 0.0.0.0:8080"),
-        ("listen = 8080", "listen", "names no address; write 127.0.0.1:8080 for this machine alone"),
+        ("listen = 8080", "listen", "names no address; write 127.0.0.1:8080 for this machine only"),
         ("listen = true", "listen", "must be an IP address and port"),
         ("tls = true", "tls", "must be a table"),
         (
@@ -106,9 +106,13 @@ fn the_largest_request_must_find_room_in_the_queue() {
         "10000 records, of which the queue holds 9900",
     );
     assert_problem("[limits]\nbody_bytes = 30_000_000", "limits.body_bytes", "280240000 bytes in the queue");
-    let publishers: String = (0..15)
-        .map(|i| format!("[publishers.p{i}]\ntenant = 'a'\ntopic = 't{i}'\nevents.E = {{ name = 'E', version = '1' }}\n"))
-        .collect();
+    let publisher = |i| {
+        format!(
+            "[publishers.p{i}]\ntenant = 'a'\ntopic = 't{i}'\n\
+             events.E = {{ name = 'E', version = '1' }}\n"
+        )
+    };
+    let publishers: String = (0..15).map(publisher).collect();
     let ids: Vec<String> = (0..15).map(|i| format!("'p{i}'")).collect();
     let source = format!("[tenants.a]\n[sources.s]\ntenant = 'a'\npublishers = [{}]\n", ids.join(","));
     assert_problem(&(source + &publishers), "limits.body_bytes", "fewer publishers of a source");

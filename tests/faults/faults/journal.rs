@@ -97,7 +97,7 @@ pub fn torn_tail(dice: &mut Dice) -> Outcome {
             damage::tear_tail(journal, dice);
             Vec::new()
         });
-        alone.says("its torn tail, which nobody was promised, is cut off");
+        alone.says("its torn end, which was never acknowledged, is cut off");
         over
     })
 }
