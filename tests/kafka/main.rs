@@ -11,6 +11,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod earlier_version;
 mod gateway;
 mod quarantine;
 mod queue;

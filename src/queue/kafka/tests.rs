@@ -1,5 +1,5 @@
 //! The queue against librdkafka's mock cluster: one fault at a time. What Kafka itself does is proved by
-//! `tests/queue_on_kafka.rs`.
+//! `tests/kafka/queue.rs`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
