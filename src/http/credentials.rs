@@ -81,10 +81,20 @@ fn scheme<'v>(value: &'v [u8], name: &[u8]) -> Option<&'v [u8]> {
 
 /// The user of `Basic` credentials, as Go reads them: padded base64, split at the first colon.
 fn basic_user(value: &[u8]) -> Option<Vec<u8>> {
-    let mut pair = BASE64.decode(scheme(value, b"basic")?).ok()?;
-    let colon = memchr::memchr(b':', &pair)?;
-    pair.truncate(colon);
-    Some(pair)
+    let text = scheme(value, b"basic")?;
+    // Nearly all fit here, so that only the user is allocated.
+    let (mut small, mut large) = ([0; 128], Vec::new());
+    let size = BASE64.decode_len(text.len()).ok()?;
+    let pair = match small.get_mut(..size) {
+        Some(small) => small,
+        None => {
+            large.resize(size, 0);
+            large.as_mut_slice()
+        }
+    };
+    let length = BASE64.decode_mut(text, pair).ok()?;
+    let colon = memchr::memchr(b':', pair.get(..length)?)?;
+    pair.get(..colon).map(<[u8]>::to_vec)
 }
 
 #[cfg(test)]

@@ -192,7 +192,7 @@ pub(super) async fn receive<S, A: From<Answer>>(
             Ok(Arrived { sender, secrets, body })
         }
         Err(BodyError::TooSlow) => {
-            app.metrics.closed(path);
+            app.metrics.http.closed(path);
             Err(close(inbound.connection).await)
         }
         Err(error) => Err(Refusal { answer: refusal(app, error).into(), body_ended: false }),

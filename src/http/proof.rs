@@ -42,7 +42,7 @@ pub fn shown(
     match presented_secret(headers).map(|presented| presented.secret_of(tenant, secrets)) {
         None => {}
         Some(Ok(secret)) => {
-            metrics.secret(Verdict::HeaderVerified);
+            metrics.http.secret(Verdict::HeaderVerified);
             shown.secrets.push(secret);
         }
         Some(Err(_)) => return Err(refuse(metrics, Verdict::HeaderInvalid)),
@@ -84,7 +84,7 @@ impl Shown {
     pub fn proven(mut self, metrics: &Metrics) -> Result<Vec<SecretId>, Answer> {
         if let Some(signature) = self.signature {
             let signed = signature.verify().map_err(|refused| refuse(metrics, refused.into()))?;
-            metrics.secret(Verdict::SignatureVerified);
+            metrics.http.secret(Verdict::SignatureVerified);
             self.secrets.extend(signed);
         }
         Ok(self.secrets)
@@ -101,6 +101,6 @@ impl From<Refused> for Verdict {
 }
 
 fn refuse(metrics: &Metrics, verdict: Verdict) -> Answer {
-    metrics.secret(verdict);
+    metrics.http.secret(verdict);
     if verdict == Verdict::SignatureStale { Answer::SignatureExpired } else { Answer::InvalidSecret }
 }

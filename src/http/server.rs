@@ -180,7 +180,7 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
     if !is_preflight {
         cors::allow(request.headers(), &mut response);
     }
-    app.metrics.answer(label, response.status().as_str(), began.elapsed().as_secs_f64());
+    app.metrics.http.answer(label, response.status().as_str(), began.elapsed().as_secs_f64());
     tracing::debug!(route = label, status = response.status().as_u16(), "answered");
     if let Some(connection) = &connection {
         finish(connection, &request, body_ended, &mut response).await;

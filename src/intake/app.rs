@@ -83,7 +83,7 @@ impl App {
 
     /// The answer to a request that can't be taken now; counted and, now and then, logged.
     pub fn unavailable(&self, cause: Cause) -> Answer {
-        self.metrics.unavailable(cause);
+        self.metrics.http.unavailable(cause);
         self.unavailable.log(cause);
         Answer::Unavailable
     }
@@ -91,7 +91,7 @@ impl App {
     /// The metrics as they stand now.
     pub fn render_metrics(&self) -> Vec<u8> {
         self.metrics.ready.set(f64::from(u8::from(self.is_ready())));
-        self.metrics.body_inflight_bytes.set(i64::try_from(self.budget.used()).unwrap_or(i64::MAX));
+        self.metrics.http.body_inflight_bytes.set(i64::try_from(self.budget.used()).unwrap_or(i64::MAX));
         self.metrics.render()
     }
 }

@@ -41,7 +41,7 @@ impl<'a> Submitted<'a> {
     async fn durable(&mut self) -> bool {
         if let Some((receipt, since)) = &mut self.receipt {
             let durable = timeout(DURABLE_WITHIN, receipt).await;
-            self.metrics.queue_wait.observe(since.elapsed().as_secs_f64());
+            self.metrics.queue.wait.observe(since.elapsed().as_secs_f64());
             if !matches!(durable, Ok(Ok(()))) {
                 return false;
             }

@@ -372,9 +372,9 @@ impl<'a> Work<'a> {
             kept => kept,
         };
         let (path, head) = (self.request.path, self.head);
-        let rejected = Rejected { path, index, rejection: &rejection, kept, head };
-        let topic = self.request.source.tenant.rejected;
-        rejected.write(&mut self.records, topic, stamp, self.request.rules.record_bytes);
+        let (topic, most) = (self.request.source.tenant.rejected, self.request.rules.record_bytes);
+        let rejected = Rejected { path, index, rejection: &rejection, kept, head, topic, most };
+        rejected.write(&mut self.records, stamp);
         self.tally.quarantined(rejection.reason);
         self.tally.count(call, Outcome::Quarantined);
         self.quarantined.push(Quarantined {

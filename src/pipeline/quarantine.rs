@@ -43,27 +43,31 @@ pub struct Rejected<'a> {
     pub kept: Kept<'a>,
     /// What its headers said of it, where they say what it is.
     pub head: Option<&'a EventHead>,
+    /// Where it goes.
+    pub topic: TopicId,
+    /// Most bytes of a record.
+    pub most: usize,
 }
 
 impl Rejected<'_> {
-    /// Writes the record to `topic`, in `most` bytes: what does not fit whole is kept in part, or in parts.
-    pub fn write(&self, records: &mut Records, topic: TopicId, stamp: &Stamp<'_>, most: usize) {
+    /// Writes the record: what does not fit whole is kept in part, or in parts.
+    pub fn write(&self, records: &mut Records, stamp: &Stamp<'_>) {
         let mark = records.mark();
         let bytes = match self.kept {
             Kept::Event(event) => event.json().as_bytes(),
             Kept::Bytes(bytes) => bytes,
-            Kept::Whole(bytes) => return self.write_parts(records, topic, stamp, most, bytes),
+            Kept::Whole(bytes) => return self.write_parts(records, stamp, bytes),
         };
         let (mut whole, mut part) = (true, KEPT_BYTES.min(bytes.len()));
         // As JSON; else its first bytes; else as many of them as the second attempt shows to fit.
         for _ in 0..3 {
             records.rewind(mark);
-            let draft = stamp.draft(records, Kind::Rejected, topic, None, ["rejected", ""]);
+            let draft = stamp.draft(records, Kind::Rejected, self.topic, None, ["rejected", ""]);
             draft.value(|out| match self.kept {
                 Kept::Event(event) if whole => self.write_event(out, event),
                 _ => self.write_bytes(out, bytes, part),
             });
-            let over = records.largest_since(mark).saturating_sub(most);
+            let over = records.largest_since(mark).saturating_sub(self.most);
             if over == 0 {
                 return;
             }
@@ -75,7 +79,7 @@ impl Rejected<'_> {
         if self.head.is_some() {
             // What its headers said takes more than a record may: no event of any publisher is called so.
             records.rewind(mark);
-            Rejected { head: None, ..*self }.write(records, topic, stamp, most);
+            Rejected { head: None, ..*self }.write(records, stamp);
         }
     }
 
@@ -96,23 +100,16 @@ impl Rejected<'_> {
         );
     }
 
-    /// Writes `bytes` whole, in records of at most `most` bytes: `<id>/rejected`, then `<id>/rejected.1` and so on.
-    fn write_parts(
-        &self,
-        records: &mut Records,
-        topic: TopicId,
-        stamp: &Stamp<'_>,
-        most: usize,
-        bytes: &[u8],
-    ) {
+    /// Writes `bytes` whole, in records of at most [`Rejected::most`] bytes: `<id>/rejected`, then `<id>/rejected.1` and so on.
+    fn write_parts(&self, records: &mut Records, stamp: &Stamp<'_>, bytes: &[u8]) {
         let (mark, measured) = (records.mark(), measured(bytes));
-        stamp.draft(records, Kind::Rejected, topic, None, ["rejected", PART]).value(|out| {
+        stamp.draft(records, Kind::Rejected, self.topic, None, ["rejected", PART]).value(|out| {
             self.write_base64(out, &[], &format!("{measured}{MOST_PARTS}"));
         });
         let frame = records.largest_since(mark);
         records.rewind(mark);
         // Of a multiple of three bytes, so that the parts' base64 is that of the whole.
-        let room = most.saturating_sub(frame) / 4 * 3;
+        let room = self.most.saturating_sub(frame) / 4 * 3;
         let parts = bytes.chunks(room.max(3)).len().max(1);
         let mut left = bytes;
         for part in 0..parts {
@@ -123,7 +120,7 @@ impl Rejected<'_> {
             if parts > 1 {
                 rest.push_str(&format!(",\"part\":{part},\"parts\":{parts}"));
             }
-            let draft = stamp.draft(records, Kind::Rejected, topic, None, ["rejected", &which]);
+            let draft = stamp.draft(records, Kind::Rejected, self.topic, None, ["rejected", &which]);
             draft.value(|out| self.write_base64(out, kept, &rest));
         }
     }

@@ -8,7 +8,7 @@ use crate::config::quoting::join;
 use crate::config::{Ack, Config, QueueKind, WhenFull};
 use crate::http::server;
 use crate::http::tls;
-use crate::http::tls::pair::Loaded;
+use crate::http::tls::pair::{Loaded, Pair};
 use crate::queue::{journal, kafka, spool};
 
 /// An open connection with the head of its request: about 10.5 kB were measured.
@@ -47,21 +47,39 @@ pub fn warnings(config: &Config, tls: Option<&Loaded>) -> Vec<String> {
     let mut found = Vec::new();
     let mut warn = |key: &str, meaning: &str| found.push(format!("{key}: {meaning}"));
     if let Some(Loaded { pair, .. }) = tls {
-        let expires = pair.expires();
-        if expires.duration_since(Timestamp::now()) < EXPIRES_SOON {
-            warn(
-                "tls.certificate",
-                &format!("expires at {expires}; renew it (Weir takes the new one without a restart)"),
-            );
-        }
-        if !pair.has_names {
-            warn(
-                "tls.certificate",
-                "names its host only in its subject (CN), where most clients no longer look, so they refuse \
-                 it; make one with the host's name as subjectAltName",
-            );
-        }
+        certificate_warnings(pair, &mut warn);
     }
+    sender_warnings(config, &mut warn);
+    match config.queue.kind() {
+        QueueKind::Journal => journal_warnings(config, &mut warn),
+        QueueKind::Kafka { .. } if config.queue.when_full == WhenFull::DropOldest => warn(
+            "queue.when_full",
+            "has no effect with queue.brokers: the spool never drops what was acknowledged",
+        ),
+        QueueKind::Kafka { .. } => {}
+    }
+    found.extend_from_slice(config.secrets.warnings());
+    found
+}
+
+fn certificate_warnings(pair: &Pair, warn: &mut impl FnMut(&str, &str)) {
+    let expires = pair.expires();
+    if expires.duration_since(Timestamp::now()) < EXPIRES_SOON {
+        warn(
+            "tls.certificate",
+            &format!("expires at {expires}; renew it (Weir takes the new one without a restart)"),
+        );
+    }
+    if !pair.has_names {
+        warn(
+            "tls.certificate",
+            "names its host only in its subject (CN), where most clients no longer look, so they refuse \
+             it; make one with the host's name as subjectAltName",
+        );
+    }
+}
+
+fn sender_warnings(config: &Config, warn: &mut impl FnMut(&str, &str)) {
     if config.sources.is_empty() {
         warn("sources", "none is configured; `weir serve` creates one to try Weir with, called demo");
     }
@@ -82,38 +100,32 @@ pub fn warnings(config: &Config, tls: Option<&Loaded>) -> Vec<String> {
             warn(&join("publishers", id), meaning);
         }
     }
-    if config.queue.kind() == QueueKind::Journal {
-        let then = match config.queue.when_full {
-            WhenFull::Refuse => "new events are refused",
-            WhenFull::DropOldest => "the oldest are dropped",
-        };
-        if !journal::has_consumers(&config.data.journal()) {
-            let meaning = format!(
-                "no named consumer reads the journal (weir tail --consumer), so records stay until it is \
-                 full; then {then}"
-            );
-            warn("queue.journal_bytes", &meaning);
-        }
-        let (_, largest) = capacity::largest_request(config);
-        if u64::try_from(largest).is_ok_and(|largest| largest > config.queue.journal_bytes) {
-            let meaning = format!(
-                "the largest request that the limits allow may take {largest} bytes, for which it never has \
-                 room; raise it, or lower limits.body_bytes"
-            );
-            warn("queue.journal_bytes", &meaning);
-        }
-        if !config.queue.kafka.is_empty() {
-            warn("queue.kafka", "has no effect without queue.brokers");
-        }
-        if config.queue.ack == Ack::Journal {
-            warn("queue.ack", "has no effect without queue.brokers: the journal is the queue");
-        }
-    } else if config.queue.when_full == WhenFull::DropOldest {
-        warn(
-            "queue.when_full",
-            "has no effect with queue.brokers: the spool never drops what was acknowledged",
+}
+
+fn journal_warnings(config: &Config, warn: &mut impl FnMut(&str, &str)) {
+    let then = match config.queue.when_full {
+        WhenFull::Refuse => "new events are refused",
+        WhenFull::DropOldest => "the oldest are dropped",
+    };
+    if !journal::has_consumers(&config.data.journal()) {
+        let meaning = format!(
+            "no named consumer reads the journal (weir tail --consumer), so records stay until it is \
+             full; then {then}"
         );
+        warn("queue.journal_bytes", &meaning);
     }
-    found.extend_from_slice(config.secrets.warnings());
-    found
+    let (_, largest) = capacity::largest_request(config);
+    if u64::try_from(largest).is_ok_and(|largest| largest > config.queue.journal_bytes) {
+        let meaning = format!(
+            "the largest request that the limits allow may take {largest} bytes, for which it never has \
+             room; raise it, or lower limits.body_bytes"
+        );
+        warn("queue.journal_bytes", &meaning);
+    }
+    if !config.queue.kafka.is_empty() {
+        warn("queue.kafka", "has no effect without queue.brokers");
+    }
+    if config.queue.ack == Ack::Journal {
+        warn("queue.ack", "has no effect without queue.brokers: the journal is the queue");
+    }
 }

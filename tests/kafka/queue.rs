@@ -165,8 +165,8 @@ fn a_broker_that_dies_or_hangs_fails_requests_and_one_that_comes_back_serves_aga
 
     kafka.signal(1, Signal::KILL);
     assert_eq!(settled(queue.enqueue(one("weir.people", "k", "killed")).unwrap()), Err(NotDurable));
-    wait_until("the room is given back", || metrics.queue_inflight_records.get() == 0);
-    assert_eq!(metrics.queue_inflight_bytes.get(), 0);
+    wait_until("the room is given back", || metrics.queue.inflight_records.get() == 0);
+    assert_eq!(metrics.queue.inflight_bytes.get(), 0);
     assert!(!queue.is_ready());
     kafka.restart(1);
     wait_until("readiness comes back with the broker", || queue.is_ready());
@@ -178,7 +178,7 @@ fn a_broker_that_dies_or_hangs_fails_requests_and_one_that_comes_back_serves_aga
 
     kafka.signal(1, Signal::STOP);
     assert_eq!(settled(queue.enqueue(one("weir.people", "k", "hung")).unwrap()), Err(NotDurable));
-    wait_until("the room is given back", || metrics.queue_inflight_records.get() == 0);
+    wait_until("the room is given back", || metrics.queue.inflight_records.get() == 0);
     kafka.signal(1, Signal::CONT);
     wait_until("readiness comes back with the broker", || queue.is_ready());
     wait_until("and then records are taken", || serves("3"));

@@ -41,7 +41,7 @@ fn open(kafka: &Kafka, spool: &Path, journal_bytes: u64, names: &[&str]) -> (Spo
 /// every key waits in the spool.
 fn goes_straight(queue: &SpooledQueue, topic: &str, metrics: &Metrics) {
     assert_eq!(settled(queue.enqueue(one(topic, "first", "0")).unwrap()), Ok(()));
-    wait_until("the first record is on Kafka", || metrics.spool_records.get() == 0);
+    wait_until("the first record is on Kafka", || metrics.spool.records.get() == 0);
 }
 
 /// The values of each key, in the order in which a reader that drops repeats sees them.
@@ -139,18 +139,18 @@ fn clients_are_served_while_kafka_hangs_and_dies_and_all_arrives_in_order() {
         for (fault, mend) in [(Signal::STOP, Some(Signal::CONT)), (Signal::KILL, None)] {
             kafka.signal(1, fault);
             clients.advance(50, "served while the broker is away");
-            assert!(metrics.spool_records.get() > 0, "{fault:?}: what is acknowledged meanwhile is held");
+            assert!(metrics.spool.records.get() > 0, "{fault:?}: what is acknowledged meanwhile is held");
             match mend {
                 Some(signal) => kafka.signal(1, signal),
                 None => kafka.restart(1),
             }
             clients.advance(20, "served when it is back");
             wait_until("the spool catches up while clients send", || {
-                metrics.spool_oldest_seconds.get() < 1.0
+                metrics.spool.oldest_seconds.get() < 1.0
             });
         }
     });
-    wait_until("the spool drains", || metrics.spool_records.get() == 0);
+    wait_until("the spool drains", || metrics.spool.records.get() == 0);
     assert_eq!(clients.refused.load(Ordering::Acquire), 0, "no client was told to come again");
     let found = by_key(&kafka, &topic);
     for client in 0..8 {
@@ -175,10 +175,10 @@ fn what_is_on_its_way_when_all_brokers_die_is_held_without_waiting_for_its_deadl
     let receipt = queue.enqueue(one(&topic, "k", "0")).unwrap();
     kafka.signal(1, Signal::KILL);
     assert_eq!(settled(receipt), Ok(()));
-    let errors = |class| metrics.kafka_errors.with_label_values(&[class]).get();
+    let errors = |class| metrics.kafka.errors.with_label_values(&[class]).get();
     assert_eq!((errors("purged"), errors("timed_out")), (1, 0));
     kafka.restart(1);
-    wait_until("the spool drains", || metrics.spool_records.get() == 0);
+    wait_until("the spool drains", || metrics.spool.records.get() == 0);
     assert_eq!(by_key(&kafka, &topic)["k"], [0]);
 }
 
@@ -199,7 +199,7 @@ fn what_is_held_when_weir_stops_arrives_after_the_next_start() {
     let (queue, metrics) = open(&kafka, folder.path(), 1 << 30, &[&topic]);
     // Sent at once, it may not overtake those that are held.
     assert_eq!(settled(queue.enqueue(one(&topic, "k", "5")).unwrap()), Ok(()));
-    wait_until("the spool drains", || metrics.spool_records.get() == 0);
+    wait_until("the spool drains", || metrics.spool.records.get() == 0);
     assert_eq!(by_key(&kafka, &topic)["k"], [0, 1, 2, 3, 4, 5]);
 }
 
@@ -216,7 +216,7 @@ fn a_start_without_a_broker_serves_from_the_spool_until_one_answers() {
         assert_eq!(settled(queue.enqueue(one(&topic, "k", &number.to_string())).unwrap()), Ok(()));
     }
     kafka.restart(1);
-    wait_until("the spool drains", || metrics.spool_records.get() == 0);
+    wait_until("the spool drains", || metrics.spool.records.get() == 0);
     assert_eq!(settled(queue.enqueue(one(&topic, "k", "3")).unwrap()), Ok(()));
     assert_eq!(by_key(&kafka, &topic)["k"], [0, 1, 2, 3]);
 }
@@ -251,7 +251,7 @@ fn records_of_two_tables_go_to_the_topics_that_they_were_made_for() {
         assert_eq!(send(topic, &value.to_string()), Ok(()));
     }
     kafka.restart(1);
-    wait_until("the spool drains", || metrics.spool_records.get() == 0);
+    wait_until("the spool drains", || metrics.spool.records.get() == 0);
     assert_eq!(values(), [Some(vec![0, 10]), Some(vec![1, 11]), Some(vec![2, 12])]);
     wait_until("Kafka takes records again", || send(&people, "20").is_ok() && queue.held() == 0);
 }
@@ -272,9 +272,9 @@ fn a_topic_that_is_gone_costs_the_others_nothing() {
             assert_eq!(settled(receipt), Ok(()));
         }
     }
-    wait_until("nothing is held in vain", || metrics.spool_records.get() == 0);
+    wait_until("nothing is held in vain", || metrics.spool.records.get() == 0);
     assert_eq!(by_key(&kafka, &other)["k"], [0, 1, 2]);
-    assert_eq!(metrics.spool_set_aside.with_label_values(&["topic"]).get(), 3);
+    assert_eq!(metrics.spool.set_aside.with_label_values(&["topic"]).get(), 3);
     // A start finds that acknowledged records wait for it, and does not refuse.
     queue.close(Instant::now() + PATIENCE);
     drop(queue);
@@ -284,7 +284,7 @@ fn a_topic_that_is_gone_costs_the_others_nothing() {
     kafka.create_topic(&gone, 1, &[]);
     assert_eq!(settled(queue.enqueue(one(&gone, "k", "3")).unwrap()), Ok(()));
     let arrived = || by_key(&kafka, &gone).remove("k").unwrap_or_default();
-    wait_until("what was set aside arrives", || arrived().len() == 4 && metrics.spool_records.get() == 0);
+    wait_until("what was set aside arrives", || arrived().len() == 4 && metrics.spool.records.get() == 0);
 }
 
 #[test]
@@ -307,8 +307,8 @@ fn a_record_that_its_topic_does_not_take_lies_aside_until_it_is_tried_again_by_c
     for value in [large(1), "1".to_owned()] {
         assert_eq!(settled(queue.enqueue(one(&topic, "k", &value)).unwrap()), Ok(()));
     }
-    wait_until("nothing is held in vain", || metrics.spool_records.get() == 0);
-    assert_eq!(metrics.spool_set_aside.with_label_values(&["too_large"]).get(), 1);
+    wait_until("nothing is held in vain", || metrics.spool.records.get() == 0);
+    assert_eq!(metrics.spool.set_aside.with_label_values(&["too_large"]).get(), 1);
     // Readers drop repeats.
     let values =
         || kafka.read_all(&[&topic]).into_iter().map(|record| record.value.len()).collect::<BTreeSet<_>>();
@@ -339,7 +339,7 @@ fn a_full_spool_refuses_until_kafka_is_back_and_loses_nothing() {
     assert_eq!(full, Refused::Full);
     assert!(!queue.is_ready() && taken > 100, "{taken}");
     kafka.signal(1, Signal::CONT);
-    wait_until("the spool drains", || queue.is_ready() && metrics.spool_records.get() == 0);
+    wait_until("the spool drains", || queue.is_ready() && metrics.spool.records.get() == 0);
     let found = &by_key(&kafka, &topic)["k"];
     assert_eq!(*found, (0..taken).collect::<Vec<_>>());
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::listeners::{Clients, bind, url};
 use self::run_file::{RunFile, Urls};
@@ -169,15 +169,7 @@ async fn serve(
     let (mut terminate, mut interrupt) =
         (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
     // By default it would kill, and who sends it means no harm.
-    let mut hangup = listen_for(SignalKind::hangup())?;
-    actix_rt::spawn(async move {
-        while hangup.recv().await.is_some() {
-            tracing::warn!(
-                "SIGHUP changes nothing: Weir reads configuration and secrets when it starts, so restart it \
-                 to change them; it reads certificates again by itself"
-            );
-        }
-    });
+    actix_rt::spawn(answer_hangups(listen_for(SignalKind::hangup())?));
     // What is left of the time is the queue's.
     let drain = config.limits.server.shutdown.mul_f64(0.75);
     let Clients { listeners, url: main, tls_url: tls, watch } = clients;
@@ -200,21 +192,9 @@ async fn serve(
         let (data, advice) = (config.data.path().display(), advice(&error));
         Failure::Named(format!("cannot write run.json in {data}: {error}; {advice}"))
     })?;
-    let Urls { main: url, tls: tls_url, admin: admin_url } = &urls;
-    let (is_ready, version) = (app.is_ready(), env!("CARGO_PKG_VERSION"));
-    if is_ready {
-        tracing::info!(url, tls_url, admin_url, version, "taking events");
-    } else {
-        tracing::warn!(
-            url,
-            tls_url,
-            admin_url,
-            version,
-            "listening, but not ready: every request gets 503 until what is reported above is fixed"
-        );
-    }
-    if let Err(error) = announce(url, is_ready) {
-        // Clients are served by now; what it would say also stands in a file.
+    log_start(&urls, app.is_ready());
+    if let Err(error) = announce(&urls.main, app.is_ready()) {
+        // Clients are served by now; the same key is in a file.
         tracing::warn!(%error, "the command for a first event can't be printed; its key is in first-start.json");
     }
     let mut broken = None;
@@ -234,6 +214,31 @@ async fn serve(
     drop((control, run_file, watch));
     tell_the_end(left, app.queue.held());
     broken.map_or(Ok(()), |reason| Err(Failure::Named(reason)))
+}
+
+async fn answer_hangups(mut hangup: Signal) {
+    while hangup.recv().await.is_some() {
+        tracing::warn!(
+            "SIGHUP changes nothing: Weir reads configuration and secrets when it starts, so restart it to \
+             change them; it reads certificates again by itself"
+        );
+    }
+}
+
+/// The line of the log that says where Weir listens, and whether it takes events.
+fn log_start(Urls { main: url, tls: tls_url, admin: admin_url }: &Urls, is_ready: bool) {
+    let version = env!("CARGO_PKG_VERSION");
+    if is_ready {
+        tracing::info!(url, tls_url, admin_url, version, "taking events");
+    } else {
+        tracing::warn!(
+            url,
+            tls_url,
+            admin_url,
+            version,
+            "listening, but not ready: every request gets 503 until what is reported above is fixed"
+        );
+    }
 }
 
 #[cfg(test)]

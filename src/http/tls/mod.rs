@@ -54,7 +54,7 @@ pub struct Acceptor {
 impl Acceptor {
     /// With the settings that are current when a connection comes, whose handshake may take `within`.
     pub fn new(current: Arc<Current>, within: Duration, metrics: &Metrics) -> Self {
-        let counter = |outcome| metrics.tls_handshakes.with_label_values(&[outcome]);
+        let counter = |outcome| metrics.tls.handshakes.with_label_values(&[outcome]);
         Acceptor { current, within, succeeded: counter("ok"), failed: counter("failed") }
     }
 

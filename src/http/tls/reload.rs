@@ -62,7 +62,7 @@ pub(super) struct Reloader {
 
 impl Reloader {
     pub fn new(config: &TlsConfig, Loaded { digest, pair }: &Loaded, metrics: Arc<Metrics>) -> Self {
-        let counter = |outcome| metrics.tls_reloads.with_label_values(&[outcome]);
+        let counter = |outcome| metrics.tls.reloads.with_label_values(&[outcome]);
         let reloader = Reloader {
             config: config.clone(),
             current: Arc::new(Current(RwLock::new(Arc::clone(&pair.settings)))),
@@ -114,6 +114,6 @@ impl Reloader {
     fn show(&self, pair: &Pair) {
         // Seconds since 1970 are exact in a float for 285 million years.
         #[expect(clippy::cast_precision_loss, reason = "see above")]
-        self.metrics.tls_not_after.with_label_values::<&str>(&[]).set(pair.not_after as f64);
+        self.metrics.tls.not_after.with_label_values::<&str>(&[]).set(pair.not_after as f64);
     }
 }

@@ -298,7 +298,7 @@ impl Watched {
 
     /// Reloads that were taken and that failed, and the day on which what is in use expires.
     fn seen(&self) -> (u64, u64, String) {
-        let reloads = |outcome| self.metrics.tls_reloads.with_label_values(&[outcome]).get();
+        let reloads = |outcome| self.metrics.tls.reloads.with_label_values(&[outcome]).get();
         let text = String::from_utf8(self.metrics.render()).unwrap();
         let line = text.lines().find(|line| line.starts_with("weir_tls_certificate_not_after_seconds "));
         let seconds: i64 = line.unwrap().rsplit(' ').next().unwrap().parse().unwrap();

@@ -94,7 +94,7 @@ pub enum JournalError {
 
 /// Where a journal's figures go, and what the log says of it.
 #[derive(Clone, Debug)]
-struct Meters {
+pub(in crate::queue) struct Meters {
     bytes: IntGauge,
     sync: Histogram,
     inflight_records: IntGauge,
@@ -107,12 +107,17 @@ impl Meters {
     /// Those of the journal that is the queue.
     fn journal(metrics: &Metrics) -> Self {
         Meters {
-            bytes: metrics.journal_bytes.clone(),
-            sync: metrics.journal_sync.clone(),
-            inflight_records: metrics.queue_inflight_records.clone(),
-            inflight_bytes: metrics.queue_inflight_bytes.clone(),
+            bytes: metrics.journal.bytes.clone(),
+            sync: metrics.journal.sync.clone(),
+            inflight_records: metrics.queue.inflight_records.clone(),
+            inflight_bytes: metrics.queue.inflight_bytes.clone(),
             relief: "its consumers read on",
         }
+    }
+
+    /// Those of a part of the spool: its size in `bytes`, and what makes room once it is full.
+    pub(in crate::queue) fn spool(metrics: &Metrics, bytes: &IntGauge, relief: &'static str) -> Self {
+        Meters { bytes: bytes.clone(), relief, ..Meters::journal(metrics) }
     }
 }
 
@@ -142,8 +147,7 @@ impl JournalQueue {
         Self::open_on(Arc::new(RealDisk), dir, config, topics.bounds(), Meters::journal(&metrics))
     }
 
-    /// As `open`, for the spool: it never drops what it holds, shows its size in `bytes`, and logs what makes room
-    /// once it is full (`relief`).
+    /// As `open`, for the spool, which never drops what it holds.
     ///
     /// # Errors
     /// As `open`.
@@ -151,12 +155,9 @@ impl JournalQueue {
         disk: Arc<dyn Disk>,
         dir: &Path,
         config: &QueueConfig,
-        metrics: &Metrics,
-        bytes: &IntGauge,
-        relief: &'static str,
+        meters: Meters,
     ) -> Result<Self, JournalError> {
         let config = QueueConfig { when_full: WhenFull::Refuse, ..config.clone() };
-        let meters = Meters { bytes: bytes.clone(), relief, ..Meters::journal(metrics) };
         // Nothing leaves it but for Kafka: it needs no quarantine of its own.
         Self::open_on(disk, dir, &config, None, meters)
     }

@@ -159,7 +159,7 @@ impl Health {
     }
 
     fn count(&self, class: Class) {
-        self.metrics.kafka_errors.with_label_values(&[class.label()]).inc();
+        self.metrics.kafka.errors.with_label_values(&[class.label()]).inc();
     }
 
     fn lost_reach(&self, reason: &str) -> bool {
@@ -250,6 +250,6 @@ mod tests {
         let health = health();
         health.all_brokers_down();
         health.all_brokers_down();
-        assert_eq!(health.metrics.kafka_errors.with_label_values(&["unreachable"]).get(), 1);
+        assert_eq!(health.metrics.kafka.errors.with_label_values(&["unreachable"]).get(), 1);
     }
 }

@@ -43,8 +43,8 @@ impl InFlight {
             self.records.fetch_sub(records, Ordering::AcqRel);
             return None;
         }
-        self.metrics.queue_inflight_records.add(signed(records));
-        self.metrics.queue_inflight_bytes.add(signed(bytes));
+        self.metrics.queue.inflight_records.add(signed(records));
+        self.metrics.queue.inflight_bytes.add(signed(bytes));
         Some(Reservation { room: Arc::clone(self), records, bytes })
     }
 
@@ -71,8 +71,8 @@ impl Drop for Reservation {
     fn drop(&mut self) {
         self.room.records.fetch_sub(self.records, Ordering::AcqRel);
         self.room.bytes.fetch_sub(self.bytes + self.records * FRAME, Ordering::AcqRel);
-        self.room.metrics.queue_inflight_records.sub(signed(self.records));
-        self.room.metrics.queue_inflight_bytes.sub(signed(self.bytes));
+        self.room.metrics.queue.inflight_records.sub(signed(self.records));
+        self.room.metrics.queue.inflight_bytes.sub(signed(self.bytes));
     }
 }
 
@@ -112,10 +112,10 @@ mod tests {
     fn the_gauges_follow_the_reservations() {
         let room = room(100, 100_000);
         let held = room.reserve(2, 30).unwrap();
-        assert_eq!(room.metrics.queue_inflight_records.get(), 2);
-        assert_eq!(room.metrics.queue_inflight_bytes.get(), 30);
+        assert_eq!(room.metrics.queue.inflight_records.get(), 2);
+        assert_eq!(room.metrics.queue.inflight_bytes.get(), 30);
         drop(held);
-        assert_eq!(room.metrics.queue_inflight_records.get(), 0);
-        assert_eq!(room.metrics.queue_inflight_bytes.get(), 0);
+        assert_eq!(room.metrics.queue.inflight_records.get(), 0);
+        assert_eq!(room.metrics.queue.inflight_bytes.get(), 0);
     }
 }

@@ -15,28 +15,28 @@ pub(super) struct Brokers(Mutex<BTreeSet<String>>);
 impl Brokers {
     /// Publishes one report and returns whether any broker is connected.
     pub(super) fn publish(&self, statistics: &Statistics, metrics: &Metrics) -> bool {
-        metrics.kafka_queue_messages.set(signed(statistics.msg_cnt));
-        metrics.kafka_queue_bytes.set(signed(statistics.msg_size));
+        metrics.kafka.queue_messages.set(signed(statistics.msg_cnt));
+        metrics.kafka.queue_bytes.set(signed(statistics.msg_size));
         let mut seen = BTreeSet::new();
         for broker in statistics.brokers.values().filter(|broker| is_member(broker)) {
             let up = if is_up(broker) { 1.0 } else { 0.0 };
-            metrics.kafka_broker_up.with_label_values(&[&broker.name]).set(up);
+            metrics.kafka.broker_up.with_label_values(&[&broker.name]).set(up);
             let average = broker.rtt.as_ref().and_then(|window| u64::try_from(window.avg).ok());
             match average.filter(|micros| *micros > 0) {
                 Some(micros) => {
                     let seconds = std::time::Duration::from_micros(micros).as_secs_f64();
-                    metrics.kafka_broker_rtt.with_label_values(&[&broker.name]).set(seconds);
+                    metrics.kafka.broker_rtt.with_label_values(&[&broker.name]).set(seconds);
                 }
                 // No answer in this window: a round trip of 0 would look like the best of all.
-                None => metrics.kafka_broker_rtt.remove_label_values(&[&broker.name]).unwrap_or_default(),
+                None => metrics.kafka.broker_rtt.remove_label_values(&[&broker.name]).unwrap_or_default(),
             }
             seen.insert(broker.name.clone());
         }
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for gone in known.difference(&seen) {
             // Both were set together; one that isn't there needs no removal.
-            metrics.kafka_broker_up.remove_label_values(&[gone]).unwrap_or_default();
-            metrics.kafka_broker_rtt.remove_label_values(&[gone]).unwrap_or_default();
+            metrics.kafka.broker_up.remove_label_values(&[gone]).unwrap_or_default();
+            metrics.kafka.broker_rtt.remove_label_values(&[gone]).unwrap_or_default();
         }
         *known = seen;
         statistics.brokers.values().any(is_up)

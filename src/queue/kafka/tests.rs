@@ -81,11 +81,11 @@ fn becomes_true(condition: impl Fn() -> bool, what: &str) {
 }
 
 fn nothing_in_flight(metrics: &Metrics) -> bool {
-    metrics.queue_inflight_records.get() == 0 && metrics.queue_inflight_bytes.get() == 0
+    metrics.queue.inflight_records.get() == 0 && metrics.queue.inflight_bytes.get() == 0
 }
 
 fn errors(metrics: &Metrics, class: &str) -> u64 {
-    metrics.kafka_errors.with_label_values(&[class]).get()
+    metrics.kafka.errors.with_label_values(&[class]).get()
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn without_a_broker_the_receipt_fails_the_room_comes_back_and_readiness_goes() {
     assert!(queue.is_ready());
     mock.broker_down(-1).unwrap();
     let receipt = queue.enqueue(records(2, 10)).unwrap();
-    assert_eq!(metrics.queue_inflight_records.get(), 2);
+    assert_eq!(metrics.queue.inflight_records.get(), 2);
     assert_eq!(settled(receipt), Err(NotDurable));
     becomes_true(|| nothing_in_flight(&metrics), "the room is given back");
     assert!(!queue.is_ready());
@@ -173,7 +173,7 @@ fn a_request_for_which_there_is_no_room_is_refused_whole() {
     let (queue, metrics) = queue(&mock, &[("queue.buffering.max.messages", "1000")]);
     let _receipt = queue.enqueue(records(600, 10)).unwrap();
     assert_eq!(queue.enqueue(records(301, 10)).err(), Some(Refused::Full));
-    assert_eq!(metrics.queue_inflight_records.get(), 600);
+    assert_eq!(metrics.queue.inflight_records.get(), 600);
     let _receipt = queue.enqueue(records(300, 10)).unwrap();
     assert!(!queue.is_ready());
     assert_eq!(queue.close(Instant::now()), 900);

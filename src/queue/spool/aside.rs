@@ -13,7 +13,7 @@ use crate::observe::metrics::Metrics;
 use crate::queue::completion::wait_for;
 use crate::queue::journal::consumers::Consumer;
 use crate::queue::journal::reader::JournalReader;
-use crate::queue::journal::{JournalError, JournalQueue};
+use crate::queue::journal::{JournalError, JournalQueue, Meters};
 use crate::queue::kafka::{Outlet, Refusal};
 use crate::queue::reader::{Next, ReadError, ReadRecord, Reader};
 use crate::queue::{Completion, Queue, Receipt};
@@ -58,8 +58,8 @@ impl Aside {
         config: &QueueConfig,
         metrics: &Metrics,
     ) -> Result<Self, JournalError> {
-        let (dir, bytes) = (aside(spool), &metrics.spool_aside_bytes);
-        let journal = JournalQueue::open_spool(Arc::clone(&disk), &dir, config, metrics, bytes, RELIEF)?;
+        let (dir, meters) = (aside(spool), Meters::spool(metrics, &metrics.spool.aside_bytes, RELIEF));
+        let journal = JournalQueue::open_spool(Arc::clone(&disk), &dir, config, meters)?;
         Ok(Aside { journal, disk, dir })
     }
 

@@ -258,7 +258,7 @@ impl<O: Outlet> Forwarder<O> {
             taken += 1;
         }
         if taken > 0 {
-            self.held.metrics.spool_forwarded.inc_by(taken);
+            self.held.metrics.spool.forwarded.inc_by(taken);
             if self.report.forwarded(taken) && self.gives_way && self.throttle.is_none() {
                 self.throttle =
                     Some(Throttle::new(Instant::now(), self.held.records.load(Ordering::Acquire)));
@@ -330,7 +330,7 @@ impl<O: Outlet> Forwarder<O> {
             return false;
         }
         for (record, why) in self.window.refused().take(count) {
-            self.held.metrics.spool_set_aside.with_label_values(&[why.class.label()]).inc();
+            self.held.metrics.spool.set_aside.with_label_values(&[why.class.label()]).inc();
             self.retries.set_aside(&record.topic);
             if why.class.is_of_the_batch() {
                 let outlet = &mut self.outlet;
@@ -351,7 +351,8 @@ impl<O: Outlet> Forwarder<O> {
             received.map_or(0, |received| i64::try_from(now.as_millis()).unwrap_or(received) - received);
         self.held
             .metrics
-            .spool_oldest_seconds
+            .spool
+            .oldest_seconds
             .set(Duration::from_millis(u64::try_from(age).unwrap_or(0)).as_secs_f64());
     }
 }

@@ -9,7 +9,7 @@ use super::lines::Lines;
 use super::troubled::Troubled;
 use crate::config::QueueConfig;
 use crate::observe::metrics::Metrics;
-use crate::queue::journal::{JournalError, JournalQueue};
+use crate::queue::journal::{JournalError, JournalQueue, Meters};
 use crate::queue::kafka::{Class, Refusal, Rescue};
 use crate::queue::{Completion, Refused};
 use crate::record::{RecordRef, Records};
@@ -71,15 +71,9 @@ impl Held {
         config: &QueueConfig,
         metrics: Arc<Metrics>,
     ) -> Result<Self, JournalError> {
+        let meters = Meters::spool(&metrics, &metrics.spool.bytes, "Kafka accepts what it holds");
         Ok(Held {
-            journal: JournalQueue::open_spool(
-                disk,
-                dir,
-                config,
-                &metrics,
-                &metrics.spool_bytes,
-                "Kafka accepts what it holds",
-            )?,
+            journal: JournalQueue::open_spool(disk, dir, config, meters)?,
             lines: Lines::unknown(),
             records: AtomicU64::new(0),
             open: AtomicBool::new(false),
@@ -114,7 +108,7 @@ impl Held {
             chosen().for_each(|record| self.lines.release(record.key()));
             self.count(|held| held.saturating_sub(count));
         } else {
-            self.metrics.spool_held.with_label_values(&[cause.label()]).inc_by(count);
+            self.metrics.spool.held.with_label_values(&[cause.label()]).inc_by(count);
             if cause == HeldFor::Away {
                 self.log_outage("unreachable");
             }
@@ -213,7 +207,7 @@ impl Held {
         let update = |held| Some(change(held));
         let (Ok(before) | Err(before)) =
             self.records.fetch_update(Ordering::AcqRel, Ordering::Acquire, update);
-        self.metrics.spool_records.set(i64::try_from(change(before)).unwrap_or(i64::MAX));
+        self.metrics.spool.records.set(i64::try_from(change(before)).unwrap_or(i64::MAX));
         before
     }
 }

@@ -239,10 +239,15 @@ fn a_full_journal_gives_way_nevertheless() {
 fn a_spool_keeps_none() {
     let place = Place::new();
     let metrics = Arc::new(Metrics::new([]).unwrap());
-    let bytes = metrics.spool_bytes.clone();
+    let bytes = metrics.spool.bytes.clone();
     let open = || {
-        JournalQueue::open_spool(Arc::new(RealDisk), &place.dir(), &config(SMALL), &metrics, &bytes, "")
-            .unwrap()
+        JournalQueue::open_spool(
+            Arc::new(RealDisk),
+            &place.dir(),
+            &config(SMALL),
+            Meters::spool(&metrics, &bytes, ""),
+        )
+        .unwrap()
     };
     let queue = open();
     write(&queue, now_ms(), 0, 4);
