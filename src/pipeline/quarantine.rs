@@ -100,7 +100,8 @@ impl Rejected<'_> {
         );
     }
 
-    /// Writes `bytes` whole, in records of at most [`Rejected::most`] bytes: `<id>/rejected`, then `<id>/rejected.1` and so on.
+    /// Writes `bytes` whole, in records of at most [`Rejected::most`] bytes: `<id>/rejected`, then `<id>/rejected.1`
+    /// and so on.
     fn write_parts(&self, records: &mut Records, stamp: &Stamp<'_>, bytes: &[u8]) {
         let (mark, measured) = (records.mark(), measured(bytes));
         stamp.draft(records, Kind::Rejected, self.topic, None, ["rejected", PART]).value(|out| {

@@ -157,7 +157,7 @@ fn batches_are_committed_one_by_one_and_told_their_offsets() {
     let output = load(&weir, &format!("{script}; [ $WEIR_FIRST_OFFSET -lt 110 ]"), &["--batch", "50"]);
     assert_eq!(told(&output), "50 60 109 50\n19 110 128 19\n");
     assert!(
-        stderr(&output).contains("exit status 1, so nothing of its batch (offsets 110 to 128)"),
+        stderr(&output).contains("exit status 1, so its batch (offsets 110 to 128) is not committed"),
         "{output:?}"
     );
     assert_eq!(rest(&weir), (110..129).collect::<Vec<_>>());
@@ -181,7 +181,10 @@ fn a_signal_lets_the_command_finish_and_counts_what_it_says() {
             assert_eq!(rest(&weir), (50..129).collect::<Vec<_>>());
         } else {
             assert_eq!(ended.code(), Some(1));
-            assert!(told.contains("exit status 3, so nothing of its batch (offsets 0 to 49)"), "{told}");
+            assert!(
+                told.contains("exit status 3, so its batch (offsets 0 to 49) is not committed"),
+                "{told}"
+            );
             assert_eq!(rest(&weir), all());
         }
     }
@@ -307,7 +310,7 @@ fn what_is_left_in_the_pipe_of_a_reader_that_died_is_not_committed() {
         assert!(told.contains("--commit remembers what has left Weir"), "{told}");
         assert_eq!(
             told.lines().last().unwrap(),
-            "nobody reads stdout any more: the next run of consumer loader begins with offset 0"
+            "nobody reads stdout any more; the next run of consumer loader begins at offset 0"
         );
         assert_eq!(rest(&weir), all());
     }
@@ -335,7 +338,7 @@ fn a_tail_that_waits_ends_with_1_when_its_reader_goes() {
         drop(lines);
         assert_eq!(ended(&mut tail).code(), Some(1), "{more:?}");
         let told = place.text("stderr");
-        assert!(told.lines().last().unwrap().starts_with("nobody reads stdout any more: "), "{told}");
+        assert!(told.lines().last().unwrap().starts_with("nobody reads stdout any more"), "{told}");
     }
 }
 
