@@ -3,31 +3,38 @@
 //! # The way of one event
 //!
 //! A client posts to `/v1/identify`. [`http::server`] accepts the connection and passes every request to one
-//! dispatcher, which looks up the path in [`http::routes`]. An event route goes to [`http::events`], whose code
-//! follows these steps:
+//! dispatcher, which looks up the path in [`http::routes`], calls what answers there, and turns the answer into a
+//! response. An event route is answered by [`http::events`], in four steps:
 //!
-//! 1. **Who is it, and may it send?** The access key ([`http::credentials`]) leads to a source in [`tenants`]. An
-//!    unknown key, a wrong shared secret ([`http::proof`]), a disabled source or a full queue is answered before the
-//!    body is read.
-//! 2. **The body.** [`http::body`] reads it within its deadlines and inflates it as it arrives, against the memory
-//!    that all requests share ([`intake::budget`]). A signature is checked on the way.
-//! 3. **What is in it?** [`pipeline`] turns the body into records, without I/O: it splits the body into events
-//!    ([`event`]: borrowed slices, no tree), validates them, and maps them ([`mapping`]: tables of fields and
-//!    RudderStack's rules) to records ([`record`]: spans of one buffer). An event that can't be mapped becomes a
-//!    record in quarantine, with its reason ([`pipeline::quarantine`]).
-//! 4. **Durable.** [`intake`] hands the records to the [`queue`], which takes all of them or none and resolves one
-//!    receipt when the last is durable: on the embedded [`queue::journal`] or on [`queue::kafka`].
-//! 5. **The answer.** [`http::response`] is the table of what clients are told. Only now is each event counted, once
-//!    ([`pipeline::tally`], [`observe::metrics`]).
+//! 1. **Admit: who is it, and may it send?** The access key ([`http::credentials`]) leads to a source in
+//!    [`tenants`]. An unknown key, a wrong shared secret ([`http::proof`]), a disabled source, a body that is too
+//!    large or finds no memory ([`intake::budget`]) and a queue that takes nothing now are refused before the body
+//!    is read. A request that shows neither key nor secret may have its key in the body; its source is found after
+//!    step 2.
+//! 2. **Receive: the body.** [`http::body`] reads it within its deadlines and inflates it as it arrives. A
+//!    signature sees the bytes as they come, and is verified at the end.
+//! 3. **Submit: from the body to the queue.** [`pipeline`] turns the body into records, and touches neither disk
+//!    nor network: it decodes and splits the body into events ([`event`]: borrowed slices, no tree), validates
+//!    them, and maps them ([`mapping`]: tables of fields and RudderStack's rules; an identify by
+//!    [`mapping::person`]) to records ([`record`]: spans of one buffer). An event that can't be mapped becomes a
+//!    record in quarantine, with its reason ([`pipeline::quarantine`]). [`intake::submit`] hands the records to the
+//!    [`queue`], which takes all of them or none.
+//! 4. **Answer: durable.** The queue resolves one receipt when the last record is durable: on the embedded
+//!    [`queue::journal`], or on [`queue::kafka`] with [`queue::spool`] behind it. Only then are the events counted,
+//!    each once ([`pipeline::tally`], [`observe::metrics`]), and answered. If the records do not become durable in
+//!    time, the events count as refused, and the client gets 503. [`http::response`] is the table of what clients
+//!    are told.
 //!
-//! Between the socket and the queue there is no channel, no background task and no lock.
+//! A request runs in one task until its records are handed over; locks, channels and threads belong to the queue.
+//! Requests share [`intake::app`], and each reads the tenants and limits once, from [`intake::snapshot`].
 //!
 //! RudderStack's Gainsight destination takes the same way through [`http::gainsight`], where Weir stands in for
-//! Gainsight: other names, other answers, and a publisher's secret in place of an access key.
+//! Gainsight: other names and other answers. People and companies come with an access key, events with a
+//! publisher's secret.
 //!
 //! # The rooms
 //!
-//! Imports point upward in this list, never downward; `tests/layers.rs` enforces it.
+//! A room imports only rooms listed before it; `tests/layers.rs` enforces that.
 //!
 //! | room | owns |
 //! |---|---|

@@ -37,7 +37,7 @@ impl Encoding {
                         return None;
                     }
                     encoding = Encoding::Gzip;
-                } else if !is_none(name) {
+                } else if !means_unencoded(name) {
                     return None;
                 }
             }
@@ -65,7 +65,7 @@ const NONE: [&str; 12] = [
 ];
 
 /// No encoding has a name with a slash: that is a media type, in the wrong place.
-fn is_none(name: &str) -> bool {
+fn means_unencoded(name: &str) -> bool {
     NONE.iter().any(|none| name.eq_ignore_ascii_case(none)) || name.contains('/')
 }
 

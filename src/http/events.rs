@@ -22,7 +22,7 @@ use crate::event::time::Received;
 use crate::intake::app::App;
 use crate::intake::budget::Budget;
 use crate::intake::snapshot::Snapshot;
-use crate::intake::submit::Pending;
+use crate::intake::submit::PendingRequest;
 use crate::observe::unavailable::Cause;
 use crate::pipeline::answer::Answer;
 use crate::pipeline::{Call, Processed, Request, process};
@@ -204,6 +204,7 @@ fn refusal(app: &App, error: BodyError) -> Answer {
         BodyError::UnknownEncoding => Answer::UnknownEncoding,
         BodyError::TooLarge => Answer::TooLarge,
         BodyError::Unreadable => Answer::UnreadableBody,
+        // A body that is too slow never gets here: its connection was closed.
         BodyError::NoRoom | BodyError::TooSlow => app.unavailable(Cause::Memory),
     }
 }
@@ -229,7 +230,7 @@ fn find_source_in<'r>(context: Context<'r>, body: &Body) -> Result<&'r Source, A
 /// A request whose records are on their way, and its answer once they are durable.
 pub(super) struct Awaiting<'r, A> {
     app: &'r App,
-    pending: Pending<'r>,
+    pending: PendingRequest<'r>,
     answer: A,
 }
 
@@ -251,7 +252,7 @@ pub(super) fn submit<'r, A>(
     let Processed { records, answer, tally } = process(&request, &body.bytes);
     // The records have all that is needed: during the wait the body's memory is free for others.
     drop(body);
-    let pending = Pending::submit(app, snapshot, source, records, tally);
+    let pending = PendingRequest::submit(app, snapshot, source, records, tally);
     let pending = pending.map_err(|cause| app.unavailable(cause))?;
     Ok(Box::new(Awaiting { app, pending, answer }))
 }

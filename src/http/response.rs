@@ -1,5 +1,5 @@
-//! The answers as HTTP: status, headers, text. Texts are rudder-server's, since SDKs read them; the README's table
-//! "What the answers mean" tells clients what to do.
+//! The answers as HTTP: status, headers, text. Texts are rudder-server's, since SDKs read them; docs/events.md tells
+//! clients what to do.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::pipeline::answer::{Answer, Quarantined};
 /// Seconds after which a refused client may come again.
 pub(super) const RETRY_AFTER: &str = "1";
 
-/// Its status code.
+/// The status code of an answer.
 pub fn status(answer: &Answer) -> StatusCode {
     match answer {
         Answer::Ok | Answer::Quarantined(_) => StatusCode::OK,

@@ -1,4 +1,4 @@
-//! The routes: the whole table in one place, with the handler of each.
+//! The routes: the whole table in one place, with what answers each.
 
 use std::borrow::Cow;
 

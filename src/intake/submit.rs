@@ -19,14 +19,14 @@ use crate::tenants::Source;
 pub const DURABLE_WITHIN: Duration = Duration::from_millis(6_500);
 
 /// The records of one request or one replay, on their way.
-pub struct Submitted<'a> {
+pub struct Enqueued<'a> {
     metrics: &'a Metrics,
     kinds: Kinds,
     /// And since when it has been waited for; none where there are no records.
     receipt: Option<(Receipt, Instant)>,
 }
 
-impl<'a> Submitted<'a> {
+impl<'a> Enqueued<'a> {
     /// Hands `records` to `queue`: all of them or none.
     ///
     /// # Errors
@@ -34,7 +34,7 @@ impl<'a> Submitted<'a> {
     pub fn new(queue: &dyn Queue, metrics: &'a Metrics, records: Records) -> Result<Self, Refused> {
         let kinds = records.kinds();
         let receipt = if records.is_empty() { None } else { Some((queue.enqueue(records)?, Instant::now())) };
-        Ok(Submitted { metrics, kinds, receipt })
+        Ok(Enqueued { metrics, kinds, receipt })
     }
 
     /// Waits until all records are durable, and counts them. False: one of them is not, or not in time.
@@ -52,10 +52,10 @@ impl<'a> Submitted<'a> {
 
     /// The same for a thread that may block. It waits for as long as the queue does.
     pub fn wait(self) -> bool {
-        let Submitted { metrics, kinds, receipt } = self;
+        let Enqueued { metrics, kinds, receipt } = self;
         let durable = receipt.is_none_or(|(receipt, _)| wait_for(receipt).is_ok());
         if durable {
-            Submitted { metrics, kinds, receipt: None }.count();
+            Enqueued { metrics, kinds, receipt: None }.count();
         }
         durable
     }
@@ -68,16 +68,16 @@ impl<'a> Submitted<'a> {
 }
 
 /// A request whose records are on their way.
-pub struct Pending<'a> {
+pub struct PendingRequest<'a> {
     app: &'a App,
     snapshot: &'a Snapshot,
     source: &'a Source,
-    submitted: Submitted<'a>,
+    enqueued: Enqueued<'a>,
     /// Taken once it is counted.
     tally: Option<Tally>,
 }
 
-impl<'a> Pending<'a> {
+impl<'a> PendingRequest<'a> {
     /// Hands the records of a request of `source` to the queue, and logs what its operator should know.
     ///
     /// # Errors
@@ -95,8 +95,8 @@ impl<'a> Pending<'a> {
         if let Some(observed) = snapshot.observed(source).filter(|_| tally.has_reused_ids()) {
             observed.log_reused_ids(&source.id);
         }
-        match Submitted::new(&*app.queue, &app.metrics, records) {
-            Ok(submitted) => Ok(Pending { app, snapshot, source, submitted, tally: Some(tally) }),
+        match Enqueued::new(&*app.queue, &app.metrics, records) {
+            Ok(enqueued) => Ok(PendingRequest { app, snapshot, source, enqueued, tally: Some(tally) }),
             Err(refused) => {
                 refuse(snapshot, source, &tally);
                 Err(match refused {
@@ -112,7 +112,7 @@ impl<'a> Pending<'a> {
     /// # Errors
     /// When the records are not durable, or not in time.
     pub async fn durable(&mut self) -> Result<(), Cause> {
-        if !self.submitted.durable().await {
+        if !self.enqueued.durable().await {
             return Err(Cause::NotDurable);
         }
         if let (Some(tally), Some(observed)) = (self.tally.take(), self.snapshot.observed(self.source)) {
@@ -122,7 +122,7 @@ impl<'a> Pending<'a> {
     }
 }
 
-impl Drop for Pending<'_> {
+impl Drop for PendingRequest<'_> {
     /// Counts the events as refused if they were not counted: the records are not durable, or the client left before
     /// its answer.
     fn drop(&mut self) {

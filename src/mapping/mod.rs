@@ -2,8 +2,8 @@
 //! decides which trait fills which field; `person`, `company` and `track` write the records, and `gainsight` writes
 //! those of senders that name the fields themselves.
 //!
-//! The rules are those of RudderStack's Gainsight destination without its traps (see the README, "What becomes of an
-//! event").
+//! The rules are those of RudderStack's Gainsight destination without its traps (see docs/events.md, "What becomes of
+//! each call").
 
 pub mod company;
 pub mod convert;

@@ -18,7 +18,7 @@ use crate::event::rejection::Reason;
 use crate::event::rejection::Rejection;
 use crate::event::time::{Received, believed};
 use crate::http::routes::{Endpoint, find};
-use crate::intake::submit::Submitted;
+use crate::intake::submit::Enqueued;
 use crate::observe::metrics::Metrics;
 use crate::operate::quarantine::{Entry, Place, Quarantine, Selection, Stored};
 use crate::pipeline::gainsight;
@@ -372,7 +372,7 @@ impl<'a> Replay<'a> {
 }
 
 fn make_durable((queue, metrics): (&dyn Queue, &Metrics), records: Records) -> Result<(), ReplayError> {
-    let submitted = Submitted::new(queue, metrics, records).map_err(|refused| {
+    let submitted = Enqueued::new(queue, metrics, records).map_err(|refused| {
         ReplayError::Queue(match refused {
             Refused::Full => "the queue is full",
             Refused::Closed => "the queue accepts no records",

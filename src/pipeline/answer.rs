@@ -1,4 +1,4 @@
-//! What a sender may be told. How it is said over HTTP is decided there.
+//! What a sender may be told. `http::response` and `http::gainsight` decide how it is said.
 
 use std::borrow::Cow;
 

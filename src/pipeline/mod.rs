@@ -81,7 +81,7 @@ pub struct Request<'a> {
     pub rules: &'a Rules,
 }
 
-/// What became of a request's events, once its records are durable.
+/// What a body was turned into: records to enqueue, and what to answer and count once they are durable.
 #[derive(Debug)]
 pub struct Processed<A = Answer> {
     /// What to enqueue.
@@ -123,8 +123,9 @@ struct Work<'a> {
     request: &'a Request<'a>,
     text: &'a Text<'a>,
     batch_sent: Option<Value<'a>>,
-    /// Of a batch, the index of its first event; and what tells apart the ids of all, once they are compared.
+    /// The index of the first event of a batch.
     first_index: usize,
+    /// Hashes of the ids in a batch, to find those that are used twice.
     ids: Option<Vec<u64>>,
     /// In a replay of a batch: the `ce_id` under which it was rejected.
     replay_of: Option<&'a str>,

@@ -203,7 +203,7 @@ impl Records {
         }
     }
 
-    /// Starts a record. It counts once `Draft::finish` is called; a dropped draft leaves no trace.
+    /// Starts a record. It counts once its value is written; a dropped draft leaves no trace.
     pub fn draft(&mut self, kind: Kind, topic: TopicId) -> Draft<'_> {
         let start = (self.buf.len(), self.headers.len());
         Draft { start, kind, topic, key: None, finished: false, records: self }

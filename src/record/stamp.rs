@@ -26,13 +26,13 @@ impl Stamp<'_> {
         kind: Kind,
         topic: TopicId,
         key: Option<[&str; 2]>,
-        [which, of]: [&str; 2],
+        [which, suffix]: [&str; 2],
     ) -> Draft<'r> {
         let mut draft = records.draft(kind, topic);
         if let Some(key) = key {
             draft.key(&key.map(str::as_bytes));
         }
-        let id = [self.message_id, "/", which, of].map(str::as_bytes);
+        let id = [self.message_id, "/", which, suffix].map(str::as_bytes);
         draft.header(Header::Id, &id).header(Header::Source, &[self.ce_source.as_bytes()]);
         draft.header(Header::Time, &[self.time.as_bytes()]);
         if let Some(traceparent) = self.traceparent {
