@@ -114,8 +114,10 @@ fn with_tls_alone_the_run_file_and_the_log_say_https() {
     let url = run["url"].as_str().unwrap();
     assert!(url.starts_with("https://127."), "{url}");
     assert_eq!(run.as_object().unwrap().len(), 3, "{run}");
+    // It is logged once the run file is there.
+    wait_for("the address in the log", || secured.weir.log().contains(url).then_some(()));
     let log = secured.weir.log();
-    assert!(log.contains(url) && log.contains("\"valid_until\":\"2030-12-31T00:00:00Z\""), "{log}");
+    assert!(log.contains("\"valid_until\":\"2030-12-31T00:00:00Z\""), "{log}");
     assert_eq!(secured.weir.metric(NOT_AFTER), 1_924_905_600.0);
     assert_eq!((secured.weir.metric(LOADED), secured.weir.metric(REFUSED)), (0.0, 0.0));
 }
@@ -127,7 +129,8 @@ fn plain_http_and_tls_are_served_at_once_and_share_the_limit_of_connections() {
     let run: serde_json::Value = serde_json::from_slice(&run).unwrap();
     let tls_url = secured.weir.tls_url();
     assert!(tls_url.starts_with("https://127.0.0.1:"), "{tls_url}");
-    assert!(secured.weir.log().contains(&tls_url));
+    // It is logged once the run file is there.
+    wait_for("the address in the log", || secured.weir.log().contains(&tls_url).then_some(()));
     assert_eq!(run["url"], secured.weir.url());
     assert!(secured.weir.url().starts_with("http://"));
 
