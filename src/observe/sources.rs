@@ -117,7 +117,25 @@ impl ObservedSource {
 
 #[cfg(test)]
 mod tests {
+    use super::LABELLED_SOURCES;
+    use crate::event::kind::CallType;
+    use crate::event::outcome::Outcome;
     use crate::observe::metrics::Metrics;
+
+    #[test]
+    fn sources_beyond_the_labelled_ones_share_one_label() {
+        let metrics = Metrics::new([]).unwrap();
+        for number in 0..LABELLED_SOURCES + 2 {
+            metrics.source(&format!("s{number}")).event(CallType::Page, Outcome::Ignored, 1);
+        }
+        let text = String::from_utf8(metrics.render()).unwrap();
+        let line = |source: &str, events: u64| {
+            format!("weir_events_total{{outcome=\"ignored\",source=\"{source}\",type=\"page\"}} {events}\n")
+        };
+        let last = format!("s{}", LABELLED_SOURCES - 1);
+        assert!(text.contains(&line(&last, 1)) && text.contains(&line("other", 2)));
+        assert!(!text.contains(&format!("source=\"s{LABELLED_SOURCES}\"")));
+    }
 
     #[test]
     fn a_source_is_logged_once_however_often_it_is_looked_up() {
