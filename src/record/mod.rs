@@ -360,6 +360,11 @@ impl<'a> RecordRef<'a> {
         self.entry.kind
     }
 
+    /// When its request was received: milliseconds since the Unix epoch.
+    pub fn received_ms(&self) -> i64 {
+        self.records.received_ms
+    }
+
     /// Where it goes.
     pub fn topic(&self) -> TopicId {
         self.entry.topic

@@ -54,67 +54,75 @@ impl FrameHeader {
     }
 }
 
-/// Bytes that `records` take as frames; none when one of them is too large for a frame.
-pub(super) fn size<'r>(mut records: impl Iterator<Item = RecordRef<'r>>) -> Option<usize> {
-    records.try_fold(0, |sum, record| {
-        let (topic, key) = (record.topic().name(), record.key());
-        Some(sum + size_of(topic, key, record.headers(), record.value())?)
-    })
+/// A record as its frame will hold it: one of a request's, or one that was read back.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a, H> {
+    /// Time of receipt: milliseconds since the Unix epoch.
+    pub received_ms: i64,
+    /// Full topic name.
+    pub topic: &'a str,
+    /// Key, if there is one.
+    pub key: Option<&'a [u8]>,
+    /// Headers in order.
+    pub headers: H,
+    /// Value.
+    pub value: &'a [u8],
 }
 
-/// Bytes of one record's frame; none when it is too large for one.
-pub(super) fn size_of<'n, 'h>(
-    topic: &str,
-    key: Option<&[u8]>,
-    headers: impl Iterator<Item = (&'n str, &'h [u8])>,
-    value: &[u8],
-) -> Option<usize> {
-    let headers: usize = headers.map(|(name, value)| 8 + name.len() + value.len()).sum();
-    let body = MIN_BODY + topic.len() + key.map_or(0, <[u8]>::len) + headers + value.len();
-    (body <= MAX_BODY).then_some(HEADER + body)
+impl<'n, 'h, H: Iterator<Item = (&'n str, &'h [u8])> + Clone> Parts<'_, H> {
+    /// Bytes of the frame; none when the record is too large for one.
+    pub(super) fn size(self) -> Option<usize> {
+        let headers: usize = self.headers.map(|(name, value)| 8 + name.len() + value.len()).sum();
+        let key = self.key.map_or(0, <[u8]>::len);
+        let body = MIN_BODY + self.topic.len() + key + headers + self.value.len();
+        (body <= MAX_BODY).then_some(HEADER + body)
+    }
+
+    /// Appends the frame, complete but for its sequence number.
+    pub fn encode(self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(&[0; HEADER]);
+        out.extend_from_slice(&self.received_ms.to_le_bytes());
+        out.extend_from_slice(&self.key.map_or(0, crc32c::crc32c).to_le_bytes());
+        put(out, self.topic.as_bytes());
+        match self.key {
+            Some(key) => put(out, key),
+            None => out.extend_from_slice(&NO_KEY.to_le_bytes()),
+        }
+        out.extend_from_slice(&length(self.headers.clone().count()).to_le_bytes());
+        for (name, value) in self.headers {
+            put(out, name.as_bytes());
+            put(out, value);
+        }
+        out.extend_from_slice(self.value);
+        if let Some((head, body)) = out.get_mut(start..).and_then(|frame| frame.split_first_chunk_mut()) {
+            *head = FrameHeader { len: length(body.len()), crc: crc32c::crc32c(body), seq: 0 }.bytes();
+        }
+    }
+}
+
+fn parts<'r>(
+    record: RecordRef<'r>,
+) -> Parts<'r, impl Iterator<Item = (&'static str, &'r [u8])> + Clone + use<'r>> {
+    Parts {
+        received_ms: record.received_ms(),
+        topic: record.topic().name(),
+        key: record.key(),
+        headers: record.headers(),
+        value: record.value(),
+    }
+}
+
+/// Bytes that `records` take as frames; none when one of them is too large for a frame.
+pub(super) fn size<'r>(mut records: impl Iterator<Item = RecordRef<'r>>) -> Option<usize> {
+    records.try_fold(0, |sum, record| Some(sum + parts(record).size()?))
 }
 
 /// The frames of `records` in one buffer of `size` bytes, complete but for the sequence numbers.
-pub(super) fn encode<'r>(
-    records: impl Iterator<Item = RecordRef<'r>>,
-    received_ms: i64,
-    size: usize,
-) -> Vec<u8> {
+pub(super) fn encode<'r>(records: impl Iterator<Item = RecordRef<'r>>, size: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(size);
-    for record in records {
-        let (topic, key) = (record.topic().name(), record.key());
-        encode_one(&mut out, received_ms, topic, key, record.headers(), record.value());
-    }
+    records.for_each(|record| parts(record).encode(&mut out));
     out
-}
-
-/// Appends one record's frame, complete but for its sequence number.
-pub fn encode_one<'n, 'h>(
-    out: &mut Vec<u8>,
-    received_ms: i64,
-    topic: &str,
-    key: Option<&[u8]>,
-    headers: impl Iterator<Item = (&'n str, &'h [u8])> + Clone,
-    value: &[u8],
-) {
-    let start = out.len();
-    out.extend_from_slice(&[0; HEADER]);
-    out.extend_from_slice(&received_ms.to_le_bytes());
-    out.extend_from_slice(&key.map_or(0, crc32c::crc32c).to_le_bytes());
-    put(out, topic.as_bytes());
-    match key {
-        Some(key) => put(out, key),
-        None => out.extend_from_slice(&NO_KEY.to_le_bytes()),
-    }
-    out.extend_from_slice(&length(headers.clone().count()).to_le_bytes());
-    for (name, value) in headers {
-        put(out, name.as_bytes());
-        put(out, value);
-    }
-    out.extend_from_slice(value);
-    if let Some((head, body)) = out.get_mut(start..).and_then(|frame| frame.split_first_chunk_mut()) {
-        *head = FrameHeader { len: length(body.len()), crc: crc32c::crc32c(body), seq: 0 }.bytes();
-    }
 }
 
 /// Appends the frame of a body as it was read, with its number.

@@ -31,6 +31,7 @@ use prometheus::{Histogram, IntGauge};
 use self::archive::Archive;
 use self::capacity::{Capacity, Condition};
 use self::committer::{Accounts, Batch, Committer, Message, gauge};
+use self::frame::Parts;
 use self::store::Store;
 use crate::config::{QueueConfig, WhenFull};
 use crate::observe::metrics::Metrics;
@@ -190,14 +191,14 @@ impl JournalQueue {
         let lock = disk::lock(&dir.join("lock")).map_err(io)?;
         let lock = lock.ok_or_else(|| JournalError::InUse(dir.to_owned()))?;
         let mut found = recovery::recover(&*disk, dir).map_err(io)?;
-        let archive = bounds.map(|bounds| Archive::new(dir, bounds));
-        if let Some(archive) = &archive {
-            found.next = archive.number_above(found.next);
+        if let Some(bounds) = bounds {
+            found.next = Archive::new(dir, bounds).number_above(found.next);
         }
         if found.next > MOST_NUMBERS {
             return Err(JournalError::NoNumbers(dir.to_owned()));
         }
-        let store = Store::new(dir, disk, config.journal_bytes, meters.sync.clone(), found, archive);
+        let mut store = Store::new(dir, disk, config.journal_bytes, meters.sync.clone(), found);
+        store.bound(bounds);
         let room = Mutex::new(Capacity::new(config, store.bytes()));
         let shared = Arc::new(Accounts { room, meters });
         let committer = Committer::new(dir, store, Arc::clone(&shared), config, lock);
@@ -241,7 +242,7 @@ impl JournalQueue {
             return Ok(());
         }
         let size = frame::size(chosen()).ok_or(Refused::Full)?;
-        let frames = || frame::encode(chosen(), records.received_ms(), size);
+        let frames = || frame::encode(chosen(), size);
         self.hand_over(frames, size, count, completion)
     }
 
@@ -252,13 +253,18 @@ impl JournalQueue {
         more: Option<(&str, &[u8])>,
         completion: &Arc<Completion>,
     ) -> Result<(), Refused> {
-        let (topic, key, value) = (&record.topic, record.key.as_deref(), record.value.as_slice());
-        let headers =
-            || record.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).chain(more);
-        let size = frame::size_of(topic, key, headers(), value).ok_or(Refused::Full)?;
+        let headers = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
+        let parts = Parts {
+            received_ms: record.timestamp_ms,
+            topic: &record.topic,
+            key: record.key.as_deref(),
+            headers: headers.chain(more),
+            value: &record.value,
+        };
+        let size = parts.clone().size().ok_or(Refused::Full)?;
         let frame = || {
             let mut frame = Vec::with_capacity(size);
-            frame::encode_one(&mut frame, record.timestamp_ms, topic, key, headers(), value);
+            parts.encode(&mut frame);
             frame
         };
         self.hand_over(frame, size, 1, completion)

@@ -54,15 +54,15 @@ impl Active {
 }
 
 impl Store {
+    /// The journal in `dir` as it was `found`. It keeps no rejected events until they have bounds.
     pub(super) fn new(
         dir: &Path,
         disk: Arc<dyn Disk>,
         journal_bytes: u64,
         sync_seconds: Histogram,
         found: Recovered,
-        archive: Option<Archive>,
     ) -> Self {
-        let store = Store {
+        Store {
             dir: dir.to_owned(),
             disk,
             segment_bytes: SEGMENT_BYTES.min(journal_bytes / 4),
@@ -70,20 +70,14 @@ impl Store {
             next: found.next,
             active: None,
             sealed: found.sealed.into(),
-            archive,
+            archive: None,
             without_any: BTreeSet::new(),
-        };
-        store.prune();
-        store
+        }
     }
 
     /// Keeps rejected events within `bounds` from now on, or, without bounds, none.
     pub(super) fn bound(&mut self, bounds: Option<Bounds>) {
         self.archive = bounds.map(|bounds| Archive::new(&self.dir, bounds));
-        self.prune();
-    }
-
-    fn prune(&self) {
         if let Some(archive) = &self.archive {
             archive.prune(&*self.disk);
         }

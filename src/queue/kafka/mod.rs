@@ -196,7 +196,7 @@ impl KafkaQueue {
         let producer = producer.as_ref().ok_or(Refused::Closed)?;
         let room = shared.room.reserve(count, bytes).ok_or(Refused::Full)?;
         let request = Pending::new(Arc::clone(completion), room, records.received_ms());
-        let unsent = producer::send(producer, chosen(), records.received_ms(), &request, &shared.health);
+        let unsent = producer::send(producer, chosen(), &request, &shared.health);
         Ok(unsent.unwrap_or(records.len()))
     }
 }

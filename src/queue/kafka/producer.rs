@@ -95,7 +95,6 @@ pub(super) fn start(shared: &Shared) -> KafkaResult<Producer> {
 pub(super) fn send<'r>(
     producer: &Producer,
     records: impl Iterator<Item = RecordRef<'r>>,
-    received_ms: i64,
     request: &Arc<Pending>,
     health: &Health,
 ) -> Option<usize> {
@@ -105,7 +104,7 @@ pub(super) fn send<'r>(
             partition: None,
             payload: Some(record.value()),
             key: record.key(),
-            timestamp: Some(received_ms),
+            timestamp: Some(record.received_ms()),
             headers: Some(headers(&record)),
             delivery_opaque: Arc::clone(request),
         };

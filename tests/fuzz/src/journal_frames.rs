@@ -15,9 +15,10 @@ use tempfile::TempDir;
 use weir::config::{Overrides, QueueConfig};
 use weir::observe::metrics::Metrics;
 use weir::queue::Queue;
+use weir::queue::journal::frame::{self, Parts};
 use weir::queue::journal::reader::{Begin, JournalReader};
 use weir::queue::journal::verify::{Verified, verify};
-use weir::queue::journal::{JournalError, JournalQueue, frame};
+use weir::queue::journal::{JournalError, JournalQueue};
 use weir::queue::reader::{Next, ReadRecord, Reader, StartAt};
 use weir::record::topics::{TopicId, Topics};
 use weir::record::{Kind, Records};
@@ -173,10 +174,15 @@ fn record(flags: u8, number: u64, input: &mut Input<'_>) -> ReadRecord {
 
 /// The frame of a record, without its number.
 fn framed(record: &ReadRecord) -> Vec<u8> {
+    let parts = Parts {
+        received_ms: record.timestamp_ms,
+        topic: &record.topic,
+        key: record.key.as_deref(),
+        headers: record.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())),
+        value: &record.value,
+    };
     let mut bytes = Vec::new();
-    let headers = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice()));
-    let (topic, key) = (record.topic.as_str(), record.key.as_deref());
-    frame::encode_one(&mut bytes, record.timestamp_ms, topic, key, headers, &record.value);
+    parts.encode(&mut bytes);
     bytes
 }
 

@@ -160,7 +160,7 @@ fn frames_without_a_key_are_told_from_those_with_one() {
     let frames = |kinds: &[Kind]| {
         let mut records = Records::new(7);
         kinds.iter().for_each(|kind| large(&mut records, *kind, "id"));
-        frame::encode(records.iter(), 7, frame::size(records.iter()).unwrap())
+        frame::encode(records.iter(), frame::size(records.iter()).unwrap())
     };
     assert!(!frame::any_without_key(&frames(&[Kind::Person, Kind::Person])));
     assert!(frame::any_without_key(&frames(&[Kind::Person, Kind::Rejected])));

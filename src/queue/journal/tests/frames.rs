@@ -6,7 +6,7 @@ use super::super::frame::{HEADER, Look, MAX_SEQ, decode, encode, look, number, s
 use super::*;
 
 fn frames(records: &Records, first: u64) -> Vec<u8> {
-    let mut frames = encode(records.iter(), records.received_ms(), size(records.iter()).unwrap());
+    let mut frames = encode(records.iter(), size(records.iter()).unwrap());
     number(&mut frames, first);
     frames
 }
