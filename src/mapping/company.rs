@@ -14,8 +14,8 @@ use crate::event::key::key;
 use crate::event::rejection::{Reason, Rejection};
 use crate::event::traits::Traits;
 use crate::event::value::{Shape, Value};
-use crate::record::stamp::Stamp;
-use crate::record::{Header, KEY_SEPARATOR, Kind, Records};
+use crate::record::stamp::Stamped;
+use crate::record::{Header, KEY_SEPARATOR, Kind};
 use crate::tenants::{GroupEmail, Tenant};
 
 /// Writes the company that `event` describes and its link to the user. Returns how many traits the
@@ -23,12 +23,7 @@ use crate::tenants::{GroupEmail, Tenant};
 ///
 /// # Errors
 /// `company_name_missing`, `company_name_invalid`, `user_email_missing`, `email_invalid`, `key_undecodable`.
-pub fn company(
-    event: &Event<'_>,
-    tenant: &Tenant,
-    stamp: &Stamp<'_>,
-    records: &mut Records,
-) -> Result<u64, Rejection> {
+pub fn company(event: &Event<'_>, tenant: &Tenant, records: &mut Stamped<'_>) -> Result<u64, Rejection> {
     let traits = [Traits::read(event.traits)];
     let company = Object::fill(&COMPANY, &traits, &tenant.company_fields, tenant.unmapped_traits);
     let (name, name_key) = required_name(&company)?;
@@ -38,10 +33,10 @@ pub fn company(
         return Err(Rejection::new(Reason::UserEmailMissing));
     }
     let email = email.map(|email| Ok((email, email_key(email)?))).transpose()?;
-    let company_id = write_company(&company, &name_key, tenant, stamp, records);
+    let company_id = write_company(&company, &name_key, tenant, records);
     if let Some((email, email_key)) = email {
         let key = Some([tenant.id.as_str(), email_key.as_str()]);
-        stamp.draft(records, Kind::Link, tenant.people, key, ["link.", "0"]).value(|out| {
+        records.draft(Kind::Link, tenant.people, key, ["link.", "0"]).value(|out| {
             write_link(out, email, &company_id);
             out.extend_from_slice(b",\"CompanyName\":");
             convert::write_as_is(out, name);
@@ -71,12 +66,11 @@ pub(super) fn write_company(
     company: &Object<'_>,
     key: &str,
     tenant: &Tenant,
-    stamp: &Stamp<'_>,
-    records: &mut Records,
+    records: &mut Stamped<'_>,
 ) -> String {
     let company_id = company_id(&tenant.id, key);
     let key = Some([tenant.id.as_str(), key]);
-    let mut draft = stamp.draft(records, Kind::Company, tenant.companies, key, ["company", ""]);
+    let mut draft = records.draft(Kind::Company, tenant.companies, key, ["company", ""]);
     draft.header(Header::CompanyId, &[company_id.as_bytes()]);
     draft.value(|out| company.write(out, None));
     company_id

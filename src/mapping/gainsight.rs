@@ -12,8 +12,8 @@ use crate::event::rejection::{Reason, Rejection};
 use crate::event::scan::Scan;
 use crate::event::traits::{Trait, Traits};
 use crate::event::value::{Shape, Value};
-use crate::record::stamp::Stamp;
-use crate::record::{Kind, Records};
+use crate::record::Kind;
+use crate::record::stamp::Stamped;
 use crate::tenants::{Publisher, Tenant};
 
 /// Most companies that one call may put or name: Gainsight's own limit.
@@ -33,9 +33,8 @@ const COMPANY_ID: &str = "Company_ID";
 pub fn people(
     object: Value<'_>,
     tenant: &Tenant,
-    stamp: &Stamp<'_>,
     most: usize,
-    records: &mut Records,
+    records: &mut Stamped<'_>,
 ) -> Result<u64, Rejection> {
     let sources = [Traits::read(Some(object))];
     let person = Object::fill(&PERSON_BY_FIELD, &sources, &tenant.person_fields, tenant.unmapped_traits);
@@ -51,13 +50,13 @@ pub fn people(
     let is_of_link =
         |(name, value): &Trait<'_>| value.is_null() || matches!(name.as_ref(), COMPANIES | "Email");
     let dropped = if companies.is_empty() || !members.into_iter().all(is_of_link) {
-        write_person(person, &key, tenant, stamp, records)
+        write_person(person, &key, tenant, records)
     } else {
         0
     };
     for (place, company_id) in companies.iter().enumerate() {
         let (key, place) = (Some([tenant.id.as_str(), key.as_str()]), place.to_string());
-        stamp.draft(records, Kind::Link, tenant.people, key, ["link.", &place]).value(|out| {
+        records.draft(Kind::Link, tenant.people, key, ["link.", &place]).value(|out| {
             write_link(out, email, company_id);
             out.push(b'}');
         });
@@ -103,13 +102,12 @@ fn company_ids(list: Option<Value<'_>>) -> Result<(Vec<String>, u64), Rejection>
 pub fn company(
     object: Value<'_>,
     tenant: &Tenant,
-    stamp: &Stamp<'_>,
-    records: &mut Records,
+    records: &mut Stamped<'_>,
 ) -> Result<(String, u64), Rejection> {
     let sources = [Traits::read(Some(object))];
     let company = Object::fill(&COMPANY_BY_FIELD, &sources, &tenant.company_fields, tenant.unmapped_traits);
     let (_, key) = required_name(&company)?;
-    let id = write_company(&company, &key, tenant, stamp, records);
+    let id = write_company(&company, &key, tenant, records);
     Ok((id, company.dropped))
 }
 
@@ -123,8 +121,7 @@ pub fn event(
     head: &EventHead,
     properties: Value<'_>,
     publisher: &Publisher,
-    stamp: &Stamp<'_>,
-    records: &mut Records,
+    records: &mut Stamped<'_>,
 ) -> Result<(), Rejection> {
     let missing =
         |reason, header| Rejection { reason, detail: format!("the header {header} is missing").into() };
@@ -136,7 +133,7 @@ pub fn event(
     let version = head.version.as_deref();
     let version = version.ok_or_else(|| missing(Reason::EventNameMissing, "eventVersion"))?;
     let called = Called { name, version, contract: head.contract.as_deref() };
-    let draft = begin(publisher, called, None, stamp, records).ok_or_else(|| {
+    let draft = begin(publisher, called, None, records).ok_or_else(|| {
         let detail = format!("{}: {}", Reason::ContractUnknown.sentence(), publisher.id);
         Rejection { reason: Reason::ContractUnknown, detail: detail.into() }
     })?;

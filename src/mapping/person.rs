@@ -8,25 +8,20 @@ use crate::event::key::key;
 use crate::event::rejection::{Reason, Rejection};
 use crate::event::traits::Traits;
 use crate::event::value::{Shape, Value};
-use crate::record::stamp::Stamp;
-use crate::record::{Kind, Records};
+use crate::record::Kind;
+use crate::record::stamp::Stamped;
 use crate::tenants::Tenant;
 
 /// Writes the person that `event` describes. Returns how many traits the tenant's map left out.
 ///
 /// # Errors
 /// `email_missing`, `email_invalid`, `key_undecodable`.
-pub fn person(
-    event: &Event<'_>,
-    tenant: &Tenant,
-    stamp: &Stamp<'_>,
-    records: &mut Records,
-) -> Result<u64, Rejection> {
+pub fn person(event: &Event<'_>, tenant: &Tenant, records: &mut Stamped<'_>) -> Result<u64, Rejection> {
     let sources = [Traits::read(event.traits), Traits::read(event.context_traits)];
     let person = Object::fill(&PERSON, &sources, &tenant.person_fields, tenant.unmapped_traits);
     let email = required_email(person.get("Email")).ok_or(Rejection::new(Reason::EmailMissing))?;
     let key = email_key(email)?;
-    Ok(write_person(person, &key, tenant, stamp, records))
+    Ok(write_person(person, &key, tenant, records))
 }
 
 /// Writes `person`, whose email has this `key`. Returns how many traits the tenant's map left out.
@@ -34,8 +29,7 @@ pub(super) fn write_person(
     mut person: Object<'_>,
     key: &str,
     tenant: &Tenant,
-    stamp: &Stamp<'_>,
-    records: &mut Records,
+    records: &mut Stamped<'_>,
 ) -> u64 {
     let mut full_name = None;
     if person.get("Name").is_none_or(Value::is_falsy) {
@@ -43,8 +37,8 @@ pub(super) fn write_person(
         person.clear("Name");
         full_name = Some(join_names(&person)).filter(|name| !name.is_empty());
     }
-    stamp
-        .draft(records, Kind::Person, tenant.people, Some([&tenant.id, key]), ["person", ""])
+    records
+        .draft(Kind::Person, tenant.people, Some([&tenant.id, key]), ["person", ""])
         .value(|out| person.write(out, full_name.as_deref().map(|name| ("Name", name))));
     person.dropped
 }

@@ -5,8 +5,8 @@ use crate::admission::secrets::Proof;
 use crate::event::envelope::Event;
 use crate::event::rejection::{Reason, Rejection};
 use crate::event::value::Value;
-use crate::record::stamp::Stamp;
-use crate::record::{Draft, Header, Kind, Records};
+use crate::record::stamp::Stamped;
+use crate::record::{Draft, Header, Kind};
 use crate::tenants::{Publisher, Source};
 
 /// `type` of the `externalId` entry that names an event's contract.
@@ -23,8 +23,7 @@ pub fn track(
     source: &Source,
     proof: Proof<'_>,
     who: &str,
-    stamp: &Stamp<'_>,
-    records: &mut Records,
+    records: &mut Stamped<'_>,
 ) -> Result<usize, Rejection> {
     let name = event.name.filter(|name| !name.is_falsy());
     let name = name.ok_or(Rejection::new(Reason::EventNameMissing))?.text();
@@ -45,7 +44,7 @@ pub fn track(
             return Err(Rejection::new(Reason::KeyUndecodable));
         }
         let called = Called { name: &mapped.name, version: &mapped.version, contract: contract.as_deref() };
-        let Some(draft) = begin(publisher, called, key, stamp, records) else {
+        let Some(draft) = begin(publisher, called, key, records) else {
             refusing.push((Reason::ContractUnknown, publisher.id.as_str()));
             continue;
         };
@@ -72,15 +71,14 @@ pub(super) fn begin<'r>(
     publisher: &Publisher,
     called: Called<'_>,
     key: Option<[&str; 2]>,
-    stamp: &Stamp<'_>,
-    records: &'r mut Records,
+    records: &'r mut Stamped<'_>,
 ) -> Option<Draft<'r>> {
     let contract = called.contract.or(publisher.contract.as_deref());
     let topic = match contract {
         None => publisher.queue_topic,
         Some(contract) => *publisher.contracts.get(contract)?,
     };
-    let mut draft = stamp.draft(records, Kind::Event, topic, key, ["event.", &publisher.id]);
+    let mut draft = records.draft(Kind::Event, topic, key, ["event.", &publisher.id]);
     draft
         .header(Header::Topic, &[publisher.topic.as_bytes()])
         .header(Header::EventName, &[called.name.as_bytes()])

@@ -292,9 +292,9 @@ impl<'a> Replay<'a> {
                 let index = usize::try_from(entry.index).unwrap_or(0);
                 map_batch_again(call, &request, (index, &entry.id), event, records)
             }
-            Way::Sdk(call) => map_again(call, &request, stamp, text, records),
+            Way::Sdk(call) => map_again(call, &request, text, stamp.on(records)),
             Way::Gainsight(operation) => {
-                gainsight::map_again(operation, head, &request, stamp, text, records)
+                gainsight::map_again(operation, head, &request, text, stamp.on(records))
             }
         }
     }
@@ -324,8 +324,8 @@ impl<'a> Replay<'a> {
         let now = Received::at(self.group.notes.received_ms());
         let note = Stamp { ce_source: &found.filed.ce_source, time: now.text(), traceparent: None, ..*stamp };
         let topic = found.source.tenant.rejected;
-        let draft = note.draft(&mut self.group.notes, Kind::Replayed, topic, None, ["replayed", ""]);
-        draft.value(|out| {
+        let mut notes = note.on(&mut self.group.notes);
+        notes.draft(Kind::Replayed, topic, None, ["replayed", ""]).value(|out| {
             out.extend_from_slice(b"{\"replayed\":");
             write_string(out, &entry.id);
             out.push(b'}');

@@ -11,7 +11,7 @@ use crate::event::scan::{Scan, read_value};
 use crate::pipeline::answer::Answer;
 use crate::pipeline::tally::Ignored;
 use crate::record::Records;
-use crate::record::stamp::Stamp;
+use crate::record::stamp::{Stamp, Stamped};
 
 /// What became of an event that was mapped again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,17 +24,11 @@ pub enum MappedAgain {
     Rejected(Rejection),
 }
 
-/// Maps one event again that was rejected at the route of `request`, which takes a `call`, under the id and the time of
-/// `stamp`, and adds its records to `records`. If any publisher still refuses it, no record is added, not even for
-/// those that accept it: theirs were queued when it was rejected.
-pub fn map_again(
-    call: Call,
-    request: &Request<'_>,
-    stamp: &Stamp<'_>,
-    event: &str,
-    records: &mut Records,
-) -> MappedAgain {
-    again_with(request, records, |work| {
+/// Maps one event again that was rejected at the route of `request`, which takes a `call`, and adds its records to
+/// `records`, under the id and the time of their stamp. If any publisher still refuses it, no record is added, not even
+/// for those that accept it: theirs were queued when it was rejected.
+pub fn map_again(call: Call, request: &Request<'_>, event: &str, records: Stamped<'_>) -> MappedAgain {
+    again_with(request, records, |work, stamp| {
         work.routed = call == Call::Webhook;
         work.again(call, stamp, trim(event))
     })
@@ -80,14 +74,14 @@ pub fn map_batch_again(
 /// Maps an event again by `again`.
 pub(super) fn again_with(
     request: &Request<'_>,
-    records: &mut Records,
-    again: impl FnOnce(&mut Work<'_>) -> Result<Outcome, Rejection>,
+    Stamped { stamp, records }: Stamped<'_>,
+    again: impl FnOnce(&mut Work<'_>, &Stamp<'_>) -> Result<Outcome, Rejection>,
 ) -> MappedAgain {
     let mark = records.mark();
     let so_far = std::mem::replace(records, Records::new(0));
     let nothing = Text::decode(&[], None);
     let mut work = Work::new(request, &nothing, so_far);
-    let outcome = again(&mut work);
+    let outcome = again(&mut work, stamp);
     let why_ignored = work.tally.why_ignored();
     *records = work.records;
     match (outcome, why_ignored) {

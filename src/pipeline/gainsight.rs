@@ -19,7 +19,7 @@ use crate::pipeline::answer::Answer;
 use crate::pipeline::quarantine::Kept;
 use crate::pipeline::tally::Map;
 use crate::record::Records;
-use crate::record::stamp::Stamp;
+use crate::record::stamp::{Stamp, Stamped};
 
 /// What a route of Gainsight's does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,11 +101,10 @@ pub fn map_again(
     operation: Operation,
     head: &EventHead,
     request: &Request<'_>,
-    stamp: &Stamp<'_>,
     event: &str,
-    records: &mut Records,
+    records: Stamped<'_>,
 ) -> MappedAgain {
-    super::again_with(request, records, |work| {
+    super::again_with(request, records, |work, stamp| {
         let (object, levels) = read_value(trim(event)).map_err(|_| Rejection::new(Reason::InvalidJson))?;
         work.in_limits(object, levels)?;
         match operation {
@@ -228,7 +227,8 @@ impl Work<'_> {
 
     fn person(&mut self, object: Value<'_>, stamp: &Stamp<'_>) -> Result<(), Rejection> {
         let (tenant, most) = (&self.request.source.tenant, self.request.rules.event_bytes);
-        let dropped = self.in_bounds(|work| people(object, tenant, stamp, most, &mut work.records))?;
+        let dropped =
+            self.in_bounds(|work| people(object, tenant, most, &mut stamp.on(&mut work.records)))?;
         self.tally.traits_dropped(Map::Person, dropped);
         Ok(())
     }
@@ -241,12 +241,12 @@ impl Work<'_> {
     ) -> Result<(), Rejection> {
         let publisher = self.request.source.publishers.first();
         let publisher = publisher.ok_or(Rejection::new(Reason::TopicUnknown))?;
-        self.in_bounds(|work| event(head, properties, publisher, stamp, &mut work.records))
+        self.in_bounds(|work| event(head, properties, publisher, &mut stamp.on(&mut work.records)))
     }
 
     fn company(&mut self, object: Value<'_>, stamp: &Stamp<'_>) -> Mapped {
         let tenant = &self.request.source.tenant;
-        self.in_bounds(|work| company(object, tenant, stamp, &mut work.records))
+        self.in_bounds(|work| company(object, tenant, &mut stamp.on(&mut work.records)))
     }
 
     /// Checks that `value`, which has so many levels, is an object within the limits.

@@ -313,17 +313,18 @@ impl<'a> Work<'a> {
             return Ok(self.ignore(Ignored::IntegrationsOff));
         }
         let Request { source, proof, .. } = *self.request;
+        let records = &mut stamp.on(&mut self.records);
         match call {
             CallType::Identify => {
-                let dropped = person(event, &source.tenant, stamp, &mut self.records)?;
+                let dropped = person(event, &source.tenant, records)?;
                 self.tally.traits_dropped(Map::Person, dropped);
             }
             CallType::Group => {
-                let dropped = company(event, &source.tenant, stamp, &mut self.records)?;
+                let dropped = company(event, &source.tenant, records)?;
                 self.tally.traits_dropped(Map::Company, dropped);
             }
             _ => {
-                if track(event, source, proof, &who, stamp, &mut self.records)? == 0 {
+                if track(event, source, proof, &who, records)? == 0 {
                     return self.unmapped(event);
                 }
             }
@@ -375,7 +376,7 @@ impl<'a> Work<'a> {
         let (path, head) = (self.request.path, self.head);
         let (topic, most) = (self.request.source.tenant.rejected, self.request.rules.record_bytes);
         let rejected = Rejected { path, index, rejection: &rejection, kept, head, topic, most };
-        rejected.write(&mut self.records, stamp);
+        rejected.write(&mut stamp.on(&mut self.records));
         self.tally.quarantined(rejection.reason);
         self.tally.count(call, Outcome::Quarantined);
         self.quarantined.push(Quarantined {

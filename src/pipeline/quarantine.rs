@@ -6,9 +6,9 @@ use crate::event::head::EventHead;
 use crate::event::json::write_string;
 use crate::event::rejection::Rejection;
 use crate::event::value::Value;
-use crate::record::stamp::Stamp;
+use crate::record::Kind;
+use crate::record::stamp::Stamped;
 use crate::record::topics::TopicId;
-use crate::record::{Kind, Records};
 
 /// Most bytes of a rejected body that are kept where it can't be kept as JSON.
 pub const KEPT_BYTES: usize = 65_536;
@@ -51,23 +51,23 @@ pub struct Rejected<'a> {
 
 impl Rejected<'_> {
     /// Writes the record: what does not fit whole is kept in part, or in parts.
-    pub fn write(&self, records: &mut Records, stamp: &Stamp<'_>) {
-        let mark = records.mark();
+    pub fn write(&self, stamped: &mut Stamped<'_>) {
+        let mark = stamped.records.mark();
         let bytes = match self.kept {
             Kept::Event(event) => event.json().as_bytes(),
             Kept::Bytes(bytes) => bytes,
-            Kept::Whole(bytes) => return self.write_parts(records, stamp, bytes),
+            Kept::Whole(bytes) => return self.write_parts(stamped, bytes),
         };
         let (mut whole, mut part) = (true, KEPT_BYTES.min(bytes.len()));
         // As JSON; else its first bytes; else as many of them as the second attempt shows to fit.
         for _ in 0..3 {
-            records.rewind(mark);
-            let draft = stamp.draft(records, Kind::Rejected, self.topic, None, ["rejected", ""]);
+            stamped.records.rewind(mark);
+            let draft = stamped.draft(Kind::Rejected, self.topic, None, ["rejected", ""]);
             draft.value(|out| match self.kept {
                 Kept::Event(event) if whole => self.write_event(out, event),
                 _ => self.write_bytes(out, bytes, part),
             });
-            let over = records.largest_since(mark).saturating_sub(self.most);
+            let over = stamped.records.largest_since(mark).saturating_sub(self.most);
             if over == 0 {
                 return;
             }
@@ -78,8 +78,8 @@ impl Rejected<'_> {
         }
         if self.head.is_some() {
             // What its headers said takes more than a record may: no event of any publisher is called so.
-            records.rewind(mark);
-            Rejected { head: None, ..*self }.write(records, stamp);
+            stamped.records.rewind(mark);
+            Rejected { head: None, ..*self }.write(stamped);
         }
     }
 
@@ -102,13 +102,13 @@ impl Rejected<'_> {
 
     /// Writes `bytes` whole, in records of at most [`Rejected::most`] bytes: `<id>/rejected`, then `<id>/rejected.1`
     /// and so on.
-    fn write_parts(&self, records: &mut Records, stamp: &Stamp<'_>, bytes: &[u8]) {
-        let (mark, measured) = (records.mark(), measured(bytes));
-        stamp.draft(records, Kind::Rejected, self.topic, None, ["rejected", PART]).value(|out| {
+    fn write_parts(&self, stamped: &mut Stamped<'_>, bytes: &[u8]) {
+        let (mark, measured) = (stamped.records.mark(), measured(bytes));
+        stamped.draft(Kind::Rejected, self.topic, None, ["rejected", PART]).value(|out| {
             self.write_base64(out, &[], &format!("{measured}{MOST_PARTS}"));
         });
-        let frame = records.largest_since(mark);
-        records.rewind(mark);
+        let frame = stamped.records.largest_since(mark);
+        stamped.records.rewind(mark);
         // Of a multiple of three bytes, so that the parts' base64 is that of the whole.
         let room = self.most.saturating_sub(frame) / 4 * 3;
         let parts = bytes.chunks(room.max(3)).len().max(1);
@@ -121,7 +121,7 @@ impl Rejected<'_> {
             if parts > 1 {
                 rest.push_str(&format!(",\"part\":{part},\"parts\":{parts}"));
             }
-            let draft = stamp.draft(records, Kind::Rejected, self.topic, None, ["rejected", &which]);
+            let draft = stamped.draft(Kind::Rejected, self.topic, None, ["rejected", &which]);
             draft.value(|out| self.write_base64(out, kept, &rest));
         }
     }

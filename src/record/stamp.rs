@@ -19,26 +19,42 @@ pub struct Stamp<'a> {
 }
 
 impl Stamp<'_> {
+    /// `records`, to which those of the event are added.
+    pub fn on<'r>(&'r self, records: &'r mut Records) -> Stamped<'r> {
+        Stamped { stamp: self, records }
+    }
+}
+
+/// Records to which those of one event are added, each with its stamp.
+#[derive(Debug)]
+pub struct Stamped<'r> {
+    /// What each of them carries.
+    pub stamp: &'r Stamp<'r>,
+    /// Where they go, behind those of other events.
+    pub records: &'r mut Records,
+}
+
+impl Stamped<'_> {
     /// Starts the record `<messageId>/<which>`, which is given in two parts, with its key and headers.
-    pub fn draft<'r>(
-        &self,
-        records: &'r mut Records,
+    pub fn draft(
+        &mut self,
         kind: Kind,
         topic: TopicId,
         key: Option<[&str; 2]>,
         [which, suffix]: [&str; 2],
-    ) -> Draft<'r> {
-        let mut draft = records.draft(kind, topic);
+    ) -> Draft<'_> {
+        let stamp = self.stamp;
+        let mut draft = self.records.draft(kind, topic);
         if let Some(key) = key {
             draft.key(&key.map(str::as_bytes));
         }
-        let id = [self.message_id, "/", which, suffix].map(str::as_bytes);
-        draft.header(Header::Id, &id).header(Header::Source, &[self.ce_source.as_bytes()]);
-        draft.header(Header::Time, &[self.time.as_bytes()]);
-        if let Some(traceparent) = self.traceparent {
+        let id = [stamp.message_id, "/", which, suffix].map(str::as_bytes);
+        draft.header(Header::Id, &id).header(Header::Source, &[stamp.ce_source.as_bytes()]);
+        draft.header(Header::Time, &[stamp.time.as_bytes()]);
+        if let Some(traceparent) = stamp.traceparent {
             draft.header(Header::TraceParent, &[traceparent.as_bytes()]);
         }
-        if let Some(rejected) = self.replay_of {
+        if let Some(rejected) = stamp.replay_of {
             draft.header(Header::ReplayOf, &[rejected.as_bytes()]);
         }
         draft

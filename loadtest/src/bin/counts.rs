@@ -282,7 +282,8 @@ fn record(source: &Source) -> Records {
     let mut records = Records::new(RECEIVED_MS);
     records.reserve(2 * VALUE.len());
     let (topic, key) = (source.tenant.people, Some([source.tenant.id.as_str(), "u-00000"]));
-    let mut draft = stamp.draft(&mut records, Kind::Event, topic, key, ["event.", "tickets"]);
+    let mut stamped = stamp.on(&mut records);
+    let mut draft = stamped.draft(Kind::Event, topic, key, ["event.", "tickets"]);
     draft
         .header(Header::Topic, &[b"Ticket Actions"])
         .header(Header::EventName, &[b"Ticket Closed"])

@@ -278,7 +278,7 @@ fn one_without_a_secret_is_replayed_only_on_purpose() {
     };
     let mut records = Records::new(RECEIVED);
     let topic = tenants.sources[0].tenant.rejected;
-    stamp.draft(&mut records, Kind::Rejected, topic, None, ["rejected", ""]).value(|out| {
+    stamp.on(&mut records).draft(Kind::Rejected, topic, None, ["rejected", ""]).value(|out| {
         let value = format!(
             r#"{{"reason":"secret_missing","detail":"d","index":0,"path":"/v1/track","event":{CLOSED}}}"#
         );

@@ -26,7 +26,7 @@ fn again(setup: Setup, call: Call, event: &str) -> (MappedAgain, Vec<Made>) {
     };
     let mut records = Records::new(RECEIVED);
     records.draft(Kind::Person, source.tenant.people).value(|out| out.extend_from_slice(b"{}"));
-    let mapped = map_again(call, &request, &stamp, event, &mut records);
+    let mapped = map_again(call, &request, event, stamp.on(&mut records));
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let seen = records.iter().skip(1).map(|record| {
         let headers = record.headers().map(|(name, value)| (name.to_owned(), text(value))).collect();

@@ -302,7 +302,7 @@ fn what_was_kept_is_mapped_again_by_the_rules_of_its_route() {
             replay_of: Some("m/rejected"),
         };
         let mut records = Records::new(0);
-        let mapped = map_again(operation, &EventHead::default(), &request, &stamp, event, &mut records);
+        let mapped = map_again(operation, &EventHead::default(), &request, event, stamp.on(&mut records));
         (mapped, seen(&records))
     };
     let (mapped, records) = again(People, r#"{"Email":"a@x","name":"n","companies":[{"Company_ID":"C"}]}"#);
