@@ -16,7 +16,7 @@ use crate::event::scan::{NotJson, Scan, read_value};
 use crate::event::value::{Shape, Value};
 use crate::mapping::gainsight::{MOST_COMPANIES, company, event, people};
 use crate::pipeline::answer::Answer;
-use crate::pipeline::quarantine::Kept;
+use crate::pipeline::quarantine::{Kept, Rejected};
 use crate::pipeline::tally::Map;
 use crate::record::Records;
 use crate::record::stamp::{Stamp, Stamped};
@@ -184,11 +184,8 @@ impl Work<'_> {
 
     /// Keeps a call whose `object` failed, and returns why it did.
     fn fail(&mut self, call: CallType, stamp: &Stamp<'_>, object: Value<'_>, rejection: Rejection) -> Reply {
-        let kept = match rejection.reason {
-            Reason::KeyUndecodable => Kept::Whole(self.text.came_as(object.json())),
-            _ => Kept::Event(object),
-        };
-        self.reject(call, 0, stamp, rejection.clone(), kept);
+        let kept = self.kept(rejection.reason, object);
+        self.reject(call, stamp, Rejected { index: 0, rejection: rejection.clone(), kept });
         Reply::Failed(rejection)
     }
 
@@ -196,7 +193,7 @@ impl Work<'_> {
     fn fail_unread(&mut self, call: CallType, stamp: &Stamp<'_>) -> Reply {
         let rejection = Rejection::new(Reason::InvalidJson);
         let kept = Kept::Bytes(self.text.came_as(self.text.text()));
-        self.reject(call, 0, stamp, rejection.clone(), kept);
+        self.reject(call, stamp, Rejected { index: 0, rejection: rejection.clone(), kept });
         Reply::Failed(rejection)
     }
 
@@ -215,12 +212,9 @@ impl Work<'_> {
                 self.tally.count(call, Outcome::Refused);
                 continue;
             };
-            let kept = match rejection.reason {
-                Reason::EventTooLarge => Kept::Bytes(self.text.came_as(company.json())),
-                Reason::KeyUndecodable => Kept::Whole(self.text.came_as(company.json())),
-                _ => Kept::Event(*company),
-            };
-            self.reject(call, index, &self.stamp(&id, self.request.received.text()), rejection.clone(), kept);
+            let stamp = self.stamp(&id, self.request.received.text());
+            let kept = self.kept(rejection.reason, *company);
+            self.reject(call, &stamp, Rejected { index, rejection: rejection.clone(), kept });
         }
         Reply::FailedRecords(rejections)
     }

@@ -32,7 +32,7 @@ use crate::mapping::company::company;
 use crate::mapping::person::person;
 use crate::mapping::track::track;
 use crate::pipeline::answer::{Answer, Quarantined};
-use crate::pipeline::quarantine::{Kept, Rejected};
+use crate::pipeline::quarantine::{Kept, Quarantine, Rejected};
 use crate::pipeline::tally::{Ignored, Map, Tally};
 use crate::record::Records;
 use crate::record::stamp::Stamp;
@@ -264,12 +264,22 @@ impl<'a> Work<'a> {
             }
             Err(rejection) => rejection,
         };
-        let kept = match rejection.reason {
+        let kept = self.kept(rejection.reason, event.value);
+        self.reject(label, &stamp, Rejected { index, rejection, kept });
+    }
+
+    /// What is kept of an `event` that was read and is rejected for this `reason`.
+    fn kept<'v>(&self, reason: Reason, event: Value<'v>) -> Kept<'v>
+    where
+        'a: 'v,
+    {
+        let text = self.text;
+        match reason {
+            Reason::EventTooLarge => Kept::Bytes(text.came_as(event.json())),
             // As text it would not be what came.
-            Reason::KeyUndecodable => Kept::Whole(self.text.came_as(event.value.json())),
-            _ => Kept::Event(event.value),
-        };
-        self.reject(label, index, &stamp, rejection, kept);
+            Reason::KeyUndecodable => Kept::Whole(text.came_as(event.json())),
+            _ => Kept::Event(event),
+        }
     }
 
     /// Maps an event to records that the queue can take, or says why not. A rejection may leave records
@@ -357,26 +367,20 @@ impl<'a> Work<'a> {
     fn reject_unread(&mut self, call: CallType, index: usize, rejection: Rejection, kept: Kept<'_>) {
         let id = random_id();
         let stamp = self.stamp(&id, self.request.received.text());
-        self.reject(call, index, &stamp, rejection, kept);
+        self.reject(call, &stamp, Rejected { index, rejection, kept });
     }
 
-    fn reject(
-        &mut self,
-        call: CallType,
-        index: usize,
-        stamp: &Stamp<'_>,
-        rejection: Rejection,
-        kept: Kept<'_>,
-    ) {
-        let kept = match kept {
+    fn reject(&mut self, call: CallType, stamp: &Stamp<'_>, mut rejected: Rejected<'_>) {
+        if let Kept::Event(value) = rejected.kept
+            && self.is_too_deep(value)
+        {
             // What was too deep for Weir may be too deep for a reader's parser as well.
-            Kept::Event(value) if self.is_too_deep(value) => Kept::Bytes(value.json().as_bytes()),
-            kept => kept,
-        };
+            rejected.kept = Kept::Bytes(value.json().as_bytes());
+        }
         let (path, head) = (self.request.path, self.head);
         let (topic, most) = (self.request.source.tenant.rejected, self.request.rules.record_bytes);
-        let rejected = Rejected { path, index, rejection: &rejection, kept, head, topic, most };
-        rejected.write(&mut stamp.on(&mut self.records));
+        rejected.write(Quarantine { topic, most, path, head }, &mut stamp.on(&mut self.records));
+        let Rejected { index, rejection, .. } = rejected;
         self.tally.quarantined(rejection.reason);
         self.tally.count(call, Outcome::Quarantined);
         self.quarantined.push(Quarantined {

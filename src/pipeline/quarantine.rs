@@ -31,43 +31,49 @@ pub enum Kept<'a> {
 }
 
 /// A rejected event on its way into quarantine.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Rejected<'a> {
-    /// The path's pattern.
-    pub path: &'a str,
     /// Its place in the request.
     pub index: usize,
     /// Why.
-    pub rejection: &'a Rejection,
+    pub rejection: Rejection,
     /// What is kept of it.
     pub kept: Kept<'a>,
-    /// What its headers said of it, where they say what it is.
-    pub head: Option<&'a EventHead>,
-    /// Where it goes.
+}
+
+/// Where the rejected events of a request go, and what is said of each.
+#[derive(Clone, Copy, Debug)]
+pub struct Quarantine<'a> {
+    /// The topic.
     pub topic: TopicId,
     /// Most bytes of a record.
     pub most: usize,
+    /// The path's pattern.
+    pub path: &'a str,
+    /// What the request's headers say of its event, where they say what it is.
+    pub head: Option<&'a EventHead>,
 }
 
 impl Rejected<'_> {
     /// Writes the record: what does not fit whole is kept in part, or in parts.
-    pub fn write(&self, stamped: &mut Stamped<'_>) {
+    pub fn write(&self, quarantine: Quarantine<'_>, stamped: &mut Stamped<'_>) {
         let mark = stamped.records.mark();
         let bytes = match self.kept {
             Kept::Event(event) => event.json().as_bytes(),
             Kept::Bytes(bytes) => bytes,
-            Kept::Whole(bytes) => return self.write_parts(stamped, bytes),
+            Kept::Whole(bytes) => return self.write_parts(bytes, quarantine, stamped),
         };
+        let begin = self.begin(quarantine);
         let (mut whole, mut part) = (true, KEPT_BYTES.min(bytes.len()));
         // As JSON; else its first bytes; else as many of them as the second attempt shows to fit.
         for _ in 0..3 {
             stamped.records.rewind(mark);
-            let draft = stamped.draft(Kind::Rejected, self.topic, None, ["rejected", ""]);
+            let draft = stamped.draft(Kind::Rejected, quarantine.topic, None, ["rejected", ""]);
             draft.value(|out| match self.kept {
-                Kept::Event(event) if whole => self.write_event(out, event),
-                _ => self.write_bytes(out, bytes, part),
+                Kept::Event(event) if whole => write_event(out, &begin, event),
+                _ => write_bytes(out, &begin, bytes, part),
             });
-            let over = stamped.records.largest_since(mark).saturating_sub(self.most);
+            let over = stamped.records.largest_since(mark).saturating_sub(quarantine.most);
             if over == 0 {
                 return;
             }
@@ -76,41 +82,25 @@ impl Rejected<'_> {
             }
             whole = false;
         }
-        if self.head.is_some() {
+        if quarantine.head.is_some() {
             // What its headers said takes more than a record may: no event of any publisher is called so.
             stamped.records.rewind(mark);
-            Rejected { head: None, ..*self }.write(stamped);
+            self.write(Quarantine { head: None, ..quarantine }, stamped);
         }
     }
 
-    fn write_event(&self, out: &mut Vec<u8>, event: Value<'_>) {
-        self.write_head(out);
-        out.extend_from_slice(b",\"event\":");
-        out.extend_from_slice(event.strict().as_bytes());
-        out.push(b'}');
-    }
-
-    /// Writes the first `most` of `bytes`.
-    fn write_bytes(&self, out: &mut Vec<u8>, bytes: &[u8], most: usize) {
-        let kept = bytes.get(..most).unwrap_or(bytes);
-        self.write_base64(
-            out,
-            kept,
-            &format!("{},\"truncated\":{}", measured(bytes), kept.len() < bytes.len()),
-        );
-    }
-
-    /// Writes `bytes` whole, in records of at most [`Rejected::most`] bytes: `<id>/rejected`, then `<id>/rejected.1`
+    /// Writes `bytes` whole, in records of at most [`Quarantine::most`] bytes: `<id>/rejected`, then `<id>/rejected.1`
     /// and so on.
-    fn write_parts(&self, stamped: &mut Stamped<'_>, bytes: &[u8]) {
+    fn write_parts(&self, bytes: &[u8], quarantine: Quarantine<'_>, stamped: &mut Stamped<'_>) {
         let (mark, measured) = (stamped.records.mark(), measured(bytes));
-        stamped.draft(Kind::Rejected, self.topic, None, ["rejected", PART]).value(|out| {
-            self.write_base64(out, &[], &format!("{measured}{MOST_PARTS}"));
+        let begin = self.begin(quarantine);
+        stamped.draft(Kind::Rejected, quarantine.topic, None, ["rejected", PART]).value(|out| {
+            write_base64(out, &begin, &[], &format!("{measured}{MOST_PARTS}"));
         });
         let frame = stamped.records.largest_since(mark);
         stamped.records.rewind(mark);
         // Of a multiple of three bytes, so that the parts' base64 is that of the whole.
-        let room = self.most.saturating_sub(frame) / 4 * 3;
+        let room = quarantine.most.saturating_sub(frame) / 4 * 3;
         let parts = bytes.chunks(room.max(3)).len().max(1);
         let mut left = bytes;
         for part in 0..parts {
@@ -121,33 +111,49 @@ impl Rejected<'_> {
             if parts > 1 {
                 rest.push_str(&format!(",\"part\":{part},\"parts\":{parts}"));
             }
-            let draft = stamped.draft(Kind::Rejected, self.topic, None, ["rejected", &which]);
-            draft.value(|out| self.write_base64(out, kept, &rest));
+            let draft = stamped.draft(Kind::Rejected, quarantine.topic, None, ["rejected", &which]);
+            draft.value(|out| write_base64(out, &begin, kept, &rest));
         }
     }
 
-    fn write_base64(&self, out: &mut Vec<u8>, kept: &[u8], rest: &str) {
-        self.write_head(out);
-        out.extend_from_slice(b",\"event_base64\":\"");
-        out.extend_from_slice(data_encoding::BASE64.encode(kept).as_bytes());
-        out.push(b'"');
-        out.extend_from_slice(rest.as_bytes());
-        out.push(b'}');
-    }
-
-    fn write_head(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(b"{\"reason\":");
-        write_string(out, self.rejection.reason.label());
+    /// What every value begins with.
+    fn begin(&self, Quarantine { path, head, .. }: Quarantine<'_>) -> Vec<u8> {
+        let mut out = b"{\"reason\":".to_vec();
+        write_string(&mut out, self.rejection.reason.label());
         out.extend_from_slice(b",\"detail\":");
-        write_string(out, &self.rejection.detail);
+        write_string(&mut out, &self.rejection.detail);
         out.extend_from_slice(format!(",\"index\":{},\"path\":", self.index).as_bytes());
-        write_string(out, self.path);
+        write_string(&mut out, path);
         // Texts alone can always be written.
-        if let Some(Ok(head)) = self.head.map(serde_json::to_vec) {
+        if let Some(Ok(head)) = head.map(serde_json::to_vec) {
             out.extend_from_slice(b",\"headers\":");
             out.extend_from_slice(&head);
         }
+        out
     }
+}
+
+fn write_event(out: &mut Vec<u8>, begin: &[u8], event: Value<'_>) {
+    out.extend_from_slice(begin);
+    out.extend_from_slice(b",\"event\":");
+    out.extend_from_slice(event.strict().as_bytes());
+    out.push(b'}');
+}
+
+/// Writes the first `most` of `bytes`.
+fn write_bytes(out: &mut Vec<u8>, begin: &[u8], bytes: &[u8], most: usize) {
+    let kept = bytes.get(..most).unwrap_or(bytes);
+    let rest = format!("{},\"truncated\":{}", measured(bytes), kept.len() < bytes.len());
+    write_base64(out, begin, kept, &rest);
+}
+
+fn write_base64(out: &mut Vec<u8>, begin: &[u8], kept: &[u8], rest: &str) {
+    out.extend_from_slice(begin);
+    out.extend_from_slice(b",\"event_base64\":\"");
+    out.extend_from_slice(data_encoding::BASE64.encode(kept).as_bytes());
+    out.push(b'"');
+    out.extend_from_slice(rest.as_bytes());
+    out.push(b'}');
 }
 
 /// How many `bytes` there are, and which, as members of JSON.
