@@ -79,9 +79,10 @@ launch() {
         weir-kafka) command+=(--brokers "$brokers" --create-topics) ;;
         weir-journal) ;;
         reference)
-            command=("$bin/reference" --brokers "$brokers" --topic "${2}reference" "${topics[@]}" --run-file "$file")
+            command=("$loadtest" reference --brokers "$brokers" --topic "${2}reference" "${topics[@]}"
+                --run-file "$file")
             ;;
-        bare) command=("$bin/bare" --run-file "$file") ;;
+        bare) command=("$loadtest" bare --run-file "$file") ;;
         *) die "there is no server $1" ;;
     esac
     rm -f "$file"
@@ -100,14 +101,14 @@ launch() {
 start_server() {
     rm -rf "$data"
     mkdir -p "$data"
-    "$bin/load" config --prefix "$2" --sources "$sources" --rows "$rows" "${topics[@]}" >"$data/weir.toml"
+    "$loadtest" config --prefix "$2" --sources "$sources" --rows "$rows" "${topics[@]}" >"$data/weir.toml"
     printf '[limits]\n%s\n[queue]\n%s\n' "$limits" "$queue" >>"$data/weir.toml"
     launch "$1" "$2"
 }
 
 # Sends to the server that runs; the arguments are the generator's.
 send() {
-    "$bin/load" send --to "$address" --pid "$server_pid" --sources "$sources" --fields 5 "${topics[@]}" \
+    "$loadtest" send --to "$address" --pid "$server_pid" --sources "$sources" --fields 5 "${topics[@]}" \
         --seconds "$seconds" --acknowledged "$data/acknowledged" "$@"
 }
 
@@ -121,21 +122,27 @@ prove() {
         weir-journal) proof=(--data "$data") ;;
     esac
     if [ ${#proof[@]} -gt 0 ]; then
-        verdict=$("$bin/verify" --acknowledged "$data/acknowledged" "${proof[@]}") ||
+        verdict=$("$loadtest" verify --acknowledged "$data/acknowledged" "${proof[@]}") ||
             die "round $round, $1 on $2: $verdict"
     fi
     echo "$(date -u +%T) round $round, $1 on $2: $verdict" >&2
 }
 
-# Scenario $1 on server $2: starts it, sends, stops it, proves. The rest are the generator's arguments. Topics are new,
-# unless the scenario has a prefix of its own.
+# Scenario $1 on server $2, which runs, with topics under prefix $3: sends, stops it, proves. The rest are the
+# generator's arguments.
+measure_running() {
+    send --scenario "$1" --server "$2" "${@:4}" >"$data/report" || die "the generator failed on $2"
+    stop_server
+    prove "$1" "$2" "$3"
+    cat "$data/report" >>"$reports"
+}
+
+# Starts server $2 for scenario $1. The rest are the generator's arguments. Topics are new, unless the scenario has a
+# prefix of its own.
 measure() {
     local prefix=${prefix:-r$round.$1.$2.}
     start_server "$2" "$prefix"
-    send --scenario "$1" --server "$2" "${@:3}" >"$data/report" || die "the generator failed on $2"
-    stop_server
-    prove "$1" "$2" "$prefix"
-    cat "$data/report" >>"$reports"
+    measure_running "$1" "$2" "$prefix" "${@:3}"
 }
 
 # Another's product, $2, in mode $3 (loadtest/peers): as measure, with warming up for a young JVM to compile in.
@@ -143,10 +150,7 @@ measure_peer() {
     local prefix=r$round.$1.$2. warm=3 sources=1
     [ "$2" != camel ] || warm=20
     start_peer "$2" "$prefix" "$3"
-    send --raw --warm "$warm" --scenario "$1" --server "$2" "${@:4}" >"$data/report" || die "the generator failed on $2"
-    stop_server
-    prove "$1" "$2" "$prefix"
-    cat "$data/report" >>"$reports"
+    measure_running "$1" "$2" "$prefix" --raw --warm "$warm" "${@:4}"
 }
 
 # Reports what no generator measured: scenario $1 on server $2, then the figures as the inside of a JSON object.

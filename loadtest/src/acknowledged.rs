@@ -24,7 +24,6 @@ pub struct Run {
 #[derive(Clone, Debug, Default)]
 pub struct Acknowledged {
     words: Vec<u64>,
-    len: u64,
 }
 
 impl Acknowledged {
@@ -35,20 +34,14 @@ impl Acknowledged {
             self.words.resize((word + 1).next_power_of_two(), 0);
         }
         if let Some(word) = self.words.get_mut(word) {
-            let bit = 1 << (number % 64);
-            self.len += u64::from(*word & bit == 0);
-            *word |= bit;
+            *word |= 1 << (number % 64);
         }
     }
 
     /// Number of requests.
+    #[cfg(test)]
     pub fn len(&self) -> u64 {
-        self.len
-    }
-
-    /// Whether no request was answered 200.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
+        self.words.iter().map(|word| u64::from(word.count_ones())).sum()
     }
 
     /// Runs of consecutive requests: first and last, in order.

@@ -1,6 +1,7 @@
 //! What a run measured, as one line of JSON.
 
 use std::collections::BTreeMap;
+use std::io::{self, BufRead, Write};
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
@@ -56,6 +57,22 @@ pub struct Report {
     pub rss_slope: Option<f64>,
     /// What was measured otherwise, by name.
     pub figures: BTreeMap<String, f64>,
+}
+
+/// Reads reports, one a line.
+///
+/// # Errors
+/// When `input` fails, or a line is no report.
+pub fn read(input: &mut dyn BufRead) -> io::Result<Vec<Report>> {
+    input.lines().map(|line| Ok(serde_json::from_str(&line?)?)).collect()
+}
+
+/// Writes a report as one line.
+///
+/// # Errors
+/// When `out` fails.
+pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}", serde_json::to_string(report)?)
 }
 
 /// The server's resident memory at a moment of the measured span.

@@ -1,4 +1,4 @@
-//! The programs as a whole: `load` against `bare`, and `verify` against a journal that Weir wrote.
+//! The program as a whole: `send` against `bare`, and `verify` against a journal that Weir wrote.
 #![expect(clippy::unwrap_used, reason = "a helper that fails fails its test")]
 
 use std::fs;
@@ -17,6 +17,10 @@ use weir::queue::journal::JournalQueue;
 use weir::record::topics::{TopicId, Topics};
 use weir::record::{Header, Kind, Records};
 use weir::setup;
+
+fn loadtest() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_loadtest"))
+}
 
 /// Kills its process when the test is over, however it ends.
 struct Server(Child);
@@ -53,8 +57,8 @@ fn mapped(number: u64) -> (String, String) {
 fn verify(data: &Path, records: &str, acknowledged: &str) -> Output {
     let file = data.join("acknowledged");
     fs::write(&file, format!("{{\"run\":\"r\",\"mix\":\"track\",\"batch\":1}}\n{acknowledged}")).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_verify"))
-        .arg("--acknowledged")
+    loadtest()
+        .args(["verify", "--acknowledged"])
         .arg(&file)
         .arg("--data")
         .arg(data)
@@ -101,8 +105,7 @@ fn verify_proves_nothing_by_nothing() {
 /// `bare`, and where it listens.
 fn bare(dir: &Path) -> (Server, String) {
     let run_file = dir.join("run.json");
-    let bare = Command::new(env!("CARGO_BIN_EXE_bare")).arg("--run-file").arg(&run_file).spawn().unwrap();
-    let bare = Server(bare);
+    let bare = Server(loadtest().args(["bare", "--run-file"]).arg(&run_file).spawn().unwrap());
     let deadline = Instant::now() + Duration::from_secs(180);
     // It may be there before it is written.
     let read = || serde_json::from_slice::<Value>(&fs::read(&run_file).ok()?).ok();
@@ -118,27 +121,27 @@ fn bare(dir: &Path) -> (Server, String) {
     (bare, address.to_owned())
 }
 
-/// Has `load` send to `address`; gives its report.
-fn load(address: &str, more: &[&str]) -> Value {
-    let load = Command::new(env!("CARGO_BIN_EXE_load"))
+/// Sends to `address`; gives the report.
+fn send(address: &str, more: &[&str]) -> Value {
+    let sent = loadtest()
         .args(["send", "--to", address, "--warm", "0.1", "--seconds", "0.5", "--run", "r"])
         .args(more)
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
-    assert!(load.status.success());
-    serde_json::from_slice(&load.stdout).unwrap()
+    assert!(sent.status.success());
+    serde_json::from_slice(&sent.stdout).unwrap()
 }
 
 #[test]
-fn load_measures_a_server_and_writes_what_it_acknowledged() {
+fn send_measures_a_server_and_writes_what_it_acknowledged() {
     let dir = tempfile::tempdir().unwrap();
     let (bare, address) = bare(dir.path());
     let pid = bare.0.id().to_string();
     let acknowledged = dir.path().join("acknowledged");
     let file = acknowledged.to_str().unwrap();
     let flags = ["--pid", &pid, "--connections", "3", "--batch", "2", "--gzip", "--server", "bare"];
-    let report = load(&address, &[&flags[..], &["--acknowledged", file]].concat());
+    let report = send(&address, &[&flags[..], &["--acknowledged", file]].concat());
     let requests = report["statuses"]["200"].as_u64().unwrap();
     assert!(requests > 0 && report["events"].as_u64().unwrap() <= requests * 2, "{report}");
     assert_eq!((&report["server"], &report["broken"]), (&"bare".into(), &0.into()));
@@ -149,28 +152,31 @@ fn load_measures_a_server_and_writes_what_it_acknowledged() {
 }
 
 #[test]
-fn load_offers_three_times_what_the_memory_for_bodies_lets_through() {
+fn send_offers_three_times_what_the_memory_for_bodies_lets_through() {
     let dir = tempfile::tempdir().unwrap();
     let (_bare, address) = bare(dir.path());
     // Two bodies of 955 bytes fit, each for 100 ms.
-    let report = load(&address, &["--connections", "16", "--hold", "100", "--overload", "2000"]);
+    let report = send(&address, &["--connections", "16", "--hold", "100", "--overload", "2000"]);
     assert_eq!((report["capacity"].as_f64(), report["rate"].as_f64()), (Some(20.0), Some(60.0)));
     // `bare` has no such bound.
     assert_eq!(report["refused_unread"], 0);
     assert!(report["latency_ms"]["p50"].as_f64().unwrap() >= 99.0, "{report}");
 }
 
+/// What a command prints that is given `reports`.
+fn printed(command: &[&str], reports: &str) -> String {
+    let mut child = loadtest().args(command).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(reports.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).unwrap()
+}
+
 #[test]
 fn table_prints_which_targets_are_met() {
-    let mut table = Command::new(env!("CARGO_BIN_EXE_table"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let start = b"{\"scenario\":\"start\",\"server\":\"weir-journal\",\
+    let start = "{\"scenario\":\"start\",\"server\":\"weir-journal\",\
           \"figures\":{\"ready ms\":400e-3,\"read ms\":100e-3}}\n";
-    table.stdin.take().unwrap().write_all(start).unwrap();
-    let page = String::from_utf8(table.wait_with_output().unwrap().stdout).unwrap();
+    let page = printed(&["table"], start);
     assert!(page.contains("| start | weir-journal | 1 | ready ms | 0.40 [0.40–0.40] |\n"), "{page}");
     assert!(page.ends_with(" | weir-journal | 1 | 4.00 [4.00–4.00] | ≤ 3 | **no** |\n"), "{page}");
 }

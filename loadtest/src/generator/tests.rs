@@ -204,7 +204,7 @@ fn an_answer_to_the_head_alone_is_told_apart() {
     let hold = Some(Duration::from_secs(5));
     let plan = Plan { hold, ..so_many(20, plan(address, 2, Some(100.0))) };
     let (report, acknowledged) = run(&plan, &shape(Mix::Track, 1)).unwrap();
-    assert!(acknowledged.is_empty(), "{report:?}");
+    assert_eq!(acknowledged.len(), 0, "{report:?}");
     assert_eq!((report.refused_unread, &report.statuses), (20, &BTreeMap::from([(503, 20)])));
     assert_eq!(report.broken, 0);
 }

@@ -5,22 +5,15 @@ use std::io;
 
 use actix_web::web::{self, Bytes, PayloadConfig};
 use actix_web::{App, HttpResponse, HttpServer};
-use clap::Parser;
-use weir_loadtest::server::{BODY_BYTES, KEEP_ALIVE, Place, workers};
 
-/// A server that reads bodies and answers ok.
-#[derive(Parser, Debug)]
-struct Flags {
-    #[command(flatten)]
-    place: Place,
+use crate::server::{BODY_BYTES, KEEP_ALIVE, Place, workers};
+
+pub fn run(place: &Place) -> io::Result<()> {
+    actix_web::rt::System::new().block_on(serve(place))
 }
 
-fn main() -> io::Result<()> {
-    actix_web::rt::System::new().block_on(serve())
-}
-
-async fn serve() -> io::Result<()> {
-    let listener = Flags::parse().place.listen()?;
+async fn serve(place: &Place) -> io::Result<()> {
+    let listener = place.listen()?;
     HttpServer::new(|| {
         App::new()
             .app_data(PayloadConfig::new(BODY_BYTES))

@@ -1,5 +1,7 @@
 //! `counts`: counts the instructions that an event costs in each part of the request path, and holds them against
-//! the stored ones. Started by tests/counts/run.
+//! the stored ones ([`mod@baseline`]). Started by tests/counts/run.
+
+mod baseline;
 
 use std::env::consts::ARCH;
 use std::error::Error;
@@ -9,7 +11,6 @@ use std::hint::black_box;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::pin::pin;
-use std::process::ExitCode;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
@@ -18,7 +19,7 @@ use actix_web::http::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT,
 };
 
-use clap::{Parser, ValueEnum};
+use clap::{Subcommand, ValueEnum};
 use data_encoding::BASE64;
 use weir::admission::keys::digest;
 use weir::admission::secrets::Proof;
@@ -40,8 +41,9 @@ use weir::record::stamp::Stamp;
 use weir::record::{Header, Kind, Records};
 use weir::setup;
 use weir::tenants::{Source, Tenants};
-use weir_loadtest::counts::{ACCEPT, Counts, compare, count, format, parse};
-use weir_loadtest::traffic::{self, Mix, Request, Shape, Tenant};
+
+use self::baseline::{ACCEPT, Counts, compare, count, format, parse};
+use crate::traffic::{self, Mix, Request, Shape, Tenant};
 
 /// Events of a batch.
 const BATCH: u64 = 50;
@@ -50,8 +52,8 @@ const FIELDS: usize = 5;
 /// 2026-11-21T12:00:00Z
 const RECEIVED_MS: i64 = 1_795_262_400_000;
 
-#[derive(Parser, Debug)]
-enum Command {
+#[derive(Subcommand, Debug)]
+pub enum Command {
     /// Counts every case and compares it with the baseline
     Check {
         /// Where baselines lie, one for each processor architecture
@@ -74,7 +76,7 @@ enum Command {
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Case {
+pub enum Case {
     /// The scan of one track call
     Scan,
     /// The scan of a batch of track calls
@@ -97,15 +99,20 @@ enum Case {
     Journal,
 }
 
-fn main() -> ExitCode {
-    let done = match Command::parse() {
+/// Does what `command` says.
+pub fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    match command {
         Command::Check { baselines } => check(&baseline(&baselines)),
         Command::Accept { baselines } => accept(&baseline(&baselines)),
-        Command::Run { case, events } => run(case, events),
-    };
-    let Err(error) = done else { return ExitCode::SUCCESS };
-    writeln!(io::stderr(), "counts: {error}").unwrap_or_default();
-    ExitCode::FAILURE
+        Command::Run { case, events } => apart(case, events),
+    }
+}
+
+/// Runs `case` in a thread of its own, and so on a heap of its own: in the first one, what is left of the command line
+/// moves how much looking for memory takes.
+fn apart(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
+    let run = thread::spawn(move || run_case(case, events).map_err(|error| error.to_string()));
+    Ok(run.join().map_err(|_| "the case panicked")??)
 }
 
 fn check(baseline: &Path) -> Result<(), Box<dyn Error>> {
@@ -140,7 +147,7 @@ fn counted() -> Result<Counts, Box<dyn Error>> {
 }
 
 /// Runs `case` over `events` events. What must be there before the first of them does not count.
-fn run(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
+fn run_case(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
     let tenant = Tenant { prefix: "counts".to_owned(), sources: 1, rows: FIELDS, topics: None };
     let toml = tenant.toml();
     let config = setup::load(Some((Path::new("counts.toml"), &toml)), &Overrides::default())?;
@@ -318,7 +325,7 @@ mod tests {
     #[test]
     fn every_case_runs() {
         for case in Case::value_variants() {
-            run(*case, BATCH).unwrap();
+            run_case(*case, BATCH).unwrap();
         }
     }
 

@@ -19,8 +19,8 @@ const TOLERANCE_PERCENT: f64 = 5.0;
 /// What stores a baseline.
 pub const ACCEPT: &str = "tests/counts/run accept";
 
-/// Instructions per event of `case`, which `program run CASE EVENTS` runs. It runs twice: what a long run costs more
-/// than a short one has no start-up in it. The long one's profile stays beside `program`, as `CASE.callgrind`.
+/// Instructions per event of `case`, which `program counts run CASE EVENTS` runs. It runs twice: what a long run costs
+/// more than a short one has no start-up in it. The long one's profile stays beside `program`, as `CASE.callgrind`.
 ///
 /// # Errors
 /// Without valgrind, or when the case fails: one sentence for whoever runs it.
@@ -32,7 +32,7 @@ pub fn count(program: &Path, case: &str) -> Result<u64, String> {
             .arg("--tool=callgrind")
             .arg(format!("--callgrind-out-file={}", profile.display()))
             .arg(program)
-            .args(["run", case, &events.to_string()])
+            .args(["counts", "run", case, &events.to_string()])
             .stdin(Stdio::null())
             .output()
             .map_err(|error| match error.kind() {

@@ -1,27 +1,26 @@
-//! `verify`: proves that every event that was answered 200 is on the queue. Exit code 1 if one is missing.
+//! `verify`: proves that every event that was answered 200 is on the queue.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, BufReader, Write};
+use std::io::{BufReader, Write};
 use std::path::PathBuf;
-use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::Args;
 use weir::queue::journal::reader::{Begin, JournalReader};
 use weir::queue::kafka::{KafkaReader, list_topics};
 use weir::queue::reader::{Next, Reader, StartAt};
-use weir_loadtest::acknowledged;
-use weir_loadtest::delivered::{Delivered, Records};
+
+use crate::acknowledged;
+use crate::delivered::{Delivered, Records};
 
 /// How long Kafka may be silent before its end.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Holds the queue against the events that were acknowledged.
-#[derive(Parser, Debug)]
-struct Flags {
-    /// The file that `load` wrote
+#[derive(Args, Debug)]
+pub struct Flags {
+    /// The file that `send` wrote
     #[arg(long, value_name = "FILE")]
     acknowledged: PathBuf,
     /// Data directory of the Weir whose journal is read
@@ -53,8 +52,8 @@ impl Flags {
     }
 }
 
-fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let flags = Flags::parse();
+/// Writes the verdict to `out`, and fails unless it proves that nothing is missing.
+pub fn run(flags: &Flags, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let (run, ranges) = acknowledged::read(&mut BufReader::new(File::open(&flags.acknowledged)?))?;
     let mut delivered = Delivered::new(run, flags.records);
     let mut reader = flags.reader()?;
@@ -66,9 +65,12 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         }
     }
     let verdict = delivered.verdict(&ranges);
-    writeln!(io::stdout(), "{}", serde_json::to_string(&verdict)?)?;
+    writeln!(out, "{}", serde_json::to_string(&verdict)?)?;
     if verdict.acknowledged == 0 {
         return Err("no event was acknowledged: this proves nothing".into());
     }
-    Ok(if verdict.missing == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if verdict.missing > 0 {
+        return Err(format!("{} acknowledged events are missing from the queue", verdict.missing).into());
+    }
+    Ok(())
 }

@@ -1,38 +1,24 @@
-//! `load`: sends events to a gateway and measures; or prints the configuration that the gateway needs.
+//! `send`: sends events to a gateway, measures, and writes down what was acknowledged.
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::BufWriter;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use clap::{Args, Parser, Subcommand};
-use weir_loadtest::acknowledged::Run;
-use weir_loadtest::generator::{self, Plan};
-use weir_loadtest::report;
-use weir_loadtest::traffic::{Mix, Request, Shape, Tenant};
+use clap::Args;
 
-/// Sends events and measures.
-#[derive(Parser, Debug)]
-struct Flags {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand, Debug)]
-enum Command {
-    /// Prints a configuration for Weir that takes what `send` sends
-    Config(Tenant),
-    /// Sends, and prints a report as one line of JSON
-    Send(Box<Send>),
-}
+use crate::acknowledged::Run;
+use crate::generator::{self, Plan};
+use crate::report::{self, Report};
+use crate::traffic::{Mix, Request, Shape};
 
 /// How much is offered where the server's memory for bodies is the limit.
 const TIMES_CAPACITY: f64 = 3.0;
 
 #[derive(Args, Debug)]
-struct Send {
+pub struct Flags {
     /// The server, such as 127.0.0.1:8080
     #[arg(long, value_name = "ADDR")]
     to: SocketAddr,
@@ -106,7 +92,8 @@ fn capacity(memory: usize, hold: Duration, shape: &Shape) -> f64 {
     report::count(u64::try_from(memory / largest).unwrap_or(0)) / hold.as_secs_f64()
 }
 
-fn send(flags: &Send) -> Result<(), Box<dyn Error>> {
+/// Sends as the flags say.
+pub fn run(flags: &Flags) -> Result<Report, Box<dyn Error>> {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_millis());
     let run = match &flags.run {
         Some(run) => run.clone(),
@@ -146,13 +133,5 @@ fn send(flags: &Send) -> Result<(), Box<dyn Error>> {
         let run = Run { run, mix: flags.mix, batch: flags.batch };
         acknowledged.write(&run, &mut BufWriter::new(File::create(file)?))?;
     }
-    writeln!(io::stdout(), "{}", serde_json::to_string(&report)?)?;
-    Ok(())
-}
-
-fn main() -> Result<(), Box<dyn Error>> {
-    match Flags::parse().command {
-        Command::Config(tenant) => Ok(write!(io::stdout(), "{}", tenant.toml())?),
-        Command::Send(flags) => send(&flags),
-    }
+    Ok(report)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use actix_web::web::{self, Bytes, Data, PayloadConfig};
 use actix_web::{App, HttpResponse, HttpServer};
-use clap::Parser;
+use clap::Args;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::config::ClientConfig;
@@ -21,11 +21,11 @@ use weir::config::Overrides;
 use weir::queue::Completion;
 use weir::queue::kafka::producer_settings;
 use weir::setup::load;
-use weir_loadtest::server::{BODY_BYTES, KEEP_ALIVE, Place, workers};
 
-/// The least that a gateway in front of Kafka must do.
-#[derive(Parser, Debug)]
-struct Flags {
+use crate::server::{BODY_BYTES, KEEP_ALIVE, Place, workers};
+
+#[derive(Args, Debug)]
+pub struct Flags {
     #[command(flatten)]
     place: Place,
     /// Kafka's bootstrap list
@@ -162,12 +162,11 @@ async fn create(brokers: &str, topics: &[String]) -> io::Result<()> {
     Ok(())
 }
 
-fn main() -> io::Result<()> {
-    actix_web::rt::System::new().block_on(serve())
+pub fn run(flags: &Flags) -> io::Result<()> {
+    actix_web::rt::System::new().block_on(serve(flags))
 }
 
-async fn serve() -> io::Result<()> {
-    let flags = Flags::parse();
+async fn serve(flags: &Flags) -> io::Result<()> {
     let topics = flags.names();
     create(&flags.brokers, &topics).await?;
     let producer = settings(&flags.brokers)?.create_with_context(Link).map_err(io::Error::other)?;

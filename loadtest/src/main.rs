@@ -1,0 +1,73 @@
+//! Measures Weir: one program, with a command for each part of a measurement.
+//!
+//! [`send`] sends: [`traffic`] prepares the requests, [`connection`] is one keep-alive HTTP/1.1 connection,
+//! [`generator`] drives them in a closed or an open loop, [`process`] reads what the server used, and
+//! [`report`] is what came of it. Every event that was answered 200 goes down in [`acknowledged`]; [`verify`]
+//! holds that against what [`delivered`] finds on the queue. [`bare`] and [`mod@reference`] are the servers to
+//! compare with; [`server`] is what those two share. [`table`] turns reports into a page, with what they shall
+//! reach ([`targets`]).
+//!
+//! [`counts`] stands apart: the instructions an event costs, for tests/counts/run.
+
+mod acknowledged;
+mod bare;
+mod connection;
+mod counts;
+mod delivered;
+mod generator;
+mod process;
+mod reference;
+mod report;
+mod send;
+mod server;
+mod table;
+mod targets;
+mod traffic;
+mod verify;
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Measures Weir.
+#[derive(Parser, Debug)]
+#[command(name = "loadtest")]
+enum Command {
+    /// Prints a configuration for Weir that takes what `send` sends
+    Config(traffic::Tenant),
+    /// Sends events to a gateway, and prints a report as one line of JSON
+    Send(Box<send::Flags>),
+    /// Holds the queue against the events that were acknowledged; fails if one of them is missing
+    Verify(verify::Flags),
+    /// Serves what HTTP alone costs: reads each body and answers ok; keeps nothing
+    Bare(server::Place),
+    /// Serves the least that a gateway in front of Kafka must do
+    Reference(reference::Flags),
+    /// Reads reports, one a line, and prints the page: their medians and the targets
+    Table,
+    /// Counts the instructions that an event costs
+    #[command(subcommand)]
+    Counts(counts::Command),
+}
+
+fn main() -> ExitCode {
+    let Err(error) = run(Command::parse()) else { return ExitCode::SUCCESS };
+    writeln!(io::stderr(), "loadtest: {error}").unwrap_or_default();
+    ExitCode::FAILURE
+}
+
+fn run(command: Command) -> Result<(), Box<dyn Error>> {
+    let mut out = io::stdout();
+    match command {
+        Command::Config(tenant) => write!(out, "{}", tenant.toml())?,
+        Command::Send(flags) => report::write(&send::run(&flags)?, &mut out)?,
+        Command::Verify(flags) => verify::run(&flags, &mut out)?,
+        Command::Bare(place) => bare::run(&place)?,
+        Command::Reference(flags) => reference::run(&flags)?,
+        Command::Table => write!(out, "{}", table::page(&report::read(&mut io::stdin().lock())?))?,
+        Command::Counts(command) => counts::run(command)?,
+    }
+    Ok(())
+}
