@@ -26,17 +26,17 @@ scenario_mixed() {
 
 # An open loop at half of what the server takes in a closed one.
 scenario_half() {
-    local server
+    local server rate
     for server in $(among weir-kafka weir-journal reference); do
-        [ -n "$(peak "$server")" ] || measure single "$server" --connections 512
-        measure half "$server" --connections 512 --rate "$(($(peak "$server") / 2))"
+        half_of_peak "$server"
+        measure half "$server" --connections 512 --rate "$rate"
     done
 }
 
-# The median of server $1's requests a second in single up to now.
-peak() {
-    sed -n "s/.*\"scenario\":\"single\",\"server\":\"$1\".*\"requests_per_second\":\([0-9]*\).*/\1/p" "$reports" |
-        sort -n | awk '{ rate[NR] = $1 } END { if (NR) print rate[int((NR + 1) / 2)] }'
+# Sets rate: half of the requests a second that server $1 takes in a closed loop, the median up to now.
+half_of_peak() {
+    [ -n "$("$loadtest" peak "$1" <"$reports")" ] || measure single "$1" --connections 512
+    rate=$(($("$loadtest" peak "$1" <"$reports") / 2))
 }
 
 scenario_sources() {
@@ -143,24 +143,8 @@ idle() {
     [ -z "$generator" ] || wait "$generator"
     stop_server
     [ -z "$generator" ] || prove "idle-$2" "$1" "$prefix"
-    wakeups "idle-$2" "$1"
-}
-
-# Counts how often each thread was woken: how many of its calls ended that had taken a millisecond or more. The threads
-# of the Kafka client, librdkafka's (rdk:…) and the one that polls it, have timers of their own.
-wakeups() {
-    local figures
-    figures=$(awk -v seconds="$idle_seconds" -v who="$1 on $2" '
-        NR == FNR { id = $1; sub(/^[^ ]+ /, ""); name[id] = $0; next }
-        match($0, /<[0-9.]+>$/) && substr($0, RSTART + 1) + 0 >= 0.001 { woken[$1]++ }
-        END {
-            for (id in woken) {
-                if (name[id] ~ /^(rdk:|producer pollin)/) theirs += woken[id]; else own += woken[id]
-                printf "%s: %s woke %.2f times a second\n", who, name[id], woken[id] / seconds >"/dev/stderr"
-            }
-            printf "\"own wake-ups/s\":%f,\"Kafka client wake-ups/s\":%f", own / seconds, theirs / seconds
-        }' "$data/threads" "$data/strace")
-    report_figures "$1" "$2" "$figures"
+    "$loadtest" wakeups --scenario "idle-$2" --server "$1" --threads "$data/threads" --strace "$data/strace" \
+        --seconds "$idle_seconds" >>"$reports"
 }
 
 # Minutes at a rate that leaves the server time: does its memory grow?
@@ -178,8 +162,7 @@ scenario_outage() {
     local server=weir-kafka prefix=outage. rate phase watcher killer='' began memory
     local queue='journal_bytes = 42_949_672_960'
     [ -n "$(among $server)" ] || return 0
-    [ -n "$(peak $server)" ] || measure single $server --connections 512
-    rate=$(($(peak $server) / 2))
+    half_of_peak $server
     start_server $server "$prefix"
     memory=$(WEIR_BROKERS=$brokers "$bin/weir" check --config "$data/weir.toml" |
         sed -n 's/^memory: at most \(.*\) MiB$/\1/p')

@@ -4,8 +4,8 @@
 //! [`generator`] drives them in a closed or an open loop, [`process`] reads what the server used, and
 //! [`report`] is what came of it. Every event that was answered 200 goes down in [`acknowledged`]; [`verify`]
 //! holds that against what [`delivered`] finds on the queue. [`bare`] and [`mod@reference`] are the servers to
-//! compare with; [`server`] is what those two share. [`table`] turns reports into a page, with what they shall
-//! reach ([`targets`]).
+//! compare with; [`server`] is what those two share. [`wakeups`] counts what wakes an idle server. [`table`] turns
+//! reports into a page, with what they shall reach ([`targets`]).
 //!
 //! [`counts`] stands apart: the instructions an event costs, for tests/counts/run.
 
@@ -24,6 +24,7 @@ mod table;
 mod targets;
 mod traffic;
 mod verify;
+mod wakeups;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -45,8 +46,15 @@ enum Command {
     Bare(server::Place),
     /// Serves the least that a gateway in front of Kafka must do
     Reference(reference::Flags),
+    /// Counts what woke a server that nobody sent to, and prints a report
+    Wakeups(wakeups::Flags),
     /// Reads reports, one a line, and prints the page: their medians and the targets
     Table,
+    /// Reads reports, and prints the median of a server's requests a second in `single`, if there is one
+    Peak {
+        /// The server's name
+        server: String,
+    },
     /// Counts the instructions that an event costs
     #[command(subcommand)]
     Counts(counts::Command),
@@ -66,7 +74,13 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Verify(flags) => verify::run(&flags, &mut out)?,
         Command::Bare(place) => bare::run(&place)?,
         Command::Reference(flags) => reference::run(&flags)?,
+        Command::Wakeups(flags) => report::write(&wakeups::run(&flags)?, &mut out)?,
         Command::Table => write!(out, "{}", table::page(&report::read(&mut io::stdin().lock())?))?,
+        Command::Peak { server } => {
+            if let Some(peak) = table::peak(&report::read(&mut io::stdin().lock())?, &server) {
+                writeln!(out, "{peak:.0}")?;
+            }
+        }
         Command::Counts(command) => counts::run(command)?,
     }
     Ok(())

@@ -7,6 +7,8 @@ use crate::targets;
 
 /// The server that the ratios divide by.
 const REFERENCE: &str = "reference";
+/// The scenario whose rates are a server's peak.
+const PEAK: &str = "single";
 
 /// One column: its title, how many digits after the point, and its value.
 type Column = (&'static str, usize, fn(&Report) -> Option<f64>);
@@ -76,6 +78,12 @@ fn figures(reports: &[Report]) -> String {
 /// The reports of a scenario on a server, round by round.
 pub fn of<'a>(reports: &'a [Report], scenario: &str, server: &str) -> Vec<&'a Report> {
     reports.iter().filter(|one| one.scenario == scenario && one.server == server).collect()
+}
+
+/// The median of a server's requests a second with all it can take.
+pub fn peak(reports: &[Report], server: &str) -> Option<f64> {
+    let rates: Vec<f64> = of(reports, PEAK, server).iter().map(|report| report.requests_per_second).collect();
+    median(&rates)
 }
 
 /// Processor time by that of the reference, round by round: a round's noise meets both.

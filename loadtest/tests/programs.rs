@@ -173,6 +173,17 @@ fn printed(command: &[&str], reports: &str) -> String {
 }
 
 #[test]
+fn peak_prints_the_median_of_single_and_nothing_without_one() {
+    let report = |scenario: &str, rate: f64| {
+        format!("{{\"scenario\":\"{scenario}\",\"server\":\"bare\",\"requests_per_second\":{rate}}}\n")
+    };
+    let reports =
+        [report("single", 30.4), report("half", 1.0), report("single", 10.0), report("single", 50.0)];
+    assert_eq!(printed(&["peak", "bare"], &reports.concat()), "30\n");
+    assert_eq!(printed(&["peak", "weir-kafka"], &reports.concat()), "");
+}
+
+#[test]
 fn table_prints_which_targets_are_met() {
     let start = "{\"scenario\":\"start\",\"server\":\"weir-journal\",\
           \"figures\":{\"ready ms\":400e-3,\"read ms\":100e-3}}\n";
