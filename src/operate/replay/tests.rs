@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 use crate::config::{Config, Overrides};
+use crate::event::kind::CallType;
 use crate::pipeline::{Call, Processed, process};
 use crate::queue::completion::wait_for;
 use crate::queue::journal::JournalQueue;
@@ -39,6 +40,8 @@ fn config(events: &str) -> Config {
 
 const MAPPED: &str = r#""Closed" = { name = "Ticket Closed", version = "1" }"#;
 
+const TRACK: Call = Call::One(CallType::Track);
+
 /// A journal in quarantine.
 struct Held {
     folder: tempfile::TempDir,
@@ -64,22 +67,12 @@ impl Held {
     /// Takes a body, as a gateway would.
     fn take(&self, config: &Config, call: Call, path: &'static str, body: &[u8]) {
         let (tenants, queue) = self.open(config);
-        let request = Request {
-            source: &tenants.sources[0],
-            proof: Proof::NONE,
-            path,
-            traceparent: Some("00-a-b-01"),
-            content_type: None,
-            received: &Received::at(RECEIVED),
-            rules: &rules(),
-        };
-        let Processed { records, .. } = process(call, &request, body);
-        wait_for(queue.enqueue(records).unwrap()).unwrap();
+        take(&tenants, &queue, call, path, body);
         queue.close(Instant::now() + Duration::from_secs(180));
     }
 
     fn track(&self, body: &str) {
-        self.take(&config(""), Call::One(crate::event::kind::CallType::Track), "/v1/track", body.as_bytes());
+        self.take(&config(""), TRACK, "/v1/track", body.as_bytes());
     }
 
     fn place(&self) -> Place {
@@ -88,7 +81,11 @@ impl Held {
 
     /// Replays with these events mapped: what became of each, and the sums.
     fn replay(&self, events: &str, order: &Order) -> (Vec<Fate>, Summary) {
-        let (tenants, queue) = self.open(&config(events));
+        self.replay_with(&config(events), order)
+    }
+
+    fn replay_with(&self, config: &Config, order: &Order) -> (Vec<Fate>, Summary) {
+        let (tenants, queue) = self.open(config);
         let mut told = Vec::new();
         let with = (!order.dry_run).then_some((&queue as &dyn Queue, &*self.metrics));
         let replay = Replay::new(&tenants, rules(), with, &|| false, order.clone());
@@ -114,6 +111,20 @@ impl Held {
     fn ids(&self) -> Vec<String> {
         self.records().iter().map(|record| header(record, "ce_id").unwrap()).collect()
     }
+}
+
+fn take(tenants: &Tenants, queue: &JournalQueue, call: Call, path: &'static str, body: &[u8]) {
+    let request = Request {
+        source: &tenants.sources[0],
+        proof: Proof::NONE,
+        path,
+        traceparent: Some("00-a-b-01"),
+        content_type: None,
+        received: &Received::at(RECEIVED),
+        rules: &rules(),
+    };
+    let Processed { records, .. } = process(call, &request, body);
+    wait_for(queue.enqueue(records).unwrap()).unwrap();
 }
 
 fn header(record: &ReadRecord, wanted: &str) -> Option<String> {
@@ -203,15 +214,7 @@ fn what_still_fails_or_is_ignored_stays_as_it_is() {
     assert_eq!(told, [Fate::Rejected { reason: "event_not_mapped".to_owned(), detail }]);
     let mut ignoring = config("");
     ignoring.tenants.get_mut("acme").unwrap().unmapped_events = crate::tenants::UnmappedEvents::Ignore;
-    let tenants = Tenants::from_config(&ignoring);
-    let mut told = Vec::new();
-    let replay = Replay::new(&tenants, rules(), None, &|| false, Order::default());
-    replay
-        .run(held.place(), &mut |one| {
-            told.push(one.fate);
-            true
-        })
-        .unwrap();
+    let (told, _) = held.replay_with(&ignoring, &Order::default());
     assert_eq!(told, [Fate::Ignored { reason: "event_not_mapped".to_owned() }]);
     assert_eq!(held.ids(), ["m/rejected"]);
     assert_eq!(held.replay(MAPPED, &Order::default()).1.queued, 1, "neither counts as replayed");
@@ -231,17 +234,9 @@ fn what_is_kept_in_part_or_of_an_unknown_source_can_not_be_replayed() {
 
     let held = Held::new();
     held.track(CLOSED);
-    let other = config(MAPPED);
-    let mut tenants = Tenants::from_config(&other);
-    tenants.sources.clear();
-    let mut told = Vec::new();
-    let replay = Replay::new(&tenants, rules(), None, &|| false, Order::default());
-    replay
-        .run(held.place(), &mut |one| {
-            told.push(one.fate);
-            true
-        })
-        .unwrap();
+    let mut other = config(MAPPED);
+    other.sources.clear();
+    let (told, _) = held.replay_with(&other, &Order::default());
     assert!(
         matches!(&told[..], [Fate::Impossible { detail }] if detail.contains("/acme/web is not configured")),
         "{told:?}"
@@ -306,28 +301,14 @@ fn an_event_of_another_reason_reaches_no_publisher_that_requires_a_secret_unless
     );
     let mut config = config(&requiring);
     config.sources.get_mut("web").unwrap().publishers.push("strict".to_owned());
-    let run = |order: &Order| {
-        let (tenants, queue) = held.open(&config);
-        let mut told = Vec::new();
-        let with = Some((&queue as &dyn Queue, &*held.metrics));
-        let replay = Replay::new(&tenants, rules(), with, &|| false, order.clone());
-        replay
-            .run(held.place(), &mut |one| {
-                told.push(one.fate);
-                true
-            })
-            .unwrap();
-        queue.close(Instant::now() + Duration::from_secs(180));
-        told
-    };
-    let told = run(&Order::default());
+    let (told, _) = held.replay_with(&config, &Order::default());
     assert!(
         matches!(&told[..], [Fate::Impossible { detail }] if detail.contains("--without-secret")),
         "{told:?}"
     );
     assert_eq!(held.ids(), ["m/rejected"], "not even the publisher that requires none has it");
     let order = Order { without_secret: true, ..Order::default() };
-    assert_eq!(run(&order), [Fate::Queued { records: 2 }]);
+    assert_eq!(held.replay_with(&config, &order).0, [Fate::Queued { records: 2 }]);
     assert_eq!(held.ids()[1..], ["m/event.tickets", "m/event.strict", "m/replayed"]);
 }
 
@@ -387,18 +368,7 @@ fn thousands_are_replayed_in_groups_and_an_end_keeps_what_was_told() {
     let (tenants, queue) = held.open(&config(""));
     for number in 0..1_200 {
         let body = format!(r#"{{"userId":"u","messageId":"m{number}","event":"Closed"}}"#);
-        let call = Call::One(crate::event::kind::CallType::Track);
-        let source = &tenants.sources[0];
-        let request = Request {
-            source,
-            proof: Proof::NONE,
-            path: "/v1/track",
-            traceparent: None,
-            content_type: None,
-            received: &Received::at(RECEIVED),
-            rules: &rules(),
-        };
-        wait_for(queue.enqueue(process(call, &request, body.as_bytes()).records).unwrap()).unwrap();
+        take(&tenants, &queue, TRACK, "/v1/track", body.as_bytes());
     }
     queue.close(Instant::now() + Duration::from_secs(180));
     drop(queue);

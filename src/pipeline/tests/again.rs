@@ -7,26 +7,10 @@ type Made = (String, BTreeMap<String, String>);
 
 /// What becomes of `event`, which came by the route of `call`, among records that are there already.
 fn again(setup: Setup, call: Call, event: &str) -> (MappedAgain, Vec<Made>) {
-    let (rules, source) = (setup.rules, setup.source());
-    let request = Request {
-        source: &source,
-        proof: Proof::NONE,
-        path: "/v1/track",
-        traceparent: None,
-        content_type: None,
-        received: &Received::at(RECEIVED),
-        rules: &rules,
-    };
-    let stamp = Stamp {
-        message_id: "m",
-        ce_source: &source.ce_source,
-        time: "2026-11-01T00:00:00Z",
-        traceparent: None,
-        replay_of: Some("m/rejected"),
-    };
+    let sender = setup.sender();
     let mut records = Records::new(RECEIVED);
-    records.draft(Kind::Person, source.tenant.people).value(|out| out.extend_from_slice(b"{}"));
-    let mapped = map_again(call, &request, event, stamp.on(&mut records));
+    records.draft(Kind::Person, sender.source.tenant.people).value(|out| out.extend_from_slice(b"{}"));
+    let mapped = map_again(call, &sender.request(), event, sender.stamp_again().on(&mut records));
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let seen = records.iter().skip(1).map(|record| {
         let headers = record.headers().map(|(name, value)| (name.to_owned(), text(value))).collect();

@@ -19,22 +19,9 @@ impl Setup {
     }
 
     fn with_head(self, operation: Operation, head: &EventHead, body: &[u8]) -> Fate<Reply> {
-        let rules = self.rules;
-        let source = self.source();
-        let request = Request {
-            source: &source,
-            proof: Proof::NONE,
-            path: "/v1.0/api/people",
-            traceparent: None,
-            content_type: None,
-            received: &Received::at(RECEIVED),
-            rules: &rules,
-        };
-        let Processed { records, answer, tally } = process(operation, head, None, &request, body);
-        let metrics = Metrics::new([]).unwrap();
-        settle(&metrics, &tally, &source, &records);
-        let unmapped = tally.unmapped_names().to_vec();
-        Fate { records: seen(&records), answer, counts: counts(&metrics), unmapped }
+        let sender = self.sender();
+        let request = Request { path: "/v1.0/api/people", ..sender.request() };
+        sender.fate(process(operation, head, None, &request, body))
     }
 }
 
@@ -284,25 +271,10 @@ fn a_record_that_is_larger_than_the_queue_takes_fails() {
 #[test]
 fn what_was_kept_is_mapped_again_by_the_rules_of_its_route() {
     let again = |operation: Operation, event: &str| {
-        let (rules, source) = (Setup::new().rules, Setup::new().source());
-        let request = Request {
-            source: &source,
-            proof: Proof::NONE,
-            path: "/",
-            traceparent: None,
-            content_type: None,
-            received: &Received::at(0),
-            rules: &rules,
-        };
-        let stamp = Stamp {
-            message_id: "m",
-            ce_source: &source.ce_source,
-            time: "2026-11-01T00:00:00Z",
-            traceparent: None,
-            replay_of: Some("m/rejected"),
-        };
+        let (sender, head) = (Setup::new().sender(), EventHead::default());
         let mut records = Records::new(0);
-        let mapped = map_again(operation, &EventHead::default(), &request, event, stamp.on(&mut records));
+        let again = sender.stamp_again();
+        let mapped = map_again(operation, &head, &sender.request(), event, again.on(&mut records));
         (mapped, seen(&records))
     };
     let (mapped, records) = again(People, r#"{"Email":"a@x","name":"n","companies":[{"Company_ID":"C"}]}"#);

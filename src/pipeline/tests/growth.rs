@@ -91,17 +91,8 @@ fn what_waits_to_become_durable_holds_no_more_than_the_queue_counts() {
     let unmapped = |n: u8| format!(r#"{{"type":"track","userId":"u","event":"{n}{name}"}}"#);
     let small = r#"{"type":"identify","userId":"u","traits":{"email":"e@x"}}"#;
     let body = format!(r#"{{"batch":[{small},{},{}]}}"#, unmapped(1), unmapped(2));
-    let source = Setup::new().source();
-    let request = Request {
-        source: &source,
-        proof: Proof::NONE,
-        path: "/v1/batch",
-        traceparent: None,
-        content_type: None,
-        received: &Received::at(0),
-        rules: &Setup::new().rules,
-    };
-    let Processed { records, tally, .. } = process(Call::Batch, &request, body.as_bytes());
+    let sender = Setup::new().sender();
+    let Processed { records, tally, .. } = process(Call::Batch, &sender.request(), body.as_bytes());
     assert_eq!((records.len(), tally.unmapped_names().len()), (1, 2));
     assert!(records.held() <= 2 * records.bytes(), "{} for {}", records.held(), records.bytes());
     assert!(tally.unmapped_names().iter().all(|name| name.len() <= 200));

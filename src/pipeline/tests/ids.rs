@@ -143,16 +143,8 @@ fn the_batchs_sending_time_corrects_the_clock_of_events_that_have_none() {
 #[test]
 fn the_trace_of_the_request_goes_with_every_record() {
     let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let source = Setup::new().source();
-    let request = Request {
-        source: &source,
-        proof: Proof::NONE,
-        path: "/v1/group",
-        traceparent: Some(trace),
-        content_type: None,
-        received: &Received::at(RECEIVED),
-        rules: &Setup::new().rules,
-    };
+    let sender = Setup::new().sender();
+    let request = Request { traceparent: Some(trace), ..sender.request() };
     let body = br#"{"userId":"u","traits":{"name":"N"},"context":{"traits":{"email":"e@x"}}}"#;
     let records = process(Call::One(CallType::Group), &request, body).records;
     assert_eq!((records.len(), records.received_ms()), (2, RECEIVED));

@@ -38,6 +38,14 @@ struct Setup {
     rules: Rules,
 }
 
+/// The source of a [`Setup`], and what else its requests refer to.
+struct Sender {
+    source: Source,
+    shown: Vec<SecretId>,
+    rules: Rules,
+    received: Received,
+}
+
 /// A record as a reader sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
@@ -125,8 +133,8 @@ impl Setup {
         self.process(Call::Batch, format!("{{\"batch\":[{}]}}", events.join(",")).as_bytes())
     }
 
-    fn source(self) -> Source {
-        Source {
+    fn sender(self) -> Sender {
+        let source = Source {
             id: "web".to_owned(),
             index: 0,
             ce_source: "/acme/web".to_owned(),
@@ -134,7 +142,8 @@ impl Setup {
             tenant: Arc::new(self.tenant),
             publishers: self.publishers.into_iter().map(Arc::new).collect(),
             secrets: Vec::new(),
-        }
+        };
+        Sender { source, shown: self.shown, rules: self.rules, received: Received::at(RECEIVED) }
     }
 
     fn process(self, call: Call, body: &[u8]) -> Fate {
@@ -142,27 +151,47 @@ impl Setup {
     }
 
     /// Processes a body that is declared to be of this type.
-    fn process_as(mut self, content_type: Option<&str>, call: Call, body: &[u8]) -> Fate {
-        let rules = self.rules;
-        let proof = std::mem::take(&mut self.shown);
-        let source = self.source();
+    fn process_as(self, content_type: Option<&str>, call: Call, body: &[u8]) -> Fate {
+        let sender = self.sender();
         let path = match call {
             Call::One(_) => "/v1/{call}",
             Call::Batch => "/v1/batch",
             Call::Webhook => "/v1/webhook",
         };
-        let request = Request {
-            source: &source,
-            proof: Proof::Secrets(&proof),
-            path,
+        let request = Request { path, content_type, ..sender.request() };
+        sender.fate(process(call, &request, body))
+    }
+}
+
+impl Sender {
+    /// A request on some route, which says nothing of its trace and of its body's type.
+    fn request(&self) -> Request<'_> {
+        Request {
+            source: &self.source,
+            proof: Proof::Secrets(&self.shown),
+            path: "/v1/some",
             traceparent: None,
-            content_type,
-            received: &Received::at(RECEIVED),
-            rules: &rules,
-        };
-        let Processed { records, answer, tally } = process(call, &request, body);
+            content_type: None,
+            received: &self.received,
+            rules: &self.rules,
+        }
+    }
+
+    /// What the records of an event bear that is mapped again.
+    fn stamp_again(&self) -> Stamp<'_> {
+        Stamp {
+            message_id: "m",
+            ce_source: &self.source.ce_source,
+            time: "2026-11-01T00:00:00Z",
+            traceparent: None,
+            replay_of: Some("m/rejected"),
+        }
+    }
+
+    /// What became of a body of its.
+    fn fate<A>(&self, Processed { records, answer, tally }: Processed<A>) -> Fate<A> {
         let metrics = Metrics::new([]).unwrap();
-        settle(&metrics, &tally, &source, &records);
+        settle(&metrics, &tally, &self.source, &records);
         let unmapped = tally.unmapped_names().to_vec();
         Fate { records: seen(&records), answer, counts: counts(&metrics), unmapped }
     }

@@ -194,21 +194,12 @@ fn a_rejected_event_larger_than_a_record_may_be_is_kept_in_part() {
 
 #[test]
 fn a_request_that_is_not_durable_counts_every_event_as_refused_and_nothing_else() {
-    let source = Setup::new().source();
-    let request = Request {
-        source: &source,
-        proof: Proof::NONE,
-        path: "/v1/batch",
-        traceparent: None,
-        content_type: None,
-        received: &Received::at(0),
-        rules: &Setup::new().rules,
-    };
+    let sender = Setup::new().sender();
     let body = br#"{"batch":[{"type":"page","userId":"u"},{"type":"identify","userId":"u"},1,2,
         {"type":"identify","userId":"u","traits":{"email":"e","custom":1}}]}"#;
-    let tally = process(Call::Batch, &request, body).tally;
+    let tally = process(Call::Batch, &sender.request(), body).tally;
     let metrics = Metrics::new([]).unwrap();
-    tally.refuse(&metrics.source(&source.id));
+    tally.refuse(&metrics.source(&sender.source.id));
     let refused = [("identify/refused", 2), ("page/refused", 1), ("unknown/refused", 2)];
     assert_eq!(counts(&metrics), refused.map(|(name, n)| (name.to_owned(), n)).into());
 }
