@@ -1,7 +1,7 @@
 //! The contract's table "Answers", row by row: status, text, headers, and what stands in quarantine.
 
 use crate::harness::wait_for;
-use crate::harness::weir::{KEY, Weir, config, hash};
+use crate::harness::weir::{KEY, Weir, config, source};
 use crate::harness::wire::{Answer, Headers, basic, request};
 
 const PLAIN: &str = "text/plain; charset=utf-8";
@@ -130,7 +130,7 @@ fn what_is_refused_as_a_whole_stores_nothing() {
 
 #[test]
 fn a_request_without_a_good_key_is_told_which_and_stores_nothing() {
-    let disabled = format!("[sources.off]\ntenant = 'acme'\nenabled = false\nkeys = ['{}']", hash("off"));
+    let disabled = source("off", "acme", &["off"], "enabled = false");
     let weir = Weir::with_config(&config(&disabled));
     let off = basic("off");
     let wrong = basic("wrong");

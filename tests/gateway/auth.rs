@@ -1,19 +1,15 @@
 //! Access keys: where they may stand, which one counts, and what is no key at all.
 
-use crate::harness::weir::{KEY, Weir, config, hash};
+use crate::harness::weir::{KEY, Weir, config, hash, source};
 use crate::harness::wire::{Headers, basic};
 
 const IDENTIFY: &str = r#"{"userId":"u","traits":{"email":"a@b.c"}}"#;
 
 /// A gateway with the sources `one` to `four`, whose keys are called alike; `two` has a second key.
 fn four_sources() -> Weir {
-    let source = |name: &str, keys: &[&str]| {
-        let keys: Vec<String> = keys.iter().map(|key| format!("'{}'", hash(key))).collect();
-        format!("[sources.{name}]\ntenant = 'acme'\nkeys = [{}]\n", keys.join(","))
-    };
     let sources =
         [("one", &["one"][..]), ("two", &["two", "two-new"]), ("three", &["three"]), ("four", &["four"])];
-    let text: String = sources.into_iter().map(|(name, keys)| source(name, keys)).collect();
+    let text: String = sources.into_iter().map(|(id, keys)| source(id, "acme", keys, "")).collect();
     Weir::with_config(&config(&text))
 }
 
@@ -100,11 +96,7 @@ fn a_key_is_compared_whole_and_in_its_letter_case() {
 
 #[test]
 fn a_disabled_source_is_told_so_by_any_of_its_keys_and_others_go_on() {
-    let off = format!(
-        "[sources.off]\ntenant = 'acme'\nenabled = false\nkeys = ['{}', '{}']",
-        hash("k1"),
-        hash("k2")
-    );
+    let off = source("off", "acme", &["k1", "k2"], "enabled = false");
     let weir = Weir::with_config(&config(&off));
     for key in ["k1", "k2"] {
         let answer = weir.send("POST", "/v1/batch", &[("Authorization", &basic(key))], "{}");

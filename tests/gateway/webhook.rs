@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::harness::rudderstack::{Agent, Call};
-use crate::harness::weir::{KEY, Start, Weir, command, config, hash};
+use crate::harness::weir::{KEY, Start, Weir, command, config, source};
 use crate::harness::wire::{Answer, basic};
 
 const IDENTIFY: &str =
@@ -47,7 +47,7 @@ fn every_way_that_rudderstack_offers_to_send_a_key_opens_the_webhook() {
 
 #[test]
 fn without_a_good_key_nothing_is_taken() {
-    let other = format!("[sources.other]\ntenant = 'acme'\nkeys = ['{}']\n", hash("of-other"));
+    let other = source("other", "acme", &["of-other"], "");
     let weir = Weir::with_config(&config(&other));
     let rows = [
         ("/v1/webhook", ("X-Team", "data"), "failed to read writekey from header\n"),

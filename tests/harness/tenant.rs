@@ -10,6 +10,12 @@ pub fn hash(key: &str) -> String {
     format!("sha256:{}", data_encoding::HEXLOWER.encode(&Sha256::digest(key)))
 }
 
+/// The table of another source, with these access keys and `lines` of its own.
+pub fn source(id: &str, tenant: &str, keys: &[&str], lines: &str) -> String {
+    let hashes: Vec<_> = keys.iter().map(|key| hash(key)).collect();
+    format!("[sources.{id}]\ntenant = \"{tenant}\"\nkeys = {hashes:?}\n{lines}\n")
+}
+
 /// The sample tenant alone, and whatever `more` says.
 pub fn config(more: &str) -> String {
     Sample::default().more(more).toml()
@@ -47,10 +53,7 @@ impl Sample {
             r#"
             [tenants.acme]
             {tenant}
-            [sources.web]
-            tenant = "acme"
-            keys = ["{}"]
-            publishers = ["tickets"]
+            {}
             [publishers.tickets]
             tenant = "acme"
             topic = "Ticket Actions"
@@ -58,7 +61,7 @@ impl Sample {
             events."Ticket Closure" = {{ name = "Ticket Closed", version = "1.0.0" }}
             {more}
             "#,
-            hash(KEY)
+            source("web", "acme", &[KEY], "publishers = [\"tickets\"]")
         )
     }
 }

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::journal::{self, Record};
 use super::reaper::{self, Reaped};
-pub use super::tenant::{KEY, config, hash};
+pub use super::tenant::{KEY, config, hash, source};
 use super::wait_for;
 use super::wire::{Answer, Headers, Wire, basic, request};
 

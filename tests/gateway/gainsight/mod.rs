@@ -12,7 +12,7 @@ use sha2::Sha256;
 use crate::harness::journal::Record;
 use crate::harness::rudderstack::{Agent, Call, Verdict, verdict};
 use crate::harness::tenant::Sample;
-use crate::harness::weir::{KEY, Start, Weir, hash};
+use crate::harness::weir::{KEY, Start, Weir, source};
 use crate::harness::wire::{Answer, Headers, request};
 
 const PEOPLE: &str = "/v1.0/api/people";
@@ -40,14 +40,11 @@ fn config() -> String {
             tenant = "acme"
             topic = "Alerts"
             secrets = [{{ env = "ALERTS" }}]
-            [sources.off]
-            tenant = "acme"
-            keys = ["{}"]
-            enabled = false
+            {}
             [tenants.other]
             topic_prefix = "other."
             "#,
-            hash("off")
+            source("off", "acme", &["off"], "enabled = false")
         ))
         .toml()
 }

@@ -7,7 +7,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde_json::json;
 
 use crate::harness::tenant::Sample;
-use crate::harness::weir::{KEY, Start, Weir, command, hash};
+use crate::harness::weir::{KEY, Start, Weir, command, source};
 use crate::harness::wire::{basic, request};
 
 /// Those of the publisher `strict`, the old and the new one.
@@ -51,12 +51,9 @@ fn settings() -> String {
         tenant = "other"
         topic = "Others"
         secrets = [{{ env = "OTHER" }}]
-        [sources.others]
-        tenant = "other"
-        keys = ["{}"]
-        publishers = ["theirs"]
+        {}
         "#,
-            hash("key-of-others")
+            source("others", "other", &["key-of-others"], "publishers = [\"theirs\"]")
         ))
         .toml()
         .replace("publishers = [\"tickets\"]", "publishers = [\"tickets\", \"strict\", \"plain\"]")

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use super::{EXPIRED, INVALID, NEW, OLD, OTHER, PLAIN, counted, now, start, track, which};
-use crate::harness::weir::{KEY, Start, Weir, config, hash};
+use crate::harness::weir::{KEY, Start, Weir, config, hash, source};
 use crate::harness::wire::{Answer, basic, chunked, gzip, request};
 
 /// What stands in `webhook-signature`, as the independent library makes it.
@@ -211,12 +211,9 @@ fn the_log_says_whose_signatures_no_secret_can_verify_and_does_not_repeat_itself
         tenant = "acme"
         topic = "Signed"
         secrets = [{{ env = "OLD" }}]
-        [sources.signing]
-        tenant = "acme"
-        keys = ["{}"]
-        publishers = ["signed"]
+        {}
         "#,
-        hash("key-of-signing")
+        source("signing", "acme", &["key-of-signing"], "publishers = [\"signed\"]")
     ));
     let mut weir = Start::default().config(settings).env("PLAIN", PLAIN).env("OLD", OLD).serve();
     let body = track("Ticket Closure");
