@@ -37,6 +37,16 @@ pub enum GroupEmail {
     Optional,
 }
 
+/// Which of two writers of a value wins in the store.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Merge {
+    /// The one whose event happened later; of two at the same time, the later on the queue.
+    #[default]
+    EventTime,
+    /// The later on the queue.
+    Arrival,
+}
+
 /// One customer organisation.
 #[derive(Debug)]
 pub struct Tenant {

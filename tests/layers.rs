@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The top-level modules, from the ground up: each may use those before it.
-const LAYERS: [&[&str]; 15] = [
+const LAYERS: [&[&str]; 17] = [
     &["system"],
     &["event"],
     &["admission"],
@@ -22,6 +22,8 @@ const LAYERS: [&[&str]; 15] = [
     &["observe"],
     &["mapping"],
     &["queue"],
+    &["store"],
+    &["loader"],
     &["pipeline"],
     &["intake"],
     &["http"],

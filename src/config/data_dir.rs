@@ -27,6 +27,11 @@ impl DataDir {
         self.0.join("spool")
     }
 
+    /// The store in the file `file`, which may be relative.
+    pub fn store(&self, file: &Path) -> PathBuf {
+        self.0.join(file)
+    }
+
     /// The socket over which a running Weir takes orders.
     pub fn control_socket(&self) -> PathBuf {
         self.0.join("control.sock")

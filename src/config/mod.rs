@@ -25,7 +25,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::record::topics::Bounds;
-use crate::tenants::{EventName, GroupEmail, UnmappedEvents, UnmappedTraits};
+use crate::tenants::{EventName, GroupEmail, Merge, UnmappedEvents, UnmappedTraits};
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug)]
@@ -52,6 +52,17 @@ pub struct Config {
     pub quarantine: Bounds,
     /// What a request may cost.
     pub limits: Limits,
+    /// `[store]`: where records are loaded; none: nowhere.
+    pub store: Option<StoreConfig>,
+}
+
+/// `[store]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreConfig {
+    /// The file of an SQLite database; relative to the data directory.
+    pub file: PathBuf,
+    /// How many days a repeat is known as one.
+    pub seen_days: u32,
 }
 
 /// `[tls]`.
@@ -82,6 +93,19 @@ pub struct TenantConfig {
     pub person_fields: BTreeMap<String, String>,
     /// Trait → Company field.
     pub company_fields: BTreeMap<String, String>,
+    /// Which of two values of a field the store keeps.
+    pub merge: Merge,
+    /// Objects of its own, and the types of fields.
+    pub objects: BTreeMap<String, ObjectConfig>,
+}
+
+/// `[tenants.<id>.objects.<name>]`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ObjectConfig {
+    /// The fields that identify it; none for a standard object.
+    pub keys: Vec<String>,
+    /// Field → the word of its type.
+    pub fields: BTreeMap<String, String>,
 }
 
 /// `[sources.<id>]`.

@@ -8,12 +8,13 @@ use toml::{Table, Value};
 
 use super::section::{NON_BLANK, Section, non_blank};
 use super::{
-    Ack, Config, DataDir, Limits, Problems, PublisherConfig, QueueConfig, RequestLimits, SecretPlace,
-    Secrets, ServerLimits, SourceConfig, TenantConfig, TlsConfig, WhenFull, address,
+    Ack, Config, DataDir, Limits, ObjectConfig, Problems, PublisherConfig, QueueConfig, RequestLimits,
+    SecretPlace, Secrets, ServerLimits, SourceConfig, StoreConfig, TenantConfig, TlsConfig, WhenFull,
+    address,
 };
 use crate::admission::keys;
 use crate::record::topics::Bounds;
-use crate::tenants::{EventName, GroupEmail, UnmappedEvents, UnmappedTraits};
+use crate::tenants::{EventName, GroupEmail, Merge, UnmappedEvents, UnmappedTraits};
 
 /// Every key with its meaning and its default: the documentation, and the one place of defaults.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -81,6 +82,7 @@ pub fn read(mut root: Section<'_>) -> Config {
         queue: queue(root.section("queue")),
         quarantine: quarantine(root.section("quarantine")),
         limits: limits(root.section("limits")),
+        store: root.given_section("store").map(store),
     };
     root.finish(&["unknown_key", "trusted_proxies"]);
     config
@@ -125,10 +127,26 @@ fn tenant(mut section: Section<'_>) -> TenantConfig {
             .choice("group_email", [("required", GroupEmail::Required), ("optional", GroupEmail::Optional)]),
         person_fields: section.texts("person_fields", "the name of a field", field),
         company_fields: section.texts("company_fields", "the name of a field", field),
+        merge: section.choice("merge", [("event_time", Merge::EventTime), ("arrival", Merge::Arrival)]),
+        objects: section.each("objects", object),
     };
     section.finish(&["contract_routing"]);
     tenant
 }
+
+fn object(mut section: Section<'_>) -> ObjectConfig {
+    let word =
+        |value: &Value| value.as_str().or_else(|| value.as_table()?.get("type")?.as_str()).map(str::to_owned);
+    let object = ObjectConfig {
+        keys: section.list("keys", "the name of a field", non_blank),
+        fields: section.texts("fields", FIELD_TYPE, word),
+    };
+    section.finish(&[]);
+    object
+}
+
+const FIELD_TYPE: &str =
+    "the type of a field, such as \"string\" or \"number\", or { type = \"gsid\", object = \"…\" }";
 
 fn source(mut section: Section<'_>) -> SourceConfig {
     let key = "\"sha256:\" and 64 lower-case hex digits; make one with `weir key`";
@@ -196,6 +214,19 @@ fn queue(mut section: Section<'_>) -> QueueConfig {
     };
     section.finish(&[]);
     queue
+}
+
+fn store(mut section: Section<'_>) -> StoreConfig {
+    let file = |value: &Value| {
+        let path = value.as_str()?.strip_prefix("sqlite:").and_then(non_blank)?;
+        Some(PathBuf::from(path))
+    };
+    let config = StoreConfig {
+        file: section.required("url", "\"sqlite:\" and the path of a file", file).unwrap_or_default(),
+        seen_days: u32::try_from(section.number("seen_days", 1..=LONGEST_DAYS)).unwrap_or(u32::MAX),
+    };
+    section.finish(&[]);
+    config
 }
 
 fn quarantine(mut section: Section<'_>) -> Bounds {

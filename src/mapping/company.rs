@@ -2,8 +2,6 @@
 
 use std::borrow::Cow;
 
-use sha2::{Digest, Sha256};
-
 use super::convert;
 use super::fields::COMPANY;
 use super::object::Object;
@@ -15,7 +13,7 @@ use crate::event::rejection::{Reason, Rejection};
 use crate::event::traits::Traits;
 use crate::event::value::{Shape, Value};
 use crate::record::stamp::Stamped;
-use crate::record::{Header, KEY_SEPARATOR, Kind};
+use crate::record::{Header, Kind, derived_id};
 use crate::tenants::{GroupEmail, Tenant};
 
 /// Writes the company that `event` describes and its link to the user. Returns how many traits the
@@ -84,11 +82,7 @@ pub(super) fn write_link(out: &mut Vec<u8>, email: Value<'_>, company_id: &str) 
     write_string(out, company_id);
 }
 
-/// The id of a company. It is derived from the company's key, so that company and link agree without a lookup, and has
-/// the form of a Gsid (36 characters of 0-9A-Z): `1P02` and the first 160 bits of the key's SHA-256.
+/// The id of the company with this name, which its records and those of its links agree on.
 pub fn company_id(tenant: &str, name: &str) -> String {
-    let digest =
-        Sha256::new().chain_update(tenant).chain_update([KEY_SEPARATOR]).chain_update(name).finalize();
-    let bits = digest.get(..20).unwrap_or_default();
-    format!("1P02{}", data_encoding::BASE32HEX_NOPAD.encode(bits))
+    derived_id("1P02", tenant, name)
 }

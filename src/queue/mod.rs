@@ -8,6 +8,7 @@
 pub mod completion;
 pub mod journal;
 pub mod kafka;
+pub mod line;
 pub mod reader;
 pub mod spool;
 pub mod subscription;

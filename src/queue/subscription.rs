@@ -7,13 +7,21 @@ use std::time::Duration;
 
 use super::reader::{Next, ReadError, ReadRecord, Reader};
 
-/// A part of the queue that one member of a group reads at a time. The journal is one partition, of no topic.
+/// A part of the queue that one member of a group reads at a time. The journal is one, whatever the topics of its
+/// records: [`Partition::journal`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Partition {
     /// Full topic name.
     pub topic: String,
     /// Its number there.
     pub number: i32,
+}
+
+impl Partition {
+    /// The journal.
+    pub fn journal() -> Self {
+        Partition { topic: "journal".to_owned(), number: 0 }
+    }
 }
 
 /// How far partitions have been read: of each, the first offset that has not been.
@@ -67,6 +75,21 @@ pub trait Subscription {
     /// When the queue can't be read any further: the subscription has to be opened anew.
     fn next_batch(&mut self, most: Most, wait: Duration) -> Result<Batch, ReadError>;
 
+    /// Goes to `position` in those of its partitions that it names, whatever the group has committed. Where the queue
+    /// does not hold so much, as when it was made anew, goes to its start.
+    ///
+    /// # Errors
+    /// When the queue can't be read there.
+    fn seek(&mut self, position: &Position) -> Result<(), ReadError>;
+
+    /// Makes sure that the queue can't lose what was read: from then on it may be acted on elsewhere.
+    ///
+    /// # Errors
+    /// When the queue can't do that now.
+    fn settle(&mut self) -> Result<(), ReadError> {
+        Ok(())
+    }
+
     /// Makes durable that everything before `position` is done, as far as its partitions are still this member's.
     ///
     /// # Errors
@@ -82,6 +105,10 @@ impl<R: Reader> Subscription for Unsubscribed<R> {
         let mut batch = Batch::default();
         batch.fill(&mut self.0, most, wait)?;
         Ok(batch)
+    }
+
+    fn seek(&mut self, _: &Position) -> Result<(), ReadError> {
+        Ok(())
     }
 
     fn commit(&mut self, _: &Position) -> Result<(), ReadError> {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
 
-use super::{capacity, topics};
+use super::{capacity, store, topics};
 use crate::config::address::broker_fault;
 use crate::config::problems::Problems;
 use crate::config::quoting::join;
@@ -46,6 +46,7 @@ pub fn check(config: &Config, problems: &mut Problems) {
     limits(&config.limits, problems);
     capacity::check(config, problems);
     topics::check(config, problems);
+    store::check(config, problems);
 }
 
 fn addresses(config: &Config, problems: &mut Problems) {

@@ -164,6 +164,7 @@ fn add(config: &mut Config, demo: Option<&Demo>) -> Result<(), Problems> {
         topic = "Ticket Actions"
         contracts = ["standard", "gold"]
         events."Ticket Closure" = {{ name = "Ticket Closure", version = "1.0.0" }}
+        [store]
         "#,
         key.unwrap_or_default()
     );
@@ -171,6 +172,7 @@ fn add(config: &mut Config, demo: Option<&Demo>) -> Result<(), Problems> {
     config.tenants.extend(part.tenants);
     config.sources.extend(part.sources);
     config.publishers.extend(part.publishers);
+    config.store = config.store.take().or(part.store);
     // What was valid before can only have come to share the names of topics.
     let mut clashes = Problems::default();
     check(config, &mut clashes);

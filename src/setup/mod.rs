@@ -2,7 +2,8 @@
 //! gateway looks up.
 //!
 //! [`load`](load()) reads and checks it, with every problem at once; [`capacity`] and [`topics`] are checks of their
-//! own. [`advice`] and [`disk`] say what may surprise an operator about a valid one. [`resolve`] turns it into
+//! own. [`advice`] and [`disk`] say what may surprise an operator about a valid one. [`store`] says what it
+//! means for loaders. [`resolve`] turns it into
 //! [`crate::tenants`], and [`first_start`] adds a source to try Weir with if none is configured.
 
 pub mod advice;
@@ -12,6 +13,7 @@ pub mod disk;
 pub mod first_start;
 pub mod load;
 pub mod resolve;
+pub mod store;
 pub mod topics;
 
 pub use advice::{memory_bound, warnings};

@@ -18,6 +18,7 @@ use crate::event::rejection::Reason;
 use crate::observe::telemetry;
 use crate::observe::telemetry::LogFormat;
 use crate::operate::quarantine::{Place, Quarantine, Selection};
+use crate::queue::line;
 use crate::queue::reader::ReadError;
 use crate::setup::first_start::expected_tenants;
 
@@ -150,7 +151,7 @@ fn show(args: &ShowArgs, out: &mut dyn Write) -> Result<(), Failure> {
         found = true;
         let mut text = Vec::new();
         if args.json {
-            super::tail::print::json(record, &mut text);
+            line::write(record, &mut text);
         } else {
             text = print::all_of(&entry, replayed).into_bytes();
         }

@@ -1,6 +1,7 @@
 //! `weir serve`: opens the queue, listens, runs until it is asked to stop, and then cleans up.
 
 mod listeners;
+mod loader;
 mod run_file;
 
 use std::io;
@@ -18,6 +19,7 @@ use super::{ConfigFlags, Failure, print};
 use crate::config::{Config, QueueKind};
 use crate::http::{admin, routes, server};
 use crate::intake::app::App;
+use crate::loader::Loader;
 use crate::observe::metrics::Metrics;
 use crate::observe::telemetry;
 use crate::observe::telemetry::LogFormat;
@@ -66,13 +68,14 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     let (admin_listener, _) = bind(config.admin, "admin", " with --admin")?;
     let queue = open_queue(&config, &tenants, metrics)?;
     RunFile::clear(&config.data);
+    let loader = loader::start(&config, &queue.1)?;
     let app = Arc::new(App::new(tenants, queue.0, queue.1, config.limits.clone()));
     let announce = |url: &str, is_ready: bool| match &demo {
         Some(demo) if is_ready => print(&format!("{}\n", first_start::curl_line(demo, url))),
         Some(_) => print("Weir can't take events yet: the log says why\n"),
         None => Ok(()),
     };
-    actix_rt::System::new().block_on(serve(app, &config, clients, admin_listener, announce))
+    actix_rt::System::new().block_on(serve(app, &config, clients, (admin_listener, loader), announce))
 }
 
 fn ended_by_itself(ended: Result<io::Result<()>, impl std::fmt::Display>) -> String {
@@ -161,7 +164,7 @@ async fn serve(
     app: Arc<App>,
     config: &Config,
     clients: Clients,
-    admin_listener: TcpListener,
+    (admin_listener, mut loader): (TcpListener, Option<Loader>),
     announce: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let named = |error: io::Error| Failure::Named(format!("cannot start serving: {error}"));
@@ -207,6 +210,12 @@ async fn serve(
     let deadline = Instant::now() + config.limits.server.shutdown;
     app.drain();
     gateway_handle.stop(true).await;
+    // What it has not loaded by then stays on the queue.
+    let loading =
+        tokio::task::spawn_blocking(move || loader.as_mut().is_none_or(|loader| loader.stop(deadline)));
+    if !loading.await.unwrap_or_default() {
+        tracing::warn!("the loader did not end in time; it goes on from the last batch with the next start");
+    }
     let queue = Arc::clone(&app.queue);
     let closing = tokio::task::spawn_blocking(move || queue.close(deadline));
     let left = closing.await.unwrap_or_default();

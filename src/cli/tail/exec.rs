@@ -10,9 +10,10 @@ use std::process::{Command, ExitStatus};
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
+use super::TailError;
 use super::follow::Sink;
 use super::stop::Stop;
-use super::{TailError, print};
+use crate::queue::line;
 use crate::queue::reader::{ReadError, ReadRecord};
 
 /// No record joins a batch of this many bytes.
@@ -84,7 +85,7 @@ impl Sink for Exec<'_> {
 
     fn take(&mut self, record: &ReadRecord) -> Result<bool, TailError> {
         let mut line = Vec::new();
-        print::json(record, &mut line);
+        line::write(record, &mut line);
         let most = self.most;
         let taken = self.batch(record.offset).and_then(|batch| {
             batch.lines.write_all(&line)?;

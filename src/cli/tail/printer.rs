@@ -3,6 +3,7 @@
 use super::follow::Sink;
 use super::{TailError, print};
 use crate::cli::output::Output;
+use crate::queue::line;
 use crate::queue::reader::ReadRecord;
 
 /// Records are settled at least after this many.
@@ -32,7 +33,7 @@ impl Sink for Printer<'_> {
     fn take(&mut self, record: &ReadRecord) -> Result<bool, TailError> {
         self.line.clear();
         if self.json {
-            print::json(record, &mut self.line);
+            line::write(record, &mut self.line);
         } else {
             print::plain(record, &mut self.line);
         }

@@ -2,6 +2,7 @@
 //! routes, configured ids. docs/operating.md lists them all (a test checks that); dashboards rely on their names.
 
 mod http;
+mod load;
 mod queue;
 mod registrar;
 mod tls;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, Registry, TextEncoder};
 
 use self::http::HttpMetrics;
+use self::load::LoadMetrics;
 use self::queue::{JournalMetrics, KafkaMetrics, QueueMetrics, SpoolMetrics};
 use self::registrar::Registrar;
 use self::tls::TlsMetrics;
@@ -39,6 +41,8 @@ pub struct Metrics {
     pub spool: SpoolMetrics,
     /// Kafka.
     pub kafka: KafkaMetrics,
+    /// Loaders.
+    pub load: LoadMetrics,
     /// TLS.
     pub tls: TlsMetrics,
     /// `weir_ready`: 1 while Weir accepts events.
@@ -97,6 +101,7 @@ impl Metrics {
             journal: JournalMetrics::register(r)?,
             spool: SpoolMetrics::register(r)?,
             kafka: KafkaMetrics::register(r)?,
+            load: LoadMetrics::register(r)?,
             tls: TlsMetrics::register(r)?,
             ready: r.add(Gauge::new("weir_ready", "1 while Weir accepts events."))?,
             registry: registrar.0.clone(),

@@ -86,6 +86,17 @@ impl JournalReader {
         }
     }
 
+    /// The topics that it reads; none: all.
+    pub(super) fn topics(&self) -> &BTreeSet<String> {
+        &self.topics
+    }
+
+    /// Makes what was read durable: a reader may be ahead of the writer's own sync, and after a power failure others
+    /// might get the numbers of what it has read.
+    pub(super) fn settle(&self) -> io::Result<()> {
+        self.cursor.as_ref().map_or(Ok(()), Cursor::sync)
+    }
+
     /// Where the writer took back what it could not make durable, the place before that: after a restart,
     /// other records may get these numbers.
     fn back(&self) -> io::Result<Option<Cursor>> {

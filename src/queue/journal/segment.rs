@@ -114,6 +114,11 @@ impl Cursor {
         self.window.get(self.body.clone()).unwrap_or_default()
     }
 
+    /// Makes the file durable as it stands.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.file.sync_data()
+    }
+
     /// Where frames that it came upon were taken back, the end of what is left. A segment gets shorter only
     /// where a write failed.
     pub(super) fn back(&self, limit: u64) -> io::Result<Option<Self>> {

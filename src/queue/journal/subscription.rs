@@ -2,7 +2,7 @@
 //! held by one process at a time, so the whole journal is always assigned to it.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::JournalError;
@@ -10,10 +10,12 @@ use super::consumers::Consumer;
 use super::reader::{Begin, JournalReader};
 use crate::queue::reader::{ReadError, StartAt};
 use crate::queue::subscription::{Batch, Most, Partition, Position, Subscription};
+use crate::system::advice::advice;
 
 /// A named consumer of a journal at work.
 #[derive(Debug)]
 pub struct JournalSubscription {
+    dir: PathBuf,
     consumer: Consumer,
     reader: JournalReader,
 }
@@ -35,7 +37,7 @@ impl JournalSubscription {
         let begin = consumer.next().map_or(Begin::From(start), Begin::At);
         let reader = JournalReader::open(dir, begin, until_end, topics.clone())?;
         consumer.commit(reader.position())?;
-        Ok(JournalSubscription { consumer, reader })
+        Ok(JournalSubscription { dir: dir.to_owned(), consumer, reader })
     }
 
     /// The first sequence number that is not committed.
@@ -58,12 +60,30 @@ impl Subscription for JournalSubscription {
         let mut batch = Batch::default();
         batch.fill(&mut self.reader, most, wait)?;
         let next = i64::try_from(self.reader.position()).unwrap_or(i64::MAX);
-        batch.position.0.insert(Partition::default(), next);
+        batch.position.0.insert(Partition::journal(), next);
         Ok(batch)
     }
 
+    fn seek(&mut self, position: &Position) -> Result<(), ReadError> {
+        let next = position.0.get(&Partition::journal()).and_then(|next| u64::try_from(*next).ok());
+        let begin = next.map_or(Begin::From(StartAt::Oldest), Begin::At);
+        let topics = self.reader.topics().clone();
+        let reader = JournalReader::open(&self.dir, begin, false, topics);
+        self.reader = reader.map_err(|error| ReadError(error.to_string()))?;
+        Ok(())
+    }
+
+    fn settle(&mut self) -> Result<(), ReadError> {
+        self.reader.settle().map_err(|error| {
+            let (dir, advice) = (self.dir.display(), advice(&error));
+            ReadError(format!(
+                "what was read of the journal in {dir} can't be made durable: {error}; {advice}"
+            ))
+        })
+    }
+
     fn commit(&mut self, position: &Position) -> Result<(), ReadError> {
-        let next = position.0.get(&Partition::default()).and_then(|next| u64::try_from(*next).ok());
+        let next = position.0.get(&Partition::journal()).and_then(|next| u64::try_from(*next).ok());
         let Some(next) = next else { return Ok(()) };
         // Where the writer has meanwhile taken back what it could not make durable, others may get these numbers.
         let next = next.min(self.reader.position());

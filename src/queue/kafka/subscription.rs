@@ -95,6 +95,10 @@ impl Subscription for KafkaSubscription {
         Ok(batch)
     }
 
+    fn seek(&mut self, _: &Position) -> Result<(), ReadError> {
+        Err(ReadError("not there yet".to_owned()))
+    }
+
     fn commit(&mut self, position: &Position) -> Result<(), ReadError> {
         let assigned = self.assigned();
         let mut offsets = TopicPartitionList::new();

@@ -1,0 +1,47 @@
+//! The loader that runs beside the gateway.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::cli::Failure;
+use crate::config::{Config, QueueKind};
+use crate::loader::{Loader, OpenQueue, Plan};
+use crate::observe::metrics::Metrics;
+use crate::queue::journal::subscription::JournalSubscription;
+use crate::queue::reader::StartAt;
+use crate::queue::subscription::Subscription;
+use crate::setup::store::{declared, objects, rules};
+use crate::store::Store;
+use crate::store::sqlite::SqliteStore;
+
+/// Name of the store's consumer on the journal.
+const CONSUMER: &str = "weir-store";
+
+/// Starts the loader that `config` asks for, if it does.
+pub fn start(config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Loader>, Failure> {
+    let Some(store) = &config.store else { return Ok(None) };
+    let file = config.data.store(&store.file);
+    let plan = Plan {
+        rules: rules(config, store),
+        declared: declared(config),
+        objects: objects(config),
+        queue: queue(config),
+        store: Box::new(move || Ok(Box::new(SqliteStore::open(&file)?) as Box<dyn Store>)),
+    };
+    let started = Loader::start(plan, Arc::clone(metrics));
+    started.map(Some).map_err(|error| Failure::Named(format!("cannot start the loader: {error}")))
+}
+
+fn queue(config: &Config) -> OpenQueue {
+    match config.queue.kind() {
+        QueueKind::Journal => {
+            let journal = config.data.journal();
+            Box::new(move || {
+                let opened =
+                    JournalSubscription::open(&journal, CONSUMER, &BTreeSet::new(), StartAt::Oldest, false);
+                opened.map(|open| Box::new(open) as Box<dyn Subscription>).map_err(|error| error.to_string())
+            })
+        }
+        QueueKind::Kafka { .. } => Box::new(|| Err("loading from Kafka is not supported yet".to_owned())),
+    }
+}

@@ -1,0 +1,244 @@
+//! One batch of records of one partition, loaded as a whole: what is read before, what is worked out in memory, what
+//! is written.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use jiff::Timestamp;
+
+use crate::queue::line;
+use crate::queue::reader::ReadRecord;
+use crate::queue::subscription::Partition;
+use crate::record::Kind;
+use crate::store::load::{EventLoad, Fault, Identity, LINK, Load, RowLoad, load};
+use crate::store::registry::{ObjectName, Registry};
+use crate::store::row::{Applied, Row, RowKey};
+use crate::store::{Failed, Store, StoreError, User};
+use crate::tenants::Merge;
+
+const DAY_MS: i64 = 86_400_000;
+
+/// What a configuration says of loading.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Name of the loader.
+    pub loader: String,
+    /// Who wins, by tenant; the default for those that are not named.
+    pub merge: HashMap<String, Merge>,
+    /// How many days a repeat is known as one.
+    pub seen_days: i64,
+}
+
+impl Rules {
+    fn merge(&self, tenant: &str) -> Merge {
+        self.merge.get(tenant).copied().unwrap_or_default()
+    }
+}
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Outcome {
+    /// It changed something.
+    Loaded,
+    /// It was loaded before.
+    Repeat,
+    /// What it says is known better.
+    Older,
+    /// It stands in `weir_failed`.
+    Failed,
+}
+
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Outcome; 4] = [Outcome::Loaded, Outcome::Repeat, Outcome::Older, Outcome::Failed];
+
+    /// The `outcome` label of `weir_load_records_total`.
+    pub fn label(self) -> &'static str {
+        match self {
+            Outcome::Loaded => "loaded",
+            Outcome::Repeat => "repeat",
+            Outcome::Older => "older",
+            Outcome::Failed => "failed",
+        }
+    }
+}
+
+impl From<Applied> for Outcome {
+    fn from(applied: Applied) -> Self {
+        match applied {
+            Applied::Loaded => Outcome::Loaded,
+            Applied::Repeat => Outcome::Repeat,
+            Applied::Older => Outcome::Older,
+        }
+    }
+}
+
+/// How many records had which outcome, by the label of what they are.
+pub type Counts = BTreeMap<(&'static str, Outcome), u64>;
+
+/// What a batch writes.
+#[derive(Default)]
+struct Writes<'a> {
+    users: Vec<User>,
+    events: Vec<(&'a str, &'a EventLoad<'a>)>,
+    failed: Vec<Failed>,
+    counts: Counts,
+}
+
+/// Loads `records` within a transaction that the caller has begun; those that are known to be `refused` are only filed.
+///
+/// # Errors
+/// The store's; the transaction and what `registry` has learnt are then to be taken back.
+pub fn apply(
+    store: &mut dyn Store,
+    registry: &mut Registry,
+    rules: &Rules,
+    records: &[ReadRecord],
+    refused: Option<&str>,
+) -> Result<Counts, StoreError> {
+    let now_ms = Timestamp::now().as_millisecond();
+    let loads: Vec<_> = records
+        .iter()
+        .map(|record| {
+            load(record).and_then(|load| match refused {
+                None => Ok(load),
+                Some(_) => Err(Fault::ValueRefused),
+            })
+        })
+        .collect();
+    let read = || loads.iter().flatten().flatten();
+    let day = now_ms / DAY_MS;
+    let remembered: Vec<Identity> = read()
+        .filter(|load| needs_memory(load, rules.merge(load.tenant)))
+        .map(|load| load.identity)
+        .collect();
+    let mut repeats = store.see(&remembered, day)?.into_iter();
+    let mut rows = Rows::read(store, read())?;
+    let mut writes = Writes::default();
+    for (record, load) in records.iter().zip(&loads) {
+        let outcome = match load {
+            Ok(None) => continue,
+            Ok(Some(load)) => {
+                let merge = rules.merge(load.tenant);
+                let is_repeat = needs_memory(load, merge) && repeats.next().unwrap_or_default();
+                if is_repeat { Outcome::Repeat } else { writes.take(load, &mut rows, merge) }
+            }
+            Err(fault) => {
+                let mut failed = failed(rules, record, *fault, now_ms);
+                if let Some(why) = refused {
+                    why.clone_into(&mut failed.detail);
+                }
+                writes.failed.push(failed);
+                Outcome::Failed
+            }
+        };
+        writes.count(record, outcome);
+    }
+    grow(store, registry, read())?;
+    store.put_rows(&rows.changed())?;
+    store.put_users(&writes.users)?;
+    store.put_events(&writes.events)?;
+    store.put_failed(&writes.failed)?;
+    store.forget(day - rules.seen_days)?;
+    Ok(writes.counts)
+}
+
+impl<'a> Writes<'a> {
+    /// Works out what `load` changes. Of several rows the last is what the record is about.
+    fn take(&mut self, load: &'a Load<'a>, rows: &mut Rows<'a>, merge: Merge) -> Outcome {
+        let applied = load.rows.iter().map(|row| rows.change(row, merge)).last();
+        if let Some(user) = &load.user {
+            self.users.push(User {
+                tenant: load.tenant.to_owned(),
+                user_id: user.user_id.to_owned(),
+                person: user.person.to_owned(),
+                rank: user.rank(merge),
+            });
+        }
+        self.events.extend(load.event.as_ref().map(|event| (load.tenant, event)));
+        applied.map_or(Outcome::Loaded, Outcome::from)
+    }
+
+    fn count(&mut self, record: &ReadRecord, outcome: Outcome) {
+        let name =
+            record.headers.iter().find(|(name, _)| name == "ce_type").map(|(_, value)| value.as_slice());
+        let label = name.and_then(Kind::of_ce_type).map_or("other", Kind::label);
+        *self.counts.entry((label, outcome)).or_default() += 1;
+    }
+}
+
+/// The rows that a batch changes, in the order of their keys: all loaders lock them in the same order.
+struct Rows<'a>(BTreeMap<&'a RowKey, (Option<Row>, bool)>);
+
+impl<'a> Rows<'a> {
+    fn read(store: &mut dyn Store, loads: impl Iterator<Item = &'a Load<'a>>) -> Result<Self, StoreError> {
+        let keys: BTreeSet<&RowKey> = loads.flat_map(|load| load.rows.iter().map(|row| &row.key)).collect();
+        let keys: Vec<&RowKey> = keys.into_iter().collect();
+        let found = store.rows(&keys)?;
+        Ok(Rows(keys.into_iter().zip(found.into_iter().map(|row| (row, false))).collect()))
+    }
+
+    fn change(&mut self, load: &'a RowLoad<'a>, merge: Merge) -> Applied {
+        let (row, is_changed) = self.0.entry(&load.key).or_default();
+        let row = row.get_or_insert_with(|| Row::new(load.id.clone(), &load.change));
+        let applied = row.apply(&load.change, merge);
+        // An older record may still be the first that was received.
+        *is_changed |= applied != Applied::Repeat;
+        applied
+    }
+
+    fn changed(&self) -> Vec<(&RowKey, &Row)> {
+        let changed = self.0.iter().filter(|(_, (_, is_changed))| *is_changed);
+        changed.filter_map(|(key, (row, _))| row.as_ref().map(|row| (*key, row))).collect()
+    }
+}
+
+/// Whether a repeat of `load` has to be known as one: merging by time makes nothing of it.
+fn needs_memory(load: &Load<'_>, merge: Merge) -> bool {
+    load.event.is_some() || merge == Merge::Arrival
+}
+
+/// Notes fields that have not been seen, or not with such values, and makes their views anew.
+fn grow<'a>(
+    store: &mut dyn Store,
+    registry: &mut Registry,
+    loads: impl Iterator<Item = &'a Load<'a>>,
+) -> Result<(), StoreError> {
+    let mut grown = BTreeSet::new();
+    for row in loads.flat_map(|load| &load.rows).filter(|row| row.key.object != LINK) {
+        let object = ObjectName { tenant: row.key.tenant.clone(), object: row.key.object.clone() };
+        if registry.know(&object) {
+            grown.insert(object.clone());
+        }
+        for (field, json) in &row.change.fields {
+            if let Some(seen) = registry.see(&object, field, json) {
+                store.put_field(&object, &seen)?;
+                grown.insert(object.clone());
+            }
+        }
+    }
+    grown.iter().try_for_each(|object| store.put_view(object, &registry.columns(object)))
+}
+
+fn failed(rules: &Rules, record: &ReadRecord, fault: Fault, now_ms: i64) -> Failed {
+    let mut line = Vec::new();
+    line::write(record, &mut line);
+    let header = |wanted: &str| {
+        let found = record.headers.iter().find(|(name, _)| name == wanted);
+        found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+    };
+    let source = header("ce_source");
+    Failed {
+        loader: rules.loader.clone(),
+        tenant: source.and_then(|source| source.split('/').nth(1).map(str::to_owned)),
+        partition: Partition { topic: record.topic.clone(), number: record.partition },
+        offset: record.offset,
+        run: header("weir_run"),
+        reason: fault.label().to_owned(),
+        detail: fault.detail().to_owned(),
+        record: String::from_utf8_lossy(line.trim_ascii_end()).into_owned(),
+        failed_ms: now_ms,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Loaders: from the queue to the store. A loader is one thread with one subscription and one connection; several, in
+//! one process or many, share the partitions of Kafka.
+//!
+//! [`batch`] loads one batch; [`session`] reads, loads and commits until something fails; this file starts sessions
+//! anew until it is asked to stop.
+
+pub mod batch;
+mod session;
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use self::batch::Rules;
+use self::session::Session;
+use crate::observe::metrics::Metrics;
+use crate::queue::subscription::Subscription;
+use crate::store::registry::{Declared, ObjectName};
+use crate::store::{Store, StoreError};
+use crate::system::worker::{Ended, StopToken, Worker};
+
+/// The pause after the first failure in a row, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
+
+/// Opens the loader's way into the queue; what it returns goes on from the group's own position until it is asked to
+/// seek.
+pub type OpenQueue = Box<dyn FnMut() -> Result<Box<dyn Subscription>, String> + Send>;
+/// Opens its connection to the database.
+pub type OpenStore = Box<dyn FnMut() -> Result<Box<dyn Store>, StoreError> + Send>;
+
+/// What a loader works with.
+pub struct Plan {
+    /// What the configuration says of loading.
+    pub rules: Rules,
+    /// The types that it declares.
+    pub declared: Declared,
+    /// Objects whose views are there before their first record is.
+    pub objects: Vec<ObjectName>,
+    /// The queue.
+    pub queue: OpenQueue,
+    /// The database.
+    pub store: OpenStore,
+}
+
+/// A running loader.
+#[derive(Debug)]
+pub struct Loader {
+    token: Arc<StopToken>,
+    worker: Worker,
+}
+
+impl Loader {
+    /// Starts a loader that counts in `metrics`.
+    ///
+    /// # Errors
+    /// When the system starts no thread.
+    pub fn start(plan: Plan, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let token = Arc::default();
+        let worker = Worker::start("loader", &token, move |token| run(plan, &metrics, token))?;
+        Ok(Loader { token, worker })
+    }
+
+    /// Ends it after the batch at work, which may take until `deadline`. What is not loaded by then stays on the
+    /// queue. Returns whether it has ended.
+    pub fn stop(&mut self, deadline: Instant) -> bool {
+        self.token.stop();
+        self.worker.join_by(deadline) == Ended::Returned
+    }
+}
+
+fn run(mut plan: Plan, metrics: &Metrics, token: &StopToken) {
+    let loader = plan.rules.loader.clone();
+    let ready = metrics.load.ready.with_label_values(&[&loader]);
+    ready.set(0);
+    let (mut pause, mut last) = (PAUSES.0, String::new());
+    while !token.is_stopped() {
+        let ended = Session::open(&mut plan, metrics).and_then(|mut session| {
+            ready.set(1);
+            if !last.is_empty() {
+                tracing::info!(loader, "loading again");
+            }
+            (pause, last) = (PAUSES.0, String::new());
+            session.run(token)
+        });
+        ready.set(0);
+        let Err(error) = ended else { return };
+        let sentence = error.to_string();
+        if sentence != last {
+            tracing::warn!(loader, "nothing is loaded: {sentence}. The records stay on the queue");
+            last = sentence;
+        }
+        token.sleep(pause);
+        pause = (pause * 2).min(PAUSES.1);
+    }
+}

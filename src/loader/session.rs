@@ -1,0 +1,290 @@
+//! A loader at work: one subscription and one connection, until one of them fails.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use super::Plan;
+use super::batch::{Counts, Rules, apply};
+use crate::observe::metrics::Metrics;
+use crate::queue::reader::{ReadError, ReadRecord};
+use crate::queue::subscription::{Most, Notice, Partition, Position, Subscription};
+use crate::store::registry::{Declared, ObjectName, Registry};
+use crate::store::{Progress, Store, StoreError};
+use crate::system::worker::StopToken;
+
+/// What a batch may hold. It bounds the memory of a loader.
+const MOST: Most = Most { records: 512, bytes: 4 << 20 };
+/// How long the first record of a batch waits for others.
+const GATHER: Duration = Duration::from_millis(200);
+/// How often the queue is told how far the store is: it costs syncs, and only retention depends on it.
+const COMMIT_EVERY: Duration = Duration::from_secs(1);
+/// How long one look at an idle queue takes: how soon the loader notices that it should stop.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Why a session ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    #[error("{0}")]
+    Queue(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<ReadError> for SessionError {
+    fn from(error: ReadError) -> Self {
+        SessionError::Queue(error.0)
+    }
+}
+
+pub(super) struct Session<'p> {
+    rules: &'p Rules,
+    declared: &'p Declared,
+    objects: &'p [ObjectName],
+    metrics: &'p Metrics,
+    queue: Box<dyn Subscription>,
+    store: Box<dyn Store>,
+    registry: Registry,
+    /// What the store says that is loaded.
+    progress: Progress,
+    /// What the queue has yet to be told of that.
+    uncommitted: Position,
+    committed: Instant,
+}
+
+impl<'p> Session<'p> {
+    /// Connects to both, and goes to where the store says that its loader stands.
+    pub(super) fn open(plan: &'p mut Plan, metrics: &'p Metrics) -> Result<Self, SessionError> {
+        let mut store = (plan.store)()?;
+        let registry = seen(&mut *store, &plan.declared, &plan.objects)?;
+        make_views(&mut *store, &registry)?;
+        let progress = store.progress(&plan.rules.loader)?;
+        let mut queue = (plan.queue)().map_err(SessionError::Queue)?;
+        queue.seek(&Position(progress.clone()))?;
+        Ok(Session {
+            rules: &plan.rules,
+            declared: &plan.declared,
+            objects: &plan.objects,
+            metrics,
+            queue,
+            store,
+            registry,
+            progress,
+            uncommitted: Position::default(),
+            committed: Instant::now(),
+        })
+    }
+
+    /// Loads until it is asked to stop.
+    pub(super) fn run(&mut self, token: &StopToken) -> Result<(), SessionError> {
+        while !token.is_stopped() {
+            let (records, position) = self.gather(token)?;
+            self.measure(records.last());
+            for (partition, records) in by_partition(records, &position) {
+                let to = position.0.get(&partition).copied();
+                to.map_or(Ok(()), |to| self.load(&partition, &records, to))?;
+            }
+            if self.committed.elapsed() >= COMMIT_EVERY {
+                self.commit()?;
+            }
+        }
+        self.commit()
+    }
+
+    /// The records of one batch, and how far their partitions are read then.
+    fn gather(&mut self, token: &StopToken) -> Result<(Vec<ReadRecord>, Position), SessionError> {
+        let (mut records, mut position) = (Vec::new(), Position::default());
+        let (mut bytes, mut until) = (0, Instant::now() + LOOK);
+        loop {
+            let left = Most { records: MOST.records - records.len(), bytes: MOST.bytes - bytes };
+            let batch = self.queue.next_batch(left, until.saturating_duration_since(Instant::now()))?;
+            if records.is_empty() && !batch.records.is_empty() {
+                until = Instant::now() + GATHER;
+            }
+            bytes = batch
+                .records
+                .iter()
+                .map(ReadRecord::bytes)
+                .sum::<usize>()
+                .saturating_add(bytes)
+                .min(MOST.bytes);
+            records.extend(batch.records);
+            position.0.extend(batch.position.0);
+            for notice in batch.notices {
+                self.notice(notice, &mut records, &mut position)?;
+            }
+            let is_full = records.len() >= MOST.records || bytes >= MOST.bytes;
+            if is_full || token.is_stopped() || Instant::now() >= until {
+                return Ok((records, position));
+            }
+        }
+    }
+
+    fn notice(
+        &mut self,
+        notice: Notice,
+        records: &mut Vec<ReadRecord>,
+        position: &mut Position,
+    ) -> Result<(), SessionError> {
+        match notice {
+            Notice::Assigned(partitions) => {
+                self.progress = self.store.progress(&self.rules.loader)?;
+                let mut stored = self.progress.clone();
+                stored.retain(|partition, _| partitions.contains(partition));
+                self.queue.seek(&Position(stored))?;
+            }
+            Notice::Revoked(partitions) => {
+                records.retain(|record| {
+                    let is_of = |partition: &Partition| {
+                        partition.topic == record.topic && partition.number == record.partition
+                    };
+                    !partitions.iter().any(is_of)
+                });
+                position.0.retain(|partition, _| !partitions.contains(partition));
+            }
+            Notice::Missed(range) => {
+                let missed = range.end.saturating_sub(range.start);
+                tracing::error!(
+                    loader = self.rules.loader,
+                    from = range.start,
+                    to = range.end,
+                    "the queue dropped {missed} records before they were loaded: they are lost to the store. Give \
+                     the queue more room, or the loader more time"
+                );
+                self.metrics.load.missed.with_label_values(&[&self.rules.loader]).inc_by(missed);
+            }
+        }
+        Ok(())
+    }
+
+    /// Loads `records` of `partition`, after which it stands at `to`. One that the database refuses is searched for by
+    /// halves, and filed alone.
+    fn load(&mut self, partition: &Partition, records: &[ReadRecord], to: i64) -> Result<(), SessionError> {
+        match self.transact(partition, records, to, None) {
+            Err(SessionError::Store(StoreError::Refused(why))) => {
+                match records.split_at_checked(records.len() / 2) {
+                    Some((first, second)) if !first.is_empty() => {
+                        let middle = second.first().map_or(to, |record| record.offset);
+                        self.load(partition, first, middle)?;
+                        self.load(partition, second, to)
+                    }
+                    _ => {
+                        tracing::warn!(loader = self.rules.loader, "a record is filed as failed: {why}");
+                        self.transact(partition, records, to, Some(&why))
+                    }
+                }
+            }
+            done => done,
+        }
+    }
+
+    /// One transaction: the records (or, if they are `refused`, their failures) and the progress behind them.
+    fn transact(
+        &mut self,
+        partition: &Partition,
+        records: &[ReadRecord],
+        to: i64,
+        refused: Option<&str>,
+    ) -> Result<(), SessionError> {
+        let from = self.progress.get(partition).copied();
+        if from == Some(to) {
+            return Ok(());
+        }
+        let _timer = self.metrics.load.batch.with_label_values(&[&self.rules.loader]).start_timer();
+        // What is loaded must not be lost to the queue, which might give its offsets to others.
+        self.queue.settle()?;
+        self.store.begin()?;
+        let counts = self.write(partition, records, (from, to), refused);
+        let done = counts.and_then(|counts| self.store.commit().map(|()| counts).map_err(SessionError::from));
+        match done {
+            Ok(counts) => {
+                self.progress.insert(partition.clone(), to);
+                self.uncommitted.0.insert(partition.clone(), to);
+                self.count(&counts);
+                Ok(())
+            }
+            Err(error) => {
+                self.store.rollback();
+                // What it has learnt since is not in the store.
+                self.registry = seen(&mut *self.store, self.declared, self.objects)?;
+                Err(error)
+            }
+        }
+    }
+
+    fn write(
+        &mut self,
+        partition: &Partition,
+        records: &[ReadRecord],
+        (from, to): (Option<i64>, i64),
+        refused: Option<&str>,
+    ) -> Result<Counts, SessionError> {
+        if !self.store.advance(&self.rules.loader, partition, from, to)? {
+            return Err(SessionError::Queue(format!(
+                "another loader has moved on in {} {}; this one starts again from where that stands",
+                partition.topic, partition.number
+            )));
+        }
+        Ok(apply(&mut *self.store, &mut self.registry, self.rules, records, refused)?)
+    }
+
+    fn count(&self, counts: &Counts) {
+        for ((record, outcome), count) in counts {
+            let labels = [self.rules.loader.as_str(), record, outcome.label()];
+            self.metrics.load.records.with_label_values(&labels).inc_by(*count);
+        }
+    }
+
+    /// How far the loader is behind: `last` is the last record of the batch, none where the queue has no more.
+    fn measure(&mut self, last: Option<&ReadRecord>) {
+        let labels = [self.rules.loader.as_str()];
+        let behind = last.map_or(0.0, |last| {
+            let now = jiff::Timestamp::now().as_millisecond();
+            f64::from(u32::try_from(now.saturating_sub(last.timestamp_ms)).unwrap_or_default()) / 1_000.0
+        });
+        self.metrics.load.lag_seconds.with_label_values(&labels).set(behind);
+    }
+
+    fn commit(&mut self) -> Result<(), SessionError> {
+        self.committed = Instant::now();
+        let position = std::mem::take(&mut self.uncommitted);
+        Ok(self.queue.commit(&position)?)
+    }
+}
+
+/// The fields that the store has seen.
+fn seen(store: &mut dyn Store, declared: &Declared, objects: &[ObjectName]) -> Result<Registry, StoreError> {
+    let mut registry = Registry::new(declared.clone());
+    for object in objects {
+        registry.know(object);
+    }
+    for (object, field) in store.fields()? {
+        registry.add(object, field);
+    }
+    Ok(registry)
+}
+
+/// Makes all views as this configuration wants them.
+fn make_views(store: &mut dyn Store, registry: &Registry) -> Result<(), StoreError> {
+    store.begin()?;
+    let made = registry.objects().try_for_each(|object| store.put_view(object, &registry.columns(object)));
+    let made = made.and_then(|()| store.commit());
+    if made.is_err() {
+        store.rollback();
+    }
+    made
+}
+
+/// `records` by where they lie, those of each partition of `position` in order. The journal is one partition, whatever
+/// the topics of its records.
+fn by_partition(records: Vec<ReadRecord>, position: &Position) -> Vec<(Partition, Vec<ReadRecord>)> {
+    if let (Some((partition, _)), 1) = (position.0.first_key_value(), position.0.len()) {
+        return vec![(partition.clone(), records)];
+    }
+    let mut parts: BTreeMap<Partition, Vec<ReadRecord>> =
+        position.0.keys().map(|partition| (partition.clone(), Vec::new())).collect();
+    for record in records {
+        let partition = Partition { topic: record.topic.clone(), number: record.partition };
+        parts.entry(partition).or_default().push(record);
+    }
+    parts.into_iter().collect()
+}

@@ -1,0 +1,105 @@
+//! What a configuration means for the store and its loaders.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::config::problems::Problems;
+use crate::config::quoting::join;
+use crate::config::{Config, ObjectConfig, StoreConfig};
+use crate::loader::batch::Rules;
+use crate::store::load::LINK;
+use crate::store::registry::{Declared, ObjectName};
+use crate::store::sqlite::view_name;
+use crate::store::types::FieldType;
+
+/// Name of the loader that fills the store.
+pub const LOADER: &str = "store";
+
+/// Objects of every tenant, which have their views from the start.
+const EVERYWHERE: [&str; 4] = ["person", "company", LINK, "event"];
+/// The standard objects, whose keys Weir knows.
+const STANDARD: [&str; 6] = ["person", "company", LINK, "event", "customer_goal", "user"];
+
+/// Adds what does not fit of the objects that tenants declare.
+pub fn check(config: &Config, problems: &mut Problems) {
+    for (tenant, settings) in &config.tenants {
+        for (name, object) in &settings.objects {
+            check_object(&join(&join(&join("tenants", tenant), "objects"), name), name, object, problems);
+        }
+    }
+    let mut views: BTreeMap<String, ObjectName> = BTreeMap::new();
+    for object in objects(config) {
+        let name = view_name(&object);
+        if let Some(other) = views.get(&name) {
+            let path = join(&join("tenants", &object.tenant), "objects");
+            let other = format!("{} of tenant {}", other.object, other.tenant);
+            problems.add(
+                path,
+                format_args!(
+                    "the view {name} would show {} and {other}; rename a tenant or an object",
+                    object.object
+                ),
+            );
+        }
+        views.insert(name, object);
+    }
+}
+
+fn check_object(path: &str, name: &str, object: &ObjectConfig, problems: &mut Problems) {
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let is_standard = STANDARD.contains(&name);
+    if !is_standard && (name.len() > 64 || !name.ends_with("__gc") || !name.bytes().all(legal)) {
+        problems
+            .add(path, "an object of your own is up to 64 of a-z, 0-9 and _, and ends in __gc; rename it");
+    }
+    if is_standard && !object.keys.is_empty() {
+        problems.add(join(path, "keys"), "Weir knows the keys of a standard object; remove this");
+    }
+    if !is_standard && object.keys.is_empty() {
+        problems
+            .add(join(path, "keys"), "an object of your own needs the fields that identify it; list them");
+    }
+    for (field, word) in &object.fields {
+        if FieldType::of_word(word).is_none() {
+            let known: Vec<_> = FieldType::WORDS.iter().map(|(word, _)| *word).collect();
+            let path = join(&join(path, "fields"), field);
+            problems.add(path, format_args!("is no type; the types are {}", known.join(", ")));
+        }
+    }
+}
+
+/// The objects whose views are there from the start.
+pub fn objects(config: &Config) -> Vec<ObjectName> {
+    let of = |tenant: &str, object: &str| ObjectName { tenant: tenant.to_owned(), object: object.to_owned() };
+    let mut objects = Vec::new();
+    for (tenant, settings) in &config.tenants {
+        objects.extend(EVERYWHERE.map(|object| of(tenant, object)));
+        let own = settings.objects.keys().filter(|name| !EVERYWHERE.contains(&name.as_str()));
+        objects.extend(own.map(|object| of(tenant, object)));
+    }
+    objects
+}
+
+/// The types that tenants declare.
+pub fn declared(config: &Config) -> Declared {
+    let mut declared = Declared::default();
+    for (tenant, settings) in &config.tenants {
+        for (name, object) in &settings.objects {
+            let types: HashMap<_, _> = object
+                .fields
+                .iter()
+                .filter_map(|(field, word)| Some((field.clone(), FieldType::of_word(word)?)))
+                .collect();
+            declared.insert(ObjectName { tenant: tenant.clone(), object: name.clone() }, types);
+        }
+    }
+    declared
+}
+
+/// How the store's loader goes about its work.
+pub fn rules(config: &Config, store: &StoreConfig) -> Rules {
+    Rules {
+        loader: LOADER.to_owned(),
+        merge: config.tenants.iter().map(|(id, tenant)| (id.clone(), tenant.merge)).collect(),
+        seen_days: store.seen_days.into(),
+    }
+}

@@ -1,0 +1,129 @@
+//! The store: rows of people, companies, links, own objects and events that one can ask in SQL. Only loaders write it.
+//!
+//! [`load`] says what a record asks for, [`row`] how it changes a row, and [`stamp`] which of two writers of a value
+//! wins; [`registry`] keeps which fields were seen, of which [`types`]. All of that is pure. The databases are behind
+//! one small trait, [`Store`]: [`sqlite`].
+
+pub mod load;
+pub mod registry;
+pub mod row;
+pub mod sqlite;
+pub mod stamp;
+pub mod types;
+
+use std::collections::BTreeMap;
+
+use self::load::{EventLoad, Identity};
+use self::registry::{Column, ObjectName, SeenField};
+use self::row::{Row, RowKey};
+use crate::queue::subscription::Partition;
+
+/// Why the store did not do what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// The database can't be reached or can't write now: the same may work later.
+    #[error("{0}")]
+    Outage(String),
+    /// It takes no such value: the same never works.
+    #[error("{0}")]
+    Refused(String),
+    /// It is not one that this Weir can work with: somebody has to see to it.
+    #[error("{0}")]
+    Unusable(String),
+}
+
+/// How far a loader has got: of each partition, the first offset that is not loaded.
+pub type Progress = BTreeMap<Partition, i64>;
+
+/// A person whom a user of a sender's app turned out to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// Id of the tenant.
+    pub tenant: String,
+    /// The user's id in calls.
+    pub user_id: String,
+    /// Key of the person.
+    pub person: String,
+    /// The later counts.
+    pub rank: i64,
+}
+
+/// A record that can't be loaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failed {
+    /// Name of the loader.
+    pub loader: String,
+    /// Id of the tenant, as far as that is known.
+    pub tenant: Option<String>,
+    /// Where the record lies.
+    pub partition: Partition,
+    /// Its offset there.
+    pub offset: i64,
+    /// The run that sent it.
+    pub run: Option<String>,
+    /// A word for machines.
+    pub reason: String,
+    /// A sentence for people.
+    pub detail: String,
+    /// The record as JSON.
+    pub record: String,
+    /// Milliseconds since the Unix epoch.
+    pub failed_ms: i64,
+}
+
+/// One loader's connection to the database. What stands between [`Store::begin`] and [`Store::commit`] happens as a
+/// whole or not at all.
+pub trait Store: Send {
+    /// Begins a transaction.
+    fn begin(&mut self) -> Result<(), StoreError>;
+
+    /// Makes it durable.
+    fn commit(&mut self) -> Result<(), StoreError>;
+
+    /// Takes it back. What can't be taken back is lost with its connection.
+    fn rollback(&mut self);
+
+    /// How far `loader` has got.
+    fn progress(&mut self, loader: &str) -> Result<Progress, StoreError>;
+
+    /// Moves the progress of `loader` in `partition` on to `to`. False, and nothing is done, where it does not stand
+    /// at `from` (none: nowhere yet): somebody else loads this partition.
+    fn advance(
+        &mut self,
+        loader: &str,
+        partition: &Partition,
+        from: Option<i64>,
+        to: i64,
+    ) -> Result<bool, StoreError>;
+
+    /// Notes that records were loaded on `day` (days since the Unix epoch). Returns of each whether it was noted
+    /// before.
+    fn see(&mut self, identities: &[Identity], day: i64) -> Result<Vec<bool>, StoreError>;
+
+    /// Forgets a part of what was noted before `day`; called often, all of it.
+    fn forget(&mut self, day: i64) -> Result<(), StoreError>;
+
+    /// The rows with `keys`, in their order, kept from others until the transaction ends.
+    fn rows(&mut self, keys: &[&RowKey]) -> Result<Vec<Option<Row>>, StoreError>;
+
+    /// Writes rows.
+    fn put_rows(&mut self, rows: &[(&RowKey, &Row)]) -> Result<(), StoreError>;
+
+    /// Notes who users are.
+    fn put_users(&mut self, users: &[User]) -> Result<(), StoreError>;
+
+    /// Adds events, each with its tenant.
+    fn put_events(&mut self, events: &[(&str, &EventLoad<'_>)]) -> Result<(), StoreError>;
+
+    /// Files records that can't be loaded.
+    fn put_failed(&mut self, failed: &[Failed]) -> Result<(), StoreError>;
+
+    /// Every field seen, in the order of first sight.
+    fn fields(&mut self) -> Result<Vec<(ObjectName, SeenField)>, StoreError>;
+
+    /// Stores a field that was seen, or what is new of it.
+    fn put_field(&mut self, object: &ObjectName, field: &SeenField) -> Result<(), StoreError>;
+
+    /// Makes the view of an object anew.
+    fn put_view(&mut self, object: &ObjectName, columns: &[Column]) -> Result<(), StoreError>;
+}

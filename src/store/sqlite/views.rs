@@ -1,0 +1,144 @@
+//! The views as SQLite has them. They use only what every SQLite since 3.38 has, so that any tool can read them.
+
+use std::fmt::Write;
+
+use crate::store::registry::{Column, ObjectName};
+use crate::store::types::FieldType;
+
+/// The statements that make the view of `object` anew.
+pub fn create(object: &ObjectName, columns: &[Column]) -> String {
+    let name = quoted(&view_name(object));
+    let select = match object.object.as_str() {
+        "company_person" => links(&object.tenant),
+        "event" => events(&object.tenant),
+        _ => rows(object, columns),
+    };
+    format!("DROP VIEW IF EXISTS {name}; CREATE VIEW {name} AS {select};")
+}
+
+/// The name of the view of `object`.
+pub fn view_name(object: &ObjectName) -> String {
+    format!("{}_{}", object.tenant, object.object).replace('-', "_")
+}
+
+fn rows(object: &ObjectName, columns: &[Column]) -> String {
+    let mut sql = format!(
+        "SELECT id, gsid, key, {} AS created_at, {} AS modified_at, {} AS deleted_at, modified_by",
+        time("created_ms"),
+        time("modified_ms"),
+        time("deleted_ms")
+    );
+    if object.object == "person" {
+        sql.push_str(
+            ", (SELECT json_group_array(user_id) FROM (SELECT user_id FROM weir_user u \
+             WHERE u.tenant = r.tenant AND u.person = r.key ORDER BY user_id)) AS user_ids",
+        );
+    }
+    for Column { name, field, field_type } in columns {
+        // Writing to a string can't fail.
+        write!(sql, ", {} AS {}", shown(field, *field_type), quoted(name)).unwrap_or_default();
+    }
+    let (tenant, object) = (text(&object.tenant), text(&object.object));
+    sql + &format!(" FROM weir_row r WHERE tenant = {tenant} AND object = {object}")
+}
+
+fn links(tenant: &str) -> String {
+    format!(
+        "SELECT (SELECT id FROM weir_row p WHERE p.tenant = l.tenant AND p.object = 'person' AND p.key = l.person) \
+         AS person_id, l.fields ->> '$.Email' AS person_email, l.company AS company_id, \
+         coalesce((SELECT c.fields ->> '$.Name' FROM weir_row c WHERE c.tenant = l.tenant AND c.object = 'company' \
+         AND c.id = l.company), l.fields ->> '$.CompanyName') AS company_name, \
+         {} AS created_at, {} AS modified_at, modified_by \
+         FROM weir_row l WHERE l.tenant = {} AND l.object = 'company_person' AND l.deleted_ms IS NULL",
+        time("l.created_ms"),
+        time("l.modified_ms"),
+        text(tenant)
+    )
+}
+
+fn events(tenant: &str) -> String {
+    format!(
+        "SELECT e.source, e.event_id, e.topic, e.contract, e.name, e.version, e.user_id, \
+         (SELECT id FROM weir_row p WHERE p.tenant = e.tenant AND p.object = 'person' AND p.key = u.person) \
+         AS person_id, \
+         (SELECT CASE WHEN count(*) = 1 THEN max(company) END FROM weir_row l WHERE l.tenant = e.tenant \
+         AND l.object = 'company_person' AND l.person = u.person AND l.deleted_ms IS NULL) AS company_id, \
+         e.time, {} AS received_at, e.properties \
+         FROM weir_event e LEFT JOIN weir_user u ON u.tenant = e.tenant AND u.user_id = e.user_id \
+         WHERE e.tenant = {}",
+        time("e.received_ms"),
+        text(tenant)
+    )
+}
+
+/// Milliseconds since the Unix epoch as text.
+fn time(column: &str) -> String {
+    format!("strftime('%Y-%m-%dT%H:%M:%fZ', {column} / 1000.0, 'unixepoch')")
+}
+
+/// A field's value as its column shows it: NULL where it does not fit.
+fn shown(field: &str, field_type: FieldType) -> String {
+    let path = text(&format!("$.\"{}\"", field.replace('\\', "\\\\").replace('"', "\\\"")));
+    let (json, plain, kind) =
+        (format!("(fields -> {path})"), format!("(fields ->> {path})"), format!("json_type(fields, {path})"));
+    match field_type {
+        FieldType::Text => {
+            format!("CASE {kind} WHEN 'text' THEN {plain} WHEN 'null' THEN NULL ELSE {json} END")
+        }
+        FieldType::Json => format!("CASE {kind} WHEN 'null' THEN NULL ELSE {json} END"),
+        FieldType::Boolean => format!(
+            "CASE {kind} WHEN 'true' THEN 1 WHEN 'false' THEN 0 WHEN 'text' THEN \
+             CASE lower(trim({plain})) WHEN 'true' THEN 1 WHEN 'false' THEN 0 END END"
+        ),
+        FieldType::Number => {
+            let (of_number, of_text) = (number(&json), number(&format!("trim({plain})")));
+            format!(
+                "CASE WHEN {kind} IN ('integer', 'real') THEN {of_number} \
+                 WHEN {kind} = 'text' AND {} THEN {of_text} END",
+                is_number(&format!("trim({plain})"))
+            )
+        }
+        FieldType::Date => {
+            let plain = format!("trim({plain})");
+            format!(
+                "CASE WHEN {kind} = 'text' AND {plain} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*' \
+                 AND date({plain}) IS NOT NULL AND date(substr({plain}, 1, 10)) = substr({plain}, 1, 10) \
+                 THEN substr({plain}, 1, 10) END"
+            )
+        }
+        FieldType::DateTime => {
+            let plain = format!("trim({plain})");
+            format!(
+                "CASE WHEN {kind} = 'text' AND {plain} GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]*' \
+                 AND date(substr({plain}, 1, 10)) = substr({plain}, 1, 10) \
+                 THEN strftime('%Y-%m-%dT%H:%M:%fZ', {plain}) END"
+            )
+        }
+    }
+}
+
+/// The number that the text `digits` is: an INTEGER where that holds it, a REAL where the double is the same number,
+/// else the digits themselves.
+fn number(digits: &str) -> String {
+    let double = format!("CAST({digits} AS REAL)");
+    let mantissa = format!("substr({digits}, 1, instr(lower({digits}) || 'e', 'e') - 1)");
+    let significant = format!("trim(replace(replace({mantissa}, '.', ''), '-', ''), '0')");
+    format!(
+        "CASE WHEN CAST({digits} AS INTEGER) || '' = {digits} THEN CAST({digits} AS INTEGER) \
+         WHEN length({significant}) <= 15 OR {digits} IN (printf('%!.16g', {double}), printf('%!.17g', {double})) \
+         THEN {double} ELSE {digits} END"
+    )
+}
+
+/// Whether a text is a number as JSON has them.
+fn is_number(plain: &str) -> String {
+    format!("json_valid({plain}) AND json_type({plain}) IN ('integer', 'real')")
+}
+
+fn quoted(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+fn text(value: &str) -> String {
+    format!("'{}'", value.replace('\'', "''"))
+}
