@@ -10,6 +10,7 @@ pub mod quarantine;
 mod secret;
 mod serve;
 pub mod spool;
+mod store;
 pub mod tail;
 
 use std::io::{self, Write};
@@ -24,6 +25,7 @@ pub use import_destination::ImportArgs;
 pub use quarantine::QuarantineArgs;
 pub use serve::ServeArgs;
 pub use spool::SpoolArgs;
+pub use store::StoreArgs;
 pub use tail::TailArgs;
 
 use self::output::Stdout;
@@ -53,6 +55,8 @@ enum Command {
     Spool(SpoolArgs),
     /// Look at rejected events, and replay them
     Quarantine(QuarantineArgs),
+    /// Look into the store, and load again what could not be loaded
+    Store(StoreArgs),
     /// Make an access key, and the hash of it for the configuration
     Key,
     /// Make a shared secret for a publisher and its sender
@@ -85,6 +89,7 @@ impl Cli {
             Command::Tail(args) => tail::run(&args),
             Command::Spool(args) => spool::run(&args),
             Command::Quarantine(args) => quarantine::run(&args),
+            Command::Store(args) => store::run(&args),
             Command::Key => key::run(),
             Command::Secret => secret::run(),
             Command::ImportDestination(args) => import_destination::run(&args),

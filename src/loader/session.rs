@@ -252,7 +252,11 @@ impl<'p> Session<'p> {
 }
 
 /// The fields that the store has seen.
-fn seen(store: &mut dyn Store, declared: &Declared, objects: &[ObjectName]) -> Result<Registry, StoreError> {
+pub(super) fn seen(
+    store: &mut dyn Store,
+    declared: &Declared,
+    objects: &[ObjectName],
+) -> Result<Registry, StoreError> {
     let mut registry = Registry::new(declared.clone());
     for object in objects {
         registry.know(object);

@@ -107,7 +107,8 @@ fn journal_warnings(config: &Config, warn: &mut impl FnMut(&str, &str)) {
         WhenFull::Refuse => "new events are refused",
         WhenFull::DropOldest => "the oldest are dropped",
     };
-    if !journal::has_consumers(&config.data.journal()) {
+    // The store's loader is one.
+    if config.store.is_none() && !journal::has_consumers(&config.data.journal()) {
         let meaning = format!(
             "no named consumer reads the journal (weir tail --consumer), so records stay until it is \
              full; then {then}"

@@ -85,11 +85,16 @@ pub fn expected_topics(config: &Config) -> Result<Topics, Problems> {
 
 /// The tenants that `weir serve` will know, that of a first start included, but for its key.
 pub fn expected_tenants(config: &Config) -> Result<Tenants, Problems> {
+    Ok(Tenants::from_config(&expected(config)?))
+}
+
+/// The configuration that `weir serve` will have, with what a first start adds, but for its key.
+pub fn expected(config: &Config) -> Result<Config, Problems> {
     let mut config = config.clone();
     if config.sources.is_empty() {
         add(&mut config, None)?;
     }
-    Ok(Tenants::from_config(&config))
+    Ok(config)
 }
 
 /// The demo that is kept in `data`, or a new one that is kept there from now on.

@@ -2,8 +2,9 @@
 //!
 //! [`load`] says what a record asks for, [`row`] how it changes a row, and [`stamp`] which of two writers of a value
 //! wins; [`registry`] keeps which fields were seen, of which [`types`]. All of that is pure. The databases are behind
-//! one small trait, [`Store`]: [`sqlite`].
+//! one small trait, [`Store`], with [`inspect`] for operators: [`sqlite`].
 
+pub mod inspect;
 pub mod load;
 pub mod registry;
 pub mod row;

@@ -1,9 +1,12 @@
 //! The store in a file: SQLite, in the process itself.
 
+mod inspect;
 mod views;
 
 pub use views::view_name;
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +41,7 @@ impl SqliteStore {
     /// # Errors
     /// When the file can't be read and written, is no database, or is one of a newer Weir: a sentence.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
+        keep_private(path);
         let connection = Connection::open(path).map_err(|error| failure(path, &error))?;
         let mut store = SqliteStore { path: path.to_owned(), connection };
         store.prepare().map_err(|error| failure(path, &error))?;
@@ -77,6 +81,15 @@ impl SqliteStore {
     fn run<T>(&self, statement: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
         statement(&self.connection).map_err(|error| failure(&self.path, &error))
     }
+}
+
+/// Makes the file, if there is none, for its owner and group alone: SQLite gives its other files the same rights. What
+/// stands in the way, opening it tells.
+fn keep_private(path: &Path) {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).unwrap_or_default();
+    }
+    OpenOptions::new().write(true).create_new(true).mode(0o640).open(path).map(drop).unwrap_or_default();
 }
 
 /// What an error of SQLite means to a loader.

@@ -1,0 +1,80 @@
+//! `weir store`: looks into the store, and tries again what could not be loaded.
+
+mod failed;
+mod print;
+mod show;
+mod status;
+
+use clap::{Args, Subcommand};
+
+use super::{ConfigFlags, Failure};
+use crate::config::{Config, StoreConfig};
+use crate::setup::first_start;
+use crate::store::StoreError;
+use crate::store::inspect::Inspect;
+use crate::store::sqlite::SqliteStore;
+
+/// The arguments of `weir store`.
+#[derive(Args, Clone, Debug)]
+pub struct StoreArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Action {
+    /// Print how far the loaders are, and how many rows there are
+    Status(status::StatusArgs),
+    /// Print a row: each field with who wrote it and when, its links and its last events
+    Show(show::ShowArgs),
+    /// Look at the records that could not be loaded, and load them again
+    Failed(failed::FailedArgs),
+}
+
+/// Which store is meant.
+#[derive(Args, Clone, Debug, Default)]
+struct StoreFlags {
+    #[command(flatten)]
+    config: ConfigFlags,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &StoreArgs) -> Result<(), Failure> {
+    match &args.action {
+        Action::Status(args) => status::run(args),
+        Action::Show(args) => show::run(args),
+        Action::Failed(args) => failed::run(args),
+    }
+}
+
+impl StoreFlags {
+    /// The configuration, and its store.
+    fn open(&self) -> Result<(Config, Box<dyn Inspect>), Failure> {
+        let config = first_start::expected(&self.config.load()?)?;
+        let store = open(&config)?;
+        Ok((config, store))
+    }
+}
+
+fn open(config: &Config) -> Result<Box<dyn Inspect>, Failure> {
+    let StoreConfig { file, .. } = config.store.as_ref().ok_or_else(|| {
+        let advice = "this configuration has no store; add the table [store] to it, and start Weir";
+        Failure::Named(advice.to_owned())
+    })?;
+    let path = config.data.store(file);
+    if !path.exists() {
+        let path = path.display();
+        return Err(Failure::Named(format!(
+            "there is no store at {path}, yet: `weir serve` makes it; or name another folder with --data"
+        )));
+    }
+    Ok(Box::new(SqliteStore::open(&path)?))
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure::Named(error.to_string())
+    }
+}

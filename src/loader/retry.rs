@@ -1,0 +1,57 @@
+//! Loads once more what could not be loaded.
+
+use super::batch::{Outcome, Rules, apply};
+use super::session::seen;
+use crate::queue::line;
+use crate::store::inspect::Inspect;
+use crate::store::registry::{Declared, ObjectName};
+use crate::store::{Failed, StoreError};
+
+/// What became of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retried {
+    /// Records that are loaded now, and no longer listed.
+    pub loaded: u64,
+    /// Those that still can't be.
+    pub failed: u64,
+}
+
+/// Loads the records of `failures`, each in a transaction of its own, as `rules` and the configuration's types and
+/// objects say.
+///
+/// # Errors
+/// The store's; those that were loaded before are loaded.
+pub fn retry(
+    store: &mut dyn Inspect,
+    rules: &Rules,
+    (declared, objects): (&Declared, &[ObjectName]),
+    failures: &[(i64, Failed)],
+) -> Result<Retried, StoreError> {
+    let mut registry = seen(&mut *store, declared, objects)?;
+    let mut retried = Retried::default();
+    for (id, failed) in failures {
+        let Some(record) = line::read(&failed.record) else {
+            retried.failed += 1;
+            continue;
+        };
+        store.begin()?;
+        let done = apply(&mut *store, &mut registry, rules, &[record], None).and_then(|counts| {
+            let is_loaded = counts.keys().all(|(_, outcome)| *outcome != Outcome::Failed);
+            if is_loaded {
+                store.remove_failure(*id)?;
+                store.commit()?;
+            }
+            Ok(is_loaded)
+        });
+        if !matches!(done, Ok(true)) {
+            store.rollback();
+            registry = seen(&mut *store, declared, objects)?;
+        }
+        match done {
+            Ok(true) => retried.loaded += 1,
+            Ok(false) | Err(StoreError::Refused(_)) => retried.failed += 1,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(retried)
+}

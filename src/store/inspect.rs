@@ -1,0 +1,69 @@
+//! What operators ask of a store, beside what loaders need.
+
+use super::registry::ObjectName;
+use super::row::{Row, RowKey};
+use super::{Failed, Store, StoreError};
+
+/// Which failures are meant: all that are not of another one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WhichFailed {
+    /// These alone; none: whichever.
+    pub ids: Vec<i64>,
+    /// Of this tenant.
+    pub tenant: Option<String>,
+    /// Of this loader.
+    pub loader: Option<String>,
+    /// Of this run.
+    pub run: Option<String>,
+    /// For this reason.
+    pub reason: Option<String>,
+}
+
+/// An event as `weir store show` tells it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShownEvent {
+    /// `ce_time` in UTC.
+    pub time: String,
+    /// `ce_source`.
+    pub source: String,
+    /// `ce_topic`.
+    pub topic: Option<String>,
+    /// `ce_eventname`.
+    pub name: Option<String>,
+    /// JSON.
+    pub properties: String,
+}
+
+/// A store that operators look into.
+pub trait Inspect: Store {
+    /// How many rows there are of each object, events among them.
+    fn row_counts(&mut self) -> Result<Vec<(ObjectName, u64)>, StoreError>;
+
+    /// Every loader that has got anywhere.
+    fn loaders(&mut self) -> Result<Vec<String>, StoreError>;
+
+    /// The failures with their ids, the oldest first.
+    fn failures(&mut self, which: &WhichFailed) -> Result<Vec<(i64, Failed)>, StoreError>;
+
+    /// Removes a failure.
+    fn remove_failure(&mut self, id: i64) -> Result<(), StoreError>;
+
+    /// The user ids of the person with this key, sorted.
+    fn user_ids(&mut self, person: &RowKey) -> Result<Vec<String>, StoreError>;
+
+    /// The links of a person (by its key) or of a company (by its id).
+    fn links(
+        &mut self,
+        tenant: &str,
+        person: Option<&str>,
+        company: Option<&str>,
+    ) -> Result<Vec<(RowKey, Row)>, StoreError>;
+
+    /// The last events of these users, the newest first, at most so many.
+    fn last_events(
+        &mut self,
+        tenant: &str,
+        user_ids: &[String],
+        most: u32,
+    ) -> Result<Vec<ShownEvent>, StoreError>;
+}
