@@ -38,5 +38,6 @@ mod secrets;
 mod slow;
 mod smuggling;
 mod spool;
+mod store;
 mod tls;
 mod webhook;
