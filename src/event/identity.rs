@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::characters::visible;
 use super::envelope::Event;
-use super::key::{composed, scalar};
+use super::key::{composed, is_decoded, scalar};
 use super::kind::CallType;
 use super::time::Happened;
 use super::value::{Shape, Value};
@@ -19,9 +19,14 @@ use super::value::{Shape, Value};
 const MESSAGE_ID_BYTES: usize = 200;
 
 impl<'a> Event<'a> {
-    /// Whom it is about, as part of a key: its `userId`, else its `anonymousId`, if one of them shows anything.
-    pub fn who(&self) -> Option<Cow<'a, str>> {
-        identity(self.user_id).or_else(|| identity(self.anonymous_id)).map(composed)
+    /// Its `userId` as part of a key, if that shows anything.
+    pub fn user(&self) -> Option<Cow<'a, str>> {
+        identity(self.user_id).map(composed)
+    }
+
+    /// Whom it is about, as part of a key: its `user`, else its `anonymousId`, if one of them shows anything.
+    pub fn who(&self, user: Option<&Cow<'a, str>>) -> Option<Cow<'a, str>> {
+        user.cloned().or_else(|| identity(self.anonymous_id).map(composed))
     }
 
     /// Its id: its `messageId`, or one that is made for it if it has none that can be decoded.
@@ -51,7 +56,7 @@ impl<'a> Event<'a> {
     pub fn given_id(&self) -> Option<Cow<'a, str>> {
         let is_scalar = |id: &Value<'_>| matches!(id.shape(), Shape::String | Shape::Number | Shape::Boolean);
         let given = identity(self.message_id.filter(is_scalar));
-        given.filter(|id| id.is_ascii() || !id.contains(char::REPLACEMENT_CHARACTER))
+        given.filter(|id| is_decoded(id))
     }
 }
 

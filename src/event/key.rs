@@ -43,6 +43,11 @@ fn text_with_nuls(value: Value<'_>) -> Cow<'_, str> {
     }
 }
 
+/// Whether all of `text` could be decoded: two texts that could not may have been different.
+pub fn is_decoded(text: &str) -> bool {
+    text.is_ascii() || !text.contains(char::REPLACEMENT_CHARACTER)
+}
+
 /// `text` in Unicode's form NFC.
 pub fn composed(text: Cow<'_, str>) -> Cow<'_, str> {
     if text.is_ascii() || is_nfc_quick(text.chars()) == IsNormalized::Yes {

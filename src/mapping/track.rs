@@ -3,6 +3,7 @@
 use super::convert;
 use crate::admission::secrets::Proof;
 use crate::event::envelope::Event;
+use crate::event::key::is_decoded;
 use crate::event::rejection::{Reason, Rejection};
 use crate::event::value::Value;
 use crate::record::stamp::Stamped;
@@ -32,7 +33,7 @@ pub fn track(
     // RudderStack ignores an entry without an id; the publisher's own contract counts then.
     let contract = event.external_id(CONTRACT).filter(|id| !id.is_falsy()).map(Value::plain);
     let key = Some([source.tenant.id.as_str(), who]);
-    let is_decoded = who.is_ascii() || !who.contains(char::REPLACEMENT_CHARACTER);
+    let is_decoded = is_decoded(who);
     for publisher in &source.publishers {
         let Some(mapped) = publisher.events.get(name.as_ref()) else { continue };
         // Checked first, so that a stranger learns nothing about a publisher's contracts.

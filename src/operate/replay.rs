@@ -226,6 +226,7 @@ impl<'a> Replay<'a> {
             message_id: entry.message_id(),
             ce_source: &found.source.ce_source,
             time: &time,
+            user_id: None,
             traceparent: entry.traceparent.as_deref(),
             replay_of: Some(&entry.id),
         };

@@ -22,6 +22,7 @@ use crate::event::envelope::{Batch, Broken, Element, Event};
 use crate::event::head::EventHead;
 use crate::event::identity::random_id;
 use crate::event::json::trim;
+use crate::event::key::is_decoded;
 use crate::event::kind::CallType;
 use crate::event::outcome::Outcome;
 use crate::event::rejection::{Reason, Rejection};
@@ -37,6 +38,9 @@ use crate::pipeline::tally::{Ignored, Map, Tally};
 use crate::record::Records;
 use crate::record::stamp::Stamp;
 use crate::tenants::{Source, UnmappedEvents};
+
+/// Longest userId that people and links carry, in bytes: as long as a key of the store may be.
+const LONGEST_USER_ID: usize = 1_000;
 
 /// What a route makes of its body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -314,7 +318,8 @@ impl<'a> Work<'a> {
         if event.levels > self.request.rules.depth {
             return Err(Rejection::new(Reason::DepthExceeded));
         }
-        let who = event.who().ok_or(Rejection::new(Reason::IdentityMissing))?;
+        let user = event.user();
+        let who = event.who(user.as_ref()).ok_or(Rejection::new(Reason::IdentityMissing))?;
         let call = call.map_err(Rejection::new)?;
         if !matches!(call, CallType::Identify | CallType::Group | CallType::Track) {
             return Ok(self.ignore(Ignored::CallType));
@@ -323,6 +328,8 @@ impl<'a> Work<'a> {
             return Ok(self.ignore(Ignored::IntegrationsOff));
         }
         let Request { source, proof, .. } = *self.request;
+        let user_id = user.as_deref().filter(|id| id.len() <= LONGEST_USER_ID && is_decoded(id));
+        let stamp = &Stamp { user_id, ..*stamp };
         let records = &mut stamp.on(&mut self.records);
         match call {
             CallType::Identify => {
@@ -400,7 +407,14 @@ impl<'a> Work<'a> {
         'a: 's,
     {
         let Request { source, traceparent, .. } = *self.request;
-        Stamp { message_id, ce_source: &source.ce_source, time, traceparent, replay_of: self.replay_of }
+        Stamp {
+            message_id,
+            ce_source: &source.ce_source,
+            time,
+            user_id: None,
+            traceparent,
+            replay_of: self.replay_of,
+        }
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Stamp<'a> {
     pub ce_source: &'a str,
     /// When it happened, RFC 3339.
     pub time: &'a str,
+    /// The userId of its call, if it has one: on records of people and links.
+    pub user_id: Option<&'a str>,
     /// W3C trace context of the request.
     pub traceparent: Option<&'a str>,
     /// In a replay: the `ce_id` under which the event was rejected.
@@ -51,6 +53,9 @@ impl Stamped<'_> {
         let id = [stamp.message_id, "/", which, suffix].map(str::as_bytes);
         draft.header(Header::Id, &id).header(Header::Source, &[stamp.ce_source.as_bytes()]);
         draft.header(Header::Time, &[stamp.time.as_bytes()]);
+        if let Some(user_id) = stamp.user_id.filter(|_| matches!(kind, Kind::Person | Kind::Link)) {
+            draft.header(Header::UserId, &[user_id.as_bytes()]);
+        }
         if let Some(traceparent) = stamp.traceparent {
             draft.header(Header::TraceParent, &[traceparent.as_bytes()]);
         }

@@ -41,7 +41,12 @@ fn a_journal_of_an_earlier_version_is_read_replayed_and_written_on() {
     let start = Start::default().config(corrected()).on_copy_of("data-a1c8b4e/journal");
     let data = start.data().unwrap();
     let written = parsed(include_str!("../fixtures/data-a1c8b4e/journal.jsonl"));
-    assert_eq!(lines(on(&data, &["tail", "--json", "--until-end"])), written);
+    let mut printed = lines(on(&data, &["tail", "--json", "--until-end"]));
+    for record in &mut printed {
+        // That version did not print when a record was received.
+        assert!(record.as_object_mut().unwrap().remove("received").unwrap().is_i64());
+    }
+    assert_eq!(printed, written);
     assert_eq!(read_as(&data, "loader"), [""; 0], "its consumer had read all of them");
 
     let weir = start.serve();

@@ -47,16 +47,28 @@ fn printed(args: &[&str]) -> String {
 #[test]
 fn a_first_start_ends_with_a_row_that_sql_and_the_command_find() {
     let weir = Weir::demo();
-    let identify = r#"{"userId":"ada","traits":{"email":"Ada@example.com","firstName":"Ada","lastName":"L"}}"#;
+    let identify =
+        r#"{"userId":"ada","traits":{"email":"Ada@example.com","firstName":"Ada","lastName":"L"}}"#;
     assert_eq!(weir.post("/v1/identify", identify).brief(), (200, "ok"));
-    wait_for_rows(&weir, "SELECT name, email, user_ids FROM demo_person", &["Ada L|Ada@example.com|[\"ada\"]"]);
+    wait_for_rows(
+        &weir,
+        "SELECT name, email, user_ids FROM demo_person",
+        &["Ada L|Ada@example.com|[\"ada\"]"],
+    );
     let data = weir.data().to_str().unwrap();
     let shown = printed(&["store", "show", "person", "ada@example.com", "--data", data]);
     assert!(shown.starts_with("person ada@example.com of tenant demo\n"), "{shown}");
     assert!(shown.contains("FirstName  \"Ada\"  (/demo/demo at "), "{shown}");
-    let json: serde_json::Value =
-        serde_json::from_str(&printed(&["store", "show", "person", "ada@example.com", "--json", "--data", data]))
-            .unwrap();
+    let json: serde_json::Value = serde_json::from_str(&printed(&[
+        "store",
+        "show",
+        "person",
+        "ada@example.com",
+        "--json",
+        "--data",
+        data,
+    ]))
+    .unwrap();
     assert_eq!((&json["fields"]["Name"]["value"], &json["user_ids"][0]), (&"Ada L".into(), &"ada".into()));
     assert_eq!(json["fields"]["Name"]["source"], "/demo/demo");
     let status: serde_json::Value =
@@ -87,15 +99,22 @@ fn calls_of_all_kinds_become_rows_that_know_each_other() {
 #[test]
 fn without_a_store_in_the_configuration_nothing_is_loaded() {
     let weir = Weir::standard();
-    assert_eq!(weir.post("/v1/identify", r#"{"userId":"u","traits":{"email":"a@x.org"}}"#).brief(), (200, "ok"));
+    assert_eq!(
+        weir.post("/v1/identify", r#"{"userId":"u","traits":{"email":"a@x.org"}}"#).brief(),
+        (200, "ok")
+    );
     assert!(!weir.data().join("store.sqlite").exists());
     let data = weir.data().to_str().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("weir.toml");
     std::fs::write(&file, config("")).unwrap();
-    let output = command(&["store", "status", "--data", data, "--config", file.to_str().unwrap()]).output().unwrap();
+    let output =
+        command(&["store", "status", "--data", data, "--config", file.to_str().unwrap()]).output().unwrap();
     assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8_lossy(&output.stderr).contains("this configuration has no store"), "{output:?}");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("this configuration has no store"),
+        "{output:?}"
+    );
 }
 
 #[test]
@@ -134,7 +153,10 @@ fn what_came_while_the_store_was_away_is_loaded_once_it_is_back() {
     wait_until("its tables", || other.prepare("SELECT * FROM weir_failed").is_ok());
     other.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
-    assert_eq!(weir.post("/v1/identify", r#"{"userId":"u","traits":{"email":"a@x.org"}}"#).brief(), (200, "ok"));
+    assert_eq!(
+        weir.post("/v1/identify", r#"{"userId":"u","traits":{"email":"a@x.org"}}"#).brief(),
+        (200, "ok")
+    );
     wait_until("the outage", || weir.metric(r#"weir_load_ready{loader="store"}"#) == 0.0);
     assert!(weir.log().contains("another process writes to the store"), "{}", weir.log());
     other.execute_batch("ROLLBACK").unwrap();

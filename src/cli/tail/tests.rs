@@ -135,7 +135,7 @@ fn a_record_is_one_line_of_json_with_its_numbers_untouched() {
     assert_eq!(
         printed(&["--json"], 1),
         concat!(
-            r#"{"topic":"weir.people","partition":0,"offset":0,"key":"acme\u001fa@b.c","#,
+            r#"{"topic":"weir.people","partition":0,"offset":0,"received":1767225600123,"key":"acme\u001fa@b.c","#,
             r#""headers":{"ce_type":"weir.person.v1","ce_id":"m"#,
             "\u{fffd}",
             r#"\u001b[2J/person"},"value":{"Email":"a@b.c","N":12345678901234567890.10}}"#,

@@ -268,6 +268,7 @@ fn one_without_a_secret_is_replayed_only_on_purpose() {
         message_id: "m",
         ce_source: "/acme/web",
         time: "2026-11-01T00:00:00Z",
+        user_id: None,
         traceparent: None,
         replay_of: None,
     };

@@ -53,6 +53,7 @@ fn a_person_is_one_record_with_its_key_headers_and_value() {
         ("ce_specversion", "1.0"),
         ("ce_time", "2026-11-21T01:02:03+02:00"),
         ("ce_type", "weir.person.v1"),
+        ("ce_userid", "u"),
         ("content-type", "application/json"),
     ];
     assert_eq!(record.headers, headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into());

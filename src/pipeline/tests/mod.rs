@@ -183,6 +183,7 @@ impl Sender {
             message_id: "m",
             ce_source: &self.source.ce_source,
             time: "2026-11-01T00:00:00Z",
+            user_id: None,
             traceparent: None,
             replay_of: Some("m/rejected"),
         }

@@ -123,7 +123,8 @@ fn failed(code: &str, text: &str) -> Value {
 fn essence(record: &Record) -> Value {
     let (_, which) = record.header("ce_id").rsplit_once('/').unwrap();
     let mut headers: BTreeMap<_, _> = record.headers.iter().cloned().collect();
-    for name in ["ce_id", "ce_source", "ce_time"] {
+    // RudderStack's destination does not say whose call it was.
+    for name in ["ce_id", "ce_source", "ce_time", "ce_userid"] {
         headers.remove(name);
     }
     let mut value = record.value.clone();
