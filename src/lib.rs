@@ -28,6 +28,9 @@
 //! A request runs in one task until its records are handed over; locks, channels and threads belong to the queue.
 //! Requests share [`intake::app`], and each reads the tenants and limits once, from [`intake::snapshot`].
 //!
+//! Behind the queue, a [`loader`] reads the records and loads them into the [`store`], rows that one can ask in SQL:
+//! [`store::load`] says what a record asks for, [`store::row`] who wins. It shares nothing with requests but the disk.
+//!
 //! RudderStack's Gainsight destination takes the same way through [`http::gainsight`], where Weir stands in for
 //! Gainsight: other names and other answers. People and companies come with an access key, events with a
 //! publisher's secret.
@@ -47,6 +50,8 @@
 //! | [`observe`] | metrics and logs |
 //! | [`mapping`] | from an event's traits to a record's fields |
 //! | [`queue`] | where records become durable, and how they are read back |
+//! | [`store`] | rows that can be asked in SQL: what a record changes in them, and their database |
+//! | [`loader`] | from the queue to the store, batch by batch |
 //! | [`pipeline`] | from a body to records and an answer, without I/O |
 //! | [`intake`] | where requests and replays meet the queue |
 //! | [`http`] | listeners, routes, bodies, answers, TLS |

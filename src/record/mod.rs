@@ -14,8 +14,9 @@ use self::topics::TopicId;
 /// Separates the parts of a record's key: the ASCII unit separator.
 pub const KEY_SEPARATOR: u8 = 0x1f;
 
-/// Weir's id of what has `key` in `tenant`. It is derived from the key, so that all who know that agree without a lookup,
-/// and has the form of a Gsid (36 characters of 0-9A-Z): a `prefix` of four and the first 160 bits of the key's SHA-256.
+/// Weir's id of what has `key` in `tenant`. It is derived from the key, so that all who know that agree without a
+/// lookup, and has the form of a Gsid (36 characters of 0-9A-Z): a `prefix` of four, and the first 160 bits of the
+/// key's SHA-256.
 pub fn derived_id(prefix: &str, tenant: &str, key: &str) -> String {
     let digest =
         Sha256::new().chain_update(tenant).chain_update([KEY_SEPARATOR]).chain_update(key).finalize();

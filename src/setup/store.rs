@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::config::problems::Problems;
 use crate::config::quoting::join;
-use crate::config::{Config, ObjectConfig, StoreConfig};
+use crate::config::{Config, ObjectConfig, QueueKind, StoreConfig};
 use crate::loader::batch::Rules;
 use crate::store::load::LINK;
 use crate::store::registry::{Declared, ObjectName};
@@ -25,6 +25,9 @@ pub fn check(config: &Config, problems: &mut Problems) {
         for (name, object) in &settings.objects {
             check_object(&join(&join(&join("tenants", tenant), "objects"), name), name, object, problems);
         }
+    }
+    if config.store.is_some() && config.queue.kind() != QueueKind::Journal {
+        problems.add("store", "Weir can't load from Kafka yet; remove this, or queue.brokers");
     }
     let mut views: BTreeMap<String, ObjectName> = BTreeMap::new();
     for object in objects(config) {

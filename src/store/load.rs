@@ -193,7 +193,8 @@ pub fn load(record: &ReadRecord) -> Result<Option<Load<'_>>, Fault> {
     Ok(Some(load))
 }
 
-/// The tenant of a record, and its key there. Only events may have none: their senders need not say whom they are about.
+/// The tenant of a record, and its key there. Only events may have none: their senders need not say whom they are
+/// about.
 fn tenant_and_key<'a>(
     record: &'a ReadRecord,
     kind: Kind,

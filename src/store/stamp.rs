@@ -160,7 +160,8 @@ mod tests {
             let first = winner(&stamps);
             let length = stamps.len();
             for index in 0..length {
-                stamps.swap(index, usize::try_from(seed.rotate_left(u32::try_from(index).unwrap()) % 64).unwrap() % length);
+                let other = seed.rotate_left(u32::try_from(index).unwrap()) % 64;
+                stamps.swap(index, usize::try_from(other).unwrap() % length);
             }
             prop_assert_eq!(winner(&stamps), first);
         }

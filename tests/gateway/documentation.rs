@@ -54,7 +54,7 @@ const EXAMPLES: [Example; 10] = [
 ];
 
 /// The languages whose examples are all run by one test: see below, and `configurations`.
-const RUN_AS_A_WHOLE: [&str; 3] = ["toml", "sh", "console"];
+const RUN_AS_A_WHOLE: [&str; 4] = ["toml", "sh", "console", "sql"];
 /// The languages whose examples are only looked at.
 const ONLY_SHOWN: [&str; 2] = ["text", "nginx"];
 
@@ -231,6 +231,30 @@ fn a_first_event_arrives_by_curl_and_by_both_sdks() {
     run(&mut sdks::interpreter(sdks::Sdk::Python), &key(FIRST_PYTHON), &weir);
     wait_for("a person", || (weir.records().len() == 4).then_some(()));
     assert_eq!(weir.quarantine(), Vec::<String>::new());
+}
+
+#[test]
+fn every_query_is_answered() {
+    let weir = Start::default().config(crate::harness::weir::config("[store]")).serve();
+    let batch = r#"{"batch":[
+        {"type":"group","userId":"u","groupId":"g","traits":{"name":"Acme"},"context":{"traits":{"email":"a@x.org"}}},
+        {"type":"group","userId":"v","groupId":"h","traits":{"name":"Quiet"},"context":{"traits":{"email":"b@x.org"}}},
+        {"type":"track","userId":"u","event":"Ticket Closure"}]}"#;
+    assert_eq!(weir.post("/v1/batch", batch).brief(), (200, "ok"));
+    crate::harness::wait_until("the last event", || {
+        weir.metric(r#"weir_load_records_total{loader="store",outcome="loaded",record="event"}"#) == 1.0
+    });
+    let store = rusqlite::Connection::open(weir.data().join("store.sqlite")).unwrap();
+    let queries: Vec<_> = blocks().into_iter().filter(|block| block.language == "sql").collect();
+    let answers: Vec<Option<String>> = queries
+        .iter()
+        .map(|block| {
+            let mut query =
+                store.prepare(&block.text).unwrap_or_else(|error| panic!("{}: {error}", block.text));
+            query.query_map([], |row| row.get(0)).unwrap().next().transpose().unwrap()
+        })
+        .collect();
+    assert_eq!(answers, [Some("Quiet".to_owned()), Some("a@x.org".to_owned())]);
 }
 
 #[test]

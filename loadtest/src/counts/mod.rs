@@ -282,6 +282,7 @@ fn record(source: &Source) -> Records {
     let stamp = Stamp {
         message_id: "counts-0000000000",
         ce_source: &source.ce_source,
+        user_id: None,
         time: "2026-11-21T09:00:00.000Z",
         traceparent: None,
         replay_of: None,

@@ -97,10 +97,11 @@ fn counted(counts: &Counts) -> Vec<(&'static str, Outcome, u64)> {
 #[test]
 fn a_person_is_a_row_with_typed_columns() {
     let mut loading = Loading::new();
-    let value = r#"{"Email":"Ada@x.org","EmailOptOut":"true","MasterAvatarTypeCode":16,"Plan__gc":"gold","Big__gc":12345678901234567890123}"#;
+    let value = r#"{"Email":"Ada@x.org","EmailOptOut":"true","MasterAvatarTypeCode":16,"Plan__gc":"gold",
+        "Big__gc":12345678901234567890123}"#;
     loading.load(&[person("m1/person", value)]);
-    let sql = "SELECT key, email, name, email_opt_out, master_avatar_type_code, plan__gc, big__gc, user_ids, modified_by, \
-               created_at FROM acme_person";
+    let sql = "SELECT key, email, name, email_opt_out, master_avatar_type_code, plan__gc, big__gc, user_ids, \
+               modified_by, created_at FROM acme_person";
     assert_eq!(
         loading.ask(sql),
         [
@@ -172,7 +173,8 @@ fn a_link_before_its_company_and_its_person_is_stored_at_once() {
     let mut loading = Loading::new();
     let link = r#"{"Email":"Ada@x.org","CompanyId":"1P02X","CompanyName":"Acme"}"#;
     loading.load(&[record(Kind::Link, "ada@x.org", "1/link.0", link)]);
-    let sql = "SELECT person_email, company_id, company_name, person_id = (SELECT id FROM acme_person) FROM acme_company_person";
+    let sql = "SELECT person_email, company_id, company_name, person_id = (SELECT id FROM acme_person) \
+               FROM acme_company_person";
     assert_eq!(loading.ask(sql), ["Ada@x.org|1P02X|Acme|1"]);
     loading.load(&[person("2/person", r#"{"Email":"ada@x.org","Name":"Ada"}"#)]);
     assert_eq!(loading.ask("SELECT email, name FROM acme_person"), ["ada@x.org|Ada"], "its own email");

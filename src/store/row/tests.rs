@@ -115,7 +115,11 @@ fn model(records: &[Told]) -> ([Option<u8>; 3], bool) {
 proptest! {
     #[test]
     fn any_order_with_any_repeats_gives_the_same_row(
-        told in proptest::collection::btree_map(0..50_i64, (any::<[Option<u8>; 3]>(), proptest::bool::weighted(0.2)), 1..8),
+        told in proptest::collection::btree_map(
+            0..50_i64,
+            (any::<[Option<u8>; 3]>(), proptest::bool::weighted(0.2)),
+            1..8,
+        ),
         order in proptest::collection::vec(any::<prop::sample::Index>(), 0..12),
         shuffled in any::<prop::sample::Index>(),
     ) {
@@ -128,7 +132,8 @@ proptest! {
         for (place, repeat) in repeats.into_iter().enumerate() {
             all.insert((place * 3) % (all.len() + 1), repeat);
         }
-        let texts: Vec<[String; 3]> = all.iter().map(|(_, values, _)| values.map(|value| value.unwrap_or_default().to_string())).collect();
+        let text = |value: Option<u8>| value.unwrap_or_default().to_string();
+        let texts: Vec<[String; 3]> = all.iter().map(|(_, values, _)| values.map(text)).collect();
         let changes: Vec<Change<'_>> = all.iter().zip(&texts).map(|((ms, values, gone), texts)| {
             let fields = ["A", "B", "C"].into_iter().zip(values).zip(texts);
             let fields = fields.filter(|((_, value), _)| value.is_some() && !gone);
