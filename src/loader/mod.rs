@@ -75,14 +75,14 @@ fn run(mut plan: Plan, metrics: &Metrics, token: &StopToken) {
     ready.set(0);
     let (mut pause, mut last) = (PAUSES.0, String::new());
     while !token.is_stopped() {
-        let ended = Session::open(&mut plan, metrics).and_then(|mut session| {
+        let mut works = || {
             ready.set(1);
             if !last.is_empty() {
                 tracing::info!(loader, "loading again");
             }
             (pause, last) = (PAUSES.0, String::new());
-            session.run(token)
-        });
+        };
+        let ended = Session::open(&mut plan, metrics).and_then(|mut session| session.run(token, &mut works));
         ready.set(0);
         let Err(error) = ended else { return };
         let sentence = error.to_string();

@@ -18,6 +18,8 @@ const MOST: Most = Most { records: 512, bytes: 4 << 20 };
 const GATHER: Duration = Duration::from_millis(200);
 /// How often the queue is told how far the store is: it costs syncs, and only retention depends on it.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
+/// How often a loader that is behind asks how far.
+const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How long one look at an idle queue takes: how soon the loader notices that it should stop.
 const LOOK: Duration = Duration::from_millis(500);
 
@@ -49,6 +51,7 @@ pub(super) struct Session<'p> {
     /// What the queue has yet to be told of that.
     uncommitted: Position,
     committed: Instant,
+    measured: Option<Instant>,
 }
 
 impl<'p> Session<'p> {
@@ -59,6 +62,7 @@ impl<'p> Session<'p> {
         make_views(&mut *store, &registry)?;
         let progress = store.progress(&plan.rules.loader)?;
         let mut queue = (plan.queue)().map_err(SessionError::Queue)?;
+        // On Kafka nothing is assigned yet: there it seeks when something is.
         queue.seek(&Position(progress.clone()))?;
         Ok(Session {
             rules: &plan.rules,
@@ -71,18 +75,20 @@ impl<'p> Session<'p> {
             progress,
             uncommitted: Position::default(),
             committed: Instant::now(),
+            measured: None,
         })
     }
 
-    /// Loads until it is asked to stop.
-    pub(super) fn run(&mut self, token: &StopToken) -> Result<(), SessionError> {
+    /// Loads until it is asked to stop. Calls `works` each time that it has had an answer from the queue, and loaded it.
+    pub(super) fn run(&mut self, token: &StopToken, works: &mut dyn FnMut()) -> Result<(), SessionError> {
         while !token.is_stopped() {
             let (records, position) = self.gather(token)?;
-            self.measure(records.last());
+            self.measure(records.last())?;
             for (partition, records) in by_partition(records, &position) {
                 let to = position.0.get(&partition).copied();
                 to.map_or(Ok(()), |to| self.load(&partition, &records, to))?;
             }
+            works();
             if self.committed.elapsed() >= COMMIT_EVERY {
                 self.commit()?;
             }
@@ -128,9 +134,11 @@ impl<'p> Session<'p> {
         match notice {
             Notice::Assigned(partitions) => {
                 self.progress = self.store.progress(&self.rules.loader)?;
-                let mut stored = self.progress.clone();
-                stored.retain(|partition, _| partitions.contains(partition));
-                self.queue.seek(&Position(stored))?;
+                // Of what the store knows nothing, it reads everything, whatever the group has committed.
+                let next = |partition: &Partition| self.progress.get(partition).copied().unwrap_or_default();
+                let from = partitions.into_iter().map(|partition| (partition.clone(), next(&partition)));
+                let from = Position(from.collect());
+                self.queue.seek(&from)?;
             }
             Notice::Revoked(partitions) => {
                 records.retain(|record| {
@@ -140,6 +148,14 @@ impl<'p> Session<'p> {
                     !partitions.iter().any(is_of)
                 });
                 position.0.retain(|partition, _| !partitions.contains(partition));
+            }
+            Notice::MadeAnew(partition) => {
+                let Partition { topic, number } = partition;
+                tracing::error!(
+                    loader = self.rules.loader,
+                    "{topic} {number} ends before what the store has loaded of it, so it was made anew: it is loaded \
+                     from its start. If that was not meant, restore the queue that belongs to this store"
+                );
             }
             Notice::Missed(range) => {
                 let missed = range.end.saturating_sub(range.start);
@@ -235,13 +251,25 @@ impl<'p> Session<'p> {
     }
 
     /// How far the loader is behind: `last` is the last record of the batch, none where the queue has no more.
-    fn measure(&mut self, last: Option<&ReadRecord>) {
-        let labels = [self.rules.loader.as_str()];
-        let behind = last.map_or(0.0, |last| {
-            let now = jiff::Timestamp::now().as_millisecond();
-            f64::from(u32::try_from(now.saturating_sub(last.timestamp_ms)).unwrap_or_default()) / 1_000.0
-        });
-        self.metrics.load.lag_seconds.with_label_values(&labels).set(behind);
+    fn measure(&mut self, last: Option<&ReadRecord>) -> Result<(), SessionError> {
+        let (load, labels) = (&self.metrics.load, [self.rules.loader.as_str()]);
+        let Some(last) = last else {
+            load.lag_seconds.with_label_values(&labels).set(0.0);
+            load.lag_records.with_label_values(&labels).set(0);
+            return Ok(());
+        };
+        let behind_ms = jiff::Timestamp::now().as_millisecond().saturating_sub(last.timestamp_ms);
+        let seconds = f64::from(u32::try_from(behind_ms).unwrap_or_default()) / 1_000.0;
+        load.lag_seconds.with_label_values(&labels).set(seconds);
+        if self.measured.is_none_or(|at| at.elapsed() >= MEASURE_EVERY) {
+            self.measured = Some(Instant::now());
+            let ends = self.queue.ends()?;
+            let behind = |(partition, end): (&Partition, &i64)| {
+                end.saturating_sub(self.progress.get(partition).copied().unwrap_or_default()).max(0)
+            };
+            load.lag_records.with_label_values(&labels).set(ends.0.iter().map(behind).sum());
+        }
+        Ok(())
     }
 
     fn commit(&mut self) -> Result<(), SessionError> {

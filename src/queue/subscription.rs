@@ -51,6 +51,9 @@ pub enum Notice {
     Revoked(Vec<Partition>),
     /// The queue dropped the records of these offsets before they were read.
     Missed(Range<u64>),
+    /// This partition ends before the place that was sought, so it is another one of the same name. It is read from
+    /// its start.
+    MadeAnew(Partition),
 }
 
 /// What one look found.
@@ -75,12 +78,18 @@ pub trait Subscription {
     /// When the queue can't be read any further: the subscription has to be opened anew.
     fn next_batch(&mut self, most: Most, wait: Duration) -> Result<Batch, ReadError>;
 
-    /// Goes to `position` in those of its partitions that it names, whatever the group has committed. Where the queue
-    /// does not hold so much, as when it was made anew, goes to its start.
+    /// Goes to `position` in those of its partitions that it names, whatever the group has committed; the next batch
+    /// reports where that was not possible.
     ///
     /// # Errors
     /// When the queue can't be read there.
     fn seek(&mut self, position: &Position) -> Result<(), ReadError>;
+
+    /// Where its partitions end now: of each, the offset behind its last record.
+    ///
+    /// # Errors
+    /// When the queue does not tell.
+    fn ends(&mut self) -> Result<Position, ReadError>;
 
     /// Makes sure that the queue can't lose what was read: from then on it may be acted on elsewhere.
     ///
@@ -109,6 +118,10 @@ impl<R: Reader> Subscription for Unsubscribed<R> {
 
     fn seek(&mut self, _: &Position) -> Result<(), ReadError> {
         Ok(())
+    }
+
+    fn ends(&mut self) -> Result<Position, ReadError> {
+        Ok(Position::default())
     }
 
     fn commit(&mut self, _: &Position) -> Result<(), ReadError> {

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::{check, load};
 use crate::admission::keys::AccessKey;
 use crate::admission::secrets;
-use crate::config::{Config, DataDir, Overrides, Problems, QueueKind};
+use crate::config::{Config, DataDir, Overrides, Problems};
 use crate::record::topics::Topics;
 use crate::system::advice::advice;
 use crate::system::disk::{Readers, RealDisk, write_whole};
@@ -177,9 +177,7 @@ fn add(config: &mut Config, demo: Option<&Demo>) -> Result<(), Problems> {
     config.tenants.extend(part.tenants);
     config.sources.extend(part.sources);
     config.publishers.extend(part.publishers);
-    if config.queue.kind() == QueueKind::Journal {
-        config.store = config.store.take().or(part.store);
-    }
+    config.store = config.store.take().or(part.store);
     // What was valid before can only have come to share the names of topics.
     let mut clashes = Problems::default();
     check(config, &mut clashes);

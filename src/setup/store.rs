@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use crate::config::problems::Problems;
 use crate::config::quoting::join;
-use crate::config::{Config, ObjectConfig, QueueKind, StoreConfig};
+use crate::config::{Config, ObjectConfig, StoreConfig};
 use crate::loader::batch::Rules;
 use crate::store::load::LINK;
 use crate::store::registry::{Declared, ObjectName};
 use crate::store::sqlite::view_name;
 use crate::store::types::FieldType;
+use crate::tenants::Tenants;
 
 /// Name of the loader that fills the store.
 pub const LOADER: &str = "store";
@@ -25,9 +26,6 @@ pub fn check(config: &Config, problems: &mut Problems) {
         for (name, object) in &settings.objects {
             check_object(&join(&join(&join("tenants", tenant), "objects"), name), name, object, problems);
         }
-    }
-    if config.store.is_some() && config.queue.kind() != QueueKind::Journal {
-        problems.add("store", "Weir can't load from Kafka yet; remove this, or queue.brokers");
     }
     let mut views: BTreeMap<String, ObjectName> = BTreeMap::new();
     for object in objects(config) {
@@ -96,6 +94,16 @@ pub fn declared(config: &Config) -> Declared {
         }
     }
     declared
+}
+
+/// The topics on Kafka whose records are loaded. Those of own objects need not be there.
+pub fn loaded_topics(config: &Config) -> Vec<String> {
+    let topics = Tenants::from_config(config).topics;
+    let rejected: Vec<_> = topics.rejected().collect();
+    let written =
+        topics.names().iter().filter(|name| !rejected.contains(name)).map(|name| (*name).to_owned());
+    let objects = config.tenants.values().map(|tenant| format!("{}objects", tenant.topic_prefix));
+    written.chain(objects).collect()
 }
 
 /// How the store's loader goes about its work.

@@ -19,5 +19,6 @@ mod records;
 mod rudderstack;
 mod sdks;
 mod spool;
+mod store;
 mod subscription;
 mod synced;

@@ -8,13 +8,14 @@ use crate::config::{Config, QueueKind};
 use crate::loader::{Loader, OpenQueue, Plan};
 use crate::observe::metrics::Metrics;
 use crate::queue::journal::subscription::JournalSubscription;
+use crate::queue::kafka::KafkaSubscription;
 use crate::queue::reader::StartAt;
 use crate::queue::subscription::Subscription;
-use crate::setup::store::{declared, objects, rules};
+use crate::setup::store::{declared, loaded_topics, objects, rules};
 use crate::store::Store;
 use crate::store::sqlite::SqliteStore;
 
-/// Name of the store's consumer on the journal.
+/// Name of the store's consumer on the journal, and of its group on Kafka.
 const CONSUMER: &str = "weir-store";
 
 /// Starts the loader that `config` asks for, if it does.
@@ -42,6 +43,13 @@ fn queue(config: &Config) -> OpenQueue {
                 opened.map(|open| Box::new(open) as Box<dyn Subscription>).map_err(|error| error.to_string())
             })
         }
-        QueueKind::Kafka { .. } => Box::new(|| Err("loading from Kafka is not supported yet".to_owned())),
+        QueueKind::Kafka { brokers } => {
+            let (brokers, raw, topics) =
+                (brokers.to_owned(), config.queue.kafka.clone(), loaded_topics(config));
+            Box::new(move || {
+                let opened = KafkaSubscription::open(&brokers, &raw, CONSUMER, &topics, StartAt::Oldest);
+                opened.map(|open| Box::new(open) as Box<dyn Subscription>).map_err(|error| error.to_string())
+            })
+        }
     }
 }

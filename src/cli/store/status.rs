@@ -10,8 +10,11 @@ use super::StoreFlags;
 use crate::cli::{Failure, counted, print};
 use crate::config::{Config, QueueKind};
 use crate::queue::journal::reader::{Begin, JournalReader};
-use crate::queue::reader::{Next, Reader, StartAt};
-use crate::queue::subscription::Partition;
+use crate::queue::journal::subscription;
+use crate::queue::kafka;
+use crate::queue::reader::{Next, Reader};
+use crate::queue::subscription::{Partition, Position};
+use crate::store::Progress;
 use crate::store::inspect::{Inspect, WhichFailed};
 
 /// The arguments of `weir store status`.
@@ -57,17 +60,18 @@ fn status(config: &Config, store: &mut dyn Inspect) -> Result<Status, Failure> {
     let mut loaders = Vec::new();
     let mut oldest_seconds: f64 = 0.0;
     for loader in store.loaders()? {
-        for (partition, next) in store.progress(&loader)? {
-            let waiting = waiting(config, &partition, next);
-            oldest_seconds =
-                oldest_seconds.max(waiting.as_ref().map_or(0.0, |waiting| waiting.oldest_seconds));
+        let progress = store.progress(&loader)?;
+        let ends = ends(config, &progress);
+        for (partition, next) in progress {
+            let end = ends.0.get(&partition).copied();
+            oldest_seconds = oldest_seconds.max(oldest(config, &partition, next));
             loaders.push(Loading {
                 loader: loader.clone(),
                 topic: partition.topic,
                 partition: partition.number,
                 next,
-                end: waiting.as_ref().map(|waiting| waiting.end),
-                lag: waiting.as_ref().map(|waiting| (waiting.end - next).max(0)),
+                end,
+                lag: end.map(|end| end.saturating_sub(next).max(0)),
             });
         }
     }
@@ -78,29 +82,33 @@ fn status(config: &Config, store: &mut dyn Inspect) -> Result<Status, Failure> {
     Ok(Status { loaders, rows, failed: store.failures(&WhichFailed::default())?.len(), oldest_seconds })
 }
 
-/// What of a partition is not loaded.
-struct Waiting {
-    end: i64,
-    oldest_seconds: f64,
+/// Where the partitions of the queue end; what can't be asked is left out.
+fn ends(config: &Config, progress: &Progress) -> Position {
+    let partitions: Vec<Partition> = progress.keys().cloned().collect();
+    match config.queue.kind() {
+        QueueKind::Journal => subscription::end(&config.data.journal()).map_or(Position::default(), |end| {
+            Position([(Partition::journal(), i64::try_from(end).unwrap_or(i64::MAX))].into())
+        }),
+        QueueKind::Kafka { brokers } => kafka::ends(brokers, &config.queue.kafka, &partitions)
+            .unwrap_or_else(|error| {
+                tracing::warn!("{error}");
+                Position::default()
+            }),
+    }
 }
 
-/// What lies behind `next`. None where this queue has no such partition, or can't be read.
-fn waiting(config: &Config, partition: &Partition, next: i64) -> Option<Waiting> {
-    if config.queue.kind() != QueueKind::Journal || *partition != Partition::journal() {
-        return None;
+/// How long ago the first record was received that waits on the journal; 0 where none does, and on Kafka.
+fn oldest(config: &Config, partition: &Partition, next: i64) -> f64 {
+    if *partition != Partition::journal() {
+        return 0.0;
     }
-    let dir = config.data.journal();
-    let open = |begin| JournalReader::open(&dir, begin, false, BTreeSet::new()).ok();
-    let end = open(Begin::From(StartAt::End))?.position();
-    let first = open(Begin::At(u64::try_from(next).ok()?))?.next(Duration::ZERO).ok()?;
-    let oldest_seconds = match first {
-        Next::Record(record) => {
-            let ago = jiff::Timestamp::now().as_millisecond().saturating_sub(record.timestamp_ms);
-            f64::from(u32::try_from(ago / 1_000).unwrap_or_default())
-        }
-        Next::Idle | Next::End => 0.0,
+    let begin = Begin::At(u64::try_from(next).unwrap_or_default());
+    let reader = JournalReader::open(&config.data.journal(), begin, false, BTreeSet::new());
+    let Ok(Ok(Next::Record(record))) = reader.map(|mut reader| reader.next(Duration::ZERO)) else {
+        return 0.0;
     };
-    Some(Waiting { end: i64::try_from(end).unwrap_or(i64::MAX), oldest_seconds })
+    let ago = jiff::Timestamp::now().as_millisecond().saturating_sub(record.timestamp_ms);
+    f64::from(u32::try_from(ago / 1_000).unwrap_or_default())
 }
 
 fn plain(status: &Status) -> String {

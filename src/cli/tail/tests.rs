@@ -65,6 +65,10 @@ impl Subscription for Committed {
         Ok(())
     }
 
+    fn ends(&mut self) -> Result<Position, ReadError> {
+        Ok(Position::default())
+    }
+
     fn commit(&mut self, _: &Position) -> Result<(), ReadError> {
         self.left.push(self.few.0.0);
         Ok(())

@@ -9,7 +9,7 @@ use super::JournalError;
 use super::consumers::Consumer;
 use super::reader::{Begin, JournalReader};
 use crate::queue::reader::{ReadError, StartAt};
-use crate::queue::subscription::{Batch, Most, Partition, Position, Subscription};
+use crate::queue::subscription::{Batch, Most, Notice, Partition, Position, Subscription};
 use crate::system::advice::advice;
 
 /// A named consumer of a journal at work.
@@ -18,6 +18,8 @@ pub struct JournalSubscription {
     dir: PathBuf,
     consumer: Consumer,
     reader: JournalReader,
+    /// Whether the journal ended before the place that was sought.
+    is_made_anew: bool,
 }
 
 impl JournalSubscription {
@@ -37,7 +39,7 @@ impl JournalSubscription {
         let begin = consumer.next().map_or(Begin::From(start), Begin::At);
         let reader = JournalReader::open(dir, begin, until_end, topics.clone())?;
         consumer.commit(reader.position())?;
-        Ok(JournalSubscription { dir: dir.to_owned(), consumer, reader })
+        Ok(JournalSubscription { dir: dir.to_owned(), consumer, reader, is_made_anew: false })
     }
 
     /// The first sequence number that is not committed.
@@ -55,9 +57,20 @@ impl JournalSubscription {
     }
 }
 
+/// The sequence number behind the last record of the journal in the directory `dir`. Reads its last segment.
+///
+/// # Errors
+/// When there is no journal, or it can't be read.
+pub fn end(dir: &Path) -> Result<u64, JournalError> {
+    Ok(JournalReader::open(dir, Begin::From(StartAt::End), false, BTreeSet::new())?.position())
+}
+
 impl Subscription for JournalSubscription {
     fn next_batch(&mut self, most: Most, wait: Duration) -> Result<Batch, ReadError> {
         let mut batch = Batch::default();
+        if std::mem::take(&mut self.is_made_anew) {
+            batch.notices.push(Notice::MadeAnew(Partition::journal()));
+        }
         batch.fill(&mut self.reader, most, wait)?;
         let next = i64::try_from(self.reader.position()).unwrap_or(i64::MAX);
         batch.position.0.insert(Partition::journal(), next);
@@ -66,11 +79,22 @@ impl Subscription for JournalSubscription {
 
     fn seek(&mut self, position: &Position) -> Result<(), ReadError> {
         let next = position.0.get(&Partition::journal()).and_then(|next| u64::try_from(*next).ok());
-        let begin = next.map_or(Begin::From(StartAt::Oldest), Begin::At);
         let topics = self.reader.topics().clone();
-        let reader = JournalReader::open(&self.dir, begin, false, topics);
-        self.reader = reader.map_err(|error| ReadError(error.to_string()))?;
+        let open = |begin| {
+            let opened = JournalReader::open(&self.dir, begin, false, topics.clone());
+            opened.map_err(|error| ReadError(error.to_string()))
+        };
+        let end = end(&self.dir).map_err(|error| ReadError(error.to_string()))?;
+        self.is_made_anew = next.is_some_and(|next| next > end);
+        let begin = next.filter(|next| *next <= end).map_or(Begin::From(StartAt::Oldest), Begin::At);
+        self.reader = open(begin)?;
         Ok(())
+    }
+
+    fn ends(&mut self) -> Result<Position, ReadError> {
+        let end = end(&self.dir).map_err(|error| ReadError(error.to_string()))?;
+        let end = i64::try_from(end).unwrap_or(i64::MAX);
+        Ok(Position([(Partition::journal(), end)].into()))
     }
 
     fn settle(&mut self) -> Result<(), ReadError> {

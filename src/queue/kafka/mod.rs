@@ -41,7 +41,7 @@ use crate::system::worker::{Ended, Worker};
 
 pub(super) use self::forwarding::{Forwarding, Outlet};
 pub(super) use self::producer::Rescue;
-pub use self::reader::{KafkaReader, list_topics};
+pub use self::reader::{KafkaReader, ends, list_topics};
 pub(super) use self::refusal::{Class, Refusal};
 pub use self::settings::{buffer_bytes, check_settings, most_in_flight, producer_settings};
 pub use self::start::StartError;

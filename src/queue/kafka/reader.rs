@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::metadata::Metadata;
@@ -14,6 +14,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use super::connection::{self, Listener};
 use super::settings;
 use crate::queue::reader::{Next, ReadError, ReadRecord, Reader, StartAt};
+use crate::queue::subscription::{Partition, Position};
 
 /// How long Kafka may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -94,6 +95,26 @@ pub fn list_topics(brokers: &str, raw: &BTreeMap<String, String>) -> Result<Vec<
     Ok(names)
 }
 
+/// Where `partitions` end: of each, the offset behind its last record. Those of topics that are not there are left
+/// out.
+///
+/// # Errors
+/// One sentence: no broker answers or the login is refused.
+pub fn ends(
+    brokers: &str,
+    raw: &BTreeMap<String, String>,
+    partitions: &[Partition],
+) -> Result<Position, ReadError> {
+    let (consumer, metadata) = connect(brokers, raw)?;
+    let topics: Vec<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
+    let known = partitions.iter().filter(|partition| topics.contains(&partition.topic.as_str()));
+    let end = |partition: &Partition| {
+        let (_, end) = ends_of(&consumer, &partition.topic, partition.number)?;
+        Ok((partition.clone(), end))
+    };
+    Ok(Position(known.map(end).collect::<Result<_, _>>()?))
+}
+
 fn connect(
     brokers: &str,
     raw: &BTreeMap<String, String>,
@@ -117,7 +138,11 @@ fn connect(
 
 /// The first offset of a partition, and the one behind its last record. While it has no leader, as when a broker
 /// has just come back, nobody knows them: that is waited for.
-fn ends_of(consumer: &BaseConsumer<Listener>, topic: &str, partition: i32) -> Result<(i64, i64), ReadError> {
+pub(super) fn ends_of<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+    partition: i32,
+) -> Result<(i64, i64), ReadError> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
@@ -176,11 +201,18 @@ pub(super) fn record(message: &BorrowedMessage<'_>) -> ReadRecord {
     }
 }
 
+/// Whether a topic is not there, or not any more.
+pub(super) fn is_topic_unknown(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+    let code = error.rdkafka_error_code();
+    matches!(code, Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition))
+}
+
 /// Errors that waiting won't mend; the consumer gets over all others by itself.
 pub(super) fn hopeless(error: &KafkaError) -> Result<(), ReadError> {
     use RDKafkaErrorCode as Code;
     match error.rdkafka_error_code() {
-        Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition) => {
+        _ if is_topic_unknown(error) => {
             Err(ReadError("a topic was deleted while it was being read".to_owned()))
         }
         Some(Code::TopicAuthorizationFailed) => {

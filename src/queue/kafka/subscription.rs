@@ -12,7 +12,7 @@ use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Reb
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
-use super::reader::{hopeless, record, unusable};
+use super::reader::{ends_of, hopeless, is_topic_unknown, record, unusable};
 use super::settings;
 use crate::queue::reader::{ReadError, StartAt};
 use crate::queue::subscription::{Batch, Most, Notice, Partition, Position, Subscription};
@@ -54,6 +54,25 @@ impl KafkaSubscription {
         Ok(KafkaSubscription { consumer, group: group.to_owned() })
     }
 
+    /// Where in `partition` the reading goes on for whom `next` is the first offset not read: there, unless the
+    /// partition does not hold it, which the next batch reports.
+    fn place(&self, partition: &Partition, next: i64) -> Result<i64, ReadError> {
+        let (low, high) = ends_of(&self.consumer, &partition.topic, partition.number)?;
+        let number = |offset: i64| u64::try_from(offset).unwrap_or_default();
+        let notice = if next < low {
+            Notice::Missed(number(next)..number(low))
+        } else if next > high {
+            Notice::MadeAnew(partition.clone())
+        } else {
+            return Ok(next);
+        };
+        // Where nothing was read of it yet, nothing was missed.
+        if next > 0 {
+            self.consumer.context().report(notice);
+        }
+        Ok(low)
+    }
+
     /// The partitions that this member reads now.
     fn assigned(&self) -> BTreeSet<Partition> {
         // None while the client is closing: then there are no partitions either.
@@ -76,6 +95,10 @@ impl Subscription for KafkaSubscription {
                     batch.position.0.insert(partition, record.offset + 1);
                     batch.records.push(record);
                 }
+                // The group's other topics go on, and so does this one once it is there.
+                Some(Err(error)) if is_topic_unknown(&error) => {
+                    tracing::debug!(%error, "a topic that is to be read is not there");
+                }
                 Some(Err(error)) => hopeless(&error)?,
                 None if is_begun || left.is_zero() => break,
                 None => {}
@@ -95,8 +118,39 @@ impl Subscription for KafkaSubscription {
         Ok(batch)
     }
 
-    fn seek(&mut self, _: &Position) -> Result<(), ReadError> {
-        Err(ReadError("not there yet".to_owned()))
+    fn seek(&mut self, position: &Position) -> Result<(), ReadError> {
+        let assigned = self.assigned();
+        let mut offsets = TopicPartitionList::new();
+        for (partition, next) in position.0.iter().filter(|(partition, _)| assigned.contains(partition)) {
+            let at = self.place(partition, *next)?;
+            let added = offsets.add_partition_offset(&partition.topic, partition.number, Offset::Offset(at));
+            added.map_err(unusable)?;
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while offsets.count() > 0 {
+            match self.consumer.seek_partitions(offsets.clone(), PATIENCE).and_then(|done| failed(&done)) {
+                Ok(()) => break,
+                Err(error) if is_expelled(&error) => break,
+                Err(error) if Instant::now() >= deadline => {
+                    return Err(ReadError(format!(
+                        "Kafka does not let the group {} go to where it should read on ({error}); look at the \
+                         brokers' log",
+                        self.group
+                    )));
+                }
+                // Just assigned: a partition can be sought in once it is being fetched.
+                Err(_) => thread::sleep(PAUSE),
+            }
+        }
+        Ok(())
+    }
+
+    fn ends(&mut self) -> Result<Position, ReadError> {
+        let end = |partition: Partition| {
+            let (_, end) = ends_of(&self.consumer, &partition.topic, partition.number)?;
+            Ok((partition, end))
+        };
+        Ok(Position(self.assigned().into_iter().map(end).collect::<Result<_, _>>()?))
     }
 
     fn commit(&mut self, position: &Position) -> Result<(), ReadError> {
@@ -126,6 +180,11 @@ impl Subscription for KafkaSubscription {
     }
 }
 
+/// The first error of a partition, if there is one.
+fn failed(list: &TopicPartitionList) -> Result<(), KafkaError> {
+    list.elements().iter().try_for_each(|element| element.error())
+}
+
 /// Whether the group has given this member's partitions to others.
 fn is_expelled(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
@@ -138,6 +197,10 @@ fn is_expelled(error: &KafkaError) -> bool {
 struct Member(Mutex<Vec<Notice>>);
 
 impl Member {
+    fn report(&self, notice: Notice) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
+    }
+
     fn take(&self) -> Vec<Notice> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -163,7 +226,7 @@ impl ConsumerContext for Member {
                 return;
             }
         };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
+        self.report(notice);
     }
 }
 
