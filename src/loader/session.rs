@@ -79,7 +79,7 @@ impl<'p> Session<'p> {
         })
     }
 
-    /// Loads until it is asked to stop. Calls `works` each time that it has had an answer from the queue, and loaded it.
+    /// Loads until it is asked to stop. Calls `works` each time that the queue has answered, and that is loaded.
     pub(super) fn run(&mut self, token: &StopToken, works: &mut dyn FnMut()) -> Result<(), SessionError> {
         while !token.is_stopped() {
             let (records, position) = self.gather(token)?;

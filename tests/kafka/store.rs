@@ -56,7 +56,8 @@ fn three_loaders_share_the_partitions_and_one_that_is_killed_costs_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let store = folder.path().join("store.sqlite");
     let queue = format!(
-        "[queue]\nbrokers = {:?}\ncreate_topics = true\n[queue.kafka]\n\"session.timeout.ms\" = 10000\n[store]\nurl = \"sqlite:{}\"",
+        "[queue]\nbrokers = {:?}\ncreate_topics = true\n[queue.kafka]\n\"session.timeout.ms\" = 10000\n\
+         [store]\nurl = \"sqlite:{}\"",
         kafka.brokers,
         store.display()
     );
