@@ -61,10 +61,13 @@ impl Loader {
         Ok(Loader { token, worker })
     }
 
-    /// Ends it after the batch at work, which may take until `deadline`. What is not loaded by then stays on the
-    /// queue. Returns whether it has ended.
-    pub fn stop(&mut self, deadline: Instant) -> bool {
+    /// Asks it to end after the batch at work. What is not loaded by then stays on the queue.
+    pub fn stop(&self) {
         self.token.stop();
+    }
+
+    /// Waits for its end, until `deadline`. Returns whether it has ended.
+    pub fn join_by(&mut self, deadline: Instant) -> bool {
         self.worker.join_by(deadline) == Ended::Returned
     }
 }

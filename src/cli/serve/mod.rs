@@ -164,7 +164,7 @@ async fn serve(
     app: Arc<App>,
     config: &Config,
     clients: Clients,
-    (admin_listener, mut loader): (TcpListener, Option<Loader>),
+    (admin_listener, loader): (TcpListener, Option<Loader>),
     announce: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let named = |error: io::Error| Failure::Named(format!("cannot start serving: {error}"));
@@ -210,19 +210,25 @@ async fn serve(
     let deadline = Instant::now() + config.limits.server.shutdown;
     app.drain();
     gateway_handle.stop(true).await;
-    // What it has not loaded by then stays on the queue.
-    let loading =
-        tokio::task::spawn_blocking(move || loader.as_mut().is_none_or(|loader| loader.stop(deadline)));
-    if !loading.await.unwrap_or_default() {
-        tracing::warn!("the loader did not end in time; it goes on from the last batch with the next start");
-    }
     let queue = Arc::clone(&app.queue);
-    let closing = tokio::task::spawn_blocking(move || queue.close(deadline));
+    let closing = tokio::task::spawn_blocking(move || close(&*queue, loader, deadline));
     let left = closing.await.unwrap_or_default();
     admin_handle.stop(false).await;
     drop((control, run_file, watch));
     tell_the_end(left, app.queue.held());
     broken.map_or(Ok(()), |reason| Err(Failure::Named(reason)))
+}
+
+/// Flushes the queue, and ends the loader meanwhile. Returns how many records did not become durable by `deadline`.
+fn close(queue: &dyn Queue, mut loader: Option<Loader>, deadline: Instant) -> usize {
+    if let Some(loader) = &loader {
+        loader.stop();
+    }
+    let left = queue.close(deadline);
+    if loader.as_mut().is_some_and(|loader| !loader.join_by(deadline)) {
+        tracing::warn!("the loader did not end in time; it goes on from its last batch with the next start");
+    }
+    left
 }
 
 async fn answer_hangups(mut hangup: Signal) {
