@@ -7,6 +7,7 @@ use clap::Args;
 use super::{ConfigFlags, Failure, print};
 use crate::config::{self, Problems, QueueKind};
 use crate::setup::{self, ToServe, disk, first_start};
+use crate::store::registry::MOST_FIELDS;
 use crate::system::advice::readable;
 
 /// The arguments of `weir check`.
@@ -36,6 +37,13 @@ fn report(to_serve: &ToServe) -> Result<String, Problems> {
     let mut lines = vec!["configuration is valid".to_owned(), String::new(), "topics:".to_owned()];
     lines.extend(first_start::expected_topics(config)?.names().iter().map(|name| format!("  {name}")));
     lines.push(format!("queue: {place}"));
+    if let Some(store) = &first_start::expected(config)?.store {
+        let file = config.data.store(&store.file);
+        lines.push(format!(
+            "store: {}; up to {MOST_FIELDS} undeclared fields of an object get columns, and the others are only kept",
+            file.display()
+        ));
+    }
     lines.push(format!("memory: at most {}", readable(setup::memory_bound(config))));
     let warnings = setup::warnings(config, to_serve.tls.as_ref()).into_iter().chain(disk::warnings(config));
     lines.extend(warnings.map(|warning| format!("warning: {warning}")));
@@ -57,6 +65,7 @@ mod tests {
             "\n  weir.people\n  weir.companies\n  weir.rejected\n",
             "\n  weir.events.ticket-actions.gold\n",
             "\nqueue: the journal in ./weir-data/journal\n",
+            "\nstore: ./weir-data/store.sqlite; up to 500 undeclared fields",
             "\nmemory: at most ",
             "\nwarning: sources: none is configured",
         ] {

@@ -20,6 +20,10 @@ use crate::store::registry::{Declared, ObjectName};
 use crate::store::{Store, StoreError};
 use crate::system::worker::{Ended, StopToken, Worker};
 
+/// Most memory that a loader needs beside its database's own, in bytes: a batch as it was read, what is read out of it,
+/// and the rows that it changes, before and after.
+pub const BUFFER_BYTES: u64 = 32 << 20;
+
 /// The pause after the first failure in a row, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 

@@ -303,10 +303,17 @@ impl<'a> About<'a> {
             value.get(name).filter(|part| part.shape() == Shape::Object).map(|part| Traits::read(Some(part)))
         };
         let (keys, fields) = part("keys").zip(part("fields")).ok_or(Fault::ValueInvalid)?;
+        self.is_key_of(&name).then_some(()).ok_or(Fault::KeyInvalid)?;
         let others = (&fields).into_iter().filter(|(name, _)| keys.get(name).is_none());
         let fields =
             (&keys).into_iter().chain(others).map(|(name, value)| (name.clone(), value.json())).collect();
         Ok(self.row(&name, fields))
+    }
+
+    /// Whether its key is that of an object of the tenant's own with this name.
+    fn is_key_of(&self, name: &str) -> bool {
+        let is_standard = matches!(name, "person" | "company" | LINK | "event");
+        !is_standard && self.key.strip_prefix(name).is_some_and(|rest| rest.starts_with(SEPARATOR))
     }
 
     /// That a row is gone: `{"object","keys"}`, under the key of what is gone.
@@ -320,7 +327,11 @@ impl<'a> About<'a> {
                 let company = company.filter(|id| !id.is_empty()).ok_or(Fault::ValueInvalid)?;
                 self.row_of(LINK, format!("{}{SEPARATOR}{company}", self.key), Vec::new())
             }
-            name => self.row(name, Vec::new()),
+            "person" | "company" => self.row(&name, Vec::new()),
+            own => {
+                self.is_key_of(own).then_some(()).ok_or(Fault::KeyInvalid)?;
+                self.row(own, Vec::new())
+            }
         };
         row.change.deletes = true;
         Ok(row)

@@ -29,6 +29,7 @@ mod lenient;
 mod lifecycle;
 mod limits;
 mod loading;
+mod memory;
 mod metrics;
 mod moving_over;
 mod pages;

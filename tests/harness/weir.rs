@@ -274,8 +274,17 @@ impl Weir {
 
     /// The most memory that it ever held, in bytes.
     pub fn peak_memory(&self) -> u64 {
+        self.memory_as("VmHWM:")
+    }
+
+    /// The memory that it holds now, in bytes.
+    pub fn memory(&self) -> u64 {
+        self.memory_as("VmRSS:")
+    }
+
+    fn memory_as(&self, name: &str) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
         line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
     }
 

@@ -242,6 +242,22 @@ fn an_own_object_has_its_view_and_can_be_deleted() {
 }
 
 #[test]
+fn an_object_that_has_another_ones_name_or_key_is_refused() {
+    let mut loading = Loading::new();
+    let value = |object: &str| format!(r#"{{"object":"{object}","keys":{{"Id__gc":"1"}},"fields":{{}}}}"#);
+    let records = [
+        record(Kind::Object, "person\u{1f}1", "1/object", &value("person")),
+        record(Kind::Object, "deal__gc\u{1f}1", "2/object", &value("case__gc")),
+        record(Kind::Deleted, "event\u{1f}1", "3/deleted", &value("event")),
+    ];
+    assert_eq!(
+        counted(&loading.load(&records)),
+        [("deleted", Outcome::Failed, 1), ("object", Outcome::Failed, 2)]
+    );
+    assert_eq!(loading.ask("SELECT count(*) FROM weir_row"), ["0"]);
+}
+
+#[test]
 fn a_link_that_is_deleted_is_shown_no_more() {
     let mut loading = Loading::new();
     loading.load(&[record(

@@ -193,14 +193,14 @@ impl Store for SqliteStore {
     }
 
     fn forget(&mut self, day: i64) -> Result<(), StoreError> {
-        // A 256th of them, another one each second, so that no transaction has much to delete.
-        let part = u8::try_from(Timestamp::now().as_second().rem_euclid(256)).unwrap_or_default();
+        // Another small part each second, so that no transaction has much to look through: all of them within a day.
+        let part = u16::try_from(Timestamp::now().as_second().rem_euclid(1 << 16)).unwrap_or_default();
+        let end = part.checked_add(1).map_or(vec![0xff; 17], |next| next.to_be_bytes().to_vec());
         self.run(|connection| {
             let mut statement = connection.prepare_cached(
                 "DELETE FROM weir_seen WHERE identity >= ?1 AND identity < ?2 AND day < ?3",
             )?;
-            let end = part.checked_add(1).map_or(vec![0xff; 17], |next| vec![next]);
-            statement.execute(params![[part].as_slice(), end, day])
+            statement.execute(params![part.to_be_bytes(), end, day])
         })?;
         Ok(())
     }
