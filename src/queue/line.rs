@@ -60,7 +60,7 @@ struct Line<'a> {
     value: &'a RawValue,
 }
 
-/// The record that [`write`] wrote as `line`, as far as it was text. None where it is no such line.
+/// The record that [`write()`] wrote as `line`, as far as it was text. None where it is no such line.
 pub fn read(line: &str) -> Option<ReadRecord> {
     let line: Line<'_> = serde_json::from_str(line).ok()?;
     Some(ReadRecord {
