@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use tikv_jemallocator::Jemalloc;
 
-/// Its background thread gives the system whatever was free for ten seconds. glibc keeps what lies below anything that
-/// is still used, so a rush of clients would cost its memory for good.
+/// Its background threads give the system whatever was free for ten seconds. glibc keeps what lies below anything that
+/// is still used, so a rush of clients would cost its memory for good. C code (librdkafka) allocates here, too.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
