@@ -135,14 +135,23 @@ fn tenant(mut section: Section<'_>) -> TenantConfig {
 }
 
 fn object(mut section: Section<'_>) -> ObjectConfig {
-    let word =
-        |value: &Value| value.as_str().or_else(|| value.as_table()?.get("type")?.as_str()).map(str::to_owned);
     let object = ObjectConfig {
         keys: section.list("keys", "the name of a field", non_blank),
-        fields: section.texts("fields", FIELD_TYPE, word),
+        fields: section.texts("fields", FIELD_TYPE, field_type),
     };
     section.finish(&[]);
     object
+}
+
+/// A word, or a table with it. Only a gsid may say of which object it is.
+fn field_type(value: &Value) -> Option<String> {
+    let Some(table) = value.as_table() else { return value.as_str().map(str::to_owned) };
+    let word = table.get("type")?.as_str()?;
+    let is_known = |(key, value): (&String, &Value)| {
+        key == "type"
+            || (key == "object" && word == "gsid" && value.as_str().is_some_and(|name| !name.is_empty()))
+    };
+    table.iter().all(is_known).then(|| word.to_owned())
 }
 
 const FIELD_TYPE: &str =

@@ -1,6 +1,6 @@
 //! What a configuration means for the store and its loaders.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::config::problems::Problems;
 use crate::config::quoting::join;
@@ -27,21 +27,26 @@ pub fn check(config: &Config, problems: &mut Problems) {
             check_object(&join(&join(&join("tenants", tenant), "objects"), name), name, object, problems);
         }
     }
+    if config.store.is_some() {
+        check_views(config, problems);
+    }
+}
+
+/// Without a store, tenants may have any ids.
+fn check_views(config: &Config, problems: &mut Problems) {
     let mut views: BTreeMap<String, ObjectName> = BTreeMap::new();
+    let mut told = BTreeSet::new();
     for object in objects(config) {
         let name = view_name(&object);
-        if let Some(other) = views.get(&name) {
+        let Some(other) = views.insert(name.clone(), object.clone()) else { continue };
+        // Two tenants may have all their views in common.
+        if told.insert((object.tenant.clone(), other.tenant.clone())) {
             let path = join(&join("tenants", &object.tenant), "objects");
-            let other = format!("{} of tenant {}", other.object, other.tenant);
-            problems.add(
-                path,
-                format_args!(
-                    "the view {name} would show {} and {other}; rename a tenant or an object",
-                    object.object
-                ),
-            );
+            let (one, other) = (&object.object, format!("{} of tenant {}", other.object, other.tenant));
+            let advice =
+                format_args!("the view {name} would show {one} and {other}; rename a tenant or an object");
+            problems.add(path, advice);
         }
-        views.insert(name, object);
     }
 }
 
