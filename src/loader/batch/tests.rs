@@ -1,3 +1,5 @@
+//! Batches loaded into SQLite, and the rows that any tool then sees.
+
 use tempfile::TempDir;
 
 use super::*;
@@ -124,6 +126,10 @@ fn numbers_are_integers_or_doubles_that_are_the_same_or_their_digits() {
         ("9223372036854775807", "9223372036854775807"),
         ("9223372036854775808", "9223372036854775808"),
         ("0.12345678901234567890123", "0.12345678901234567890123"),
+        ("1e400", "1e400"),
+        ("-1e400", "-1e400"),
+        ("1e-400", "1e-400"),
+        ("0e-400", "0.0"),
         ("\" 12 \"", "12"),
         ("\"1.5\"", "1.5"),
         ("\"abc\"", "NULL"),
@@ -152,6 +158,20 @@ fn texts_dates_and_times_are_shown_as_such_or_not_at_all() {
     loading.load(&[record(Kind::Company, "12", "m/company", value)]);
     let sql = "SELECT name, renewal_date, original_contract_date, status, at__gc FROM acme_company";
     assert_eq!(loading.ask(sql), ["12.0|2026-02-28|NULL|{\"a\":1}|2026-03-01T04:00:00.000Z"]);
+}
+
+#[test]
+fn a_field_may_have_any_name() {
+    let mut loading = Loading::new();
+    for (number, name) in ["a.b", "c d", "e'f", "g\\\"h", "i\\\\j", "ö"].iter().enumerate() {
+        let value = format!(
+            "{{\"Email\":\"ada@x.org\",\"{name}__gc\":{number},\"{name}t__gc\":true,\"{name}s__gc\":\"x\"}}"
+        );
+        loading.load(&[person(&format!("{number}/person"), &value)]);
+    }
+    let sql =
+        "SELECT a_b__gc, c_d__gc, e_f__gc, g_h__gc, i_j__gc, ___gc, g_ht__gc, i_js__gc FROM acme_person";
+    assert_eq!(loading.ask(sql), ["0|1|2|3|4|5|1|x"]);
 }
 
 #[test]

@@ -78,9 +78,7 @@ fn time(column: &str) -> String {
 
 /// A field's value as its column shows it: NULL where it does not fit.
 fn shown(field: &str, field_type: FieldType) -> String {
-    let path = text(&format!("$.\"{}\"", field.replace('\\', "\\\\").replace('"', "\\\"")));
-    let (json, plain, kind) =
-        (format!("(fields -> {path})"), format!("(fields ->> {path})"), format!("json_type(fields, {path})"));
+    let (json, plain, kind) = parts(field);
     match field_type {
         FieldType::Text => {
             format!("CASE {kind} WHEN 'text' THEN {plain} WHEN 'null' THEN NULL ELSE {json} END")
@@ -117,16 +115,33 @@ fn shown(field: &str, field_type: FieldType) -> String {
     }
 }
 
+/// How the view finds a field's value as JSON, as SQL has it, and what kind of JSON it is.
+fn parts(field: &str) -> (String, String, String) {
+    if field.contains(['"', '\\']) {
+        // Old versions of SQLite take no path with such a name for one, and would refuse the whole view.
+        let part =
+            |column: &str| format!("(SELECT {column} FROM json_each(fields) WHERE key = {})", text(field));
+        let json = part("CASE WHEN type IN ('true', 'false') THEN type ELSE value || '' END");
+        return (json, part("value"), part("type"));
+    }
+    let path = text(&format!("$.\"{field}\""));
+    (format!("(fields -> {path})"), format!("(fields ->> {path})"), format!("json_type(fields, {path})"))
+}
+
 /// The number that the text `digits` is: an INTEGER where that holds it, a REAL where the double is the same number,
 /// else the digits themselves.
 fn number(digits: &str) -> String {
     let double = format!("CAST({digits} AS REAL)");
     let mantissa = format!("substr({digits}, 1, instr(lower({digits}) || 'e', 'e') - 1)");
     let significant = format!("trim(replace(replace({mantissa}, '.', ''), '-', ''), '0')");
+    // Beyond a double it would be infinite, and below the least one nothing.
+    let is_in_range = format!("abs({double}) < 1e999 AND ({double} <> 0 OR {significant} = '')");
+    let is_same = format!(
+        "(length({significant}) <= 15 OR {digits} IN (printf('%!.16g', {double}), printf('%!.17g', {double})))"
+    );
     format!(
         "CASE WHEN CAST({digits} AS INTEGER) || '' = {digits} THEN CAST({digits} AS INTEGER) \
-         WHEN length({significant}) <= 15 OR {digits} IN (printf('%!.16g', {double}), printf('%!.17g', {double})) \
-         THEN {double} ELSE {digits} END"
+         WHEN {is_in_range} AND {is_same} THEN {double} ELSE {digits} END"
     )
 }
 
