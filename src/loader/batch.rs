@@ -133,7 +133,7 @@ pub fn apply(
         };
         writes.count(record, outcome);
     }
-    grow(store, registry, read())?;
+    grow(store, registry, read()).map_err(StoreError::of_no_record)?;
     store.put_rows(&rows.changed())?;
     store.put_users(&writes.users)?;
     store.put_events(&writes.events)?;

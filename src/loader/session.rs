@@ -220,8 +220,11 @@ impl<'p> Session<'p> {
             }
             Err(error) => {
                 self.store.rollback();
-                // What it has learnt since is not in the store.
-                self.registry = seen(&mut *self.store, self.declared, self.objects)?;
+                // After any other error the session ends.
+                if matches!(error, SessionError::Store(StoreError::Refused(_))) {
+                    // What it has learnt since is not in the store.
+                    self.registry = seen(&mut *self.store, self.declared, self.objects)?;
+                }
                 Err(error)
             }
         }

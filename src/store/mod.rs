@@ -33,6 +33,16 @@ pub enum StoreError {
     Unusable(String),
 }
 
+impl StoreError {
+    /// The error of a statement that holds no value of a record: no record is to blame for it.
+    pub fn of_no_record(self) -> Self {
+        match self {
+            StoreError::Refused(why) => StoreError::Unusable(why),
+            other => other,
+        }
+    }
+}
+
 /// How far a loader has got: of each partition, the first offset that is not loaded.
 pub type Progress = BTreeMap<Partition, i64>;
 

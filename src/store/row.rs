@@ -182,7 +182,8 @@ impl Row {
             true => (&mut self.deleted, &self.latest),
             false => (&mut self.latest, &self.deleted),
         };
-        let is_new = own.as_ref() != Some(stamp);
+        // By arrival, repeats are kept away before: what comes is new.
+        let is_new = own.as_ref() != Some(stamp) || merge == Merge::Arrival;
         if own.as_ref().is_none_or(|held| stamp.beats(held, merge)) {
             *own = Some(stamp.clone());
         }

@@ -9,6 +9,8 @@ use clap::{Args, Subcommand};
 
 use super::{ConfigFlags, Failure};
 use crate::config::{Config, StoreConfig};
+use crate::observe::telemetry;
+use crate::observe::telemetry::LogFormat;
 use crate::setup::first_start;
 use crate::store::StoreError;
 use crate::store::inspect::Inspect;
@@ -42,6 +44,7 @@ struct StoreFlags {
 }
 
 pub(super) fn run(args: &StoreArgs) -> Result<(), Failure> {
+    telemetry::init(Some(LogFormat::Human), "warn").map_err(Failure::Named)?;
     match &args.action {
         Action::Status(args) => status::run(args),
         Action::Show(args) => show::run(args),

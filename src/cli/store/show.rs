@@ -35,9 +35,26 @@ pub(super) struct ShowArgs {
 
 pub(super) fn run(args: &ShowArgs) -> Result<(), Failure> {
     let (config, mut store) = args.store.open()?;
+    check_keys(&config, args)?;
     let key = row_key(&args.object, &args.keys)?;
     let found = find(&config, args, &key, &mut *store)?;
     print(&if args.store.json { as_json(&found) } else { plain(&found) })
+}
+
+/// Refuses too many or too few values for the keys that an object is configured with.
+fn check_keys(config: &Config, args: &ShowArgs) -> Result<(), Failure> {
+    let asked = |tenant: &&String| args.tenant.as_ref().is_none_or(|asked| asked == *tenant);
+    let tenants = config.tenants.iter().filter(|(id, _)| asked(id));
+    let objects: Vec<_> = tenants.filter_map(|(_, tenant)| tenant.objects.get(&args.object)).collect();
+    let fits = |keys: &[String]| keys.is_empty() || keys.len() == args.keys.len();
+    match objects.first() {
+        Some(first) if !objects.iter().any(|object| fits(&object.keys)) => Err(Failure::Usage(format!(
+            "{} is identified by {}; give a value for each",
+            args.object,
+            first.keys.join(", ")
+        ))),
+        _ => Ok(()),
+    }
 }
 
 /// The key under which the gateway writes such a row.

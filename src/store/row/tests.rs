@@ -1,3 +1,5 @@
+//! How records change a row: who wins, what is cleared, what is deleted, and that order does not matter.
+
 use proptest::prelude::*;
 
 use super::*;
@@ -79,6 +81,16 @@ fn a_deleted_row_stays_deleted_until_a_newer_record_revives_it() {
     assert_eq!(row(&[told.clone(), gone(3), change(4, &[("A", "1")])]).0.deleted_ms, None);
     assert_eq!(row(&[told.clone(), change(4, &[("A", "1")]), gone(3)]).0.deleted_ms, None, "in any order");
     assert_eq!(row(&[gone(3), gone(3)]).1, [Applied::Loaded, Applied::Repeat]);
+}
+
+#[test]
+fn by_arrival_whatever_comes_after_a_deletion_revives_the_row() {
+    let told = change(5, &[("A", "1")]);
+    let mut row = Row::new("1P01".to_owned(), &told);
+    for change in [&told, &gone(9), &told] {
+        row.apply(change, Merge::Arrival);
+    }
+    assert_eq!(row.deleted_ms, None);
 }
 
 #[test]

@@ -58,10 +58,12 @@ impl SqliteStore {
     }
 
     fn migrate(&mut self) -> Result<(), StoreError> {
+        // Without a lock first: whoever only looks must not wait for a loader.
+        if self.version()? == VERSION {
+            return Ok(());
+        }
         self.begin()?;
-        let version: i64 =
-            self.run(|connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0)))?;
-        match version {
+        match self.version()? {
             0 => self.run(|connection| {
                 connection.execute_batch(SCHEMA)?;
                 connection.pragma_update(None, "user_version", VERSION)
@@ -76,6 +78,10 @@ impl SqliteStore {
             }
         }
         self.commit()
+    }
+
+    fn version(&self) -> Result<i64, StoreError> {
+        self.run(|connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0)))
     }
 
     fn run<T>(&self, statement: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
