@@ -165,3 +165,129 @@ fn what_came_while_the_store_was_away_is_loaded_once_it_is_back() {
     wait_until("the row", || count("SELECT count(*) FROM acme_person") == 1);
     assert_eq!(count("SELECT count(*) FROM weir_failed"), 0);
 }
+
+/// Puts `sql` to the store, as another program may.
+fn execute(data: &Path, sql: &str) {
+    let connection = Connection::open(data.join("store.sqlite")).unwrap();
+    connection.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
+    connection.execute_batch(sql).unwrap();
+}
+
+fn tracks(ids: &[&str]) -> String {
+    let event = |id: &&str| {
+        format!(
+            r#"{{"type":"track","messageId":"{id}","userId":"u","event":"Ticket Closure","properties":{{}}}}"#
+        )
+    };
+    format!(r#"{{"batch":[{}]}}"#, ids.iter().map(event).collect::<Vec<_>>().join(","))
+}
+
+#[test]
+fn a_record_that_the_database_refuses_costs_itself_alone_and_is_loaded_once_it_can_be() {
+    let weir = Weir::with_config(&stored());
+    wait_until("the views", || ask(weir.data(), "SELECT count(*) FROM acme_event") == ["0"]);
+    let refuse = "CREATE TRIGGER refuse BEFORE INSERT ON weir_event WHEN new.event_id LIKE 'bad/%' \
+                  BEGIN SELECT RAISE(ABORT, 'it is bad'); END";
+    execute(weir.data(), refuse);
+    assert_eq!(weir.post("/v1/batch", tracks(&["a", "b", "bad", "c", "d"])).brief(), (200, "ok"));
+    wait_for_rows(&weir, "SELECT substr(event_id, 1, 1) FROM acme_event ORDER BY 1", &["a", "b", "c", "d"]);
+    assert_eq!(ask(weir.data(), "SELECT reason FROM weir_failed"), ["value_refused"]);
+    let data = weir.data().to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("weir.toml");
+    std::fs::write(&file, stored()).unwrap();
+    let failed = |action: &str| {
+        let arguments = ["store", "failed", action, "--data", data, "--config", file.to_str().unwrap()];
+        let output = command(&arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (_, listed) = failed("list");
+    assert!(listed.contains("value_refused") && listed.contains("it is bad"), "{listed}");
+    assert_eq!(failed("retry"), (Some(1), "0 records loaded, 1 still failed\n".to_owned()));
+    execute(weir.data(), "DROP TRIGGER refuse");
+    assert_eq!(failed("retry"), (Some(0), "1 record loaded, 0 still failed\n".to_owned()));
+    assert_eq!(ask(weir.data(), "SELECT count(*) FROM acme_event"), ["5"]);
+    assert_eq!(failed("list"), (Some(0), String::new()));
+}
+
+#[test]
+fn a_journal_that_was_made_anew_is_loaded_from_its_start_and_said_loudly() {
+    let mut weir = Weir::with_config(&stored());
+    assert_eq!(weir.post("/v1/batch", tracks(&["a", "b", "c"])).brief(), (200, "ok"));
+    wait_for_rows(&weir, "SELECT count(*) FROM acme_event", &["3"]);
+    weir.stop();
+    std::fs::remove_dir_all(weir.data().join("journal")).unwrap();
+    let again = Start::default().config(stored()).on_data_of(&weir).serve();
+    assert_eq!(again.post("/v1/batch", tracks(&["d"])).brief(), (200, "ok"));
+    wait_for_rows(&again, "SELECT count(*) FROM acme_event", &["4"]);
+    assert!(again.log().contains("journal 0 ends before what the store has loaded of it"), "{}", again.log());
+}
+
+#[test]
+fn a_loader_whose_partition_another_one_has_taken_over_goes_on_from_there() {
+    let weir = Weir::with_config(&stored());
+    assert_eq!(weir.post("/v1/batch", tracks(&["a"])).brief(), (200, "ok"));
+    wait_for_rows(&weir, "SELECT next FROM weir_progress", &["1"]);
+    // As if another process had loaded the next record, and only that.
+    execute(weir.data(), "UPDATE weir_progress SET next = 2");
+    assert_eq!(weir.post("/v1/batch", tracks(&["b", "c"])).brief(), (200, "ok"));
+    wait_for_rows(&weir, "SELECT next FROM weir_progress", &["3"]);
+    assert_eq!(ask(weir.data(), "SELECT substr(event_id, 1, 1) FROM acme_event ORDER BY 1"), ["a", "c"]);
+    assert!(weir.log().contains("another loader has moved on in journal 0"), "{}", weir.log());
+}
+
+#[test]
+fn records_that_the_journal_dropped_before_they_were_loaded_are_counted_and_the_rest_is_loaded() {
+    let config = config(
+        "[store]\nurl = \"sqlite:away/store.sqlite\"\n[queue]\njournal_bytes = 1_048_576\nfree_bytes = 0\n\
+                         when_full = \"drop_oldest\"",
+    );
+    let weir = Weir::with_config(&config);
+    let file = weir.data().join("away/store.sqlite");
+    wait_until("the store", || file.exists());
+    let other = Connection::open(&file).unwrap();
+    other.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
+    wait_until("its tables", || other.prepare("SELECT * FROM weir_failed").is_ok());
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let filling = "x".repeat(30_000);
+    for number in 0..120 {
+        let body = format!(
+            r#"{{"userId":"u","event":"Ticket Closure","messageId":"{number}","properties":{{"x":"{filling}"}}}}"#
+        );
+        assert_eq!(weir.post("/v1/track", body).brief(), (200, "ok"));
+    }
+    other.execute_batch("ROLLBACK").unwrap();
+    let last = "SELECT count(*) FROM acme_event WHERE event_id LIKE '119/%'";
+    wait_until("the last", || {
+        other.query_row(last, [], |row| row.get::<_, i64>(0)).is_ok_and(|count| count == 1)
+    });
+    let loaded: i64 = other.query_row("SELECT count(*) FROM acme_event", [], |row| row.get(0)).unwrap();
+    let missed = weir.metric(r#"weir_load_missed_records_total{loader="store"}"#);
+    let loaded = f64::from(u32::try_from(loaded).unwrap());
+    assert!(missed > 0.0 && missed + loaded == 120.0, "{missed} and {loaded}: {}", weir.log());
+    assert!(
+        weir.log().contains("records before they were loaded: they are lost to the store"),
+        "{}",
+        weir.log()
+    );
+}
+
+#[test]
+fn pythons_own_sqlite_reads_the_views_whatever_the_names_of_fields() {
+    let weir = Weir::with_config(&stored());
+    let identify = r#"{"userId":"u","traits":{"email":"a@x.org","name":"A",
+        "od\"d__gc":7,"big__gc":12345678901234567890123}}"#;
+    assert_eq!(weir.post("/v1/identify", identify).brief(), (200, "ok"));
+    wait_for_rows(&weir, "SELECT email FROM acme_person", &["a@x.org"]);
+    let script = "import sqlite3, sys\n\
+                  person = 'SELECT name, od_d__gc, big__gc, user_ids FROM acme_person'\n\
+                  print(*sqlite3.connect(sys.argv[1]).execute(person).fetchone())";
+    let output = std::process::Command::new("python3")
+        .args(["-c", script])
+        .arg(weir.data().join("store.sqlite"))
+        .output()
+        .unwrap();
+    let told =
+        format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(told, "A 7 12345678901234567890123 [\"u\"]\n");
+}

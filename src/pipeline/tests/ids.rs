@@ -35,6 +35,29 @@ fn an_event_without_identity_is_refused_alone_and_quarantined_in_a_batch() {
 }
 
 #[test]
+fn people_and_links_name_the_user_of_their_call_as_keys_of_events_do() {
+    let records = |call, members: &str| {
+        let body = format!(
+            r#"{{{members},"traits":{{"email":"a@x","name":"n"}},"context":{{"traits":{{"email":"a@x"}}}}}}"#
+        );
+        let records = Setup::new().one(call, body).records;
+        let user = |record: &Seen| (record.which().to_owned(), record.headers.get("ce_userid").cloned());
+        records.iter().map(user).collect::<Vec<_>>()
+    };
+    let named = |which: &str, user: &str| (which.to_owned(), Some(user.to_owned()));
+    let unnamed = |which: &str| (which.to_owned(), None);
+    assert_eq!(records(CallType::Identify, r#""userId":" 7.0 ""#), [named("person", "7.0")]);
+    assert_eq!(records(CallType::Identify, r#""userId":7.0"#), [named("person", "7")]);
+    let group = [unnamed("company"), named("link.0", "u")];
+    assert_eq!(records(CallType::Group, r#""userId":"u","groupId":"g""#), group);
+    let long = "x".repeat(1_001);
+    // Nobody's, one that may be another's, and one that is too long for a key.
+    for members in [r#""anonymousId":"a""#, r#""userId":"\ud800""#, &format!("\"userId\":\"{long}\"")] {
+        assert_eq!(records(CallType::Identify, members), [unnamed("person")], "{members}");
+    }
+}
+
+#[test]
 fn a_message_id_is_kept_as_it_shows() {
     for (given, id) in [
         ("\"m-1\"", "m-1"),
