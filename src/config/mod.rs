@@ -59,10 +59,19 @@ pub struct Config {
 /// `[store]`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoreConfig {
-    /// The file of an SQLite database; relative to the data directory.
-    pub file: PathBuf,
+    /// Where it is.
+    pub place: StorePlace,
     /// How many days a repeat is known as one.
     pub seen_days: u32,
+}
+
+/// What `store.url` names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StorePlace {
+    /// The file of an SQLite database; relative to the data directory.
+    Sqlite(PathBuf),
+    /// The URL of a PostgreSQL database, which may hold a password.
+    Postgres(SecretPlace),
 }
 
 /// `[tls]`.

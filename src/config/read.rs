@@ -9,8 +9,8 @@ use toml::{Table, Value};
 use super::section::{NON_BLANK, Section, non_blank};
 use super::{
     Ack, Config, DataDir, Limits, ObjectConfig, Problems, PublisherConfig, QueueConfig, RequestLimits,
-    SecretPlace, Secrets, ServerLimits, SourceConfig, StoreConfig, TenantConfig, TlsConfig, WhenFull,
-    address,
+    SecretPlace, Secrets, ServerLimits, SourceConfig, StoreConfig, StorePlace, TenantConfig, TlsConfig,
+    WhenFull, address,
 };
 use crate::admission::keys;
 use crate::record::topics::Bounds;
@@ -225,13 +225,31 @@ fn queue(mut section: Section<'_>) -> QueueConfig {
     queue
 }
 
+/// What `store.url` may be.
+const STORE_URL: &str = "\"sqlite:\" and the path of a file, or { file = \"…\" } or { env = \"NAME\" } that holds the \
+                         URL of a PostgreSQL database";
+
+/// Why a URL of PostgreSQL can't stand in the configuration.
+const OPEN_URL: &str = "may hold a password, and the configuration never contains a secret itself; put the URL into a \
+                        file, and name that with { file = \"…\" }, or use { env = \"NAME\" }";
+
 fn store(mut section: Section<'_>) -> StoreConfig {
-    let file = |value: &Value| {
-        let path = value.as_str()?.strip_prefix("sqlite:").and_then(non_blank)?;
-        Some(PathBuf::from(path))
+    // None: a URL that must not stand here.
+    let place = |value: &Value| match value.as_str().map(str::trim_start) {
+        Some(url) if url.starts_with("postgres://") || url.starts_with("postgresql://") => Some(None),
+        Some(url) => {
+            let path = url.strip_prefix("sqlite:").and_then(non_blank)?;
+            Some(Some(StorePlace::Sqlite(path.into())))
+        }
+        None => secret_place(value).map(|place| Some(StorePlace::Postgres(place))),
     };
+    let place = section.required("url", STORE_URL, place);
+    if place == Some(None) {
+        section.problem("url", OPEN_URL);
+    }
     let config = StoreConfig {
-        file: section.required("url", "\"sqlite:\" and the path of a file", file).unwrap_or_default(),
+        // After a problem it is of no matter what stands in for it.
+        place: place.flatten().unwrap_or(StorePlace::Sqlite(PathBuf::new())),
         seen_days: u32::try_from(section.number("seen_days", 1..=LONGEST_DAYS)).unwrap_or(u32::MAX),
     };
     section.finish(&[]);

@@ -123,7 +123,10 @@ impl Secrets {
 
 impl SecretPlace {
     /// The secret, or what to do about it. Names neither file nor variable: a secret may stand there by mistake.
-    fn read(&self, environment: Environment<'_>) -> Result<String, String> {
+    ///
+    /// # Errors
+    /// When it is not there, or not as a secret is written.
+    pub fn read(&self, environment: Environment<'_>) -> Result<String, String> {
         let (what, bytes) = match self {
             SecretPlace::File(path) => {
                 let bytes = read_file(path);

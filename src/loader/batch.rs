@@ -239,6 +239,3 @@ fn failed(rules: &Rules, record: &ReadRecord, fault: Fault, now_ms: i64) -> Fail
         failed_ms: now_ms,
     }
 }
-
-#[cfg(test)]
-mod tests;

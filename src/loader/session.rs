@@ -23,6 +23,9 @@ const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How long one look at an idle queue takes: how soon the loader notices that it should stop.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// How often a transaction is begun that other loaders overtake.
+const BEGINNINGS: usize = 10;
+
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SessionError {
@@ -193,8 +196,25 @@ impl<'p> Session<'p> {
         }
     }
 
-    /// One transaction: the records (or, if they are `refused`, their failures) and the progress behind them.
+    /// One transaction: the records (or, if they are `refused`, their failures) and the progress behind them. Where
+    /// another loader stores new fields at the same time, it begins again, with those.
     fn transact(
+        &mut self,
+        partition: &Partition,
+        records: &[ReadRecord],
+        to: i64,
+        refused: Option<&str>,
+    ) -> Result<(), SessionError> {
+        for _ in 1..BEGINNINGS {
+            match self.try_to_transact(partition, records, to, refused) {
+                Err(SessionError::Store(StoreError::Overtaken(_))) => {}
+                done => return done,
+            }
+        }
+        self.try_to_transact(partition, records, to, refused)
+    }
+
+    fn try_to_transact(
         &mut self,
         partition: &Partition,
         records: &[ReadRecord],

@@ -10,8 +10,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Libraries whose own words say nothing that Weir doesn't say.
 const QUIET: &str = "actix_server=warn,rdkafka=warn,librdkafka=warn,mio=off";
 
-/// Libraries that quote what clients send, such as a header they find wrong. No level brings them back.
-const QUOTING: [&str; 2] = ["actix_http", "actix_web"];
+/// Libraries that quote what clients send, such as a header they find wrong, or the values that go into a database. No
+/// level brings them back.
+const QUOTING: [&str; 3] = ["actix_http", "actix_web", "tokio_postgres"];
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]

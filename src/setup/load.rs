@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::check::check;
+use super::store::check_url;
 use crate::config::read::{DEFAULTS, parse, read};
 use crate::config::section::Section;
 use crate::config::{Config, Environment, Overrides, Problems, Secrets};
@@ -33,6 +34,7 @@ pub fn load_to_serve(
     let mut tls = None;
     let config = load_and(file, overrides, |config, problems| {
         config.secrets = Secrets::read(config, environment, problems);
+        check_url(config, environment, problems);
         match config.tls.as_ref().map(pair::load) {
             Some(Err(found)) => found.lines().iter().cloned().for_each(|line| problems.add_line(line)),
             loaded => tls = loaded.and_then(Result::ok),

@@ -4,11 +4,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::config::problems::Problems;
 use crate::config::quoting::join;
-use crate::config::{Config, ObjectConfig, StoreConfig};
+use crate::config::{Config, Environment, ObjectConfig, SecretPlace, StoreConfig, StorePlace};
 use crate::loader::batch::Rules;
+use crate::store::StoreError;
+use crate::store::inspect::Inspect;
 use crate::store::load::LINK;
+use crate::store::postgres::{self, PostgresStore, Target};
 use crate::store::registry::{Declared, ObjectName};
-use crate::store::sqlite::view_name;
+use crate::store::sqlite::{self, SqliteStore};
 use crate::store::types::FieldType;
 use crate::tenants::Tenants;
 
@@ -27,13 +30,17 @@ pub fn check(config: &Config, problems: &mut Problems) {
             check_object(&join(&join(&join("tenants", tenant), "objects"), name), name, object, problems);
         }
     }
-    if config.store.is_some() {
-        check_views(config, problems);
+    if let Some(store) = &config.store {
+        check_views(config, &store.place, problems);
     }
 }
 
 /// Without a store, tenants may have any ids.
-fn check_views(config: &Config, problems: &mut Problems) {
+fn check_views(config: &Config, place: &StorePlace, problems: &mut Problems) {
+    let view_name = match place {
+        StorePlace::Postgres(_) => postgres::view_name,
+        StorePlace::Sqlite(_) => sqlite::view_name,
+    };
     let mut views: BTreeMap<String, ObjectName> = BTreeMap::new();
     let mut told = BTreeSet::new();
     for object in objects(config) {
@@ -48,6 +55,36 @@ fn check_views(config: &Config, problems: &mut Problems) {
             problems.add(path, advice);
         }
     }
+}
+
+/// Adds what is wrong with the URL of a database, which is a secret to be read.
+pub fn check_url(config: &Config, environment: Environment<'_>, problems: &mut Problems) {
+    if let Some(StoreConfig { place: StorePlace::Postgres(place), .. }) = &config.store
+        && let Err(advice) = target(place, environment)
+    {
+        problems.add("store.url", advice);
+    }
+}
+
+fn target(place: &SecretPlace, environment: Environment<'_>) -> Result<Target, String> {
+    Target::read(&place.read(environment)?)
+}
+
+/// Opens the store that `config` names, if it names one. A URL is read anew: its password may have changed.
+///
+/// # Errors
+/// When it can't be opened: a sentence.
+pub fn open(config: &Config, environment: Environment<'_>) -> Option<Result<Box<dyn Inspect>, StoreError>> {
+    let place = &config.store.as_ref()?.place;
+    Some(match place {
+        StorePlace::Sqlite(file) => {
+            SqliteStore::open(&config.data.store(file)).map(|store| Box::new(store) as Box<dyn Inspect>)
+        }
+        StorePlace::Postgres(place) => target(place, environment)
+            .map_err(|advice| StoreError::Unusable(format!("store.url: {advice}")))
+            .and_then(|target| PostgresStore::open(&target))
+            .map(|store| Box::new(store) as Box<dyn Inspect>),
+    })
 }
 
 fn check_object(path: &str, name: &str, object: &ObjectConfig, problems: &mut Problems) {

@@ -4,6 +4,7 @@ mod documents;
 mod objects;
 mod references;
 mod secrets;
+mod store;
 mod topics;
 mod values;
 

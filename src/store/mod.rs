@@ -2,10 +2,11 @@
 //!
 //! [`load`] says what a record asks for, [`row`] how it changes a row, and [`stamp`] which of two writers of a value
 //! wins; [`registry`] keeps which fields were seen, of which [`types`]. All of that is pure. The databases are behind
-//! one small trait, [`Store`], with [`inspect`] for operators: [`sqlite`].
+//! one small trait, [`Store`], with [`inspect`] for operators: [`sqlite`], [`postgres`].
 
 pub mod inspect;
 pub mod load;
+pub mod postgres;
 pub mod registry;
 pub mod row;
 pub mod sqlite;
@@ -28,6 +29,9 @@ pub enum StoreError {
     /// It takes no such value: the same never works.
     #[error("{0}")]
     Refused(String),
+    /// Somebody else has stored new fields since they were read: the transaction is to begin again, with them.
+    #[error("{0}")]
+    Overtaken(String),
     /// It is not one that this Weir can work with: somebody has to see to it.
     #[error("{0}")]
     Unusable(String),

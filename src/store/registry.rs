@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::types::{FieldType, column_name, distinct, standard_fields};
+use super::types::{FieldType, column_name, distinct, is_long_number, standard_fields};
 use crate::event::value::Shape;
 
 /// Most fields of an object that get columns without being standard or declared.
@@ -22,6 +22,7 @@ impl Shapes {
     pub fn of(json: &str) -> Shapes {
         match Shape::of(json) {
             Shape::Null => Shapes::default(),
+            Shape::Number if is_long_number(json) => Shapes::OTHER,
             Shape::Number => Shapes::NUMBER,
             Shape::Boolean => Shapes::BOOLEAN,
             Shape::String | Shape::Object | Shape::Array => Shapes::OTHER,

@@ -95,6 +95,25 @@ pub fn standard_fields(object: &str) -> &'static [(&'static str, FieldType)] {
     }
 }
 
+/// Most digits of a number that counts as one.
+const MOST_DIGITS: usize = 400;
+
+/// Whether the JSON number `number`, written out without an exponent, has more digits than any column should show.
+pub fn is_long_number(number: &str) -> bool {
+    let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let (whole, fraction) = (whole.trim_start_matches('-').len(), fraction.len());
+    // What is no number of 32 bits is more than enough.
+    let exponent: i32 = exponent.parse().unwrap_or(i32::MAX);
+    let shift = usize::try_from(exponent.unsigned_abs()).unwrap_or(usize::MAX);
+    let digits = if exponent < 0 {
+        whole.saturating_sub(shift).max(1).saturating_add(fraction.saturating_add(shift))
+    } else {
+        whole.saturating_add(shift).saturating_add(fraction.saturating_sub(shift))
+    };
+    digits > MOST_DIGITS
+}
+
 /// Longest name of a column, in bytes: PostgreSQL cuts at 63, and a number may follow.
 const LONGEST_NAME: usize = 60;
 
@@ -161,6 +180,16 @@ mod tests {
             assert_eq!(column_name(field), column, "{field}");
         }
         assert_eq!(column_name(&"x".repeat(99)).len(), 60);
+    }
+
+    #[test]
+    fn a_number_is_long_by_its_digits_written_out() {
+        for number in ["0", "1e3", "-1.10", "1e399", "1e-399", "12345678901234567890123", &"9".repeat(400)] {
+            assert!(!is_long_number(number), "{number}");
+        }
+        for number in ["1e400", "-1E+400", "1e-400", "1e99999999999", "1.5e9999", &"9".repeat(401)] {
+            assert!(is_long_number(number), "{number}");
+        }
     }
 
     #[test]

@@ -53,8 +53,9 @@ const EXAMPLES: [Example; 10] = [
     SECRET_BY_SIGNATURE,
 ];
 
-/// The languages whose examples are all run by one test: see below, and `configurations`.
-const RUN_AS_A_WHOLE: [&str; 4] = ["toml", "sh", "console", "sql"];
+/// The languages whose examples are all run by one test: see below, and `configurations`; `postgresql` by that of the
+/// store, which has one.
+const RUN_AS_A_WHOLE: [&str; 5] = ["toml", "sh", "console", "sql", "postgresql"];
 /// The languages whose examples are only looked at.
 const ONLY_SHOWN: [&str; 2] = ["text", "nginx"];
 

@@ -1,7 +1,8 @@
 //! What integration tests share: the real binary as a process ([`weir`]), a client that sends exact bytes ([`wire`]),
-//! the journal read back ([`journal`]), a real Apache Kafka ([`kafka`]), the real RudderStack SDKs ([`sdks`]), the
-//! sample tenant ([`tenant`]), what the scenario that goes through the SDKs must leave ([`scenario`]), certificates and
-//! who trusts them ([`tls`]), and the end of all of that with the test program ([`reaper`]).
+//! the journal read back ([`journal`]), a real Apache Kafka ([`kafka`]) and PostgreSQL ([`postgres`]), the real
+//! RudderStack SDKs ([`sdks`]), the sample tenant ([`tenant`]), what the scenario that goes through the SDKs must leave
+//! ([`scenario`]), certificates and who trusts them ([`tls`]), and the end of all of that with the test program
+//! ([`reaper`]).
 #![allow(
     dead_code,
     unused_imports,
@@ -11,6 +12,7 @@
 
 pub mod journal;
 pub mod kafka;
+pub mod postgres;
 pub mod reaper;
 pub mod rudderstack;
 pub mod scenario;

@@ -8,13 +8,12 @@ mod status;
 use clap::{Args, Subcommand};
 
 use super::{ConfigFlags, Failure};
-use crate::config::{Config, StoreConfig};
+use crate::config::{Config, StorePlace};
 use crate::observe::telemetry;
 use crate::observe::telemetry::LogFormat;
-use crate::setup::first_start;
+use crate::setup::{first_start, store};
 use crate::store::StoreError;
 use crate::store::inspect::Inspect;
-use crate::store::sqlite::SqliteStore;
 
 /// The arguments of `weir store`.
 #[derive(Args, Clone, Debug)]
@@ -62,18 +61,20 @@ impl StoreFlags {
 }
 
 fn open(config: &Config) -> Result<Box<dyn Inspect>, Failure> {
-    let StoreConfig { file, .. } = config.store.as_ref().ok_or_else(|| {
+    if let Some(StorePlace::Sqlite(file)) = config.store.as_ref().map(|store| &store.place) {
+        let path = config.data.store(file);
+        if !path.exists() {
+            let path = path.display();
+            return Err(Failure::Named(format!(
+                "there is no store at {path}, yet: `weir serve` makes it; or name another folder with --data"
+            )));
+        }
+    }
+    let opened = store::open(config, &|name| std::env::var_os(name)).ok_or_else(|| {
         let advice = "this configuration has no store; add the table [store] to it, and start Weir";
         Failure::Named(advice.to_owned())
     })?;
-    let path = config.data.store(file);
-    if !path.exists() {
-        let path = path.display();
-        return Err(Failure::Named(format!(
-            "there is no store at {path}, yet: `weir serve` makes it; or name another folder with --data"
-        )));
-    }
-    Ok(Box::new(SqliteStore::open(&path)?))
+    Ok(opened?)
 }
 
 impl From<StoreError> for Failure {

@@ -44,12 +44,15 @@ fn overlay(under: &mut Table, over: Table) {
 fn every_configuration_on_every_page_is_valid() {
     let files = Files::holding(&Authority::new().issue(2030));
     let folder = tempfile::tempdir().unwrap();
-    let [data, file, secret] = ["data", "weir.toml", "secret"].map(|name| folder.path().join(name));
+    let [data, file, secret, store] =
+        ["data", "weir.toml", "secret", "store"].map(|name| folder.path().join(name));
     fs::write(&secret, SECRET).unwrap();
+    fs::write(&store, "postgres://weir@localhost/cs").unwrap();
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     let own = [
         ("/var/lib/weir", data),
         ("/run/secrets/tickets", secret),
+        ("/run/secrets/store", store),
         ("/etc/weir/tls/chain.pem", files.chain()),
         ("/etc/weir/tls/key.pem", files.key()),
     ];
