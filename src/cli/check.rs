@@ -5,7 +5,7 @@
 use clap::Args;
 
 use super::{ConfigFlags, Failure, print};
-use crate::config::{self, Problems, QueueKind};
+use crate::config::{self, Problems, QueueKind, StorePlace};
 use crate::setup::{self, ToServe, disk, first_start};
 use crate::store::registry::MOST_FIELDS;
 use crate::system::advice::readable;
@@ -38,10 +38,13 @@ fn report(to_serve: &ToServe) -> Result<String, Problems> {
     lines.extend(first_start::expected_topics(config)?.names().iter().map(|name| format!("  {name}")));
     lines.push(format!("queue: {place}"));
     if let Some(store) = &first_start::expected(config)?.store {
-        let file = config.data.store(&store.file);
+        let place = match &store.place {
+            StorePlace::Sqlite(file) => config.data.store(file).display().to_string(),
+            StorePlace::Postgres(_) => "PostgreSQL".to_owned(),
+        };
         lines.push(format!(
-            "store: {}; up to {MOST_FIELDS} undeclared fields of an object get columns, and the others are only kept",
-            file.display()
+            "store: {place}; up to {MOST_FIELDS} undeclared fields of an object get columns, \
+             and the others are only kept"
         ));
     }
     lines.push(format!("memory: at most {}", readable(setup::memory_bound(config))));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::config::problems::Problems;
 use crate::config::quoting::join;
-use crate::config::{Config, Environment, ObjectConfig, SecretPlace, StoreConfig, StorePlace};
+use crate::config::{Config, DataDir, Environment, ObjectConfig, SecretPlace, StoreConfig, StorePlace};
 use crate::loader::batch::Rules;
 use crate::store::StoreError;
 use crate::store::inspect::Inspect;
@@ -70,20 +70,22 @@ fn target(place: &SecretPlace, environment: Environment<'_>) -> Result<Target, S
     Target::read(&place.read(environment)?)
 }
 
-/// Opens the store that `config` names, if it names one. A URL is read anew: its password may have changed.
+/// Opens a store. A URL is read anew: its password may have changed.
 ///
 /// # Errors
 /// When it can't be opened: a sentence.
-pub fn open(config: &Config, environment: Environment<'_>) -> Option<Result<Box<dyn Inspect>, StoreError>> {
-    let place = &config.store.as_ref()?.place;
-    Some(match place {
-        StorePlace::Sqlite(file) => {
-            SqliteStore::open(&config.data.store(file)).map(|store| Box::new(store) as Box<dyn Inspect>)
+pub fn open(
+    store: &StoreConfig,
+    data: &DataDir,
+    environment: Environment<'_>,
+) -> Result<Box<dyn Inspect>, StoreError> {
+    Ok(match &store.place {
+        StorePlace::Sqlite(file) => Box::new(SqliteStore::open(&data.store(file))?),
+        StorePlace::Postgres(place) => {
+            let target = target(place, environment)
+                .map_err(|advice| StoreError::Unusable(format!("store.url: {advice}")))?;
+            Box::new(PostgresStore::open(&target)?)
         }
-        StorePlace::Postgres(place) => target(place, environment)
-            .map_err(|advice| StoreError::Unusable(format!("store.url: {advice}")))
-            .and_then(|target| PostgresStore::open(&target))
-            .map(|store| Box::new(store) as Box<dyn Inspect>),
     })
 }
 

@@ -12,7 +12,7 @@ use crate::queue::kafka::KafkaSubscription;
 use crate::queue::reader::StartAt;
 use crate::queue::subscription::Subscription;
 use crate::setup::store::{declared, loaded_topics, objects, open, rules};
-use crate::store::{Store, StoreError};
+use crate::store::Store;
 
 /// Name of the store's consumer on the journal, and of its group on Kafka.
 const CONSUMER: &str = "weir-store";
@@ -20,23 +20,19 @@ const CONSUMER: &str = "weir-store";
 /// Starts the loader that `config` asks for, if it does.
 pub fn start(config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Loader>, Failure> {
     let Some(store) = &config.store else { return Ok(None) };
-    let opened = config.clone();
+    let (settings, data) = (store.clone(), config.data.clone());
     let plan = Plan {
         rules: rules(config, store),
         declared: declared(config),
         objects: objects(config),
         queue: queue(config),
         store: Box::new(move || {
-            let store = open(&opened, &|name| std::env::var_os(name)).ok_or_else(none)??;
+            let store = open(&settings, &data, &|name| std::env::var_os(name))?;
             Ok(store as Box<dyn Store>)
         }),
     };
     let started = Loader::start(plan, Arc::clone(metrics));
     started.map(Some).map_err(|error| Failure::Named(format!("cannot start the loader: {error}")))
-}
-
-fn none() -> StoreError {
-    StoreError::Unusable("this configuration has no store; add the table [store] to it".to_owned())
 }
 
 fn queue(config: &Config) -> OpenQueue {

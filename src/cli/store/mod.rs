@@ -61,7 +61,11 @@ impl StoreFlags {
 }
 
 fn open(config: &Config) -> Result<Box<dyn Inspect>, Failure> {
-    if let Some(StorePlace::Sqlite(file)) = config.store.as_ref().map(|store| &store.place) {
+    let Some(settings) = &config.store else {
+        let advice = "this configuration has no store; add the table [store] to it, and start Weir";
+        return Err(Failure::Named(advice.to_owned()));
+    };
+    if let StorePlace::Sqlite(file) = &settings.place {
         let path = config.data.store(file);
         if !path.exists() {
             let path = path.display();
@@ -70,11 +74,7 @@ fn open(config: &Config) -> Result<Box<dyn Inspect>, Failure> {
             )));
         }
     }
-    let opened = store::open(config, &|name| std::env::var_os(name)).ok_or_else(|| {
-        let advice = "this configuration has no store; add the table [store] to it, and start Weir";
-        Failure::Named(advice.to_owned())
-    })?;
-    Ok(opened?)
+    Ok(store::open(settings, &config.data, &|name| std::env::var_os(name))?)
 }
 
 impl From<StoreError> for Failure {

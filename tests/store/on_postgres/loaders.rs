@@ -112,7 +112,8 @@ fn two_loaders_write_the_same_new_rows_and_new_fields_and_none_is_lost() {
         asking.try_to("SELECT FROM weir_progress").is_ok() && asking.ask(done) == ["800"]
     });
     for mut loader in loaders {
-        assert!(loader.stop(Instant::now() + PATIENCE));
+        loader.stop();
+        assert!(loader.join_by(Instant::now() + PATIENCE));
     }
     assert_eq!(asking.ask("SELECT count(*), count(f0), count(f1) FROM weir_acme.person"), ["100|100|100"]);
     let named = "SELECT count(*), count(DISTINCT \"column\") FROM weir_field WHERE object = 'person'";
