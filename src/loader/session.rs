@@ -241,8 +241,8 @@ impl<'p> Session<'p> {
             Err(error) => {
                 self.store.rollback();
                 // After any other error the session ends.
-                if matches!(error, SessionError::Store(StoreError::Refused(_))) {
-                    // What it has learnt since is not in the store.
+                if matches!(error, SessionError::Store(StoreError::Refused(_) | StoreError::Overtaken(_))) {
+                    // What it has learnt since is not in the store, or what is there has been learnt by another.
                     self.registry = seen(&mut *self.store, self.declared, self.objects)?;
                 }
                 Err(error)
