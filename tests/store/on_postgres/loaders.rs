@@ -1,6 +1,7 @@
 //! Several loaders at once on one PostgreSQL.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -63,8 +64,9 @@ impl Subscription for Feed {
     }
 }
 
-fn start(url: &str, records: Vec<ReadRecord>) -> Loader {
-    let (target, records) = (Target::read(url).unwrap(), Arc::new(records));
+/// Starts a loader of `records`, which counts in `opened` how often it connects.
+fn start(url: &str, records: Vec<ReadRecord>, opened: &Arc<AtomicUsize>) -> Loader {
+    let (target, records, opened) = (Target::read(url).unwrap(), Arc::new(records), Arc::clone(opened));
     let object = |object: &str| ObjectName { tenant: "acme".to_owned(), object: object.to_owned() };
     let plan = Plan {
         rules: Rules { loader: "store".to_owned(), seen_days: 7, ..Rules::default() },
@@ -73,7 +75,10 @@ fn start(url: &str, records: Vec<ReadRecord>) -> Loader {
         queue: Box::new(move || {
             Ok(Box::new(Feed { records: Arc::clone(&records), next: 0 }) as Box<dyn Subscription>)
         }),
-        store: Box::new(move || Ok(Box::new(PostgresStore::open(&target)?) as Box<dyn Store>)),
+        store: Box::new(move || {
+            opened.fetch_add(1, Ordering::Relaxed);
+            Ok(Box::new(PostgresStore::open(&target)?) as Box<dyn Store>)
+        }),
     };
     Loader::start(plan, Arc::new(Metrics::new([]).unwrap())).unwrap()
 }
@@ -102,19 +107,21 @@ fn two_loaders_write_the_same_new_rows_and_new_fields_and_none_is_lost() {
         };
         (0..400).map(of).collect()
     };
-    let loaders = [
-        start(&database.url, records(0, |place| format!("NewField{place}__gc"))),
-        start(&database.url, records(1, |place| format!("newField{place}__gc"))),
+    let opened = Arc::default();
+    let mut loaders = [
+        start(&database.url, records(0, |place| format!("NewField{place}__gc")), &opened),
+        start(&database.url, records(1, |place| format!("newField{place}__gc")), &opened),
     ];
     let asking = database.session();
     let done = "SELECT coalesce(sum(next), 0) FROM weir_progress";
     wait_until("both to have loaded all", || {
         asking.try_to("SELECT FROM weir_progress").is_ok() && asking.ask(done) == ["800"]
     });
-    for mut loader in loaders {
+    for loader in &mut loaders {
         loader.stop();
         assert!(loader.join_by(Instant::now() + PATIENCE));
     }
+    assert_eq!(opened.load(Ordering::Relaxed), 2, "a new field of the other is no reason to begin anew");
     assert_eq!(asking.ask("SELECT count(*), count(f0), count(f1) FROM weir_acme.person"), ["100|100|100"]);
     let named = "SELECT count(*), count(DISTINCT \"column\") FROM weir_field WHERE object = 'person'";
     assert_eq!(asking.ask(named), ["82|82"]);
