@@ -26,7 +26,7 @@ CREATE TABLE weir_row (
     id text COLLATE "C" NOT NULL DEFAULT '', -- Weir's
     gsid text, -- Gainsight's
     fields json NOT NULL DEFAULT '{}', -- each value as it came, in the order of first sight
-    shown jsonb NOT NULL DEFAULT '{}', -- the same for the views: quick to look into, but 1e3 is 1000, and keys are sorted
+    shown jsonb NOT NULL DEFAULT '{}', -- the same for the views: quick to look into, but 1e3 is 1000
     written text NOT NULL DEFAULT '', -- who wrote each field, and when
     created_ms bigint NOT NULL DEFAULT 0,
     modified_ms bigint NOT NULL DEFAULT 0,
