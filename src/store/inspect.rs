@@ -1,5 +1,6 @@
 //! What operators ask of a store, beside what loaders need.
 
+use super::load::LINK;
 use super::registry::ObjectName;
 use super::row::{Row, RowKey};
 use super::{Failed, Store, StoreError};
@@ -42,6 +43,9 @@ pub trait Inspect: Store {
     /// Every loader that has got anywhere.
     fn loaders(&mut self) -> Result<Vec<String>, StoreError>;
 
+    /// How many failures there are.
+    fn failure_count(&mut self) -> Result<u64, StoreError>;
+
     /// The failures with their ids, the oldest first.
     fn failures(&mut self, which: &WhichFailed) -> Result<Vec<(i64, Failed)>, StoreError>;
 
@@ -51,13 +55,26 @@ pub trait Inspect: Store {
     /// The user ids of the person with this key, sorted.
     fn user_ids(&mut self, person: &RowKey) -> Result<Vec<String>, StoreError>;
 
-    /// The links of a person (by its key) or of a company (by its id).
+    /// The keys of the links of a person (by its key) or of a company (by its id), sorted.
+    fn link_keys(
+        &mut self,
+        tenant: &str,
+        person: Option<&str>,
+        company: Option<&str>,
+    ) -> Result<Vec<String>, StoreError>;
+
+    /// These links, as rows.
     fn links(
         &mut self,
         tenant: &str,
         person: Option<&str>,
         company: Option<&str>,
-    ) -> Result<Vec<(RowKey, Row)>, StoreError>;
+    ) -> Result<Vec<(RowKey, Row)>, StoreError> {
+        let of_key = |key| RowKey { tenant: tenant.to_owned(), object: LINK.to_owned(), key };
+        let keys: Vec<RowKey> = self.link_keys(tenant, person, company)?.into_iter().map(of_key).collect();
+        let rows = self.rows(&keys.iter().collect::<Vec<_>>())?;
+        Ok(keys.into_iter().zip(rows).filter_map(|(key, row)| Some((key, row?))).collect())
+    }
 
     /// The last events of these users, the newest first, at most so many.
     fn last_events(

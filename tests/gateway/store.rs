@@ -74,6 +74,7 @@ fn a_first_start_ends_with_a_row_that_sql_and_the_command_find() {
     let status: serde_json::Value =
         serde_json::from_str(&printed(&["store", "status", "--json", "--data", data])).unwrap();
     assert_eq!((&status["loaders"][0]["lag"], &status["rows"]["demo"]["person"]), (&0.into(), &1.into()));
+    assert_eq!((&status["failed"], &status["oldest_seconds"]), (&0.into(), &0.0.into()), "nothing waits");
     assert!(!weir.log().contains("no named consumer"), "the loader is one");
 }
 

@@ -23,6 +23,7 @@ macro_rules! on_both {
 }
 
 mod cases;
+mod inspecting;
 mod loading;
 mod model;
 mod on_postgres;

@@ -15,7 +15,7 @@ use crate::queue::kafka;
 use crate::queue::reader::{Next, Reader};
 use crate::queue::subscription::{Partition, Position};
 use crate::store::Progress;
-use crate::store::inspect::{Inspect, WhichFailed};
+use crate::store::inspect::Inspect;
 
 /// The arguments of `weir store status`.
 #[derive(Args, Clone, Debug)]
@@ -41,9 +41,9 @@ struct Loading {
 struct Status {
     loaders: Vec<Loading>,
     rows: BTreeMap<String, BTreeMap<String, u64>>,
-    failed: usize,
-    /// How long ago the oldest record was received that is not loaded; 0 where all are.
-    oldest_seconds: f64,
+    failed: u64,
+    /// How long ago the oldest record was received that is not loaded; 0 where all are, none where it isn't known.
+    oldest_seconds: Option<f64>,
 }
 
 pub(super) fn run(args: &StatusArgs) -> Result<(), Failure> {
@@ -58,20 +58,22 @@ pub(super) fn run(args: &StatusArgs) -> Result<(), Failure> {
 
 fn status(config: &Config, store: &mut dyn Inspect) -> Result<Status, Failure> {
     let mut loaders = Vec::new();
-    let mut oldest_seconds: f64 = 0.0;
+    let mut oldest_seconds = Some(0.0_f64);
     for loader in store.loaders()? {
         let progress = store.progress(&loader)?;
         let ends = ends(config, &progress);
         for (partition, next) in progress {
             let end = ends.0.get(&partition).copied();
-            oldest_seconds = oldest_seconds.max(oldest(config, &partition, next));
+            let lag = end.map(|end| end.saturating_sub(next).max(0));
+            let waits = if lag == Some(0) { Some(0.0) } else { oldest(config, &partition, next) };
+            oldest_seconds = oldest_seconds.zip(waits).map(|(most, waits)| most.max(waits));
             loaders.push(Loading {
                 loader: loader.clone(),
                 topic: partition.topic,
                 partition: partition.number,
                 next,
                 end,
-                lag: end.map(|end| end.saturating_sub(next).max(0)),
+                lag,
             });
         }
     }
@@ -79,7 +81,7 @@ fn status(config: &Config, store: &mut dyn Inspect) -> Result<Status, Failure> {
     for (object, count) in store.row_counts()? {
         rows.entry(object.tenant).or_default().insert(object.object, count);
     }
-    Ok(Status { loaders, rows, failed: store.failures(&WhichFailed::default())?.len(), oldest_seconds })
+    Ok(Status { loaders, rows, failed: store.failure_count()?, oldest_seconds })
 }
 
 /// Where the partitions of the queue end; what can't be asked is left out.
@@ -97,18 +99,21 @@ fn ends(config: &Config, progress: &Progress) -> Position {
     }
 }
 
-/// How long ago the first record was received that waits on the journal; 0 where none does, and on Kafka.
-fn oldest(config: &Config, partition: &Partition, next: i64) -> f64 {
+/// How long ago the first record was received that waits on the journal. None where that can't be read, and on Kafka,
+/// which is not asked for it.
+fn oldest(config: &Config, partition: &Partition, next: i64) -> Option<f64> {
     if *partition != Partition::journal() {
-        return 0.0;
+        return None;
     }
     let begin = Begin::At(u64::try_from(next).unwrap_or_default());
-    let reader = JournalReader::open(&config.data.journal(), begin, false, BTreeSet::new());
-    let Ok(Ok(Next::Record(record))) = reader.map(|mut reader| reader.next(Duration::ZERO)) else {
-        return 0.0;
-    };
-    let ago = jiff::Timestamp::now().as_millisecond().saturating_sub(record.timestamp_ms);
-    f64::from(u32::try_from(ago / 1_000).unwrap_or_default())
+    let mut reader = JournalReader::open(&config.data.journal(), begin, false, BTreeSet::new()).ok()?;
+    match reader.next(Duration::ZERO).ok()? {
+        Next::Record(record) => {
+            let ago = jiff::Timestamp::now().as_millisecond().saturating_sub(record.timestamp_ms);
+            Some(f64::from(u32::try_from(ago / 1_000).unwrap_or_default()))
+        }
+        Next::Idle | Next::End => Some(0.0),
+    }
 }
 
 fn plain(status: &Status) -> String {
@@ -126,12 +131,29 @@ fn plain(status: &Status) -> String {
             text.push_str(&format!("{tenant}  {object}  {}\n", counted(*count, "row")));
         }
     }
-    if status.oldest_seconds > 0.0 {
-        text.push_str(&format!("the oldest record that waits came {} s ago\n", status.oldest_seconds));
+    if let Some(seconds) = status.oldest_seconds.filter(|seconds| *seconds > 0.0) {
+        text.push_str(&format!("the oldest record that waits came {seconds} s ago\n"));
     }
     if status.failed > 0 {
-        let failed = counted(status.failed as u64, "record");
+        let failed = counted(status.failed, "record");
         text.push_str(&format!("{failed} could not be loaded: `weir store failed list`\n"));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+    use crate::setup::load;
+
+    #[test]
+    fn how_long_records_wait_is_said_only_where_it_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = Overrides { data: Some(folder.path().to_owned()), ..Overrides::default() };
+        let config = load(None, &data).unwrap();
+        let on_kafka = Partition { topic: "weir.people".to_owned(), number: 0 };
+        assert_eq!(oldest(&config, &on_kafka, 5), None);
+        assert_eq!(oldest(&config, &Partition::journal(), 0), None, "there is no journal");
+    }
 }

@@ -6,10 +6,9 @@ use tokio_postgres::types::Type;
 use super::PostgresStore;
 use crate::queue::subscription::Partition;
 use crate::store::inspect::{Inspect, ShownEvent, WhichFailed};
-use crate::store::load::LINK;
 use crate::store::registry::ObjectName;
-use crate::store::row::{Row, RowKey};
-use crate::store::{Failed, Store, StoreError};
+use crate::store::row::RowKey;
+use crate::store::{Failed, StoreError};
 
 impl Inspect for PostgresStore {
     fn row_counts(&mut self) -> Result<Vec<(ObjectName, u64)>, StoreError> {
@@ -62,6 +61,11 @@ impl Inspect for PostgresStore {
         Ok(rows.iter().map(read).collect())
     }
 
+    fn failure_count(&mut self) -> Result<u64, StoreError> {
+        let row = self.session.row("SELECT count(*) FROM weir_failed", &[])?;
+        Ok(row.map_or(0, |row| u64::try_from(row.get::<_, i64>(0)).unwrap_or_default()))
+    }
+
     fn remove_failure(&mut self, id: i64) -> Result<(), StoreError> {
         self.session.execute("DELETE FROM weir_failed WHERE id = $1", &[(&id, Type::INT8)])?;
         Ok(())
@@ -75,22 +79,18 @@ impl Inspect for PostgresStore {
         Ok(rows.iter().map(|row| row.get(0)).collect())
     }
 
-    fn links(
+    fn link_keys(
         &mut self,
         tenant: &str,
         person: Option<&str>,
         company: Option<&str>,
-    ) -> Result<Vec<(RowKey, Row)>, StoreError> {
+    ) -> Result<Vec<String>, StoreError> {
         let keys = self.session.query(
             "SELECT key FROM weir_row WHERE tenant = $1 AND object = 'company_person' AND deleted_ms IS NULL \
              AND ($2 IS NULL OR person = $2) AND ($3 IS NULL OR company = $3) ORDER BY key",
             &[(&tenant, Type::TEXT), (&person, Type::TEXT), (&company, Type::TEXT)],
         )?;
-        let key =
-            |row: &Found| RowKey { tenant: tenant.to_owned(), object: LINK.to_owned(), key: row.get(0) };
-        let keys: Vec<RowKey> = keys.iter().map(key).collect();
-        let rows = self.rows(&keys.iter().collect::<Vec<_>>())?;
-        Ok(keys.into_iter().zip(rows).filter_map(|(key, row)| Some((key, row?))).collect())
+        Ok(keys.iter().map(|row| row.get(0)).collect())
     }
 
     fn last_events(

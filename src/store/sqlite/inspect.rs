@@ -7,8 +7,8 @@ use super::SqliteStore;
 use crate::queue::subscription::Partition;
 use crate::store::inspect::{Inspect, ShownEvent, WhichFailed};
 use crate::store::registry::ObjectName;
-use crate::store::row::{Row, RowKey};
-use crate::store::{Failed, Store, StoreError};
+use crate::store::row::RowKey;
+use crate::store::{Failed, StoreError};
 
 impl Inspect for SqliteStore {
     fn row_counts(&mut self) -> Result<Vec<(ObjectName, u64)>, StoreError> {
@@ -61,6 +61,13 @@ impl Inspect for SqliteStore {
         Ok(found.into_iter().filter(|(id, _)| which.ids.is_empty() || which.ids.contains(id)).collect())
     }
 
+    fn failure_count(&mut self) -> Result<u64, StoreError> {
+        let count: i64 = self.run(|connection| {
+            connection.query_row("SELECT count(*) FROM weir_failed", [], |row| row.get(0))
+        })?;
+        Ok(u64::try_from(count).unwrap_or_default())
+    }
+
     fn remove_failure(&mut self, id: i64) -> Result<(), StoreError> {
         self.run(|connection| connection.execute("DELETE FROM weir_failed WHERE id = ?1", [id]))?;
         Ok(())
@@ -75,26 +82,20 @@ impl Inspect for SqliteStore {
         })
     }
 
-    fn links(
+    fn link_keys(
         &mut self,
         tenant: &str,
         person: Option<&str>,
         company: Option<&str>,
-    ) -> Result<Vec<(RowKey, Row)>, StoreError> {
-        let keys: Vec<String> = self.run(|connection| {
+    ) -> Result<Vec<String>, StoreError> {
+        self.run(|connection| {
             let mut statement = connection.prepare(
                 "SELECT key FROM weir_row WHERE tenant = ?1 AND object = 'company_person' \
                  AND deleted_ms IS NULL AND (?2 IS NULL OR person = ?2) AND (?3 IS NULL OR company = ?3) \
                  ORDER BY key",
             )?;
             statement.query_map(params![tenant, person, company], |row| row.get(0))?.collect()
-        })?;
-        let keys: Vec<RowKey> = keys
-            .into_iter()
-            .map(|key| RowKey { tenant: tenant.to_owned(), object: "company_person".to_owned(), key })
-            .collect();
-        let rows = self.rows(&keys.iter().collect::<Vec<_>>())?;
-        Ok(keys.into_iter().zip(rows).filter_map(|(key, row)| Some((key, row?))).collect())
+        })
     }
 
     fn last_events(
