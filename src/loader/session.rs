@@ -1,6 +1,7 @@
 //! A loader at work: one subscription and one connection, until one of them fails.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::Plan;
@@ -51,6 +52,8 @@ pub(super) struct Session<'p> {
     registry: Registry,
     /// What the store says that is loaded.
     progress: Progress,
+    /// What the queue dropped unread, and nobody was told of yet.
+    missed: Vec<(Partition, Range<u64>)>,
     /// What the queue has yet to be told of that.
     uncommitted: Position,
     committed: Instant,
@@ -76,6 +79,7 @@ impl<'p> Session<'p> {
             store,
             registry,
             progress,
+            missed: Vec::new(),
             uncommitted: Position::default(),
             committed: Instant::now(),
             measured: None,
@@ -151,6 +155,7 @@ impl<'p> Session<'p> {
                     !partitions.iter().any(is_of)
                 });
                 position.0.retain(|partition, _| !partitions.contains(partition));
+                self.missed.retain(|(partition, _)| !partitions.contains(partition));
             }
             Notice::MadeAnew(partition) => {
                 let Partition { topic, number } = partition;
@@ -160,17 +165,7 @@ impl<'p> Session<'p> {
                      from its start. If that was not meant, restore the queue that belongs to this store"
                 );
             }
-            Notice::Missed(range) => {
-                let missed = range.end.saturating_sub(range.start);
-                tracing::error!(
-                    loader = self.rules.loader,
-                    from = range.start,
-                    to = range.end,
-                    "the queue dropped {missed} records before they were loaded: they are lost to the store. Give \
-                     the queue more room, or the loader more time"
-                );
-                self.metrics.load.missed.with_label_values(&[&self.rules.loader]).inc_by(missed);
-            }
+            Notice::Missed(partition, range) => self.missed.push((partition, range)),
         }
         Ok(())
     }
@@ -236,6 +231,7 @@ impl<'p> Session<'p> {
                 self.progress.insert(partition.clone(), to);
                 self.uncommitted.0.insert(partition.clone(), to);
                 self.count(&counts);
+                self.tell_missed(partition, to);
                 Ok(())
             }
             Err(error) => {
@@ -247,6 +243,24 @@ impl<'p> Session<'p> {
                 }
                 Err(error)
             }
+        }
+    }
+
+    /// Says what the queue dropped of `partition` before `to`, where it is loaded up to now: before that, a session
+    /// that ends without it would say it twice.
+    fn tell_missed(&mut self, partition: &Partition, to: i64) {
+        let to = u64::try_from(to).unwrap_or_default();
+        let is_passed = |(of, range): &mut (Partition, Range<u64>)| of == partition && range.end <= to;
+        for (_, range) in self.missed.extract_if(.., is_passed) {
+            let missed = range.end.saturating_sub(range.start);
+            tracing::error!(
+                loader = self.rules.loader,
+                from = range.start,
+                to = range.end,
+                "the queue dropped {missed} records before they were loaded: they are lost to the store. Give the \
+                 queue more room, or the loader more time"
+            );
+            self.metrics.load.missed.with_label_values(&[&self.rules.loader]).inc_by(missed);
         }
     }
 

@@ -49,8 +49,8 @@ pub enum Notice {
     Assigned(Vec<Partition>),
     /// It reads these no more. What of them it has not committed, another member gets.
     Revoked(Vec<Partition>),
-    /// The queue dropped the records of these offsets before they were read.
-    Missed(Range<u64>),
+    /// The queue dropped the records of these offsets of this partition before they were read.
+    Missed(Partition, Range<u64>),
     /// This partition ends before the place that was sought, so it is another one of the same name. It is read from
     /// its start.
     MadeAnew(Partition),
@@ -152,7 +152,8 @@ impl Batch {
                 }
             }
         }
-        self.notices.extend(reader.missed().map(Notice::Missed));
+        // Only a journal tells it of itself.
+        self.notices.extend(reader.missed().map(|range| Notice::Missed(Partition::journal(), range)));
         Ok(())
     }
 }

@@ -62,7 +62,7 @@ impl Member {
                 Notice::Revoked(list) => numbers(list).for_each(|number| {
                     self.partitions.remove(&number);
                 }),
-                Notice::Missed(_) | Notice::MadeAnew(_) => {}
+                Notice::Missed(..) | Notice::MadeAnew(_) => {}
             }
         }
         let value = |record: ReadRecord| String::from_utf8(record.value).unwrap();

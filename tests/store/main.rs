@@ -24,6 +24,7 @@ macro_rules! on_both {
 
 mod cases;
 mod inspecting;
+mod interrupted;
 mod loading;
 mod model;
 mod on_postgres;

@@ -67,7 +67,7 @@ pub(super) fn follow(
 }
 
 fn log_missed(notice: &Notice) {
-    if let Notice::Missed(offsets) = notice {
+    if let Notice::Missed(_, offsets) = notice {
         tracing::error!(
             "offsets {} to {} were deleted from the journal before they were read: with queue.when_full = \
              \"drop_oldest\", a full journal drops its oldest records, and the log of `weir serve` says how \

@@ -86,8 +86,17 @@ impl Subscription for JournalSubscription {
         };
         let end = end(&self.dir).map_err(|error| ReadError(error.to_string()))?;
         self.is_made_anew = next.is_some_and(|next| next > end);
-        let begin = next.filter(|next| *next <= end).map_or(Begin::From(StartAt::Oldest), Begin::At);
-        self.reader = open(begin)?;
+        self.reader = match next.filter(|next| *next <= end) {
+            Some(next) => open(Begin::At(next))?,
+            None => {
+                let oldest = open(Begin::From(StartAt::Oldest))?;
+                // What was dropped since this name was taken, and never committed, is missed.
+                match self.consumer.next().filter(|held| !self.is_made_anew && *held < oldest.position()) {
+                    Some(held) => open(Begin::At(held))?,
+                    None => oldest,
+                }
+            }
+        };
         Ok(())
     }
 

@@ -60,7 +60,7 @@ impl KafkaSubscription {
         let (low, high) = ends_of(&self.consumer, &partition.topic, partition.number)?;
         let number = |offset: i64| u64::try_from(offset).unwrap_or_default();
         let notice = if next < low {
-            Notice::Missed(number(next)..number(low))
+            Notice::Missed(partition.clone(), number(next)..number(low))
         } else if next > high {
             Notice::MadeAnew(partition.clone())
         } else {

@@ -1,0 +1,100 @@
+//! A loader whose queue can't vouch for what it gave.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use weir::loader::batch::Rules;
+use weir::loader::{Loader, Plan};
+use weir::observe::metrics::Metrics;
+use weir::queue::reader::{ReadError, ReadRecord};
+use weir::queue::subscription::{Batch, Most, Notice, Partition, Position, Subscription};
+use weir::store::Store;
+use weir::store::registry::{Declared, ObjectName};
+use weir::store::sqlite::SqliteStore;
+
+use crate::harness::{PATIENCE, wait_until};
+use crate::records::person;
+
+/// One record, before which the queue dropped five. It can be loaded once the queue `is_settled`.
+struct Feed {
+    record: Option<ReadRecord>,
+    is_settled: Arc<AtomicBool>,
+    asked: Arc<AtomicBool>,
+}
+
+impl Subscription for Feed {
+    fn next_batch(&mut self, _: Most, wait: Duration) -> Result<Batch, ReadError> {
+        let mut batch = Batch::default();
+        let Some(record) = self.record.take() else {
+            thread::sleep(wait);
+            return Ok(batch);
+        };
+        let partition = Partition { topic: record.topic.clone(), number: record.partition };
+        batch.notices.push(Notice::Missed(partition.clone(), 0..5));
+        batch.records.push(record);
+        batch.position.0.insert(partition, 6);
+        Ok(batch)
+    }
+
+    fn seek(&mut self, _: &Position) -> Result<(), ReadError> {
+        Ok(())
+    }
+
+    fn ends(&mut self) -> Result<Position, ReadError> {
+        Ok(Position::default())
+    }
+
+    fn settle(&mut self) -> Result<(), ReadError> {
+        self.asked.store(true, Ordering::SeqCst);
+        if self.is_settled.load(Ordering::SeqCst) { Ok(()) } else { Err(ReadError("a full disk".to_owned())) }
+    }
+
+    fn commit(&mut self, _: &Position) -> Result<(), ReadError> {
+        Ok(())
+    }
+}
+
+/// The numbers that `sql` gives.
+fn numbers(dir: &TempDir, sql: &str) -> Vec<i64> {
+    let connection = rusqlite::Connection::open(dir.path().join("store.sqlite")).unwrap();
+    let mut statement = connection.prepare(sql).unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn nothing_is_loaded_before_the_queue_has_it_for_good_and_what_is_missing_is_counted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("store.sqlite");
+    let (is_settled, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
+    let (settled, asking) = (Arc::clone(&is_settled), Arc::clone(&asked));
+    let record = ReadRecord { offset: 5, ..person("1/person", r#"{"Email":"ada@x.org"}"#) };
+    let plan = Plan {
+        rules: Rules { loader: "store".to_owned(), seen_days: 7, ..Rules::default() },
+        declared: Declared::default(),
+        objects: vec![ObjectName { tenant: "acme".to_owned(), object: "person".to_owned() }],
+        queue: Box::new(move || {
+            let (is_settled, asked) = (Arc::clone(&settled), Arc::clone(&asking));
+            Ok(Box::new(Feed { record: Some(record.clone()), is_settled, asked }) as Box<dyn Subscription>)
+        }),
+        store: Box::new(move || Ok(Box::new(SqliteStore::open(&file)?) as Box<dyn Store>)),
+    };
+    let metrics = Arc::new(Metrics::new([]).unwrap());
+    let mut loader = Loader::start(plan, Arc::clone(&metrics)).unwrap();
+    for _ in 0..2 {
+        asked.store(false, Ordering::SeqCst);
+        wait_until("another try", || asked.load(Ordering::SeqCst));
+        assert!(numbers(&dir, "SELECT next FROM weir_progress").is_empty(), "not for good yet");
+    }
+    assert_eq!(numbers(&dir, "SELECT count(*) FROM acme_person"), [0]);
+    let missed = metrics.load.missed.with_label_values(&["store"]);
+    assert_eq!(missed.get(), 0);
+    is_settled.store(true, Ordering::SeqCst);
+    wait_until("the record", || numbers(&dir, "SELECT next FROM weir_progress") == [6]);
+    loader.stop();
+    assert!(loader.join_by(Instant::now() + PATIENCE));
+    assert_eq!(numbers(&dir, "SELECT count(*) FROM acme_person"), [1]);
+    assert_eq!(missed.get(), 5);
+}
