@@ -7,6 +7,7 @@ rows=5        # of each map: more than this traffic has fields, so that the maps
 topics=()     # --topics N, where events name contracts
 limits=       # TOML, to go behind [limits]
 queue=        # and behind [queue]
+quota=        # µs of processor time that the server may take in 100 ms, of all cores together
 
 server_pid=
 
@@ -86,6 +87,7 @@ launch() {
         *) die "there is no server $1" ;;
     esac
     rm -f "$file"
+    [ -z "$quota" ] || command=(within_quota "${command[@]}")
     "${command[@]}" >"$data/log" 2>&1 </dev/null &
     server_pid=$!
     for _ in $(seq 12000); do
@@ -95,6 +97,22 @@ launch() {
     done
     [ -s "$file" ] || { cat "$data/log" >&2 && die "$1 did not start; its log is above"; }
     address=$(sed -n 's:.*"url"[^"]*"http\://\([^"]*\)".*:\1:p' "$file")
+}
+
+# Becomes the command given, with $quota for its processor time. Control groups are root's to make.
+within_quota() {
+    local group
+    if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
+        group=/sys/fs/cgroup/weir-load
+        mkdir -p "$group"
+        echo "$quota 100000" >"$group/cpu.max"
+    else
+        group=/sys/fs/cgroup/cpu/weir-load
+        mkdir -p "$group"
+        echo "$quota" >"$group/cpu.cfs_quota_us"
+    fi
+    echo "$BASHPID" >"$group/cgroup.procs"
+    exec "$@"
 }
 
 # As launch, on an empty folder.

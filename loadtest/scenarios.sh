@@ -28,15 +28,32 @@ scenario_mixed() {
 scenario_half() {
     local server rate
     for server in $(among weir-kafka weir-journal reference); do
-        half_of_peak "$server"
+        share_of_peak "$server" 2
         measure half "$server" --connections 512 --rate "$rate"
     done
 }
 
-# Sets rate: half of the requests a second that server $1 takes in a closed loop, the median up to now.
-half_of_peak() {
+# Sets rate: the requests a second that server $1 takes in a closed loop, the median up to now, divided by $2.
+share_of_peak() {
     [ -n "$("$loadtest" peak "$1" <"$reports")" ] || measure single "$1" --connections 512
-    rate=$(($("$loadtest" peak "$1" <"$reports") / 2))
+    rate=$(($("$loadtest" peak "$1" <"$reports") / $2))
+}
+
+# An open loop at a tenth of what Weir takes in a closed one, the same for all: each wake-up carries few requests.
+scenario_tenth() {
+    local server rate
+    share_of_peak weir-kafka 10
+    for server in $(among weir-kafka weir-journal reference); do
+        measure tenth "$server" --connections 512 --rate "$rate"
+    done
+}
+
+# With half a core's time, as a small pod has it.
+scenario_quota() {
+    local server quota=50000
+    for server in $(among weir-kafka weir-journal reference); do
+        measure quota "$server" --connections 512
+    done
 }
 
 scenario_sources() {
@@ -162,7 +179,7 @@ scenario_outage() {
     local server=weir-kafka prefix=outage. rate phase watcher killer='' began memory
     local queue='journal_bytes = 42_949_672_960'
     [ -n "$(among $server)" ] || return 0
-    half_of_peak $server
+    share_of_peak $server 2
     start_server $server "$prefix"
     memory=$(WEIR_BROKERS=$brokers "$bin/weir" check --config "$data/weir.toml" |
         sed -n 's/^memory: at most \(.*\) MiB$/\1/p')

@@ -63,6 +63,8 @@ const TARGETS: &[Target] = &[
         LessServer("reference"),
         AtMost(1.0),
     ),
+    target("CPU / reference, at a tenth of Weir's peak", "tenth", cpu, Server("reference"), AtMost(1.15)),
+    target("CPU / reference, with half a core", "quota", cpu, Server("reference"), AtMost(1.15)),
     target("CPU with 10,000 sources / with 1", "sources-10000", cpu, Scenario("sources-1"), AtMost(1.05)),
     target("CPU with 5,000 map rows / with 10", "maps-5000", cpu, Scenario("maps-10"), AtMost(1.05)),
     target("CPU on 1 topic / reference", "topics-1", cpu, Server("reference"), AtMost(1.2)),

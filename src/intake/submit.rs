@@ -61,7 +61,7 @@ impl<'a> Enqueued<'a> {
     }
 
     fn count(&self) {
-        for (kind, records) in Kind::ALL.into_iter().zip(self.kinds) {
+        for (kind, records) in Kind::ALL.into_iter().zip(self.kinds).filter(|(_, records)| *records > 0) {
             self.metrics.record(kind, records);
         }
     }
