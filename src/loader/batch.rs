@@ -219,20 +219,28 @@ fn grow<'a>(
     grown.iter().try_for_each(|object| store.put_view(object, &registry.columns(object)))
 }
 
+/// The tenant that `record` is of, as far as that can be told.
+pub fn tenant_of(record: &ReadRecord) -> Option<String> {
+    match load(record) {
+        Ok(Some(load)) => Some(load.tenant.to_owned()),
+        Ok(None) | Err(_) => header(record, "ce_source")?.split('/').nth(1).map(str::to_owned),
+    }
+}
+
+fn header(record: &ReadRecord, wanted: &str) -> Option<String> {
+    let found = record.headers.iter().find(|(name, _)| name == wanted);
+    found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+}
+
 fn failed(rules: &Rules, record: &ReadRecord, fault: Fault, now_ms: i64) -> Failed {
     let mut line = Vec::new();
     line::write(record, &mut line);
-    let header = |wanted: &str| {
-        let found = record.headers.iter().find(|(name, _)| name == wanted);
-        found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
-    };
-    let source = header("ce_source");
     Failed {
         loader: rules.loader.clone(),
-        tenant: source.and_then(|source| source.split('/').nth(1).map(str::to_owned)),
+        tenant: header(record, "ce_source").and_then(|source| source.split('/').nth(1).map(str::to_owned)),
         partition: Partition { topic: record.topic.clone(), number: record.partition },
         offset: record.offset,
-        run: header("weir_run"),
+        run: header(record, "weir_run"),
         reason: fault.label().to_owned(),
         detail: fault.detail().to_owned(),
         record: String::from_utf8_lossy(line.trim_ascii_end()).into_owned(),

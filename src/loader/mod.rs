@@ -1,10 +1,11 @@
 //! Loaders: from the queue to the store. A loader is one thread with one subscription and one connection; several, in
 //! one process or many, share the partitions of Kafka.
 //!
-//! [`batch`] loads one batch, [`retry`] what could not be loaded before; [`session`] reads, loads and commits until
+//! [`batch`] loads one batch, [`retry`] what could not be loaded before, [`rebuild`] everything anew; [`session`] reads, loads and commits until
 //! something fails; this file starts sessions anew until it is asked to stop.
 
 pub mod batch;
+pub mod rebuild;
 pub mod retry;
 mod session;
 
@@ -33,14 +34,21 @@ pub type OpenQueue = Box<dyn FnMut() -> Result<Box<dyn Subscription>, String> + 
 /// Opens its connection to the database.
 pub type OpenStore = Box<dyn FnMut() -> Result<Box<dyn Store>, StoreError> + Send>;
 
-/// What a loader works with.
-pub struct Plan {
-    /// What the configuration says of loading.
+/// What a configuration says of loading.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// How to go about it.
     pub rules: Rules,
     /// The types that it declares.
     pub declared: Declared,
     /// Objects whose views are there before their first record is.
     pub objects: Vec<ObjectName>,
+}
+
+/// What a loader works with.
+pub struct Plan {
+    /// What the configuration says.
+    pub wanted: Wanted,
     /// The queue.
     pub queue: OpenQueue,
     /// The database.
@@ -77,7 +85,7 @@ impl Loader {
 }
 
 fn run(mut plan: Plan, metrics: &Metrics, token: &StopToken) {
-    let loader = plan.rules.loader.clone();
+    let loader = plan.wanted.rules.loader.clone();
     let ready = metrics.load.ready.with_label_values(&[&loader]);
     ready.set(0);
     let (mut pause, mut last) = (PAUSES.0, String::new());

@@ -1,10 +1,10 @@
 //! Loads once more what could not be loaded.
 
-use super::batch::{Outcome, Rules, apply};
+use super::Wanted;
+use super::batch::{Outcome, apply};
 use super::session::seen;
 use crate::queue::line;
 use crate::store::inspect::Inspect;
-use crate::store::registry::{Declared, ObjectName};
 use crate::store::{Failed, StoreError};
 
 /// What became of them.
@@ -16,18 +16,16 @@ pub struct Retried {
     pub failed: u64,
 }
 
-/// Loads the records of `failures`, each in a transaction of its own, as `rules` and the configuration's types and
-/// objects say.
+/// Loads the records of `failures`, each in a transaction of its own, as `wanted`.
 ///
 /// # Errors
 /// The store's; those that were loaded before are loaded.
 pub fn retry(
     store: &mut dyn Inspect,
-    rules: &Rules,
-    (declared, objects): (&Declared, &[ObjectName]),
+    wanted: &Wanted,
     failures: &[(i64, Failed)],
 ) -> Result<Retried, StoreError> {
-    let mut registry = seen(&mut *store, declared, objects)?;
+    let mut registry = seen(&mut *store, wanted)?;
     let mut retried = Retried::default();
     for (id, failed) in failures {
         let Some(record) = line::read(&failed.record) else {
@@ -35,7 +33,7 @@ pub fn retry(
             continue;
         };
         store.begin()?;
-        let done = apply(&mut *store, &mut registry, rules, &[record], None).and_then(|counts| {
+        let done = apply(&mut *store, &mut registry, &wanted.rules, &[record], None).and_then(|counts| {
             let is_loaded = counts.keys().all(|(_, outcome)| *outcome != Outcome::Failed);
             if is_loaded {
                 store.remove_failure(*id)?;
@@ -45,7 +43,7 @@ pub fn retry(
         });
         if !matches!(done, Ok(true)) {
             store.rollback();
-            registry = seen(&mut *store, declared, objects)?;
+            registry = seen(&mut *store, wanted)?;
         }
         match done {
             Ok(true) => retried.loaded += 1,

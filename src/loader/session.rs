@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use super::Plan;
-use super::batch::{Counts, Rules, apply};
+use super::batch::{Counts, apply};
+use super::{Plan, Wanted};
 use crate::observe::metrics::Metrics;
 use crate::queue::reader::{ReadError, ReadRecord};
 use crate::queue::subscription::{Most, Notice, Partition, Position, Subscription};
-use crate::store::registry::{Declared, ObjectName, Registry};
+use crate::store::registry::Registry;
 use crate::store::{Progress, Store, StoreError};
 use crate::system::worker::StopToken;
 
@@ -43,11 +43,9 @@ impl From<ReadError> for SessionError {
 }
 
 pub(super) struct Session<'p> {
-    rules: &'p Rules,
-    declared: &'p Declared,
-    objects: &'p [ObjectName],
+    wanted: &'p Wanted,
     metrics: &'p Metrics,
-    queue: Box<dyn Subscription>,
+    queue: Box<dyn Subscription + 'p>,
     store: Box<dyn Store>,
     registry: Registry,
     /// What the store says that is loaded.
@@ -63,17 +61,34 @@ pub(super) struct Session<'p> {
 impl<'p> Session<'p> {
     /// Connects to both, and goes to where the store says that its loader stands.
     pub(super) fn open(plan: &'p mut Plan, metrics: &'p Metrics) -> Result<Self, SessionError> {
-        let mut store = (plan.store)()?;
-        let registry = seen(&mut *store, &plan.declared, &plan.objects)?;
-        make_views(&mut *store, &registry)?;
-        let progress = store.progress(&plan.rules.loader)?;
-        let mut queue = (plan.queue)().map_err(SessionError::Queue)?;
+        let store = (plan.store)()?;
+        let Plan { wanted, queue, .. } = plan;
+        Session::begin(wanted, metrics, store, || {
+            let queue = queue().map_err(SessionError::Queue)?;
+            Ok(queue as Box<dyn Subscription>)
+        })
+    }
+
+    /// As `open`, with a connection that is there.
+    pub(super) fn begin(
+        wanted: &'p Wanted,
+        metrics: &'p Metrics,
+        mut store: Box<dyn Store>,
+        queue: impl FnOnce() -> Result<Box<dyn Subscription + 'p>, SessionError>,
+    ) -> Result<Self, SessionError> {
+        let registry = seen(&mut *store, wanted)?;
+        store.begin()?;
+        let made = make_views(&mut *store, &registry).and_then(|()| store.commit());
+        if let Err(error) = made {
+            store.rollback();
+            return Err(error.into());
+        }
+        let progress = store.progress(&wanted.rules.loader)?;
+        let mut queue = queue()?;
         // On Kafka nothing is assigned yet: there it seeks when something is.
         queue.seek(&Position(progress.clone()))?;
         Ok(Session {
-            rules: &plan.rules,
-            declared: &plan.declared,
-            objects: &plan.objects,
+            wanted,
             metrics,
             queue,
             store,
@@ -84,6 +99,11 @@ impl<'p> Session<'p> {
             committed: Instant::now(),
             measured: None,
         })
+    }
+
+    /// Its connection, once it is done.
+    pub(super) fn into_store(self) -> Box<dyn Store> {
+        self.store
     }
 
     /// Loads until it is asked to stop. Calls `works` each time that the queue has answered, and that is loaded.
@@ -140,7 +160,7 @@ impl<'p> Session<'p> {
     ) -> Result<(), SessionError> {
         match notice {
             Notice::Assigned(partitions) => {
-                self.progress = self.store.progress(&self.rules.loader)?;
+                self.progress = self.store.progress(&self.wanted.rules.loader)?;
                 // Of what the store knows nothing, it reads everything, whatever the group has committed.
                 let next = |partition: &Partition| self.progress.get(partition).copied().unwrap_or_default();
                 let from = partitions.into_iter().map(|partition| (partition.clone(), next(&partition)));
@@ -160,7 +180,7 @@ impl<'p> Session<'p> {
             Notice::MadeAnew(partition) => {
                 let Partition { topic, number } = partition;
                 tracing::error!(
-                    loader = self.rules.loader,
+                    loader = self.wanted.rules.loader,
                     "{topic} {number} ends before what the store has loaded of it, so it was made anew: it is loaded \
                      from its start. If that was not meant, restore the queue that belongs to this store"
                 );
@@ -182,7 +202,10 @@ impl<'p> Session<'p> {
                         self.load(partition, second, to)
                     }
                     _ => {
-                        tracing::warn!(loader = self.rules.loader, "a record is filed as failed: {why}");
+                        tracing::warn!(
+                            loader = self.wanted.rules.loader,
+                            "a record is filed as failed: {why}"
+                        );
                         self.transact(partition, records, to, Some(&why))
                     }
                 }
@@ -220,7 +243,7 @@ impl<'p> Session<'p> {
         if from == Some(to) {
             return Ok(());
         }
-        let _timer = self.metrics.load.batch.with_label_values(&[&self.rules.loader]).start_timer();
+        let _timer = self.metrics.load.batch.with_label_values(&[&self.wanted.rules.loader]).start_timer();
         // What is loaded must not be lost to the queue, which might give its offsets to others.
         self.queue.settle()?;
         self.store.begin()?;
@@ -239,7 +262,7 @@ impl<'p> Session<'p> {
                 // After any other error the session ends.
                 if matches!(error, SessionError::Store(StoreError::Refused(_) | StoreError::Overtaken(_))) {
                     // What it has learnt since is not in the store, or what is there has been learnt by another.
-                    self.registry = seen(&mut *self.store, self.declared, self.objects)?;
+                    self.registry = seen(&mut *self.store, self.wanted)?;
                 }
                 Err(error)
             }
@@ -254,13 +277,13 @@ impl<'p> Session<'p> {
         for (_, range) in self.missed.extract_if(.., is_passed) {
             let missed = range.end.saturating_sub(range.start);
             tracing::error!(
-                loader = self.rules.loader,
+                loader = self.wanted.rules.loader,
                 from = range.start,
                 to = range.end,
                 "the queue dropped {missed} records before they were loaded: they are lost to the store. Give the \
                  queue more room, or the loader more time"
             );
-            self.metrics.load.missed.with_label_values(&[&self.rules.loader]).inc_by(missed);
+            self.metrics.load.missed.with_label_values(&[&self.wanted.rules.loader]).inc_by(missed);
         }
     }
 
@@ -271,25 +294,25 @@ impl<'p> Session<'p> {
         (from, to): (Option<i64>, i64),
         refused: Option<&str>,
     ) -> Result<Counts, SessionError> {
-        if !self.store.advance(&self.rules.loader, partition, from, to)? {
+        if !self.store.advance(&self.wanted.rules.loader, partition, from, to)? {
             return Err(SessionError::Queue(format!(
                 "another loader has moved on in {} {}; this one starts again from where that stands",
                 partition.topic, partition.number
             )));
         }
-        Ok(apply(&mut *self.store, &mut self.registry, self.rules, records, refused)?)
+        Ok(apply(&mut *self.store, &mut self.registry, &self.wanted.rules, records, refused)?)
     }
 
     fn count(&self, counts: &Counts) {
         for ((record, outcome), count) in counts {
-            let labels = [self.rules.loader.as_str(), record, outcome.label()];
+            let labels = [self.wanted.rules.loader.as_str(), record, outcome.label()];
             self.metrics.load.records.with_label_values(&labels).inc_by(*count);
         }
     }
 
     /// How far the loader is behind: `last` is the last record of the batch, none where the queue has no more.
     fn measure(&mut self, last: Option<&ReadRecord>) -> Result<(), SessionError> {
-        let (load, labels) = (&self.metrics.load, [self.rules.loader.as_str()]);
+        let (load, labels) = (&self.metrics.load, [self.wanted.rules.loader.as_str()]);
         let Some(last) = last else {
             load.lag_seconds.with_label_values(&labels).set(0.0);
             load.lag_records.with_label_values(&labels).set(0);
@@ -317,13 +340,9 @@ impl<'p> Session<'p> {
 }
 
 /// The fields that the store has seen.
-pub(super) fn seen(
-    store: &mut dyn Store,
-    declared: &Declared,
-    objects: &[ObjectName],
-) -> Result<Registry, StoreError> {
-    let mut registry = Registry::new(declared.clone());
-    for object in objects {
+pub(super) fn seen(store: &mut dyn Store, wanted: &Wanted) -> Result<Registry, StoreError> {
+    let mut registry = Registry::new(wanted.declared.clone());
+    for object in &wanted.objects {
         registry.know(object);
     }
     for (object, field) in store.fields()? {
@@ -333,14 +352,8 @@ pub(super) fn seen(
 }
 
 /// Makes all views as this configuration wants them.
-fn make_views(store: &mut dyn Store, registry: &Registry) -> Result<(), StoreError> {
-    store.begin()?;
-    let made = registry.objects().try_for_each(|object| store.put_view(object, &registry.columns(object)));
-    let made = made.and_then(|()| store.commit());
-    if made.is_err() {
-        store.rollback();
-    }
-    made
+pub(super) fn make_views(store: &mut dyn Store, registry: &Registry) -> Result<(), StoreError> {
+    registry.objects().try_for_each(|object| store.put_view(object, &registry.columns(object)))
 }
 
 /// `records` by where they lie, those of each partition of `position` in order. The journal is one partition, whatever

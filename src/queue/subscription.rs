@@ -28,6 +28,9 @@ impl Partition {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Position(pub BTreeMap<Partition, i64>);
 
+/// Offsets of a partition whose records the queue has no more.
+pub type Gone = (Partition, Range<i64>);
+
 /// Most of what a batch may hold; it ends with the record that reaches one of the two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Most {
@@ -131,7 +134,7 @@ impl<R: Reader> Subscription for Unsubscribed<R> {
 
 impl Batch {
     /// Takes from `reader` what there is.
-    pub(super) fn fill(
+    pub(crate) fn fill(
         &mut self,
         reader: &mut dyn Reader,
         most: Most,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use crate::config::problems::Problems;
 use crate::config::quoting::join;
 use crate::config::{Config, DataDir, Environment, ObjectConfig, SecretPlace, StoreConfig, StorePlace};
+use crate::loader::Wanted;
 use crate::loader::batch::Rules;
 use crate::store::StoreError;
 use crate::store::inspect::Inspect;
@@ -113,7 +114,7 @@ fn check_object(path: &str, name: &str, object: &ObjectConfig, problems: &mut Pr
 }
 
 /// The objects whose views are there from the start.
-pub fn objects(config: &Config) -> Vec<ObjectName> {
+fn objects(config: &Config) -> Vec<ObjectName> {
     let of = |tenant: &str, object: &str| ObjectName { tenant: tenant.to_owned(), object: object.to_owned() };
     let mut objects = Vec::new();
     for (tenant, settings) in &config.tenants {
@@ -125,7 +126,7 @@ pub fn objects(config: &Config) -> Vec<ObjectName> {
 }
 
 /// The types that tenants declare.
-pub fn declared(config: &Config) -> Declared {
+fn declared(config: &Config) -> Declared {
     let mut declared = Declared::default();
     for (tenant, settings) in &config.tenants {
         for (name, object) in &settings.objects {
@@ -151,10 +152,11 @@ pub fn loaded_topics(config: &Config) -> Vec<String> {
 }
 
 /// How the store's loader goes about its work.
-pub fn rules(config: &Config, store: &StoreConfig) -> Rules {
-    Rules {
+pub fn wanted(config: &Config) -> Wanted {
+    let rules = Rules {
         loader: LOADER.to_owned(),
         merge: config.tenants.iter().map(|(id, tenant)| (id.clone(), tenant.merge)).collect(),
-        seen_days: store.seen_days.into(),
-    }
+        seen_days: config.store.as_ref().map_or(0, |store| store.seen_days.into()),
+    };
+    Wanted { rules, declared: declared(config), objects: objects(config) }
 }

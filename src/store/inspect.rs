@@ -63,6 +63,16 @@ pub trait Inspect: Store {
         company: Option<&str>,
     ) -> Result<Vec<String>, StoreError>;
 
+    /// Begins a transaction in which no loader gets anywhere: they wait for its end.
+    fn begin_alone(&mut self) -> Result<(), StoreError>;
+
+    /// Another store beside this one, which is empty and has no views.
+    fn beside(&mut self) -> Result<Box<dyn Store>, StoreError>;
+
+    /// Puts what is in the store beside, as far as it is of `tenant` (none: of any), in the place of what is here: rows,
+    /// users, events, and the failures of `loader`. Rows keep Gainsight's ids.
+    fn take_over(&mut self, loader: &str, tenant: Option<&str>) -> Result<(), StoreError>;
+
     /// These links, as rows.
     fn links(
         &mut self,

@@ -133,6 +133,11 @@ impl Registry {
 
     /// Notes that `field` of `object` has had the value `json`. Returns what is to be stored, if that is new.
     pub fn see(&mut self, object: &ObjectName, field: &str, json: &str) -> Option<SeenField> {
+        self.see_shapes(object, field, Shapes::of(json))
+    }
+
+    /// The same of values of these shapes.
+    pub fn see_shapes(&mut self, object: &ObjectName, field: &str, shapes: Shapes) -> Option<SeenField> {
         let declared = self.declared.get(object).and_then(|fields| fields.get(field)).is_some();
         let standard = standard_fields(&object.object);
         if standard.iter().any(|(name, _)| *name == field) {
@@ -140,12 +145,12 @@ impl Registry {
         }
         let seen = self.objects.get_mut(object)?;
         if let Some(known) = seen.places.get(field).and_then(|place| seen.fields.get_mut(*place)) {
-            let shapes = known.shapes.and(Shapes::of(json));
+            let shapes = known.shapes.and(shapes);
             let is_new = shapes != known.shapes;
             known.shapes = shapes;
             return is_new.then(|| known.clone());
         }
-        if Shapes::of(json) == Shapes::default() {
+        if shapes == Shapes::default() {
             return None;
         }
         if !declared && seen.fields.len() >= MOST_FIELDS {
@@ -158,7 +163,7 @@ impl Registry {
                 || seen.fields.iter().any(|field| field.column == name)
         };
         let column = distinct(column_name(field), taken);
-        let field = SeenField { field: field.to_owned(), column, shapes: Shapes::of(json) };
+        let field = SeenField { field: field.to_owned(), column, shapes };
         seen.places.insert(field.field.clone(), seen.fields.len());
         seen.fields.push(field.clone());
         Some(field)

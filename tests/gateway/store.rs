@@ -225,6 +225,54 @@ fn a_journal_that_was_made_anew_is_loaded_from_its_start_and_said_loudly() {
 }
 
 #[test]
+fn a_store_is_rebuilt_from_the_journal_while_weir_runs_as_far_as_that_has_everything() {
+    let config = config("[store]\n[queue]\njournal_bytes = 1_048_576\nfree_bytes = 0");
+    let weir = Weir::with_config(&config);
+    assert_eq!(weir.post("/v1/batch", tracks(&["a", "b", "c"])).brief(), (200, "ok"));
+    wait_for_rows(&weir, "SELECT count(*) FROM acme_event", &["3"]);
+    execute(weir.data(), "DELETE FROM weir_event");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("weir.toml");
+    std::fs::write(&file, &config).unwrap();
+    let data = weir.data().to_str().unwrap();
+    let rebuild = |more: &[&str]| {
+        let arguments = ["store", "rebuild", "--data", data, "--config", file.to_str().unwrap()];
+        let output = command(&[&arguments, more].concat()).output().unwrap();
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    assert_eq!(rebuild(&[]), (Some(0), "3 records read, 3 rows in the store\n".to_owned(), String::new()));
+    assert_eq!(ask(weir.data(), "SELECT count(*) FROM acme_event"), ["3"]);
+    assert_eq!(weir.post("/v1/batch", tracks(&["d"])).brief(), (200, "ok"));
+    wait_for_rows(&weir, "SELECT count(*) FROM acme_event", &["4"]);
+    let (code, _, said) = rebuild(&["--tenant", "nobody"]);
+    assert_eq!((code, said.as_str()), (Some(2), "the configuration has no tenant nobody; check its name\n"));
+
+    // What is loaded makes room: the first records go.
+    let filling = "x".repeat(30_000);
+    for number in 0..60 {
+        let body = format!(
+            r#"{{"userId":"u","event":"Ticket Closure","messageId":"{number}","properties":{{"x":"{filling}"}}}}"#
+        );
+        wait_until("room", || weir.post("/v1/track", body.clone()).brief() == (200, "ok"));
+    }
+    wait_for_rows(&weir, "SELECT count(DISTINCT event_id) FROM acme_event", &["64"]);
+    let (code, _, said) = rebuild(&[]);
+    assert_eq!(code, Some(1));
+    assert!(
+        said.starts_with("nothing is changed: the queue no longer has ") && said.contains("--accept-loss"),
+        "{said}"
+    );
+    assert_eq!(ask(weir.data(), "SELECT count(*) FROM acme_event"), ["64"]);
+    let (code, said, _) = rebuild(&["--accept-loss", "--json"]);
+    let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let (records, gone) = (said["records"].as_i64().unwrap(), said["gone"].as_i64().unwrap());
+    assert_eq!((code, records + gone, said["failed"].as_i64()), (Some(0), 64, Some(0)), "{said}");
+    assert!(gone >= 4, "{said}");
+    assert_eq!(ask(weir.data(), "SELECT count(*) FROM acme_event"), [records.to_string()]);
+}
+
+#[test]
 fn a_loader_whose_partition_another_one_has_taken_over_goes_on_from_there() {
     let weir = Weir::with_config(&stored());
     assert_eq!(weir.post("/v1/batch", tracks(&["a"])).brief(), (200, "ok"));

@@ -96,6 +96,55 @@ fn three_loaders_share_the_partitions_and_one_that_is_killed_costs_nothing() {
 }
 
 #[test]
+fn a_rebuild_beside_running_loaders_gives_the_rows_that_they_have_made() {
+    let (kafka, prefix) = (Kafka::own(1), prefix());
+    for name in ["people", "companies", "events.ticket-actions"] {
+        kafka.create_topic(&format!("{prefix}{name}"), PARTITIONS, &[]);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let store = folder.path().join("store.sqlite");
+    let queue = format!(
+        "[queue]\nbrokers = {:?}\ncreate_topics = true\n[store]\nurl = \"sqlite:{}\"",
+        kafka.brokers,
+        store.display()
+    );
+    let config = Sample::default().prefix(&prefix).more(&queue).toml();
+    let weirs = [0, 1].map(|_| Start::default().config(config.clone()).serve());
+    let people = i64::try_from(PEOPLE).unwrap();
+    send(&weirs[0], 0);
+    wait_for_number(&store, "SELECT count(*) FROM acme_event", people);
+    let rows = || {
+        let connection = Connection::open(&store).unwrap();
+        let mut statement =
+            connection.prepare("SELECT * FROM weir_row ORDER BY tenant, object, key").unwrap();
+        let columns = statement.column_count();
+        let row = |row: &rusqlite::Row<'_>| {
+            (0..columns).map(|index| row.get(index)).collect::<rusqlite::Result<Vec<_>>>()
+        };
+        let rows = statement.query_map([], row).unwrap();
+        rows.collect::<rusqlite::Result<Vec<Vec<rusqlite::types::Value>>>>().unwrap()
+    };
+    let file = folder.path().join("weir.toml");
+    std::fs::write(&file, &config).unwrap();
+    let arguments = ["store", "rebuild", "--json", "--config", file.to_str().unwrap()];
+    for round in 1..4 {
+        std::thread::scope(|scope| {
+            scope.spawn(|| send(&weirs[round % 2], round));
+            let rebuilt = command(&arguments).output().unwrap();
+            assert!(rebuilt.status.success(), "{}", String::from_utf8_lossy(&rebuilt.stderr));
+        });
+    }
+    wait_for_number(&store, "SELECT count(*) FROM acme_event", 4 * people);
+    wait_for_number(&store, "SELECT count(*) FROM acme_person WHERE comments = '3'", people);
+    let loaded = rows();
+    let rebuilt = command(&arguments).output().unwrap();
+    let rebuilt: serde_json::Value = serde_json::from_slice(&rebuilt.stdout).unwrap();
+    assert_eq!(rebuilt["gone"], 0, "{rebuilt}");
+    assert_eq!(rows(), loaded);
+    assert_eq!(number(&store, "SELECT count(DISTINCT event_id) FROM acme_event"), Some(4 * people));
+}
+
+#[test]
 fn a_store_that_was_lost_is_filled_again_from_the_start_whatever_the_group_has_committed() {
     let (kafka, prefix) = (Kafka::own(1), prefix());
     let folder = tempfile::tempdir().unwrap();

@@ -6,16 +6,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
-use weir::loader::batch::Rules;
 use weir::loader::{Loader, Plan};
 use weir::observe::metrics::Metrics;
 use weir::queue::reader::{ReadError, ReadRecord};
 use weir::queue::subscription::{Batch, Most, Notice, Partition, Position, Subscription};
 use weir::store::Store;
-use weir::store::registry::{Declared, ObjectName};
 use weir::store::sqlite::SqliteStore;
 
 use crate::harness::{PATIENCE, wait_until};
+use crate::loading::wanted;
 use crate::records::person;
 
 /// One record, before which the queue dropped five. It can be loaded once the queue `is_settled`.
@@ -72,9 +71,7 @@ fn nothing_is_loaded_before_the_queue_has_it_for_good_and_what_is_missing_is_cou
     let (settled, asking) = (Arc::clone(&is_settled), Arc::clone(&asked));
     let record = ReadRecord { offset: 5, ..person("1/person", r#"{"Email":"ada@x.org"}"#) };
     let plan = Plan {
-        rules: Rules { loader: "store".to_owned(), seen_days: 7, ..Rules::default() },
-        declared: Declared::default(),
-        objects: vec![ObjectName { tenant: "acme".to_owned(), object: "person".to_owned() }],
+        wanted: wanted(&["person"]),
         queue: Box::new(move || {
             let (is_settled, asked) = (Arc::clone(&settled), Arc::clone(&asking));
             Ok(Box::new(Feed { record: Some(record.clone()), is_settled, asked }) as Box<dyn Subscription>)

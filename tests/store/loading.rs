@@ -1,6 +1,7 @@
 //! A store, what its loader knows, and what others see of it.
 
 use tempfile::TempDir;
+use weir::loader::Wanted;
 use weir::loader::batch::{Counts, Outcome, Rules, apply};
 use weir::queue::reader::ReadRecord;
 use weir::store::inspect::Inspect;
@@ -12,7 +13,7 @@ use weir::store::{Store, StoreError};
 use crate::harness::postgres::{Asking, Database};
 
 /// The objects that are there from the start.
-const OBJECTS: [&str; 4] = ["person", "company", "company_person", "event"];
+pub const OBJECTS: [&str; 4] = ["person", "company", "company_person", "event"];
 
 /// A loader's store with what it knows.
 pub struct Loading {
@@ -53,8 +54,29 @@ impl Loading {
         (url.clone(), Asking::of(url))
     }
 
+    /// Another loader's connection to the same store.
+    pub fn another(&self) -> Box<dyn Inspect> {
+        match &self.asking {
+            Ask::Sqlite(dir) => Box::new(SqliteStore::open(&dir.path().join("store.sqlite")).unwrap()),
+            Ask::Postgres(_, url, _) => open(url),
+        }
+    }
+
+    /// The files in the folder of a store in SQLite.
+    pub fn files(&self) -> Vec<String> {
+        let Ask::Sqlite(dir) = &self.asking else { return Vec::new() };
+        let names = dir.path().read_dir().unwrap().map(|entry| entry.unwrap().file_name());
+        names.map(|name| name.into_string().unwrap()).collect()
+    }
+
+    /// Puts a file into the folder of a store in SQLite.
+    pub fn put_file(&self, name: &str) {
+        let Ask::Sqlite(dir) = &self.asking else { panic!("this store is in PostgreSQL") };
+        std::fs::write(dir.path().join(name), "").unwrap();
+    }
+
     fn of(store: Box<dyn Inspect>, asking: Ask) -> Self {
-        let rules = Rules { loader: "store".to_owned(), seen_days: 7, ..Rules::default() };
+        let rules = wanted(&OBJECTS).rules;
         let mut loading = Loading { store, registry: Registry::default(), rules, asking };
         loading.declare(Declared::default());
         loading
@@ -114,6 +136,16 @@ impl Loading {
 
 fn open(url: &str) -> Box<dyn Inspect> {
     Box::new(PostgresStore::open(&Target::read(url).unwrap()).unwrap())
+}
+
+/// What a loader of the tenant acme wants that has these objects from the start.
+pub fn wanted(objects: &[&str]) -> Wanted {
+    let object = |object: &&str| ObjectName { tenant: "acme".to_owned(), object: (*object).to_owned() };
+    Wanted {
+        rules: Rules { loader: "store".to_owned(), seen_days: 7, ..Rules::default() },
+        declared: Declared::default(),
+        objects: objects.iter().map(object).collect(),
+    }
 }
 
 /// What a store says that has been seen.

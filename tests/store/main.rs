@@ -28,5 +28,6 @@ mod interrupted;
 mod loading;
 mod model;
 mod on_postgres;
+mod rebuilding;
 mod records;
 mod values;

@@ -11,7 +11,7 @@ use crate::queue::journal::subscription::JournalSubscription;
 use crate::queue::kafka::KafkaSubscription;
 use crate::queue::reader::StartAt;
 use crate::queue::subscription::Subscription;
-use crate::setup::store::{declared, loaded_topics, objects, open, rules};
+use crate::setup::store::{loaded_topics, open, wanted};
 use crate::store::Store;
 
 /// Name of the store's consumer on the journal, and of its group on Kafka.
@@ -22,9 +22,7 @@ pub fn start(config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Loader>, 
     let Some(store) = &config.store else { return Ok(None) };
     let (settings, data) = (store.clone(), config.data.clone());
     let plan = Plan {
-        rules: rules(config, store),
-        declared: declared(config),
-        objects: objects(config),
+        wanted: wanted(config),
         queue: queue(config),
         store: Box::new(move || {
             let store = open(&settings, &data, &|name| std::env::var_os(name))?;

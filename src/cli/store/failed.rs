@@ -8,7 +8,7 @@ use super::StoreFlags;
 use crate::cli::tail::print::{printable, time};
 use crate::cli::{Failure, counted, print};
 use crate::loader::retry::{Retried, retry};
-use crate::setup::store::{declared, objects, rules};
+use crate::setup::store::wanted;
 use crate::store::Failed;
 use crate::store::inspect::WhichFailed;
 
@@ -107,8 +107,7 @@ fn show(args: &ShowArgs) -> Result<(), Failure> {
 fn again(args: &ListArgs) -> Result<(), Failure> {
     let (config, mut store) = args.store.open()?;
     let failures = store.failures(&args.which())?;
-    let settings = config.store.as_ref().map(|store| rules(&config, store)).unwrap_or_default();
-    let done = retry(&mut *store, &settings, (&declared(&config), &objects(&config)), &failures)?;
+    let done = retry(&mut *store, &wanted(&config), &failures)?;
     let Retried { loaded, failed } = done;
     if args.store.json {
         print(&format!("{{\"loaded\":{loaded},\"failed\":{failed}}}\n"))?;

@@ -2,6 +2,7 @@
 
 mod failed;
 mod print;
+mod rebuild;
 mod show;
 mod status;
 
@@ -30,6 +31,8 @@ enum Action {
     Show(show::ShowArgs),
     /// Look at the records that could not be loaded, and load them again
     Failed(failed::FailedArgs),
+    /// Load everything anew that the queue still has, as today's configuration says, and then replace the rows by that
+    Rebuild(rebuild::RebuildArgs),
 }
 
 /// Which store is meant.
@@ -48,6 +51,7 @@ pub(super) fn run(args: &StoreArgs) -> Result<(), Failure> {
         Action::Status(args) => status::run(args),
         Action::Show(args) => show::run(args),
         Action::Failed(args) => failed::run(args),
+        Action::Rebuild(args) => rebuild::run(args),
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::JournalError;
 use super::consumers::Consumer;
 use super::reader::{Begin, JournalReader};
-use crate::queue::reader::{ReadError, StartAt};
-use crate::queue::subscription::{Batch, Most, Notice, Partition, Position, Subscription};
+use crate::queue::reader::{Next, ReadError, Reader, StartAt};
+use crate::queue::subscription::{Batch, Gone, Most, Notice, Partition, Position, Subscription};
 use crate::system::advice::advice;
 
 /// A named consumer of a journal at work.
@@ -63,6 +63,39 @@ impl JournalSubscription {
 /// When there is no journal, or it can't be read.
 pub fn end(dir: &Path) -> Result<u64, JournalError> {
     Ok(JournalReader::open(dir, Begin::From(StartAt::End), false, BTreeSet::new())?.position())
+}
+
+/// What lies in the journal in the directory `dir` before an offset, from another one on.
+pub struct Between {
+    reader: JournalReader,
+    end: i64,
+}
+
+impl Between {
+    /// From `from` to `to`, where they name the journal: from its first record, and to that. Also tells what of that
+    /// the journal has no more.
+    ///
+    /// # Errors
+    /// When there is no journal, or it can't be read.
+    pub fn open(dir: &Path, from: &Position, to: &Position) -> Result<(Self, Vec<Gone>), JournalError> {
+        let at = |position: &Position| position.0.get(&Partition::journal()).copied().unwrap_or_default();
+        let (from, end) = (at(from), at(to));
+        let oldest = JournalReader::open(dir, Begin::From(StartAt::Oldest), true, BTreeSet::new())?;
+        let first = i64::try_from(oldest.position()).unwrap_or(i64::MAX).min(end);
+        let gone = (first > from).then(|| (Partition::journal(), from..first));
+        let begin = Begin::At(u64::try_from(from).unwrap_or_default());
+        let reader = JournalReader::open(dir, begin, true, BTreeSet::new())?;
+        Ok((Between { reader, end }, gone.into_iter().collect()))
+    }
+}
+
+impl Reader for Between {
+    fn next(&mut self, wait: Duration) -> Result<Next, ReadError> {
+        Ok(match self.reader.next(wait)? {
+            Next::Record(record) if record.offset >= self.end => Next::End,
+            next => next,
+        })
+    }
 }
 
 impl Subscription for JournalSubscription {

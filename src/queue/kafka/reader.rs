@@ -14,7 +14,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 use super::connection::{self, Listener};
 use super::settings;
 use crate::queue::reader::{Next, ReadError, ReadRecord, Reader, StartAt};
-use crate::queue::subscription::{Partition, Position};
+use crate::queue::subscription::{Gone, Partition, Position};
 
 /// How long Kafka may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -45,16 +45,59 @@ impl KafkaReader {
         until_end: bool,
     ) -> Result<Self, ReadError> {
         let (consumer, metadata) = connect(brokers, raw)?;
+        let mut spans = BTreeMap::new();
+        for topic in topics {
+            for number in partitions(&metadata, topic)? {
+                let (first, end) = ends_of(&consumer, topic, number)?;
+                let begin = if start == StartAt::Oldest { first } else { end };
+                spans.insert(Partition { topic: topic.clone(), number }, (begin, end));
+            }
+        }
+        KafkaReader::assigned(consumer, &spans, until_end)
+    }
+
+    /// Opens what lies in the partitions of `to` before it, and not before `from` (where that does not name a
+    /// partition: from its first offset). Also tells what of that Kafka has no more.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn between(
+        brokers: &str,
+        raw: &BTreeMap<String, String>,
+        from: &Position,
+        to: &Position,
+    ) -> Result<(Self, Vec<Gone>), ReadError> {
+        let (consumer, metadata) = connect(brokers, raw)?;
+        let (mut spans, mut gone) = (BTreeMap::new(), Vec::new());
+        for (partition, end) in &to.0 {
+            let Partition { topic, number } = partition;
+            let wanted = from.0.get(partition).copied().unwrap_or_default();
+            let is_there = partitions(&metadata, topic).is_ok_and(|numbers| numbers.contains(number));
+            let (first, last) = if is_there { ends_of(&consumer, topic, *number)? } else { (*end, *end) };
+            let (begin, last) = (first.clamp(wanted, *end), last.clamp(wanted, *end));
+            let missing = [wanted..begin, last..*end];
+            gone.extend(
+                missing.into_iter().filter(|range| !range.is_empty()).map(|range| (partition.clone(), range)),
+            );
+            if is_there {
+                spans.insert(partition.clone(), (begin, last));
+            }
+        }
+        Ok((KafkaReader::assigned(consumer, &spans, true)?, gone))
+    }
+
+    /// Reads from the first to the second of these offsets, or on from there.
+    fn assigned(
+        consumer: BaseConsumer<Listener>,
+        spans: &BTreeMap<Partition, (i64, i64)>,
+        until_end: bool,
+    ) -> Result<Self, ReadError> {
         let mut places = TopicPartitionList::new();
         let mut ends = Ends::new();
-        for topic in topics {
-            for partition in partitions(&metadata, topic)? {
-                let (first, end) = ends_of(&consumer, topic, partition)?;
-                let begin = if start == StartAt::Oldest { first } else { end };
-                places.add_partition_offset(topic, partition, Offset::Offset(begin)).map_err(unusable)?;
-                if begin < end {
-                    ends.insert((topic.clone(), partition), end);
-                }
+        for (Partition { topic, number }, (begin, end)) in spans {
+            places.add_partition_offset(topic, *number, Offset::Offset(*begin)).map_err(unusable)?;
+            if begin < end {
+                ends.insert((topic.clone(), *number), *end);
             }
         }
         consumer.assign(&places).map_err(unusable)?;

@@ -8,7 +8,7 @@ use crate::queue::subscription::Partition;
 use crate::store::inspect::{Inspect, ShownEvent, WhichFailed};
 use crate::store::registry::ObjectName;
 use crate::store::row::RowKey;
-use crate::store::{Failed, StoreError};
+use crate::store::{Failed, Store, StoreError};
 
 impl Inspect for PostgresStore {
     fn row_counts(&mut self) -> Result<Vec<(ObjectName, u64)>, StoreError> {
@@ -91,6 +91,20 @@ impl Inspect for PostgresStore {
             &[(&tenant, Type::TEXT), (&person, Type::TEXT), (&company, Type::TEXT)],
         )?;
         Ok(keys.iter().map(|row| row.get(0)).collect())
+    }
+
+    fn begin_alone(&mut self) -> Result<(), StoreError> {
+        self.begin()?;
+        // The first thing that loaders write in a transaction.
+        self.session.batch("LOCK TABLE weir_progress IN EXCLUSIVE MODE")
+    }
+
+    fn beside(&mut self) -> Result<Box<dyn Store>, StoreError> {
+        Ok(Box::new(self.open_beside()?))
+    }
+
+    fn take_over(&mut self, loader: &str, tenant: Option<&str>) -> Result<(), StoreError> {
+        self.take_from_beside(loader, tenant)
     }
 
     fn last_events(

@@ -3,12 +3,13 @@
 //! [`target`] reads the URL and [`tls`] says whom to trust; a [`session`] is one connection, and [`failure`] says what
 //! its errors mean. [`migrate`] makes the tables; [`rows`] are read and locked, and [`write`](mod@write) writes them
 //! and all else. [`views`] are what others read, and [`replace`] makes them. [`exact`] is about numbers that `jsonb`
-//! can't hold.
+//! can't hold, [`beside`] about a store that is made anew.
 //!
 //! Several loaders may write at once, from several machines. What each locks, it locks in one order: its progress, the
 //! records seen, rows by their keys, fields and views (one row of `weir_store`), users by their ids. So no two wait
 //! for each other.
 
+mod beside;
 mod exact;
 mod failure;
 mod inspect;
@@ -42,11 +43,15 @@ const FORGOTTEN: i64 = 2_000;
 
 /// A store in PostgreSQL. It must not be used or dropped by a thread that runs async tasks.
 pub struct PostgresStore {
+    target: Target,
     session: Session,
     transaction: Option<Transaction>,
     /// The revision of the fields that were read last.
     revision: Option<i64>,
+    has_views: bool,
     unmade: Unmade,
+    /// What the store has beside this one by which it is known, if one was opened.
+    beside: Option<String>,
 }
 
 impl fmt::Debug for PostgresStore {
@@ -70,9 +75,20 @@ impl PostgresStore {
     /// # Errors
     /// When it can't be reached, is of no use, or gives Weir no right to it: a sentence.
     pub fn open(target: &Target) -> Result<Self, StoreError> {
-        let mut session = Session::open(target)?;
+        PostgresStore::with(Session::open(target)?, target)
+    }
+
+    fn with(mut session: Session, target: &Target) -> Result<Self, StoreError> {
         migrate::migrate(&mut session)?;
-        Ok(PostgresStore { session, transaction: None, revision: None, unmade: Unmade::new() })
+        Ok(PostgresStore {
+            target: target.clone(),
+            session,
+            transaction: None,
+            revision: None,
+            has_views: true,
+            unmade: Unmade::new(),
+            beside: None,
+        })
     }
 
     /// Keeps fields and views from other loaders until the transaction ends.
@@ -273,6 +289,9 @@ impl Store for PostgresStore {
     }
 
     fn put_view(&mut self, object: &ObjectName, columns: &[Column]) -> Result<(), StoreError> {
+        if !self.has_views {
+            return Ok(());
+        }
         self.lock_fields()?;
         self.unmade.put(&mut self.session, object, columns)
     }

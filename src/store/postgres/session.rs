@@ -36,6 +36,8 @@ pub(super) struct Session {
     /// None: lost.
     client: Option<Client>,
     connection: Option<JoinHandle<Result<(), Error>>>,
+    /// Whether answers may take as long as they like.
+    pub(super) is_patient: bool,
 }
 
 impl Session {
@@ -53,7 +55,7 @@ impl Session {
         let opened = opened.map_err(|_| silent(&place))?;
         let (client, connection) = opened.map_err(|error| failure(&place, &error))?;
         let connection = Some(runtime.spawn(connection));
-        let mut session = Session { place, runtime, client: Some(client), connection };
+        let mut session = Session { place, runtime, client: Some(client), connection, is_patient: false };
         session.batch(&format!("{SETTINGS}; SET lock_timeout = '{LOCK_TIMEOUT}'"))?;
         Ok(session)
     }
@@ -118,7 +120,8 @@ impl Session {
         let Some(client) = &self.client else {
             return Err(StoreError::Outage(format!("the connection to the store at {} is lost", self.place)));
         };
-        let answer = self.runtime.block_on(async { timeout(ANSWER, call(client)).await });
+        let within = if self.is_patient { Duration::MAX } else { ANSWER };
+        let answer = self.runtime.block_on(async { timeout(within, call(client)).await });
         match answer {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error)) => {

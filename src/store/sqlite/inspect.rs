@@ -8,7 +8,7 @@ use crate::queue::subscription::Partition;
 use crate::store::inspect::{Inspect, ShownEvent, WhichFailed};
 use crate::store::registry::ObjectName;
 use crate::store::row::RowKey;
-use crate::store::{Failed, StoreError};
+use crate::store::{Failed, Store, StoreError};
 
 impl Inspect for SqliteStore {
     fn row_counts(&mut self) -> Result<Vec<(ObjectName, u64)>, StoreError> {
@@ -96,6 +96,21 @@ impl Inspect for SqliteStore {
             )?;
             statement.query_map(params![tenant, person, company], |row| row.get(0))?.collect()
         })
+    }
+
+    fn begin_alone(&mut self) -> Result<(), StoreError> {
+        // Only one ever writes. What lies beside this store is another's to write.
+        self.run(|connection| {
+            connection.execute_batch("BEGIN; UPDATE main.weir_progress SET next = next WHERE false")
+        })
+    }
+
+    fn beside(&mut self) -> Result<Box<dyn Store>, StoreError> {
+        Ok(Box::new(self.open_beside()?))
+    }
+
+    fn take_over(&mut self, loader: &str, tenant: Option<&str>) -> Result<(), StoreError> {
+        self.take_from_beside(loader, tenant)
     }
 
     fn last_events(

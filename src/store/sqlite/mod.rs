@@ -1,8 +1,10 @@
 //! The store in a file: SQLite, in the process itself.
 
+mod beside;
 mod inspect;
 mod views;
 
+use self::beside::Beside;
 pub use views::view_name;
 
 use std::fs::OpenOptions;
@@ -33,6 +35,8 @@ const PREPARED: usize = 64;
 pub struct SqliteStore {
     path: PathBuf,
     connection: Connection,
+    /// What is attached to it.
+    beside: Option<Beside>,
 }
 
 impl SqliteStore {
@@ -43,7 +47,7 @@ impl SqliteStore {
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         keep_private(path);
         let connection = Connection::open(path).map_err(|error| failure(path, &error))?;
-        let mut store = SqliteStore { path: path.to_owned(), connection };
+        let mut store = SqliteStore { path: path.to_owned(), connection, beside: None };
         store.prepare().map_err(|error| failure(path, &error))?;
         store.migrate()?;
         Ok(store)

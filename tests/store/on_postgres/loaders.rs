@@ -5,19 +5,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use weir::loader::batch::Rules;
 use weir::loader::{Loader, Plan};
 use weir::observe::metrics::Metrics;
 use weir::queue::reader::{ReadError, ReadRecord};
 use weir::queue::subscription::{Batch, Most, Partition, Position, Subscription};
 use weir::record::Kind;
 use weir::store::postgres::{PostgresStore, Target};
-use weir::store::registry::{Declared, ObjectName};
+use weir::store::registry::Declared;
 use weir::store::{Store, StoreError};
 
 use crate::harness::postgres::{Asking, Database};
 use crate::harness::{PATIENCE, wait_until};
-use crate::loading::Loading;
+use crate::loading::{Loading, OBJECTS, wanted};
 use crate::records::{ada, person, record, with};
 
 /// One partition of a queue, from memory.
@@ -67,11 +66,8 @@ impl Subscription for Feed {
 /// Starts a loader of `records`, which counts in `opened` how often it connects.
 fn start(url: &str, records: Vec<ReadRecord>, opened: &Arc<AtomicUsize>) -> Loader {
     let (target, records, opened) = (Target::read(url).unwrap(), Arc::new(records), Arc::clone(opened));
-    let object = |object: &str| ObjectName { tenant: "acme".to_owned(), object: object.to_owned() };
     let plan = Plan {
-        rules: Rules { loader: "store".to_owned(), seen_days: 7, ..Rules::default() },
-        declared: Declared::default(),
-        objects: ["person", "company", "company_person", "event"].map(object).to_vec(),
+        wanted: wanted(&OBJECTS),
         queue: Box::new(move || {
             Ok(Box::new(Feed { records: Arc::clone(&records), next: 0 }) as Box<dyn Subscription>)
         }),

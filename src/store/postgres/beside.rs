@@ -1,0 +1,66 @@
+//! A store that is filled beside the one in use, in a schema of its own, and then put in its place.
+
+use tokio_postgres::types::Type;
+
+use super::PostgresStore;
+use super::session::{Parameter, Session};
+use crate::store::StoreError;
+
+/// Its schema: no tenant's, for those have no `-`.
+const SCHEMA: &str = "\"weir-rebuild\"";
+
+const FAILED: &str = "loader, tenant, topic, partition, \"offset\", run, reason, detail, record, failed_at";
+
+impl PostgresStore {
+    /// Opens an empty store in the place of any that was beside this one. Whoever had that one fails, and harms nothing.
+    pub(super) fn open_beside(&mut self) -> Result<PostgresStore, StoreError> {
+        let mut session = Session::open(&self.target)?;
+        session.batch(&format!(
+            "DROP SCHEMA IF EXISTS {SCHEMA} CASCADE; CREATE SCHEMA {SCHEMA}; SET search_path = {SCHEMA}"
+        ))?;
+        let mut store = PostgresStore::with(session, &self.target)?;
+        store.has_views = false;
+        store.session.batch("CREATE TABLE mark AS SELECT gen_random_uuid()::text AS mark")?;
+        self.beside = store.session.row("SELECT mark FROM mark", &[])?.map(|row| row.get(0));
+        Ok(store)
+    }
+
+    /// Within a transaction: takes over what lies in the store beside.
+    pub(super) fn take_from_beside(&mut self, loader: &str, tenant: Option<&str>) -> Result<(), StoreError> {
+        // However much there is.
+        self.session.batch("SET LOCAL statement_timeout = 0")?;
+        self.session.is_patient = true;
+        let taken = self.take_tables(loader, tenant);
+        self.session.is_patient = false;
+        taken
+    }
+
+    fn take_tables(&mut self, loader: &str, tenant: Option<&str>) -> Result<(), StoreError> {
+        // Kept from others until the transaction ends.
+        let found = self.session.row(&format!("SELECT mark FROM {SCHEMA}.mark FOR SHARE"), &[])?;
+        if found.map(|row| row.get::<_, String>(0)) != self.beside {
+            return Err(StoreError::Unusable(
+                "somebody else has begun to rebuild the same store; wait until that is done".to_owned(),
+            ));
+        }
+        self.session.batch(&format!(
+            "UPDATE {SCHEMA}.weir_row AS new SET gsid = old.gsid FROM weir_row AS old \
+             WHERE old.tenant = new.tenant AND old.object = new.object AND old.key = new.key AND old.gsid IS NOT NULL"
+        ))?;
+        let of_tenant: [Parameter<'_>; 1] = [(&tenant, Type::TEXT)];
+        for table in ["weir_row", "weir_user", "weir_event"] {
+            let which = "$1 IS NULL OR tenant = $1";
+            self.session.execute(&format!("DELETE FROM {table} WHERE {which}"), &of_tenant)?;
+            let take = format!("INSERT INTO {table} SELECT * FROM {SCHEMA}.{table} WHERE {which}");
+            self.session.execute(&take, &of_tenant)?;
+        }
+        let whose: [Parameter<'_>; 2] = [(&tenant, Type::TEXT), (&loader, Type::TEXT)];
+        let which = "($1 IS NULL OR tenant = $1) AND loader = $2";
+        self.session.execute(&format!("DELETE FROM weir_failed WHERE {which}"), &whose)?;
+        let take = format!(
+            "INSERT INTO weir_failed ({FAILED}) SELECT {FAILED} FROM {SCHEMA}.weir_failed WHERE {which} ORDER BY id"
+        );
+        self.session.execute(&take, &whose)?;
+        self.session.batch(&format!("DROP SCHEMA {SCHEMA} CASCADE"))
+    }
+}
