@@ -8,6 +8,7 @@ topics=()     # --topics N, where events name contracts
 limits=       # TOML, to go behind [limits]
 queue=        # and behind [queue]
 quota=        # µs of processor time that the server may take in 100 ms, of all cores together
+store=        # a table of its own
 
 server_pid=
 
@@ -120,7 +121,7 @@ start_server() {
     rm -rf "$data"
     mkdir -p "$data"
     "$loadtest" config --prefix "$2" --sources "$sources" --rows "$rows" "${topics[@]}" >"$data/weir.toml"
-    printf '[limits]\n%s\n[queue]\n%s\n' "$limits" "$queue" >>"$data/weir.toml"
+    printf '[limits]\n%s\n[queue]\n%s\n%s\n' "$limits" "$queue" "$store" >>"$data/weir.toml"
     launch "$1" "$2"
 }
 

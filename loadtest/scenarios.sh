@@ -133,6 +133,57 @@ scenario_start() {
     done
 }
 
+# Loading alone, by Weir's loader and by hand: a journal that was filled in the first round.
+scenario_load() {
+    local mix prefix=load. seconds=600
+    for mix in mixed track; do
+        [ -n "$(among weir-journal)" ] || continue
+        local data=$dir/load-$mix
+        if [ "$round" = 1 ]; then
+            start_server weir-journal "$prefix"
+            # As many people as wanted, and each makes calls of all kinds.
+            send --connections 64 --batch 50 --mix "$mix" --people 19999 --warm 0 --requests 8000 >"$data/report"
+            stop_server
+            prove "load-$mix" weir-journal "$prefix"
+        fi
+        "$loadtest" load --data "$data" --scenario "load-$mix" >>"$reports"
+    done
+}
+
+# What the gateway costs at a quarter of its peak: without a store, with one whose loader can't write, and with one that
+# is filled. The loader's own thread is left out.
+scenario_beside() {
+    local server=weir-journal prefix=beside. rate which holder store
+    [ -n "$(among $server)" ] || return 0
+    share_of_peak $server 4
+    for which in $(if ((round % 2)); then echo nothing idle loading; else echo loading idle nothing; fi); do
+        store='[store]' holder=
+        [ "$which" != nothing ] || store=
+        start_server $server "$prefix"
+        if [ "$which" = idle ]; then
+            "$loadtest" hold --store "$data/store.sqlite" &
+            holder=$!
+            sleep 1
+        fi
+        send --scenario "beside-$which" --server $server --connections 512 --rate "$rate" --without loader \
+            >"$data/report" || die "the generator failed on $server"
+        [ -z "$holder" ] || kill "$holder"
+        stop_server
+        prove "beside-$which" $server "$prefix"
+        cat "$data/report" >>"$reports"
+    done
+}
+
+# A batch in a store of 10,000 rows, and in one of 10,000,000, which takes minutes to fill and 15 GB of disk.
+scenario_grown() {
+    local rows
+    for rows in $(turn 10000 10000000); do
+        mkdir -p "$dir/grown"
+        "$loadtest" grown --store "$dir/grown/$rows.sqlite" --rows "$rows" --round "$round" \
+            --scenario "grown-$rows" >>"$reports"
+    done
+}
+
 microseconds() {
     echo "${EPOCHREALTIME/[.,]/}"
 }
@@ -171,6 +222,26 @@ scenario_steady() {
         measure steady-single "$server" --connections 512 --rate 10000
         measure steady-batch50 "$server" --connections 64 --batch 50 --rate 400
     done
+}
+
+# A quarter of the peak for minutes, without a store and with one: how far its loader falls behind, and what it takes.
+scenario_lag() {
+    local server=weir-journal prefix=lag. seconds=$steady_seconds rate watcher store peak without=0
+    [ -n "$(among $server)" ] || return 0
+    share_of_peak $server 4
+    for store in '' '[store]'; do
+        start_server $server "$prefix"
+        while sleep 1 && [ -e "/proc/$server_pid" ]; do metric 'weir_load_lag_seconds{loader="store"}'; done >"$data/lag" &
+        watcher=$!
+        send --connections 512 --rate "$rate" --scenario lag --server $server >"$data/report"
+        stop_server
+        wait "$watcher" || true
+        prove lag $server "$prefix"
+        peak=$(sed -n 's/.*"rss_peak":\([0-9]*\).*/\1/p' "$data/report")
+        [ -n "$store" ] || without=$peak
+    done
+    report_figures lag $server "\"most lag s\":$(sort -g "$data/lag" | tail -n 1),\"events/s\":$rate,\
+\"MB more than without\":$(((peak - without) / 1000))e-3"
 }
 
 # Half of the peak for a while, with Kafka killed for half of it: what clients notice, what it costs in memory, files

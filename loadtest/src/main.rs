@@ -4,17 +4,22 @@
 //! [`generator`] drives them in a closed or an open loop, [`process`] reads what the server used, and
 //! [`report`] is what came of it. Every event that was answered 200 goes down in [`acknowledged`]; [`verify`]
 //! holds that against what [`delivered`] finds on the queue. [`bare`] and [`mod@reference`] are the servers to
-//! compare with; [`server`] is what those two share. [`wakeups`] counts what wakes an idle server. [`table`] turns
-//! reports into a page, with what they shall reach ([`targets`]).
+//! compare with; [`server`] is what those two share. [`load`] measures a store's loader beside [`bare_store`], and
+//! [`grown`] one that has many rows; [`hold`] keeps a loader from its store. [`wakeups`] counts what wakes an idle
+//! server. [`table`] turns reports into a page, with what they shall reach ([`targets`]).
 //!
 //! [`counts`] stands apart: the instructions an event costs, for tests/counts/run.
 
 mod acknowledged;
 mod bare;
+mod bare_store;
 mod connection;
 mod counts;
 mod delivered;
 mod generator;
+mod grown;
+mod hold;
+mod load;
 mod process;
 mod reference;
 mod report;
@@ -46,6 +51,12 @@ enum Command {
     Bare(server::Place),
     /// Serves the least that a gateway in front of Kafka must do
     Reference(reference::Flags),
+    /// Loads a journal into a store, and by hand, and prints a report
+    Load(load::Flags),
+    /// Loads batches into a store with many rows, and prints a report
+    Grown(grown::Flags),
+    /// Keeps a store from its loader
+    Hold(hold::Flags),
     /// Counts what woke a server that nobody sent to, and prints a report
     Wakeups(wakeups::Flags),
     /// Reads reports, one a line, and prints the page: their medians and the targets
@@ -74,6 +85,9 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Verify(flags) => verify::run(&flags, &mut out)?,
         Command::Bare(place) => bare::run(&place)?,
         Command::Reference(flags) => reference::run(&flags)?,
+        Command::Load(flags) => report::write(&load::run(&flags)?, &mut out)?,
+        Command::Grown(flags) => report::write(&grown::run(&flags)?, &mut out)?,
+        Command::Hold(flags) => hold::run(&flags)?,
         Command::Wakeups(flags) => report::write(&wakeups::run(&flags)?, &mut out)?,
         Command::Table => write!(out, "{}", table::page(&report::read(&mut io::stdin().lock())?))?,
         Command::Peak { server } => {

@@ -32,6 +32,23 @@ impl Usage {
     }
 }
 
+/// User and system time of the threads called `name` of the process `pid`, in microseconds.
+///
+/// # Errors
+/// When there is no such process, or `/proc` is not Linux's.
+pub fn thread_cpu_us(pid: &str, name: &str) -> io::Result<u64> {
+    let mut spent = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let thread = thread?.path();
+        // It may have ended since.
+        let read = |file: &str| fs::read_to_string(thread.join(file)).unwrap_or_default();
+        if read("comm").trim_end() == name {
+            spent += ticks(&read("stat")).unwrap_or_default();
+        }
+    }
+    Ok(spent * 1_000_000 / rustix::param::clock_ticks_per_second().max(1))
+}
+
 fn unreadable(file: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("/proc/<pid>/{file} is not as expected"))
 }

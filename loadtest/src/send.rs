@@ -12,7 +12,7 @@ use clap::Args;
 use crate::acknowledged::Run;
 use crate::generator::{self, Plan};
 use crate::report::{self, Report};
-use crate::traffic::{Mix, Request, Shape};
+use crate::traffic::{Mix, PEOPLE, Request, Shape};
 
 /// How much is offered where the server's memory for bodies is the limit.
 const TIMES_CAPACITY: f64 = 3.0;
@@ -28,6 +28,9 @@ pub struct Flags {
     /// Custom fields of each person and company
     #[arg(long, default_value_t = 0)]
     fields: usize,
+    /// Users, who take turns, each a person
+    #[arg(long, default_value_t = PEOPLE, value_parser = clap::value_parser!(u64).range(1..=PEOPLE))]
+    people: u64,
     /// Contracts that track events name in turn; without it they name none
     #[arg(long)]
     topics: Option<u64>,
@@ -71,6 +74,9 @@ pub struct Flags {
     /// The server's process, whose use of processor and memory is read
     #[arg(long)]
     pid: Option<u32>,
+    /// Leave its threads of this name out of its use of processor
+    #[arg(long, value_name = "THREAD", requires = "pid")]
+    without: Option<String>,
     /// The file for `verify`
     #[arg(long, value_name = "FILE")]
     acknowledged: Option<PathBuf>,
@@ -105,6 +111,7 @@ pub fn run(flags: &Flags) -> Result<Report, Box<dyn Error>> {
         batch: flags.batch,
         sources: flags.sources,
         fields: flags.fields,
+        people: flags.people,
         topics: flags.topics,
         raw: flags.raw,
         gzip: flags.gzip,
@@ -124,6 +131,7 @@ pub fn run(flags: &Flags) -> Result<Report, Box<dyn Error>> {
         warm: Duration::try_from_secs_f64(flags.warm)?,
         measure: Duration::try_from_secs_f64(flags.seconds)?,
         pid: flags.pid,
+        without: flags.without.clone(),
     };
     let (mut report, acknowledged) = generator::run(&plan, &shape)?;
     report.scenario.clone_from(&flags.scenario);

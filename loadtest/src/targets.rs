@@ -77,6 +77,31 @@ const TARGETS: &[Target] = &[
     target("peak RSS, MB", "steady-batch50", peak, Alone, AtMost(60.0)),
     target("RSS gained in a minute, MB", "steady-batch50", slope, Alone, AtMost(0.2)),
     target("time from start to ready / to read the journal's files", "start", start, Alone, AtMost(3.0)),
+    target(
+        "gateway's CPU, store away / without",
+        "beside-idle",
+        cpu,
+        Scenario("beside-nothing"),
+        AtMost(1.02),
+    ),
+    target(
+        "gateway's CPU, loading / without",
+        "beside-loading",
+        cpu,
+        Scenario("beside-nothing"),
+        AtMost(1.1),
+    ),
+    target(
+        "batch among 10,000,000 rows / 10,000",
+        "grown-10000000",
+        batch,
+        Scenario("grown-10000"),
+        AtMost(1.5),
+    ),
+    target("most lag, s", "lag", lag, Alone, AtMost(2.0)),
+    target("memory more than without a store, MB", "lag", more_memory, Alone, AtMost(60.0)),
+    target("loader's CPU / rows written by hand", "load-mixed", by_hand, Alone, AtMost(4.0)),
+    target("events a second / written by hand", "load-track", rate_by_hand, Alone, AtLeast(0.4)),
     target("Weir's own wake-ups a second, no connection", "idle-0", wakeups, Alone, AtMost(0.0)),
     target("Weir's own wake-ups a second, 100 connections", "idle-100", wakeups, Alone, AtMost(0.0)),
 ];
@@ -115,6 +140,26 @@ fn start(report: &Report) -> Option<f64> {
     Some(report.figures.get("ready ms")? / report.figures.get("read ms")?)
 }
 
+fn batch(report: &Report) -> Option<f64> {
+    report.figures.get("ms/batch").copied()
+}
+
+fn lag(report: &Report) -> Option<f64> {
+    report.figures.get("most lag s").copied()
+}
+
+fn more_memory(report: &Report) -> Option<f64> {
+    report.figures.get("MB more than without").copied()
+}
+
+fn by_hand(report: &Report) -> Option<f64> {
+    report.figures.get("loader's CPU / by hand").copied()
+}
+
+fn rate_by_hand(report: &Report) -> Option<f64> {
+    report.figures.get("records/s / by hand").copied()
+}
+
 fn wakeups(report: &Report) -> Option<f64> {
     report.figures.get("own wake-ups/s").copied()
 }
@@ -140,7 +185,7 @@ pub fn markdown(reports: &[Report]) -> String {
     let mut text = "| scenario | target | server | rounds | measured | wanted | met |\n".to_owned();
     text += &format!("|{}\n", "---|".repeat(7));
     for target in TARGETS {
-        for server in ["weir-kafka", "weir-journal"] {
+        for server in ["weir-kafka", "weir-journal", "weir-sqlite", "weir-postgres"] {
             let values = target.values(reports, server);
             let Some(median) = median(&values) else { continue };
             let (wanted, met) = match target.bound {

@@ -1,7 +1,7 @@
 //! What is sent: RudderStack calls as the SDKs write them, laid out once as the bytes of a whole HTTP
 //! request. Before a request is sent again, only its numbers are written over.
 //!
-//! Event `n` of a run has the message id `<run>-<n>` and the user `u-<last five digits of n>`: 100,000 keys.
+//! Event `n` of a run has the message id `<run>-<n>` and the user `u-<n modulo the number of users>`.
 //! Request `n` comes from source `n % sources`.
 
 use std::io::Write;
@@ -17,12 +17,14 @@ pub const EVENT_BYTES: usize = 955;
 
 /// Digits of an event's number in its message id.
 const ID_DIGITS: usize = 10;
-/// Digits of an event's number in its user's id and email.
+/// Digits of a user's number in its id and email.
 const USER_DIGITS: usize = 5;
 /// Digits of an event's number in its company's name.
 const COMPANY_DIGITS: usize = 3;
 /// Digits of a contract's number in its name.
 const CONTRACT_DIGITS: usize = 3;
+/// Users, where nobody says how many: as many as their digits can tell apart.
+pub const PEOPLE: u64 = 100_000;
 
 /// When it was sent by the client's clock: in a single call or in the batch, as SDKs do.
 const SENT_AT: &str = ",\"sentAt\":\"2026-11-21T09:00:01.000Z\"";
@@ -74,6 +76,8 @@ pub struct Shape {
     pub sources: u64,
     /// Custom fields of every person and company.
     pub fields: usize,
+    /// Users, each of whom is a person.
+    pub people: u64,
     /// Contracts, each with a topic of its own; track events name them in turn. None: no event names one.
     pub topics: Option<u64>,
     /// Whether the server is none of Weir's kind: all goes to `/events`, a batch as lines.
@@ -184,7 +188,7 @@ impl Request {
     }
 
     fn new(shape: &Shape, kind: u64) -> Request {
-        let mut body = Body::default();
+        let mut body = Body { people: shape.people.max(1), ..Body::default() };
         let (path, content) = if shape.raw {
             // No line ends the last event: some would make a record of the nothing after it.
             body.events(shape, kind, "\n");
@@ -269,6 +273,7 @@ impl Request {
 struct Body {
     bytes: Vec<u8>,
     places: Vec<Place>,
+    people: u64,
 }
 
 impl Body {
@@ -285,9 +290,13 @@ impl Body {
         self.bytes.resize(self.bytes.len() + digits, b'0');
     }
 
+    fn user(&mut self, event: u64) {
+        self.digits_of(event, USER_DIGITS, Some(self.people));
+    }
+
     fn email(&mut self, event: u64) {
         self.text("\"email\":\"user-");
-        self.digits(event, USER_DIGITS);
+        self.user(event);
         self.text("@example.com\"");
     }
 
@@ -308,7 +317,7 @@ impl Body {
         self.text("-");
         self.digits(event, ID_DIGITS);
         self.text("\",\"userId\":\"u-");
-        self.digits(event, USER_DIGITS);
+        self.user(event);
         self.text("\",\"anonymousId\":\"6b9f0c1e-5a1d-4a53-9a3c-0f6f4f1b2d77\"");
         match call {
             Call::Identify => self.identify(shape.fields, event),

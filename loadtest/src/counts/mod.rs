@@ -237,6 +237,7 @@ fn body(mix: Mix, batch: u64, kind: usize) -> Vec<u8> {
         batch,
         sources: 1,
         fields: FIELDS,
+        people: traffic::PEOPLE,
         topics: None,
         raw: false,
         gzip: false,

@@ -14,7 +14,7 @@ use mio::{Events, Interest, Poll, Token};
 
 use crate::acknowledged::Acknowledged;
 use crate::connection::{Connection, Pending};
-use crate::process::Usage;
+use crate::process::{Usage, thread_cpu_us};
 use crate::report::{self, Latency, Report, Sample};
 use crate::traffic::{Request, Shape};
 
@@ -50,6 +50,8 @@ pub struct Plan {
     pub measure: Duration,
     /// The server's process, whose use of processor and memory is read.
     pub pid: Option<u32>,
+    /// The threads of this name are left out of its use of processor.
+    pub without: Option<String>,
 }
 
 /// The span that is measured.
@@ -134,7 +136,12 @@ pub fn run(plan: &Plan, shape: &Shape) -> io::Result<(Report, Acknowledged)> {
 }
 
 fn usage(plan: &Plan) -> io::Result<Usage> {
-    plan.pid.map_or(Ok(Usage::default()), |pid| Usage::of(&pid.to_string()))
+    let Some(pid) = plan.pid.map(|pid| pid.to_string()) else { return Ok(Usage::default()) };
+    let mut usage = Usage::of(&pid)?;
+    if let Some(name) = &plan.without {
+        usage.cpu_us = usage.cpu_us.saturating_sub(thread_cpu_us(&pid, name)?);
+    }
+    Ok(usage)
 }
 
 impl<'a> Generator<'a> {

@@ -6,18 +6,39 @@ use std::sync::mpsc;
 use std::thread;
 
 use super::*;
-use crate::traffic::Mix;
+use crate::traffic::{Mix, PEOPLE};
 
 const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn shape(mix: Mix, batch: u64) -> Shape {
-    Shape { run: "t".to_owned(), mix, batch, sources: 1, fields: 0, topics: None, raw: false, gzip: false }
+    Shape {
+        run: "t".to_owned(),
+        mix,
+        batch,
+        sources: 1,
+        fields: 0,
+        topics: None,
+        raw: false,
+        gzip: false,
+        people: PEOPLE,
+    }
 }
 
 fn plan(address: SocketAddr, connections: usize, rate: Option<f64>) -> Plan {
     let (warm, measure) = (Duration::from_millis(100), Duration::from_millis(400));
     let idle = Duration::ZERO;
-    Plan { address, connections, rate, requests: None, hold: None, idle, warm, measure, pid: None }
+    Plan {
+        address,
+        connections,
+        rate,
+        requests: None,
+        hold: None,
+        idle,
+        warm,
+        measure,
+        pid: None,
+        without: None,
+    }
 }
 
 /// Longer than any test: what ends a run is that its requests are answered.

@@ -8,7 +8,17 @@ use serde_json::Value;
 use super::*;
 
 fn shape(mix: Mix, batch: u64) -> Shape {
-    Shape { run: "run7".to_owned(), mix, batch, sources: 2, fields: 3, topics: None, raw: false, gzip: false }
+    Shape {
+        run: "run7".to_owned(),
+        mix,
+        batch,
+        sources: 2,
+        fields: 3,
+        topics: None,
+        raw: false,
+        gzip: false,
+        people: PEOPLE,
+    }
 }
 
 /// Head and body; the head's length is true.
