@@ -231,7 +231,9 @@ scenario_lag() {
     share_of_peak $server 4
     for store in '' '[store]'; do
         start_server $server "$prefix"
-        while sleep 1 && [ -e "/proc/$server_pid" ]; do metric 'weir_load_lag_seconds{loader="store"}'; done >"$data/lag" &
+        while sleep 1 && [ -e "/proc/$server_pid" ]; do
+            metric 'weir_load_lag_seconds{loader="store"}' || true
+        done >"$data/lag" &
         watcher=$!
         send --connections 512 --rate "$rate" --scenario lag --server $server >"$data/report"
         stop_server

@@ -1,4 +1,5 @@
-//! `load`: what loading a journal into a store costs, beside the same final rows written by hand ([`crate::bare_store`]).
+//! `load`: what loading a journal into a store costs, beside the same final rows written by hand
+//! ([`crate::bare_store`]).
 
 use std::error::Error;
 use std::fs;

@@ -1,8 +1,8 @@
 //! Loaders: from the queue to the store. A loader is one thread with one subscription and one connection; several, in
 //! one process or many, share the partitions of Kafka.
 //!
-//! [`batch`] loads one batch, [`retry`] what could not be loaded before, [`rebuild`] everything anew; [`session`] reads, loads and commits until
-//! something fails; this file starts sessions anew until it is asked to stop.
+//! [`batch`] loads one batch, [`retry`] what could not be loaded before, [`rebuild`] everything anew; [`session`]
+//! reads, loads and commits until something fails; this file starts sessions anew until it is asked to stop.
 
 pub mod batch;
 pub mod rebuild;

@@ -69,8 +69,8 @@ pub trait Inspect: Store {
     /// Another store beside this one, which is empty and has no views.
     fn beside(&mut self) -> Result<Box<dyn Store>, StoreError>;
 
-    /// Puts what is in the store beside, as far as it is of `tenant` (none: of any), in the place of what is here: rows,
-    /// users, events, and the failures of `loader`. Rows keep Gainsight's ids.
+    /// Puts what is in the store beside, as far as it is of `tenant` (none: of any), in the place of what is here:
+    /// rows, users, events, and the failures of `loader`. Rows keep Gainsight's ids.
     fn take_over(&mut self, loader: &str, tenant: Option<&str>) -> Result<(), StoreError>;
 
     /// These links, as rows.

@@ -86,8 +86,8 @@ fn sentence(error: &RebuildError) -> String {
         format!(", {} {} up to {}", partition.topic, partition.number, range.end.saturating_sub(1))
     });
     format!(
-        "nothing is changed: the queue no longer has {} of those that were loaded{first}, and what only they said would \
-         be lost. To rebuild from what is left all the same, add --accept-loss",
+        "nothing is changed: the queue no longer has {} of those that were loaded{first}, and what only they said \
+         would be lost. To rebuild from what is left all the same, add --accept-loss",
         counted(u64::try_from(lost(gone)).unwrap_or_default(), "record")
     )
 }

@@ -12,7 +12,8 @@ const SCHEMA: &str = "\"weir-rebuild\"";
 const FAILED: &str = "loader, tenant, topic, partition, \"offset\", run, reason, detail, record, failed_at";
 
 impl PostgresStore {
-    /// Opens an empty store in the place of any that was beside this one. Whoever had that one fails, and harms nothing.
+    /// Opens an empty store in the place of any that was beside this one. Whoever filled that one fails, and harms
+    /// nothing.
     pub(super) fn open_beside(&mut self) -> Result<PostgresStore, StoreError> {
         let mut session = Session::open(&self.target)?;
         session.batch(&format!(

@@ -65,7 +65,8 @@ impl SqliteStore {
             let whose: [&dyn ToSql; 2] = [&tenant, &loader];
             connection.execute(&format!("DELETE FROM main.weir_failed WHERE {which}"), whose)?;
             let take = format!(
-                "INSERT INTO main.weir_failed ({FAILED}) SELECT {FAILED} FROM beside.weir_failed WHERE {which} ORDER BY id"
+                "INSERT INTO main.weir_failed ({FAILED}) SELECT {FAILED} FROM beside.weir_failed \
+                 WHERE {which} ORDER BY id"
             );
             connection.execute(&take, whose).map(drop)
         })
