@@ -5,12 +5,13 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::capacity;
 use crate::config::quoting::join;
-use crate::config::{Ack, Config, QueueKind, WhenFull};
+use crate::config::{Ack, Config, QueueKind, StorePlace, WhenFull};
 use crate::http::server;
 use crate::http::tls;
 use crate::http::tls::pair::{Loaded, Pair};
 use crate::loader;
 use crate::queue::{journal, kafka, spool};
+use crate::store::sqlite;
 
 /// An open connection with the head of its request: about 10.5 kB were measured.
 const CONNECTION_BYTES: u64 = 20 << 10;
@@ -36,7 +37,10 @@ pub fn memory_bound(config: &Config) -> u64 {
     let connections = u64::try_from(config.limits.server.connections).unwrap_or(u64::MAX);
     // All of them may come over TLS.
     let connection = CONNECTION_BYTES + config.tls.as_ref().map_or(0, |_| tls::CONNECTION_BYTES);
-    let loader = config.store.as_ref().map_or(0, |_| loader::BUFFER_BYTES);
+    let loader = config.store.as_ref().map_or(0, |store| match store.place {
+        StorePlace::Sqlite(_) => loader::BUFFER_BYTES + sqlite::CACHE_BYTES,
+        StorePlace::Postgres(_) => loader::BUFFER_BYTES,
+    });
     let parts = [bodies, mapped, queue, loader, connections.saturating_mul(connection), PROCESS_BYTES];
     parts.into_iter().fold(0, u64::saturating_add)
 }

@@ -27,6 +27,12 @@ const VERSION: i64 = 1;
 const SCHEMA: &str = include_str!("schema.sql");
 /// How long a statement waits for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Pages of 4 KiB that gather in the log before they are put in their places: the same ones change batch after batch.
+const CHECKPOINT_PAGES: i64 = 8_192;
+/// KiB of the file that a connection keeps in memory.
+const CACHE_KIB: i64 = 16_384;
+/// The same in bytes.
+pub const CACHE_BYTES: u64 = 16 << 20;
 /// Statements that are kept prepared.
 const PREPARED: usize = 64;
 
@@ -58,6 +64,8 @@ impl SqliteStore {
         self.connection.set_prepared_statement_cache_capacity(PREPARED);
         // Readers go on while a loader writes, and a commit is durable once it returns.
         self.connection.pragma_update(None, "journal_mode", "WAL")?;
+        self.connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
+        self.connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         self.connection.pragma_update(None, "synchronous", "FULL")
     }
 
