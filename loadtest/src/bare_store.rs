@@ -14,9 +14,11 @@ use weir::queue::journal::reader::{Begin, JournalReader};
 use weir::queue::reader::{Next, ReadRecord, Reader, StartAt};
 use weir::queue::subscription::Partition;
 use weir::setup;
+use weir::store::erase::{Erase, Exceptions};
 use weir::store::load::{EventLoad, Identity};
 use weir::store::registry::{Column, ObjectName, Registry, SeenField};
 use weir::store::row::{Row, RowKey};
+use weir::store::suppress::{Hash, Salt};
 use weir::store::{Failed, Progress, Store, StoreError, User};
 
 use crate::load::remove;
@@ -122,6 +124,45 @@ impl Memory {
             Some((key, row.id.clone(), fields, written, row.created_ms, row.modified_ms, by))
         };
         changed.into_iter().filter_map(of_row).collect()
+    }
+}
+
+/// Nobody was erased.
+impl Erase for Memory {
+    fn exceptions(&mut self) -> Result<Exceptions, StoreError> {
+        Ok(Exceptions { salt: Salt::new(&[]), suppresses: false })
+    }
+
+    fn are_suppressed(&mut self, hashes: &[Hash]) -> Result<Vec<bool>, StoreError> {
+        Ok(vec![false; hashes.len()])
+    }
+
+    fn suppress(&mut self, _: (&str, &Hash), _: &[Hash], _: i64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn user_rank(&mut self, _: &str, _: &str) -> Result<Option<i64>, StoreError> {
+        Ok(None)
+    }
+
+    fn remove_users(&mut self, _: &str, _: &[&str]) -> Result<u64, StoreError> {
+        Ok(0)
+    }
+
+    fn overwrite(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn suppressed_with(&mut self, _: &Hash) -> Result<Vec<Hash>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn remove_person(&mut self, _: &RowKey) -> Result<(u64, u64), StoreError> {
+        Ok((0, 0))
+    }
+
+    fn scrub(&mut self) -> Result<bool, StoreError> {
+        Ok(true)
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
+use super::kept_out::{self, Read};
 use crate::queue::line;
 use crate::queue::reader::ReadRecord;
 use crate::queue::subscription::Partition;
@@ -32,6 +33,17 @@ impl Rules {
     fn merge(&self, tenant: &str) -> Merge {
         self.merge.get(tenant).copied().unwrap_or_default()
     }
+
+    /// The person that the user of `load` is.
+    pub(super) fn user(&self, load: &Load<'_>) -> Option<User> {
+        let user = load.user.as_ref()?;
+        Some(User {
+            tenant: load.tenant.to_owned(),
+            user_id: user.user_id.to_owned(),
+            person: user.person.to_owned(),
+            rank: user.rank(self.merge(load.tenant)),
+        })
+    }
 }
 
 /// What became of a record.
@@ -45,11 +57,14 @@ pub enum Outcome {
     Older,
     /// It stands in `weir_failed`.
     Failed,
+    /// It is of somebody who was erased, and kept out.
+    Suppressed,
 }
 
 impl Outcome {
     /// Every outcome.
-    pub const ALL: [Outcome; 4] = [Outcome::Loaded, Outcome::Repeat, Outcome::Older, Outcome::Failed];
+    pub const ALL: [Outcome; 5] =
+        [Outcome::Loaded, Outcome::Repeat, Outcome::Older, Outcome::Failed, Outcome::Suppressed];
 
     /// The `outcome` label of `weir_load_records_total`.
     pub fn label(self) -> &'static str {
@@ -58,6 +73,7 @@ impl Outcome {
             Outcome::Repeat => "repeat",
             Outcome::Older => "older",
             Outcome::Failed => "failed",
+            Outcome::Suppressed => "suppressed",
         }
     }
 }
@@ -81,6 +97,8 @@ struct Writes<'a> {
     users: Vec<User>,
     events: Vec<(&'a str, &'a EventLoad<'a>)>,
     failed: Vec<Failed>,
+    /// Users who are people that were erased.
+    erased: Vec<User>,
     counts: Counts,
 }
 
@@ -96,33 +114,29 @@ pub fn apply(
     refused: Option<&str>,
 ) -> Result<Counts, StoreError> {
     let now_ms = Timestamp::now().as_millisecond();
-    let loads: Vec<_> = records
-        .iter()
-        .map(|record| {
-            load(record).and_then(|load| match refused {
-                None => Ok(load),
-                Some(_) => Err(Fault::ValueRefused),
-            })
-        })
-        .collect();
-    let read = || loads.iter().flatten().flatten();
+    let (reads, salt) = kept_out::read(store, rules, records, refused.is_some())?;
+    let loads = || reads.iter().filter_map(Read::load);
     let day = now_ms / DAY_MS;
-    let remembered: Vec<Identity> = read()
+    let remembered: Vec<Identity> = loads()
         .filter(|load| needs_memory(load, rules.merge(load.tenant)))
         .map(|load| load.identity)
         .collect();
     let mut repeats = store.see(&remembered, day)?.into_iter();
-    let mut rows = Rows::read(store, read())?;
+    let mut rows = Rows::read(store, loads())?;
     let mut writes = Writes::default();
-    for (record, load) in records.iter().zip(&loads) {
-        let outcome = match load {
-            Ok(None) => continue,
-            Ok(Some(load)) => {
+    for (record, read) in records.iter().zip(&reads) {
+        let outcome = match read {
+            Read::Foreign => continue,
+            Read::Load(load) => {
                 let merge = rules.merge(load.tenant);
                 let is_repeat = needs_memory(load, merge) && repeats.next().unwrap_or_default();
-                if is_repeat { Outcome::Repeat } else { writes.take(load, &mut rows, merge) }
+                if is_repeat { Outcome::Repeat } else { writes.take(load, rules, &mut rows) }
             }
-            Err(fault) => {
+            Read::Suppressed(user) => {
+                writes.erased.extend(user.clone());
+                Outcome::Suppressed
+            }
+            Read::Faulty(fault) => {
                 let mut failed = failed(rules, record, *fault, now_ms);
                 if let Some(why) = refused {
                     why.clone_into(&mut failed.detail);
@@ -133,35 +147,28 @@ pub fn apply(
         };
         writes.count(record, outcome);
     }
-    grow(store, registry, read()).map_err(StoreError::of_no_record)?;
+    grow(store, registry, loads()).map_err(StoreError::of_no_record)?;
     store.put_rows(&rows.changed())?;
     store.put_users(&writes.users)?;
     store.put_events(&writes.events)?;
     store.put_failed(&writes.failed)?;
+    salt.map_or(Ok(()), |salt| kept_out::forget(store, &salt, &writes.erased, now_ms))?;
     store.forget(day - rules.seen_days)?;
     Ok(writes.counts)
 }
 
 impl<'a> Writes<'a> {
     /// Works out what `load` changes. Of several rows the last is what the record is about.
-    fn take(&mut self, load: &'a Load<'a>, rows: &mut Rows<'a>, merge: Merge) -> Outcome {
+    fn take(&mut self, load: &'a Load<'a>, rules: &Rules, rows: &mut Rows<'a>) -> Outcome {
+        let merge = rules.merge(load.tenant);
         let applied = load.rows.iter().map(|row| rows.change(row, merge)).last();
-        if let Some(user) = &load.user {
-            self.users.push(User {
-                tenant: load.tenant.to_owned(),
-                user_id: user.user_id.to_owned(),
-                person: user.person.to_owned(),
-                rank: user.rank(merge),
-            });
-        }
+        self.users.extend(rules.user(load));
         self.events.extend(load.event.as_ref().map(|event| (load.tenant, event)));
         applied.map_or(Outcome::Loaded, Outcome::from)
     }
 
     fn count(&mut self, record: &ReadRecord, outcome: Outcome) {
-        let name =
-            record.headers.iter().find(|(name, _)| name == "ce_type").map(|(_, value)| value.as_slice());
-        let label = name.and_then(Kind::of_ce_type).map_or("other", Kind::label);
+        let label = record.header("ce_type").and_then(Kind::of_ce_type).map_or("other", Kind::label);
         *self.counts.entry((label, outcome)).or_default() += 1;
     }
 }
@@ -228,8 +235,7 @@ pub fn tenant_of(record: &ReadRecord) -> Option<String> {
 }
 
 fn header(record: &ReadRecord, wanted: &str) -> Option<String> {
-    let found = record.headers.iter().find(|(name, _)| name == wanted);
-    found.map(|(_, value)| String::from_utf8_lossy(value).into_owned())
+    record.header(wanted).map(|value| String::from_utf8_lossy(value).into_owned())
 }
 
 fn failed(rules: &Rules, record: &ReadRecord, fault: Fault, now_ms: i64) -> Failed {

@@ -6,6 +6,7 @@ use crate::event::characters::is_blank;
 use crate::event::envelope::Event;
 use crate::event::key::key;
 use crate::event::rejection::{Reason, Rejection};
+use crate::event::scan::read_value;
 use crate::event::traits::Traits;
 use crate::event::value::{Shape, Value};
 use crate::record::Kind;
@@ -70,6 +71,13 @@ pub fn email_key(email: Value<'_>) -> Result<String, Rejection> {
     }
     email.make_ascii_lowercase();
     Ok(email)
+}
+
+/// The same of a text; none if it is no email.
+pub fn email_key_of(text: &str) -> Option<String> {
+    let json = serde_json::Value::from(text).to_string();
+    let (value, _) = read_value(&json).ok()?;
+    email_key(value).ok()
 }
 
 /// First, middle and last name, as far as they are known.

@@ -28,6 +28,11 @@ impl ReadRecord {
         let headers: usize = self.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         self.key.as_ref().map_or(0, Vec::len) + headers + self.value.len()
     }
+
+    /// The value of its header `name`.
+    pub fn header(&self, name: &str) -> Option<&[u8]> {
+        self.headers.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_slice())
+    }
 }
 
 /// What a reader found.

@@ -230,8 +230,7 @@ struct Headers<'a>(&'a ReadRecord);
 
 impl<'a> Headers<'a> {
     fn get(&self, name: &str) -> Option<&'a str> {
-        let (_, value) = self.0.headers.iter().find(|(other, _)| other == name)?;
-        str::from_utf8(value).ok()
+        str::from_utf8(self.0.header(name)?).ok()
     }
 
     fn named(&self, header: Header) -> Option<&'a str> {

@@ -1,9 +1,11 @@
 //! The store: rows of people, companies, links, own objects and events that one can ask in SQL. Only loaders write it.
 //!
 //! [`load`] says what a record asks for, [`row`] how it changes a row, and [`stamp`] which of two writers of a value
-//! wins; [`registry`] keeps which fields were seen, of which [`types`]. All of that is pure. The databases are behind
-//! one small trait, [`Store`], with [`inspect`] for operators: [`sqlite`], [`postgres`].
+//! wins; [`registry`] keeps which fields were seen, of which [`types`], and [`suppress`] knows who was erased. All of
+//! that is pure. The databases are behind one small trait, [`Store`], with [`mod@erase`] to forget people and
+//! [`inspect`] for operators: [`sqlite`], [`postgres`].
 
+pub mod erase;
 pub mod inspect;
 pub mod load;
 pub mod postgres;
@@ -11,10 +13,12 @@ pub mod registry;
 pub mod row;
 pub mod sqlite;
 pub mod stamp;
+pub mod suppress;
 pub mod types;
 
 use std::collections::BTreeMap;
 
+use self::erase::Erase;
 use self::load::{EventLoad, Identity};
 use self::registry::{Column, ObjectName, SeenField};
 use self::row::{Row, RowKey};
@@ -88,7 +92,7 @@ pub struct Failed {
 
 /// One loader's connection to the database. What stands between [`Store::begin`] and [`Store::commit`] happens as a
 /// whole or not at all.
-pub trait Store: Send {
+pub trait Store: Erase + Send {
     /// Begins a transaction.
     fn begin(&mut self) -> Result<(), StoreError>;
 

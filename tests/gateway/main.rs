@@ -22,6 +22,7 @@ mod cors;
 mod crash;
 mod documentation;
 mod earlier_version;
+mod erasing;
 mod gainsight;
 mod hostile;
 mod idle;

@@ -9,7 +9,7 @@ use crate::harness::weir::{Start, Weir, command, config};
 use crate::harness::{wait_for, wait_until};
 
 /// The rows that `sql` finds, each as its columns with a bar between; none while there is no such table.
-fn ask(data: &Path, sql: &str) -> Vec<String> {
+pub fn ask(data: &Path, sql: &str) -> Vec<String> {
     let read = || -> rusqlite::Result<Vec<String>> {
         let connection = Connection::open(data.join("store.sqlite"))?;
         connection.busy_timeout(std::time::Duration::from_secs(60))?;

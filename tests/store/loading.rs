@@ -1,5 +1,7 @@
 //! A store, what its loader knows, and what others see of it.
 
+use std::path::Path;
+
 use tempfile::TempDir;
 use weir::loader::Wanted;
 use weir::loader::batch::{Counts, Outcome, Rules, apply};
@@ -123,6 +125,31 @@ impl Loading {
             Ask::Sqlite(dir) => ask_sqlite(dir, sql),
             Ask::Postgres(asking, ..) => asking.ask(&sql.replace("acme_", "weir_acme.")),
         }
+    }
+
+    /// Lets no erasure come to its end.
+    pub fn refuse_to_suppress(&self) {
+        match &self.asking {
+            Ask::Sqlite(dir) => rusqlite::Connection::open(dir.path().join("store.sqlite"))
+                .unwrap()
+                .execute_batch(
+                    "CREATE TRIGGER refuse BEFORE INSERT ON weir_suppressed BEGIN SELECT RAISE(ABORT, 'no'); END",
+                )
+                .unwrap(),
+            Ask::Postgres(asking, ..) => asking.run("ALTER TABLE weir_suppressed ADD CHECK (erased_ms < 0)"),
+        }
+    }
+
+    /// The folder of its SQLite file.
+    pub fn folder(&self) -> &Path {
+        let Ask::Sqlite(dir) = &self.asking else { panic!("this store is in PostgreSQL") };
+        dir.path()
+    }
+
+    /// All that is in the files of its SQLite store.
+    pub fn bytes(&self) -> Vec<u8> {
+        let files = std::fs::read_dir(self.folder()).unwrap();
+        files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect()
     }
 
     /// What the two databases show in two ways.

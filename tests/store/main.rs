@@ -23,9 +23,11 @@ macro_rules! on_both {
 }
 
 mod cases;
+mod erasing;
 mod inspecting;
 mod interrupted;
 mod loading;
+mod migrating;
 mod model;
 mod on_postgres;
 mod rebuilding;

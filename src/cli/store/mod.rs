@@ -1,6 +1,8 @@
-//! `weir store`: looks into the store, and tries again what could not be loaded.
+//! `weir store`: looks into the store, tries again what could not be loaded, and erases people.
 
+mod erase;
 mod failed;
+mod find;
 mod print;
 mod rebuild;
 mod show;
@@ -33,6 +35,8 @@ enum Action {
     Failed(failed::FailedArgs),
     /// Load everything anew that the queue still has, as today's configuration says, and then replace the rows by that
     Rebuild(rebuild::RebuildArgs),
+    /// Erase a person: the row, links, events and failed records. Later records of the person are kept out
+    Erase(erase::EraseArgs),
 }
 
 /// Which store is meant.
@@ -52,6 +56,7 @@ pub(super) fn run(args: &StoreArgs) -> Result<(), Failure> {
         Action::Show(args) => show::run(args),
         Action::Failed(args) => failed::run(args),
         Action::Rebuild(args) => rebuild::run(args),
+        Action::Erase(args) => erase::run(args),
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use data_encoding::BASE64;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -19,6 +20,7 @@ use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::kafka::{KafkaReader, list_topics};
 use crate::queue::reader::{Next, ReadError, ReadRecord, Reader, StartAt};
 use crate::record::{Header, Kind};
+use crate::store::suppress::Theirs;
 use crate::tenants::Tenants;
 
 /// How long one look for a record may take.
@@ -275,6 +277,17 @@ impl Entry {
             head: value.headers,
         };
         Some((entry, part))
+    }
+
+    /// Whether it is an event of somebody who is erased, as far as that can be told of one that could not be mapped.
+    pub fn is_of(&self, theirs: &Theirs) -> bool {
+        self.source.split('/').nth(1) == Some(&theirs.tenant)
+            && match &self.event {
+                Stored::Event(json) => theirs.have_sent(json),
+                Stored::Bytes { base64, .. } => {
+                    BASE64.decode(base64.as_bytes()).is_ok_and(|bytes| theirs.are_named_in(&bytes))
+                }
+            }
     }
 
     /// The event's own id.

@@ -94,9 +94,7 @@ impl Inspect for PostgresStore {
     }
 
     fn begin_alone(&mut self) -> Result<(), StoreError> {
-        self.begin()?;
-        // The first thing that loaders write in a transaction.
-        self.session.batch("LOCK TABLE weir_progress IN EXCLUSIVE MODE")
+        self.begin_with("EXCLUSIVE")
     }
 
     fn beside(&mut self) -> Result<Box<dyn Store>, StoreError> {

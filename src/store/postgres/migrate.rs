@@ -3,9 +3,8 @@
 use super::session::Session;
 use crate::store::StoreError;
 
-/// The version of the tables, in `weir_store`.
-const VERSION: i32 = 1;
-const SCHEMA: &str = include_str!("schema.sql");
+/// What makes each version of the tables out of the one before. Which one they have is in `weir_store`.
+const VERSIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema-2.sql")];
 /// The oldest PostgreSQL that Weir works with, as the server writes it.
 const OLDEST: i32 = 150_000;
 /// How often tables are looked for that another loader may just be making.
@@ -13,28 +12,31 @@ const LOOKS: usize = 3;
 /// SQLSTATEs of two that make the same at once: relation, key, function, type.
 const MADE: [&str; 4] = ["42P07", "23505", "42723", "42710"];
 
-/// Makes the tables if there are none.
+/// Makes the tables that are missing.
 pub(super) fn migrate(session: &mut Session) -> Result<(), StoreError> {
     check(session)?;
     for _ in 0..LOOKS {
-        match version(session)? {
-            Some(VERSION) => return Ok(()),
-            Some(newer) => {
-                return Err(unusable(
-                    session,
-                    &format!(
-                        "is of version {newer}, and this Weir knows versions up to {VERSION}; use a newer Weir, or \
-                         another database with store.url"
-                    ),
-                ));
-            }
-            None => {
-                let made =
-                    format!("BEGIN; {SCHEMA} INSERT INTO weir_store (version) VALUES ({VERSION}); COMMIT");
-                if session.attempt(&made, &MADE)?.is_some() {
-                    session.batch("ROLLBACK")?;
-                }
-            }
+        let version = version(session)?;
+        let Some(missing) = VERSIONS.get(version..) else {
+            let newest = VERSIONS.len();
+            return Err(unusable(
+                session,
+                &format!(
+                    "is of version {version}, and this Weir knows versions up to {newest}; use a newer Weir, or \
+                     another database with store.url"
+                ),
+            ));
+        };
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let (missing, newest) = (missing.concat(), VERSIONS.len());
+        let made = format!(
+            "BEGIN; {missing} INSERT INTO weir_store (version) VALUES ({newest}) \
+             ON CONFLICT (one) DO UPDATE SET version = {newest}; COMMIT"
+        );
+        if session.attempt(&made, &MADE)?.is_some() {
+            session.batch("ROLLBACK")?;
         }
     }
     Err(unusable(
@@ -71,12 +73,14 @@ fn check(session: &mut Session) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn version(session: &mut Session) -> Result<Option<i32>, StoreError> {
+/// The version that the tables have; 0: there are none.
+fn version(session: &mut Session) -> Result<usize, StoreError> {
     let found = session.row("SELECT to_regclass('weir_store') IS NOT NULL", &[])?;
     if !found.is_some_and(|row| row.get(0)) {
-        return Ok(None);
+        return Ok(0);
     }
-    Ok(session.row("SELECT version FROM weir_store", &[])?.map(|row| row.get(0)))
+    let version = session.row("SELECT version FROM weir_store", &[])?.map_or(0_i32, |row| row.get(0));
+    Ok(usize::try_from(version).unwrap_or(usize::MAX))
 }
 
 fn unusable(session: &Session, advice: &str) -> StoreError {

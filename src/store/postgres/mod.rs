@@ -1,15 +1,17 @@
 //! The store in PostgreSQL, 15 or newer.
 //!
 //! [`target`] reads the URL and [`tls`] says whom to trust; a [`session`] is one connection, and [`failure`] says what
-//! its errors mean. [`migrate`] makes the tables; [`rows`] are read and locked, and [`write`](mod@write) writes them
-//! and all else. [`views`] are what others read, and [`replace`] makes them. [`exact`] is about numbers that `jsonb`
-//! can't hold, [`beside`] about a store that is made anew.
+//! its errors mean. [`migrate`] makes the tables; [`rows`] are read and locked, [`write`](mod@write) writes them and
+//! all else, and [`mod@erase`] removes people. [`views`] are what others read, and [`replace`] makes them. [`exact`]
+//! is about numbers that `jsonb` can't hold, [`beside`] about a store that is made anew.
 //!
 //! Several loaders may write at once, from several machines. What each locks, it locks in one order: its progress, the
 //! records seen, rows by their keys, fields and views (one row of `weir_store`), users by their ids. So no two wait
-//! for each other.
+//! for each other. Who erases or rebuilds keeps all of them out, for which each begins with a
+//! lock on `weir_suppressed`.
 
 mod beside;
+mod erase;
 mod exact;
 mod failure;
 mod inspect;
@@ -91,6 +93,16 @@ impl PostgresStore {
         })
     }
 
+    /// Begins a transaction, with a lock on `weir_suppressed`.
+    fn begin_with(&mut self, lock: &str) -> Result<(), StoreError> {
+        self.transaction = Some(Transaction::default());
+        // Whatever is usual there: the fence and the locks are made for this one.
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; LOCK TABLE weir_suppressed IN {lock} MODE"
+        );
+        self.session.batch(&begin).inspect_err(|_| self.rollback())
+    }
+
     /// Keeps fields and views from other loaders until the transaction ends.
     fn lock_fields(&mut self) -> Result<(), StoreError> {
         if self.transaction.as_ref().is_some_and(|transaction| transaction.revision.is_some()) {
@@ -144,10 +156,7 @@ impl PostgresStore {
 
 impl Store for PostgresStore {
     fn begin(&mut self) -> Result<(), StoreError> {
-        // Whatever is usual there: the fence and the locks are made for this one.
-        self.session.batch("BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE")?;
-        self.transaction = Some(Transaction::default());
-        Ok(())
+        self.begin_with("ROW EXCLUSIVE")
     }
 
     fn commit(&mut self) -> Result<(), StoreError> {

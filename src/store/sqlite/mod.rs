@@ -1,6 +1,7 @@
 //! The store in a file: SQLite, in the process itself.
 
 mod beside;
+mod erase;
 mod inspect;
 mod views;
 
@@ -22,9 +23,8 @@ use super::row::{Row, RowKey};
 use super::{Failed, Progress, Store, StoreError, User};
 use crate::queue::subscription::Partition;
 
-/// The version of the tables, in the file's `user_version`.
-const VERSION: i64 = 1;
-const SCHEMA: &str = include_str!("schema.sql");
+/// What makes each version of the tables out of the one before. Which one they have is the file's `user_version`.
+const VERSIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema-2.sql")];
 /// How long a statement waits for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Pages of 4 KiB that gather in the log before they are put in their places: the same ones change batch after batch.
@@ -66,34 +66,37 @@ impl SqliteStore {
         self.connection.pragma_update(None, "journal_mode", "WAL")?;
         self.connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         self.connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
-        self.connection.pragma_update(None, "synchronous", "FULL")
+        self.connection.pragma_update(None, "synchronous", "FULL")?;
+        // What is overwritten is gone, where that costs no further write: an erasure must not find copies everywhere.
+        self.connection.pragma_update(None, "secure_delete", "FAST")
     }
 
     fn migrate(&mut self) -> Result<(), StoreError> {
         // Without a lock first: whoever only looks must not wait for a loader.
-        if self.version()? == VERSION {
+        if self.version()? == VERSIONS.len() {
             return Ok(());
         }
         self.begin()?;
-        match self.version()? {
-            0 => self.run(|connection| {
-                connection.execute_batch(SCHEMA)?;
-                connection.pragma_update(None, "user_version", VERSION)
-            })?,
-            VERSION => {}
-            newer => {
-                return Err(StoreError::Unusable(format!(
-                    "{} is a store of version {newer}, and this Weir knows versions up to {VERSION}; use a newer Weir, \
-                     or another file with store.url",
-                    self.path.display()
-                )));
-            }
-        }
+        let version = self.version()?;
+        let Some(missing) = VERSIONS.get(version..) else {
+            return Err(StoreError::Unusable(format!(
+                "{} is a store of version {version}, and this Weir knows versions up to {}; use a newer Weir, or \
+                 another file with store.url",
+                self.path.display(),
+                VERSIONS.len()
+            )));
+        };
+        self.run(|connection| {
+            missing.iter().try_for_each(|version| connection.execute_batch(version))?;
+            connection.pragma_update(None, "user_version", i64::try_from(VERSIONS.len()).unwrap_or(i64::MAX))
+        })?;
         self.commit()
     }
 
-    fn version(&self) -> Result<i64, StoreError> {
-        self.run(|connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0)))
+    fn version(&self) -> Result<usize, StoreError> {
+        let version: u32 =
+            self.run(|connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0)))?;
+        Ok(usize::try_from(version).unwrap_or(usize::MAX))
     }
 
     fn run<T>(&self, statement: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {

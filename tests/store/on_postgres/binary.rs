@@ -7,7 +7,7 @@ use crate::harness::wait_until;
 use crate::harness::weir::{Start, Weir, command, config};
 
 /// A database, and a configuration whose store is in it. The folder holds its URL, with a password.
-fn configured() -> (Database, tempfile::TempDir, String) {
+pub(super) fn configured() -> (Database, tempfile::TempDir, String) {
     let (database, folder) = (Database::new(), tempfile::tempdir().unwrap());
     let file = folder.path().join("url");
     std::fs::write(&file, database.url.replace("weir@", "weir:hush-hush@") + "\n").unwrap();

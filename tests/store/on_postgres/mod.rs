@@ -1,8 +1,9 @@
 //! What only PostgreSQL can get wrong: sessions that end, rights that are missing, views that others use; several
 //! loaders at once ([`loaders`]), who it is that answers ([`tls`]), the binary with such a store
-//! ([`binary`]), and what its page shows ([`page`]).
+//! ([`binary`]), erasure beside them ([`erasing`]), and what its page shows ([`page`]).
 
 mod binary;
+mod erasing;
 mod loaders;
 mod page;
 mod tls;
@@ -184,7 +185,7 @@ fn tables_of_another_version_or_damaged_ones_are_of_no_use() {
     let asking = database.session();
     asking.run("UPDATE weir_store SET version = 99");
     assert!(unusable(open(&database.url)).contains("use a newer Weir"));
-    asking.run("UPDATE weir_store SET version = 1; DROP TABLE weir_progress");
+    asking.run("UPDATE weir_store SET version = 2; DROP TABLE weir_progress");
     let mut store = open(&database.url).unwrap();
     assert!(unusable(store.progress("store")).contains("restore them"));
     asking.run("DROP TABLE weir_store");
