@@ -16,6 +16,7 @@ use weir::queue::subscription::Partition;
 use weir::setup;
 use weir::store::erase::{Erase, Exceptions};
 use weir::store::load::{EventLoad, Identity};
+use weir::store::merge::{Alias, Aliases};
 use weir::store::registry::{Column, ObjectName, Registry, SeenField};
 use weir::store::row::{Row, RowKey};
 use weir::store::suppress::{Hash, Salt};
@@ -130,7 +131,7 @@ impl Memory {
 /// Nobody was erased.
 impl Erase for Memory {
     fn exceptions(&mut self) -> Result<Exceptions, StoreError> {
-        Ok(Exceptions { salt: Salt::new(&[]), suppresses: false })
+        Ok(Exceptions { salt: Salt::new(&[]), suppresses: false, merges: false })
     }
 
     fn are_suppressed(&mut self, hashes: &[Hash]) -> Result<Vec<bool>, StoreError> {
@@ -163,6 +164,25 @@ impl Erase for Memory {
 
     fn scrub(&mut self) -> Result<bool, StoreError> {
         Ok(true)
+    }
+}
+
+/// No company is part of another.
+impl Aliases for Memory {
+    fn aliases(&mut self, _: &[&RowKey]) -> Result<Vec<Alias>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn parts(&mut self, _: &RowKey) -> Result<Vec<Alias>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn put_alias(&mut self, _: &Alias, _: i64) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn move_links(&mut self) -> Result<u64, StoreError> {
+        Ok(0)
     }
 }
 

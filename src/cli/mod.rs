@@ -55,7 +55,7 @@ enum Command {
     Spool(SpoolArgs),
     /// Look at rejected events, and replay them
     Quarantine(QuarantineArgs),
-    /// Look into the store, load again what could not be loaded, and erase people
+    /// Look into the store, load again what could not be loaded, erase people, merge companies
     Store(StoreArgs),
     /// Make an access key, and the hash of it for the configuration
     Key,

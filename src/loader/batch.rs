@@ -114,7 +114,7 @@ pub fn apply(
     refused: Option<&str>,
 ) -> Result<Counts, StoreError> {
     let now_ms = Timestamp::now().as_millisecond();
-    let (reads, salt) = kept_out::read(store, rules, records, refused.is_some())?;
+    let (reads, exceptions) = kept_out::read(store, rules, records, refused.is_some())?;
     let loads = || reads.iter().filter_map(Read::load);
     let day = now_ms / DAY_MS;
     let remembered: Vec<Identity> = loads()
@@ -149,10 +149,15 @@ pub fn apply(
     }
     grow(store, registry, loads()).map_err(StoreError::of_no_record)?;
     store.put_rows(&rows.changed())?;
+    if exceptions.merges {
+        store.move_links()?;
+    }
     store.put_users(&writes.users)?;
     store.put_events(&writes.events)?;
     store.put_failed(&writes.failed)?;
-    salt.map_or(Ok(()), |salt| kept_out::forget(store, &salt, &writes.erased, now_ms))?;
+    if exceptions.suppresses {
+        kept_out::forget(store, &exceptions.salt, &writes.erased, now_ms)?;
+    }
     store.forget(day - rules.seen_days)?;
     Ok(writes.counts)
 }

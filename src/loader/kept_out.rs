@@ -1,9 +1,11 @@
-//! Keeps out what records say of people who were erased.
+//! What records are to a store: most are loaded, and what they say of people who were erased is kept out.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::batch::Rules;
+use super::merged::hand_on;
 use crate::queue::reader::ReadRecord;
+use crate::store::erase::Exceptions;
 use crate::store::load::{Fault, Load, load};
 use crate::store::suppress::{Hash, Salt, Whom, whom};
 use crate::store::{Store, StoreError, User};
@@ -39,26 +41,28 @@ impl<'a> Read<'a> {
     }
 }
 
-/// What each of `records` is to `store`. None can be loaded if the database has refused them. The salt is given
-/// where somebody is suppressed.
+/// What each of `records` is to `store`, with the exceptions that it makes. None can be loaded if the database has
+/// refused them.
 pub(super) fn read<'a>(
     store: &mut dyn Store,
     rules: &Rules,
     records: &'a [ReadRecord],
     is_refused: bool,
-) -> Result<(Vec<Read<'a>>, Option<Salt>), StoreError> {
+) -> Result<(Vec<Read<'a>>, Exceptions), StoreError> {
     let mut reads: Vec<Read<'a>> = records.iter().map(|record| Read::of(record, is_refused)).collect();
     let exceptions = store.exceptions()?;
-    let salt = Some(exceptions.salt).filter(|_| exceptions.suppresses);
-    if let Some(salt) = &salt {
-        let suppressed = suppressed(store, salt, records)?;
+    if exceptions.suppresses {
+        let suppressed = suppressed(store, &exceptions.salt, records)?;
         for (record, read) in records.iter().zip(&mut reads) {
             if whom(record).is_some_and(|about| suppressed.contains(&about)) {
                 *read = Read::Suppressed(read.load().and_then(|load| rules.user(load)));
             }
         }
     }
-    Ok((reads, salt))
+    if exceptions.merges {
+        hand_on(store, &mut reads)?;
+    }
+    Ok((reads, exceptions))
 }
 
 /// Who of those that `records` are about was erased: tenant, and person or user.

@@ -12,6 +12,8 @@ pub struct Exceptions {
     pub salt: Salt,
     /// Whether anybody is suppressed.
     pub suppresses: bool,
+    /// Whether any company is part of another.
+    pub merges: bool,
 }
 
 /// A store that forgets people. What it changes is changed when its transaction ends.

@@ -2,12 +2,13 @@
 //!
 //! [`load`] says what a record asks for, [`row`] how it changes a row, and [`stamp`] which of two writers of a value
 //! wins; [`registry`] keeps which fields were seen, of which [`types`], and [`suppress`] knows who was erased. All of
-//! that is pure. The databases are behind one small trait, [`Store`], with [`mod@erase`] to forget people and
-//! [`inspect`] for operators: [`sqlite`], [`postgres`].
+//! that is pure. The databases are behind small traits: [`Store`] for loaders, with [`mod@erase`] to forget people and
+//! [`mod@merge`] to join companies, and [`inspect`] for operators: [`sqlite`], [`postgres`].
 
 pub mod erase;
 pub mod inspect;
 pub mod load;
+pub mod merge;
 pub mod postgres;
 pub mod registry;
 pub mod row;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 
 use self::erase::Erase;
 use self::load::{EventLoad, Identity};
+use self::merge::Aliases;
 use self::registry::{Column, ObjectName, SeenField};
 use self::row::{Row, RowKey};
 use crate::queue::subscription::Partition;
@@ -92,7 +94,7 @@ pub struct Failed {
 
 /// One loader's connection to the database. What stands between [`Store::begin`] and [`Store::commit`] happens as a
 /// whole or not at all.
-pub trait Store: Erase + Send {
+pub trait Store: Erase + Aliases + Send {
     /// Begins a transaction.
     fn begin(&mut self) -> Result<(), StoreError>;
 

@@ -194,6 +194,26 @@ impl Row {
         (is_new, was_deleted != self.deleted_ms.is_some())
     }
 
+    /// Takes what `other` says where it was said later, as if its records had been about this row; all but the field
+    /// `except`, and that `other` was deleted.
+    pub fn absorb(&mut self, other: &Row, except: &str) {
+        let received_ms = other.modified_ms.max(self.modified_ms);
+        let of =
+            |stamp: &Stamp| Change { fields: Vec::new(), stamp: stamp.clone(), received_ms, deletes: false };
+        let mut changes: Vec<Change<'_>> = other.stamps.iter().map(of).collect();
+        for field in other.fields.iter().filter(|field| field.name != except) {
+            if let Some(change) = changes.get_mut(field.writer) {
+                change.fields.push((Cow::Borrowed(&field.name), &field.value));
+            }
+        }
+        changes.extend(other.latest.as_ref().map(of));
+        // By arrival, nothing tells which of two rows was written later: then the times of events do.
+        for change in &changes {
+            self.apply(change, Merge::EventTime);
+        }
+        self.created_ms = self.created_ms.min(other.created_ms);
+    }
+
     /// The value of a field as JSON.
     pub fn value(&self, name: &str) -> Option<&str> {
         self.fields.iter().find(|field| field.name == name).map(|field| field.value.as_str())

@@ -31,6 +31,7 @@ mod lifecycle;
 mod limits;
 mod loading;
 mod memory;
+mod merging;
 mod metrics;
 mod moving_over;
 mod pages;

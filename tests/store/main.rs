@@ -27,6 +27,7 @@ mod erasing;
 mod inspecting;
 mod interrupted;
 mod loading;
+mod merging;
 mod migrating;
 mod model;
 mod on_postgres;

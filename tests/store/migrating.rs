@@ -10,7 +10,8 @@ use crate::harness::postgres::Database;
 use crate::records::{RECEIVED, ada};
 
 /// A person's row, as version 1 has it.
-const ROW: &str = "INSERT INTO weir_row (tenant, object, key, id, fields, written, created_ms, modified_ms, modified_by) \
+const ROW: &str = "INSERT INTO weir_row \
+    (tenant, object, key, id, fields, written, created_ms, modified_ms, modified_by) \
     VALUES ('acme', 'person', 'ada@x.org', '1P01', '{\"Email\":\"ada@x.org\"}', \
     '{\"by\":[[\"/acme/web\",1,1]],\"of\":[0],\"latest\":[\"/acme/web\",1,1]}', 1, 1, '/acme/web')";
 

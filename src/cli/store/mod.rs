@@ -1,8 +1,9 @@
-//! `weir store`: looks into the store, tries again what could not be loaded, and erases people.
+//! `weir store`: looks into the store, tries again what could not be loaded, erases people and merges companies.
 
 mod erase;
 mod failed;
 mod find;
+mod merge;
 mod print;
 mod rebuild;
 mod show;
@@ -37,6 +38,8 @@ enum Action {
     Rebuild(rebuild::RebuildArgs),
     /// Erase a person: the row, links, events and failed records. Later records of the person are kept out
     Erase(erase::EraseArgs),
+    /// Merge a company into another one of the same tenant
+    Merge(merge::MergeArgs),
 }
 
 /// Which store is meant.
@@ -57,6 +60,7 @@ pub(super) fn run(args: &StoreArgs) -> Result<(), Failure> {
         Action::Failed(args) => failed::run(args),
         Action::Rebuild(args) => rebuild::run(args),
         Action::Erase(args) => erase::run(args),
+        Action::Merge(args) => merge::run(args),
     }
 }
 

@@ -15,13 +15,17 @@ pub(super) struct Shown {
     pub(super) key: RowKey,
     pub(super) row: Row,
     pub(super) user_ids: Vec<String>,
+    /// Of a company: those that were merged into it.
+    pub(super) parts: Vec<String>,
+    /// And the one that it was merged into.
+    pub(super) part_of: Option<String>,
     pub(super) links: Vec<Row>,
     pub(super) events: Vec<ShownEvent>,
 }
 
 /// A field a line with its writer, then what belongs to the row.
 pub(super) fn plain(shown: &Shown) -> String {
-    let Shown { key, row, user_ids, links, events } = shown;
+    let Shown { key, row, user_ids, parts, part_of, links, events } = shown;
     let mut text = format!("{} {} of tenant {}\n", key.object, printable(&key.key), key.tenant);
     let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:<10}  {}\n", printable(value)));
     line("id", &row.id);
@@ -35,6 +39,12 @@ pub(super) fn plain(shown: &Shown) -> String {
     }
     if !user_ids.is_empty() {
         line("user ids", &user_ids.join(", "));
+    }
+    if let Some(whole) = part_of {
+        line("part of", whole);
+    }
+    if !parts.is_empty() {
+        line("parts", &parts.join(", "));
     }
     let width = row.fields().map(|(name, ..)| name.chars().count()).max().unwrap_or_default();
     for (name, value, stamp) in row.fields() {
@@ -57,10 +67,10 @@ pub(super) fn plain(shown: &Shown) -> String {
     text
 }
 
-/// One object: the row's own columns, `"fields": {name: {"value","source","time","own_time"}}`, `"user_ids"`, `"links"`
-/// and `"events"`. Values are as they came.
+/// One object: the row's own columns, `"fields": {name: {"value","source","time","own_time"}}`, `"user_ids"`,
+/// `"parts"`, `"part_of"`, `"links"` and `"events"`. Values are as they came.
 pub(super) fn as_json(shown: &Shown) -> String {
-    let Shown { key, row, user_ids, links, events } = shown;
+    let Shown { key, row, user_ids, parts, part_of, links, events } = shown;
     let fields = row.fields().map(|(name, value, stamp)| {
         let field = FieldLine {
             value: raw(value),
@@ -89,6 +99,8 @@ pub(super) fn as_json(shown: &Shown) -> String {
         deleted_at: row.deleted_ms.map(time),
         fields: fields.collect(),
         user_ids,
+        parts,
+        part_of: part_of.as_deref(),
         links: links.iter().map(|link| raw(&link.fields_json())).collect(),
         events: events.collect(),
     };
@@ -113,6 +125,8 @@ struct RowLine<'a> {
     deleted_at: Option<String>,
     fields: BTreeMap<&'a str, FieldLine<'a>>,
     user_ids: &'a [String],
+    parts: &'a [String],
+    part_of: Option<&'a str>,
     links: Vec<Box<RawValue>>,
     events: Vec<EventLine<'a>>,
 }

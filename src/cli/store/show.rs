@@ -63,11 +63,17 @@ fn find(config: &Config, args: &ShowArgs, key: &str, store: &mut dyn Inspect) ->
         )));
     };
     let user_ids = if args.object == "person" { store.user_ids(&key)? } else { Vec::new() };
-    let links = match args.object.as_str() {
-        "person" => store.links(&key.tenant, Some(&key.key), None)?,
-        "company" => store.links(&key.tenant, None, Some(&row.id))?,
-        _ => Vec::new(),
-    };
+    let (mut links, mut parts, mut part_of) = (Vec::new(), Vec::new(), None);
+    match args.object.as_str() {
+        "person" => links = store.links(&key.tenant, Some(&key.key), None)?,
+        "company" => {
+            links = store.links(&key.tenant, None, Some(&row.id))?;
+            parts = store.parts(&key)?.into_iter().map(|part| part.key.key).collect();
+            part_of = store.aliases(&[&key])?.pop().map(|alias| alias.into.key);
+        }
+        _ => {}
+    }
+    let links = links.into_iter().map(|(_, link)| link).collect();
     let events = store.last_events(&key.tenant, &user_ids, EVENTS)?;
-    Ok(Shown { key, row, user_ids, links: links.into_iter().map(|(_, link)| link).collect(), events })
+    Ok(Shown { key, row, user_ids, parts, part_of, links, events })
 }

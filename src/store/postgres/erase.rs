@@ -15,14 +15,17 @@ impl Erase for PostgresStore {
     fn exceptions(&mut self) -> Result<Exceptions, StoreError> {
         let row = self
             .session
-            .row("SELECT salt, EXISTS (SELECT FROM weir_suppressed) FROM weir_salt", &[])?
+            .row(
+                "SELECT salt, EXISTS (SELECT FROM weir_suppressed), EXISTS (SELECT FROM weir_alias) FROM weir_salt",
+                &[],
+            )?
             .ok_or_else(|| {
                 StoreError::Unusable(format!(
-                    "the store at {} has lost what it knows erased people by; restore its table weir_salt from a backup",
+                    "the store at {} has lost what it knows erased people by; restore weir_salt from a backup",
                     self.session.place()
                 ))
             })?;
-        Ok(Exceptions { salt: Salt::new(row.get(0)), suppresses: row.get(1) })
+        Ok(Exceptions { salt: Salt::new(row.get(0)), suppresses: row.get(1), merges: row.get(2) })
     }
 
     fn are_suppressed(&mut self, hashes: &[Hash]) -> Result<Vec<bool>, StoreError> {

@@ -2,14 +2,16 @@
 //!
 //! [`target`] reads the URL and [`tls`] says whom to trust; a [`session`] is one connection, and [`failure`] says what
 //! its errors mean. [`migrate`] makes the tables; [`rows`] are read and locked, [`write`](mod@write) writes them and
-//! all else, and [`mod@erase`] removes people. [`views`] are what others read, and [`replace`] makes them. [`exact`]
-//! is about numbers that `jsonb` can't hold, [`beside`] about a store that is made anew.
+//! all else, [`mod@erase`] removes people, and [`aliases`] joins companies. [`views`] are what others read, and
+//! [`replace`] makes them. [`exact`] is about numbers that `jsonb` can't hold, [`beside`] about a store that is made
+//! anew.
 //!
 //! Several loaders may write at once, from several machines. What each locks, it locks in one order: its progress, the
 //! records seen, rows by their keys, fields and views (one row of `weir_store`), users by their ids. So no two wait
-//! for each other. Who erases or rebuilds keeps all of them out, for which each begins with a
-//! lock on `weir_suppressed`.
+//! for each other. Who erases or rebuilds keeps all of them out, for which each begins
+//! with a lock on `weir_suppressed`.
 
+mod aliases;
 mod beside;
 mod erase;
 mod exact;

@@ -1,4 +1,5 @@
--- What the second version adds: who was erased. Only hashes are kept, and their key with them.
+-- What the second version adds: who was erased, of whom only hashes are kept, and their key with them; and which
+-- companies are part of others.
 
 CREATE TABLE weir_salt (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -15,3 +16,16 @@ CREATE TABLE weir_suppressed (
     erased_ms bigint NOT NULL
 );
 CREATE INDEX weir_suppressed_person ON weir_suppressed (person);
+
+-- Companies that were merged into others. What comes of them reaches the other, too.
+CREATE TABLE weir_alias (
+    tenant text COLLATE "C" NOT NULL,
+    key text COLLATE "C" NOT NULL, -- of the company that is part of another
+    id text COLLATE "C" NOT NULL,
+    into_key text COLLATE "C" NOT NULL, -- of that other, which is part of none
+    into_id text COLLATE "C" NOT NULL,
+    merged_ms bigint NOT NULL,
+    PRIMARY KEY (tenant, key)
+);
+CREATE INDEX weir_alias_id ON weir_alias (tenant, id);
+CREATE INDEX weir_alias_into ON weir_alias (tenant, into_key);

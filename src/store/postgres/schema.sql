@@ -33,7 +33,7 @@ CREATE TABLE weir_row (
     modified_by text NOT NULL DEFAULT '',
     deleted_ms bigint,
     person text COLLATE "C", -- of a link: the person's key
-    company text COLLATE "C", -- of a link: the company's id
+    company text COLLATE "C", -- of a link: the id of its company, or of the one that this is part of
     PRIMARY KEY (tenant, object, key)
 );
 CREATE INDEX weir_row_company ON weir_row (tenant, id) WHERE object = 'company';

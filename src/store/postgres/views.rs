@@ -83,9 +83,20 @@ fn rows(object: &ObjectName, columns: &[Column]) -> String {
         // Writing to a string can't fail.
         write!(sql, ", {} AS {}", shown(field, *field_type), quoted(name)).unwrap_or_default();
     }
-    let (tenant, object) = (text(&object.tenant), text(&object.object));
-    sql + &format!(" FROM weir_row r WHERE tenant = {tenant} AND object = {object}")
+    let (tenant, name) = (text(&object.tenant), text(&object.object));
+    sql.push_str(&format!(" FROM weir_row r WHERE tenant = {tenant} AND object = {name}"));
+    if object.object == "company" {
+        sql.push_str(
+            " AND NOT EXISTS (SELECT 1 FROM weir_alias a WHERE a.tenant = r.tenant AND a.key = r.key)",
+        );
+    }
+    sql
 }
+
+/// That a link `l` is shown once, if a person has several to companies that are one now.
+const ONCE: &str = "NOT EXISTS (SELECT 1 FROM weir_row o WHERE o.tenant = l.tenant \
+    AND o.object = 'company_person' AND o.person = l.person AND o.company = l.company AND o.key < l.key \
+    AND o.deleted_ms IS NULL)";
 
 fn links(tenant: &str) -> String {
     format!(
@@ -94,7 +105,8 @@ fn links(tenant: &str) -> String {
          coalesce((SELECT c.shown ->> 'Name' FROM weir_row c WHERE c.tenant = l.tenant AND c.object = 'company' \
          AND c.id = l.company LIMIT 1), l.shown ->> 'CompanyName') AS company_name, \
          weir_time(l.created_ms) AS created_at, weir_time(l.modified_ms) AS modified_at, l.modified_by \
-         FROM weir_row l WHERE l.tenant = {} AND l.object = 'company_person' AND l.deleted_ms IS NULL",
+         FROM weir_row l \
+         WHERE l.tenant = {} AND l.object = 'company_person' AND l.deleted_ms IS NULL AND {ONCE}",
         text(tenant)
     )
 }
@@ -104,8 +116,9 @@ fn events(tenant: &str) -> String {
         "SELECT e.source, e.event_id, e.topic, e.contract, e.name, e.version, e.user_id, \
          (SELECT p.id FROM weir_row p WHERE p.tenant = e.tenant AND p.object = 'person' AND p.key = u.person) \
          AS person_id, \
-         (SELECT CASE WHEN count(*) = 1 THEN max(l.company) END FROM weir_row l WHERE l.tenant = e.tenant \
-         AND l.object = 'company_person' AND l.person = u.person AND l.deleted_ms IS NULL) AS company_id, \
+         (SELECT CASE WHEN count(DISTINCT l.company) = 1 THEN max(l.company) END FROM weir_row l \
+         WHERE l.tenant = e.tenant AND l.object = 'company_person' AND l.person = u.person AND l.deleted_ms IS NULL) \
+         AS company_id, \
          e.time, weir_time(e.received_ms) AS received_at, e.properties \
          FROM weir_event e LEFT JOIN weir_user u ON u.tenant = e.tenant AND u.user_id = e.user_id \
          WHERE e.tenant = {}",

@@ -11,10 +11,13 @@ use crate::store::suppress::{Hash, Salt};
 impl Erase for SqliteStore {
     fn exceptions(&mut self) -> Result<Exceptions, StoreError> {
         self.run(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT salt, EXISTS (SELECT 1 FROM weir_suppressed) FROM weir_salt")?;
+            let mut statement = connection.prepare_cached(
+                "SELECT salt, EXISTS (SELECT 1 FROM weir_suppressed), EXISTS (SELECT 1 FROM weir_alias) \
+                 FROM weir_salt",
+            )?;
             statement.query_row([], |row| {
-                Ok(Exceptions { salt: Salt::new(row.get_ref(0)?.as_blob()?), suppresses: row.get(1)? })
+                let salt = Salt::new(row.get_ref(0)?.as_blob()?);
+                Ok(Exceptions { salt, suppresses: row.get(1)?, merges: row.get(2)? })
             })
         })
     }

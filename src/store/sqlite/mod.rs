@@ -1,5 +1,6 @@
 //! The store in a file: SQLite, in the process itself.
 
+mod aliases;
 mod beside;
 mod erase;
 mod inspect;

@@ -1,4 +1,5 @@
--- What the second version adds: who was erased. Only hashes are kept, and their key with them.
+-- What the second version adds: who was erased, of whom only hashes are kept, and their key with them; and which
+-- companies are part of others.
 
 CREATE TABLE weir_salt (
     one INTEGER PRIMARY KEY CHECK (one = 1),
@@ -14,3 +15,16 @@ CREATE TABLE weir_suppressed (
     erased_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX weir_suppressed_person ON weir_suppressed (person);
+
+-- Companies that were merged into others. What comes of them reaches the other, too.
+CREATE TABLE weir_alias (
+    tenant TEXT NOT NULL,
+    key TEXT NOT NULL, -- of the company that is part of another
+    id TEXT NOT NULL,
+    into_key TEXT NOT NULL, -- of that other, which is part of none
+    into_id TEXT NOT NULL,
+    merged_ms INTEGER NOT NULL,
+    PRIMARY KEY (tenant, key)
+) WITHOUT ROWID;
+CREATE INDEX weir_alias_id ON weir_alias (tenant, id);
+CREATE INDEX weir_alias_into ON weir_alias (tenant, into_key);

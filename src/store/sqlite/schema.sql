@@ -23,7 +23,7 @@ CREATE TABLE weir_row (
     modified_by TEXT NOT NULL,
     deleted_ms INTEGER,
     person TEXT, -- of a link: the person's key
-    company TEXT, -- of a link: the company's id
+    company TEXT, -- of a link: the id of its company, or of the one that this is part of
     PRIMARY KEY (tenant, object, key)
 ) WITHOUT ROWID;
 CREATE INDEX weir_row_company ON weir_row (tenant, id) WHERE object = 'company';
