@@ -62,7 +62,7 @@ impl Salt {
 /// Whom `record` is about, and of which tenant; none if it is about no person. Also of a record that can't be loaded:
 /// it must not be kept as failed.
 pub fn whom(record: &ReadRecord) -> Option<(&str, Whom<'_>)> {
-    let kind = record.header("ce_type").and_then(Kind::of_ce_type)?;
+    let kind = kind(record)?;
     let (tenant, key) = str::from_utf8(record.key.as_ref()?).ok()?.split_once(char::from(KEY_SEPARATOR))?;
     let whom = match kind {
         Kind::Person | Kind::Link => Whom::Person(key),
@@ -71,6 +71,10 @@ pub fn whom(record: &ReadRecord) -> Option<(&str, Whom<'_>)> {
         _ => return None,
     };
     Some((tenant, whom))
+}
+
+fn kind(record: &ReadRecord) -> Option<Kind> {
+    record.header("ce_type").and_then(Kind::of_ce_type)
 }
 
 /// Whether the value of a deletion is that of a person, or of a link of one.
@@ -105,8 +109,10 @@ impl Theirs {
         let Some(record) = line::read(&failed.record) else { return false };
         match whom(&record) {
             Some((tenant, whom)) => tenant == self.tenant && self.are(whom),
-            // Its key is not what it should be.
-            None => self.have_email(&record.value),
+            // A key that is not what it should be tells nothing; what the record says then counts.
+            None => {
+                matches!(kind(&record), Some(Kind::Person | Kind::Link)) && self.have_email(&record.value)
+            }
         }
     }
 

@@ -81,6 +81,9 @@ fn a_failure_is_theirs_if_its_record_is() {
         record(Kind::Person, "acme\x1fbob@x.org", r#"{"Email":"bob@x.org","Comments":"ada@x.org"}"#),
         record(Kind::Event, "acme\x1fbob", r#"{"to":"ada@x.org"}"#),
         record(Kind::Person, "other\x1fada@x.org", "[1]"),
+        // Of others, whom a key that is no key does not tell.
+        record(Kind::Company, "Acme", r#"{"Name":"Acme","Email":"ada@x.org"}"#),
+        record(Kind::Event, "", r#"{"Email":"ada@x.org"}"#),
     ] {
         assert!(!ada().have_failed(&failed(None, &record)), "{record:?}");
     }
