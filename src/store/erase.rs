@@ -16,6 +16,17 @@ pub struct Exceptions {
     pub merges: bool,
 }
 
+/// The tables of what is excepted. A store that is filled beside another has them from there.
+pub const TABLES: [&str; 3] = ["weir_salt", "weir_suppressed", "weir_alias"];
+
+/// Why a store that was filled beside another can't take its place.
+pub fn has_changed() -> StoreError {
+    StoreError::Unusable(
+        "somebody was erased or companies were merged in the meantime; rebuild the store once more"
+            .to_owned(),
+    )
+}
+
 /// A store that forgets people. What it changes is changed when its transaction ends.
 pub trait Erase {
     /// What is excepted now, and stays so until the transaction ends.

@@ -9,13 +9,16 @@ use weir::loader::batch::apply;
 use weir::loader::rebuild::{OpenPast, Order, RebuildError, Rebuilt, rebuild};
 use weir::queue::reader::{Next, ReadError, ReadRecord, Reader};
 use weir::queue::subscription::{Gone, Partition, Position};
-use weir::record::Kind;
+use weir::record::{Kind, derived_id};
 use weir::store::Store;
+use weir::store::erase::erase;
+use weir::store::merge::merge;
 use weir::store::registry::Declared;
+use weir::store::row::RowKey;
 use weir::tenants::Merge;
 
 use crate::loading::{Loading, OBJECTS, known, wanted};
-use crate::records::{ada, person, record, with};
+use crate::records::{RECEIVED, ada, person, record, with};
 
 on_both! {
     rows_are_replaced_by_what_the_queue_says_and_keep_gainsights_ids
@@ -25,6 +28,9 @@ on_both! {
     what_the_queue_has_no_more_is_not_lost_unless_that_is_accepted
     a_rebuild_that_fails_changes_nothing
     fields_that_only_the_queue_has_get_their_columns
+    who_was_erased_stays_out_of_what_is_made_anew
+    companies_that_were_merged_are_one_in_what_is_made_anew
+    an_erasure_or_a_merge_meanwhile_stands_and_the_rebuild_changes_nothing
 }
 
 /// A queue of one partition that still has these records.
@@ -210,7 +216,7 @@ fn one_tenants_rows_alone_are_replaced(mut loading: Loading) {
     let done = run(&mut loading, Some("acme"), false, &mut |from, to| Ok(wrong.between(from, to)));
     assert_eq!(done.unwrap().records, 1);
     assert_eq!(loading.ask("SELECT name FROM acme_person"), ["Anew"]);
-    let row = weir::store::row::RowKey { tenant: "other".to_owned(), ..ada() };
+    let row = RowKey { tenant: "other".to_owned(), ..ada() };
     let row = loading.store.rows(&[&row]).unwrap().remove(0).unwrap();
     assert_eq!(row.value("Name"), Some("\"Theirs\""));
 }
@@ -258,4 +264,70 @@ fn fields_that_only_the_queue_has_get_their_columns(mut loading: Loading) {
     let queue = Queue::of([person("1/person", r#"{"Email":"ada@x.org","Seats__gc":7,"Plan__gc":null}"#)]);
     rebuild_from(&mut loading, &queue).unwrap();
     assert_eq!(loading.ask("SELECT plan__gc, seats__gc + 1 FROM acme_person"), ["NULL|8"]);
+}
+
+fn who_was_erased_stays_out_of_what_is_made_anew(mut loading: Loading) {
+    let event = |user: &str, id: &str| record(Kind::Event, user, id, "{}");
+    let queue = Queue::of([
+        person("1/person", r#"{"Email":"ada@x.org"}"#),
+        event("ada", "2/event.x"),
+        event("phone", "3/event.x"),
+        event("bob", "4/event.x"),
+        // Of which the store has not known until now.
+        with(person("5/person", r#"{"Email":"ada@x.org"}"#), "ce_userid", "phone"),
+    ]);
+    load(&mut *loading.store, &queue.0[..4], None, 4);
+    erase(&mut *loading.store, &ada(), RECEIVED).unwrap();
+    load(&mut *loading.store, &[], Some(4), 5);
+    assert_eq!(rebuild_from(&mut loading, &queue).unwrap().records, 5);
+    assert_eq!(loading.ask("SELECT count(*) FROM weir_row"), ["0"]);
+    assert_eq!(loading.ask("SELECT user_id FROM acme_event"), ["bob"]);
+    assert_eq!(loading.ask("SELECT count(*) FROM weir_suppressed"), ["3"]);
+    load(&mut *loading.store, &[event("phone", "6/event.x"), event("ada", "7/event.x")], Some(5), 7);
+    assert_eq!(loading.ask("SELECT user_id FROM acme_event"), ["bob"], "later as well");
+}
+
+fn company(name: &str) -> RowKey {
+    RowKey { tenant: "acme".to_owned(), object: "company".to_owned(), key: name.to_owned() }
+}
+
+fn companies() -> Queue {
+    let of = |name: &str, fields: &str| {
+        record(Kind::Company, name, &format!("{name}/company"), &format!(r#"{{"Name":"{name}"{fields}}}"#))
+    };
+    let id = derived_id("1P02", "acme", "Old");
+    let link = format!(r#"{{"Email":"ada@x.org","CompanyId":"{id}"}}"#);
+    let link = record(Kind::Link, "ada@x.org", "3/link.0", &link);
+    Queue::of([of("Old", r#","Industry":"Rockets""#), link, of("New", "")])
+}
+
+fn companies_that_were_merged_are_one_in_what_is_made_anew(mut loading: Loading) {
+    let queue = companies();
+    load(&mut *loading.store, &queue.0, None, queue.end());
+    merge(&mut *loading.store, &company("Old"), &company("New"), RECEIVED).unwrap();
+    rebuild_from(&mut loading, &queue).unwrap();
+    assert_eq!(loading.ask("SELECT name, industry FROM acme_company"), ["New|Rockets"]);
+    assert_eq!(loading.ask("SELECT person_email, company_name FROM acme_company_person"), ["ada@x.org|New"]);
+}
+
+fn an_erasure_or_a_merge_meanwhile_stands_and_the_rebuild_changes_nothing(mut loading: Loading) {
+    let queue = companies();
+    load(&mut *loading.store, &queue.0, None, queue.end());
+    let mut other = loading.another();
+    let mut merges = || drop(merge(&mut *other, &company("Old"), &company("New"), RECEIVED).unwrap());
+    let mut erasing = loading.another();
+    let mut erases = || drop(erase(&mut *erasing, &ada(), RECEIVED).unwrap());
+    let meanwhile: [&mut dyn FnMut(); 2] = [&mut merges, &mut erases];
+    for happens in meanwhile {
+        let failed = run(&mut loading, None, false, &mut |from, to| {
+            happens();
+            Ok(queue.between(from, to))
+        });
+        let sentence = failed.unwrap_err().to_string();
+        assert!(sentence.contains("erased or companies were merged in the meantime"), "{sentence}");
+    }
+    let rows = "SELECT (SELECT count(*) FROM acme_company), (SELECT count(*) FROM acme_person)";
+    assert_eq!(loading.ask(rows), ["1|0"]);
+    rebuild_from(&mut loading, &queue).unwrap();
+    assert_eq!(loading.ask(rows), ["1|0"]);
 }

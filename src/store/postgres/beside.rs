@@ -5,6 +5,7 @@ use tokio_postgres::types::Type;
 use super::PostgresStore;
 use super::session::{Parameter, Session};
 use crate::store::StoreError;
+use crate::store::erase::{self, TABLES};
 
 /// Its schema: no tenant's, for those have no `-`.
 const SCHEMA: &str = "\"weir-rebuild\"";
@@ -23,6 +24,10 @@ impl PostgresStore {
         store.has_views = false;
         store.session.batch("CREATE TABLE mark AS SELECT gen_random_uuid()::text AS mark")?;
         self.beside = store.session.row("SELECT mark FROM mark", &[])?.map(|row| row.get(0));
+        let take = |table| {
+            format!("DELETE FROM {SCHEMA}.{table}; INSERT INTO {SCHEMA}.{table} SELECT * FROM {table};")
+        };
+        self.session.batch(&TABLES.map(take).concat())?;
         Ok(store)
     }
 
@@ -44,11 +49,27 @@ impl PostgresStore {
                 "somebody else has begun to rebuild the same store; wait until that is done".to_owned(),
             ));
         }
+        let found = self.session.row(
+            &format!(
+                "SELECT EXISTS (SELECT hash FROM weir_suppressed EXCEPT SELECT hash FROM {SCHEMA}.weir_suppressed) \
+                 OR EXISTS (SELECT tenant, key, into_key FROM weir_alias \
+                 EXCEPT SELECT tenant, key, into_key FROM {SCHEMA}.weir_alias)"
+            ),
+            &[],
+        )?;
+        if found.is_some_and(|row| row.get(0)) {
+            return Err(erase::has_changed());
+        }
         self.session.batch(&format!(
             "UPDATE {SCHEMA}.weir_row AS new SET gsid = old.gsid FROM weir_row AS old \
              WHERE old.tenant = new.tenant AND old.object = new.object AND old.key = new.key AND old.gsid IS NOT NULL"
         ))?;
         let of_tenant: [Parameter<'_>; 1] = [(&tenant, Type::TEXT)];
+        let take = format!(
+            "INSERT INTO weir_suppressed SELECT * FROM {SCHEMA}.weir_suppressed \
+             WHERE $1 IS NULL OR tenant = $1 ON CONFLICT DO NOTHING"
+        );
+        self.session.execute(&take, &of_tenant)?;
         for table in ["weir_row", "weir_user", "weir_event"] {
             let which = "$1 IS NULL OR tenant = $1";
             self.session.execute(&format!("DELETE FROM {table} WHERE {which}"), &of_tenant)?;

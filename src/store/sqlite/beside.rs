@@ -9,8 +9,15 @@ use rustix::process::{Pid, test_kill_process};
 
 use super::{SqliteStore, failure};
 use crate::store::StoreError;
+use crate::store::erase::{self, TABLES};
 
 const FAILED: &str = "loader, tenant, topic, partition, \"offset\", run, reason, detail, record, failed_at";
+
+/// Whether there are exceptions of which the store beside does not know.
+const HAS_CHANGED: &str = "SELECT \
+    EXISTS (SELECT hash FROM main.weir_suppressed EXCEPT SELECT hash FROM beside.weir_suppressed) \
+    OR EXISTS (SELECT tenant, key, into_key FROM main.weir_alias \
+    EXCEPT SELECT tenant, key, into_key FROM beside.weir_alias)";
 
 /// The file of a store beside another, removed in the end.
 #[derive(Debug)]
@@ -41,14 +48,29 @@ impl SqliteStore {
         store.migrate()?;
         self.run(|connection| {
             connection.execute("ATTACH DATABASE ?1 AS beside", [path.to_string_lossy()])?;
-            connection.execute_batch("PRAGMA beside.journal_mode = MEMORY; PRAGMA beside.synchronous = OFF")
+            connection
+                .execute_batch("PRAGMA beside.journal_mode = MEMORY; PRAGMA beside.synchronous = OFF")?;
+            TABLES.iter().try_for_each(|table| {
+                connection.execute_batch(&format!(
+                    "DELETE FROM beside.{table}; INSERT INTO beside.{table} SELECT * FROM main.{table}"
+                ))
+            })
         })?;
         Ok(store)
     }
 
     /// Within a transaction: takes over what lies in the store beside.
     pub(super) fn take_from_beside(&mut self, loader: &str, tenant: Option<&str>) -> Result<(), StoreError> {
+        let has_changed = self.run(|connection| connection.query_row(HAS_CHANGED, [], |row| row.get(0)))?;
+        if has_changed {
+            return Err(erase::has_changed());
+        }
         self.run(|connection| {
+            connection.execute(
+                "INSERT INTO main.weir_suppressed SELECT * FROM beside.weir_suppressed \
+                 WHERE ?1 IS NULL OR tenant = ?1 ON CONFLICT DO NOTHING",
+                [tenant],
+            )?;
             connection.execute(
                 "UPDATE beside.weir_row AS new SET gsid = old.gsid FROM main.weir_row AS old \
                  WHERE old.tenant = new.tenant AND old.object = new.object AND old.key = new.key \
