@@ -4,9 +4,10 @@
 
 use clap::Args;
 
+use super::flags::RoleFlags;
 use super::{ConfigFlags, Failure, print};
 use crate::config::{self, Problems, QueueKind, StorePlace};
-use crate::setup::{self, ToServe, disk, first_start};
+use crate::setup::{self, Role, ToServe, first_start};
 use crate::store::registry::MOST_FIELDS;
 use crate::system::advice::readable;
 
@@ -15,6 +16,8 @@ use crate::system::advice::readable;
 pub struct CheckArgs {
     #[command(flatten)]
     config: ConfigFlags,
+    #[command(flatten)]
+    roles: RoleFlags,
     /// Print the defaults instead: every key with its meaning
     #[arg(long)]
     defaults: bool,
@@ -25,7 +28,7 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     if args.defaults {
         return print(config::DEFAULTS);
     }
-    print(&report(&args.config.load_to_serve()?)?)
+    print(&report(&args.config.load_to_serve(&args.roles)?)?)
 }
 
 fn report(to_serve: &ToServe) -> Result<String, Problems> {
@@ -37,7 +40,8 @@ fn report(to_serve: &ToServe) -> Result<String, Problems> {
     let mut lines = vec!["configuration is valid".to_owned(), String::new(), "topics:".to_owned()];
     lines.extend(first_start::expected_topics(config)?.names().iter().map(|name| format!("  {name}")));
     lines.push(format!("queue: {place}"));
-    if let Some(store) = &first_start::expected(config)?.store {
+    let store = first_start::expected(config)?.store;
+    if let Some(store) = store.filter(|_| to_serve.roles.run(Role::Load)) {
         let place = match &store.place {
             StorePlace::Sqlite(file) => config.data.store(file).display().to_string(),
             StorePlace::Postgres(_) => "PostgreSQL".to_owned(),
@@ -47,9 +51,8 @@ fn report(to_serve: &ToServe) -> Result<String, Problems> {
              and the others are only kept"
         ));
     }
-    lines.push(format!("memory: at most {}", readable(setup::memory_bound(config))));
-    let warnings = setup::warnings(config, to_serve.tls.as_ref()).into_iter().chain(disk::warnings(config));
-    lines.extend(warnings.map(|warning| format!("warning: {warning}")));
+    lines.push(format!("memory: at most {}", readable(setup::memory_bound(config, &to_serve.roles))));
+    lines.extend(to_serve.warnings().iter().map(|warning| format!("warning: {warning}")));
     Ok(lines.join("\n") + "\n")
 }
 
@@ -57,12 +60,12 @@ fn report(to_serve: &ToServe) -> Result<String, Problems> {
 mod tests {
     use super::*;
     use crate::config::Overrides;
-    use crate::setup::load;
+    use crate::setup::{Roles, load};
 
     #[test]
     fn a_report_names_topics_queue_memory_and_warnings() {
         let config = load(None, &Overrides::default()).unwrap();
-        let report = report(&ToServe { config, tls: None }).unwrap();
+        let report = report(&ToServe { config, tls: None, roles: Roles::default() }).unwrap();
         assert!(report.starts_with("configuration is valid\n"), "{report}");
         for part in [
             "\n  weir.people\n  weir.companies\n  weir.rejected\n",

@@ -1,5 +1,6 @@
 //! The flags that all commands with a configuration share, and how they become a configuration.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -7,7 +8,7 @@ use clap::{Args, FromArgMatches};
 
 use super::{Failure, without_empty_variables};
 use crate::config::{Config, Overrides, address};
-use crate::setup::{self, ToServe};
+use crate::setup::{self, Roles, ToServe};
 
 /// Which queue is read: the one that `weir serve` would write to, unless these say otherwise.
 #[derive(Args, Clone, Debug, Default)]
@@ -41,6 +42,19 @@ impl QueueFlags {
     }
 }
 
+/// Which roles a process has.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RoleFlags {
+    /// Only these roles, separated by commas: gateway (takes events), load (fills the store) [default: all that the
+    /// configuration asks for]
+    #[arg(long, env = "WEIR_ONLY", value_name = "ROLES", value_parser = roles)]
+    pub only: Option<Roles>,
+}
+
+fn roles(text: &str) -> Result<Roles, String> {
+    Roles::parse(text).map_err(|advice| named("WEIR_ONLY", text, advice))
+}
+
 /// Where the configuration comes from. Flags beat environment, environment beats file.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ConfigFlags {
@@ -64,11 +78,15 @@ pub struct ConfigFlags {
     pub create_topics: bool,
 }
 
-/// An address to listen on. Of the variable that holds it, if it is that, nothing else would tell.
+/// An address to listen on.
 fn address(variable: &str, text: &str) -> Result<SocketAddr, String> {
+    address::listen(text).map_err(|advice| named(variable, text, advice))
+}
+
+/// `advice` about `text`. Of the variable that holds it, if it is that, nothing else would tell.
+fn named(variable: &str, text: &str, advice: impl fmt::Display) -> String {
     let from_variable = std::env::var_os(variable).is_some_and(|value| value == text);
-    address::listen(text)
-        .map_err(|advice| if from_variable { format!("{variable} {advice}") } else { format!("it {advice}") })
+    if from_variable { format!("{variable} {advice}") } else { format!("it {advice}") }
 }
 
 impl ConfigFlags {
@@ -87,11 +105,12 @@ impl ConfigFlags {
         Ok(setup::load(file, &self.overrides())?)
     }
 
-    /// The same for who serves with it: shared secrets and the files of `[tls]` are read, too.
-    pub fn load_to_serve(&self) -> Result<ToServe, Failure> {
+    /// The same for who serves with it, in these roles: what they need of shared secrets and other files is read, too.
+    pub fn load_to_serve(&self, roles: &RoleFlags) -> Result<ToServe, Failure> {
         let text = self.text()?;
         let file = self.config.as_deref().zip(text.as_deref());
-        Ok(setup::load_to_serve(file, &self.overrides(), &|name| std::env::var_os(name))?)
+        let roles = roles.only.clone().unwrap_or_default();
+        Ok(setup::load_to_serve(file, &self.overrides(), roles, &|name| std::env::var_os(name))?)
     }
 
     fn overrides(&self) -> Overrides {

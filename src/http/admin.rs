@@ -24,30 +24,49 @@ use crate::pipeline::answer::Answer;
 /// How long a connection may stay unused.
 const KEEP_ALIVE: Duration = Duration::from_secs(5);
 
-/// Serves `/metrics`, `/livez` and `/readyz` on `listener`.
+/// A process as its operators see it.
+pub trait Watched: Send + Sync {
+    /// Whether it can do now what it is there for.
+    fn is_ready(&self) -> bool;
+
+    /// Its metrics as they stand now.
+    fn render_metrics(&self) -> Vec<u8>;
+}
+
+impl Watched for App {
+    fn is_ready(&self) -> bool {
+        self.is_ready()
+    }
+
+    fn render_metrics(&self) -> Vec<u8> {
+        self.render_metrics()
+    }
+}
+
+/// Serves `/metrics`, `/livez` and `/readyz` of `process` on `listener`.
 ///
 /// # Errors
 /// When the listener can't be used.
-pub fn serve(app: Arc<App>, listener: TcpListener) -> std::io::Result<(Server, SocketAddr)> {
+pub fn serve(process: Arc<dyn Watched>, listener: TcpListener) -> std::io::Result<(Server, SocketAddr)> {
     let address = listener.local_addr()?;
     let server = Server::build()
         .workers(1)
         .disable_signals()
         .shutdown_timeout(1)
         .listen("admin", listener, move || {
-            let app = Arc::clone(&app);
+            let process = Arc::clone(&process);
             fn_service(|io: TcpStream| ready(Ok((io, None))))
-                .and_then(on_demand(move || http(Arc::clone(&app))))
+                .and_then(on_demand(move || http(Arc::clone(&process))))
         })?
         .run();
     Ok((server, address))
 }
 
 fn http(
-    app: Arc<App>,
+    process: Arc<dyn Watched>,
 ) -> impl ServiceFactory<Accepted, Config = (), Response = (), Error = DispatchError, InitError = ()> {
     let routes = WebApp::new()
-        .default_service(web::to(move |request: HttpRequest| ready(answer(&app, &request))))
+        .default_service(web::to(move |request: HttpRequest| ready(answer(&*process, &request))))
         .into_factory();
     HttpService::build().keep_alive(KEEP_ALIVE).h1(map_config(routes, |_| AppConfig::default()))
 }
@@ -56,20 +75,20 @@ fn http(
 type Accepted = (TcpStream, Option<SocketAddr>);
 
 /// To HEAD as to GET: actix-http leaves out the body.
-fn answer(app: &App, request: &HttpRequest) -> HttpResponse {
-    let page: fn(&App) -> HttpResponse = match request.path() {
+fn answer(process: &dyn Watched, request: &HttpRequest) -> HttpResponse {
+    let page: fn(&dyn Watched) -> HttpResponse = match request.path() {
         "/metrics" => metrics,
         "/livez" => |_| pages::alive(),
-        "/readyz" => |app| pages::ready(app.is_ready()),
+        "/readyz" => |process| pages::ready(process.is_ready()),
         _ => return response(&Answer::NoRoute),
     };
     match *request.method() {
-        Method::GET | Method::HEAD => page(app),
+        Method::GET | Method::HEAD => page(process),
         _ => response(&Answer::WrongMethod { allow: "GET, HEAD", advice: "" }),
     }
 }
 
-fn metrics(app: &App) -> HttpResponse {
+fn metrics(process: &dyn Watched) -> HttpResponse {
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
-    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, text)).body(app.render_metrics())
+    HttpResponse::Ok().insert_header((header::CONTENT_TYPE, text)).body(process.render_metrics())
 }

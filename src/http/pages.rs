@@ -36,7 +36,7 @@ pub fn alive() -> HttpResponse {
     HttpResponse::Ok().insert_header((header::CONTENT_TYPE, PLAIN)).body("ok")
 }
 
-/// `/readyz`: events can be taken.
+/// `/readyz`: the process can do what it is there for.
 pub fn ready(ready: bool) -> HttpResponse {
     if ready { alive() } else { response(&Answer::Unavailable) }
 }

@@ -88,12 +88,12 @@ impl ControlError {
 pub struct Control(PathBuf);
 
 impl Control {
-    /// Takes orders for `app`, whose quarantine lies at `place`, in `data`. Only one Weir may use `data`: a
-    /// socket that is there already is one that a killed process left.
+    /// Takes orders in `data`: for `gateway`, whose quarantine lies at the place beside it, or, without one, to refuse
+    /// them. Only one Weir may use `data`: a socket that is there already is one that a killed process left.
     ///
     /// # Errors
     /// When the socket can't be made.
-    pub fn open(data: &DataDir, app: Arc<App>, place: Place) -> io::Result<Self> {
+    pub fn open(data: &DataDir, gateway: Option<(Arc<App>, Place)>) -> io::Result<Self> {
         let path = data.control_socket();
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -104,7 +104,7 @@ impl Control {
             for stream in listener.incoming() {
                 match stream {
                     // Whoever gave the order learns of it; nobody else is concerned.
-                    Ok(stream) => answer(&stream, &app, &place).unwrap_or_default(),
+                    Ok(stream) => answer(&stream, gateway.as_ref()).unwrap_or_default(),
                     // No file handle is left, say: that passes.
                     Err(_) => std::thread::sleep(PAUSE),
                 }
@@ -137,7 +137,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(UnixListener::from(socket))
 }
 
-fn answer(stream: &UnixStream, app: &App, place: &Place) -> io::Result<()> {
+fn answer(stream: &UnixStream, gateway: Option<&(Arc<App>, Place)>) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut asked = String::new();
@@ -147,6 +147,11 @@ fn answer(stream: &UnixStream, app: &App, place: &Place) -> io::Result<()> {
         line.push(b'\n');
         let mut stream = stream;
         stream.write_all(&line)
+    };
+    let Some((app, place)) = gateway else {
+        let text = "the Weir running on this data folder only loads (--only); run this command where one takes \
+                    events";
+        return say(&Line::Problem(text.to_owned()));
     };
     let (order, brokers) = match serde_json::from_str(&asked) {
         Ok(Asked::Replay { order, brokers }) => (order, brokers),

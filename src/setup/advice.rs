@@ -4,6 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::capacity;
+use super::roles::{Role, Roles};
 use crate::config::quoting::join;
 use crate::config::{Ack, Config, QueueKind, StorePlace, WhenFull};
 use crate::http::server;
@@ -18,9 +19,18 @@ const CONNECTION_BYTES: u64 = 20 << 10;
 /// All the rest: code, threads, the allocator's slack.
 const PROCESS_BYTES: u64 = 64 << 20;
 
-/// The most memory that the process takes, whatever is sent to it: the bodies in flight, one being mapped
-/// by each worker, the queue's buffers, the connections, and a constant for the rest.
-pub fn memory_bound(config: &Config) -> u64 {
+/// The most memory that a process with these roles takes, whatever is sent to it.
+pub fn memory_bound(config: &Config, roles: &Roles) -> u64 {
+    let gateway = if roles.run(Role::Gateway) { gateway_bound(config) } else { 0 };
+    let loader = config.store.as_ref().filter(|_| roles.run(Role::Load)).map_or(0, |store| match store.place {
+        StorePlace::Sqlite(_) => loader::BUFFER_BYTES + sqlite::CACHE_BYTES,
+        StorePlace::Postgres(_) => loader::BUFFER_BYTES,
+    });
+    [gateway, loader, PROCESS_BYTES].into_iter().fold(0, u64::saturating_add)
+}
+
+/// The bodies in flight, one being mapped by each worker, the queue's buffers, and the connections.
+fn gateway_bound(config: &Config) -> u64 {
     let bodies = u64::try_from(config.limits.server.inflight_bytes).unwrap_or(u64::MAX);
     let queue = match config.queue.kind() {
         QueueKind::Kafka { .. } => {
@@ -37,27 +47,27 @@ pub fn memory_bound(config: &Config) -> u64 {
     let connections = u64::try_from(config.limits.server.connections).unwrap_or(u64::MAX);
     // All of them may come over TLS.
     let connection = CONNECTION_BYTES + config.tls.as_ref().map_or(0, |_| tls::CONNECTION_BYTES);
-    let loader = config.store.as_ref().map_or(0, |store| match store.place {
-        StorePlace::Sqlite(_) => loader::BUFFER_BYTES + sqlite::CACHE_BYTES,
-        StorePlace::Postgres(_) => loader::BUFFER_BYTES,
-    });
-    let parts = [bodies, mapped, queue, loader, connections.saturating_mul(connection), PROCESS_BYTES];
+    let parts = [bodies, mapped, queue, connections.saturating_mul(connection)];
     parts.into_iter().fold(0, u64::saturating_add)
 }
 
 /// A certificate that expires sooner than this should have been renewed by now.
 const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 
-/// What is allowed but may surprise, each as `key: what it means`; `tls` is the pair that is loaded.
-pub fn warnings(config: &Config, tls: Option<&Loaded>) -> Vec<String> {
+/// What is allowed but may surprise in a process with these roles, each as `key: what it means`; `tls` is the pair that
+/// is loaded.
+pub fn warnings(config: &Config, tls: Option<&Loaded>, roles: &Roles) -> Vec<String> {
     let mut found = Vec::new();
+    if !roles.run(Role::Gateway) {
+        return found;
+    }
     let mut warn = |key: &str, meaning: &str| found.push(format!("{key}: {meaning}"));
     if let Some(Loaded { pair, .. }) = tls {
         certificate_warnings(pair, &mut warn);
     }
     sender_warnings(config, &mut warn);
     match config.queue.kind() {
-        QueueKind::Journal => journal_warnings(config, &mut warn),
+        QueueKind::Journal => journal_warnings(config, roles, &mut warn),
         QueueKind::Kafka { .. } if config.queue.when_full == WhenFull::DropOldest => warn(
             "queue.when_full",
             "has no effect with queue.brokers: the spool never drops what was acknowledged",
@@ -108,13 +118,19 @@ fn sender_warnings(config: &Config, warn: &mut impl FnMut(&str, &str)) {
     }
 }
 
-fn journal_warnings(config: &Config, warn: &mut impl FnMut(&str, &str)) {
+fn journal_warnings(config: &Config, roles: &Roles, warn: &mut impl FnMut(&str, &str)) {
     let then = match config.queue.when_full {
         WhenFull::Refuse => "new events are refused",
         WhenFull::DropOldest => "the oldest are dropped",
     };
-    // The store's loader is one.
-    if config.store.is_none() && !journal::has_consumers(&config.data.journal()) {
+    if config.store.is_some() && !roles.run(Role::Load) {
+        let meaning = format!(
+            "nothing loads the journal into the store, since no other process can read it, so records stay until it \
+             is full; then {then}; add load, or leave this out"
+        );
+        warn("--only", &meaning);
+    } else if config.store.is_none() && !journal::has_consumers(&config.data.journal()) {
+        // The store's loader is one.
         let meaning = format!(
             "no named consumer reads the journal (weir tail --consumer), so records stay until it is \
              full; then {then}"

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use super::check::check;
+use super::roles::{Role, Roles};
 use super::store::check_url;
+use super::{advice, disk};
 use crate::config::read::{DEFAULTS, parse, read};
 use crate::config::section::Section;
 use crate::config::{Config, Environment, Overrides, Problems, Secrets};
@@ -22,25 +24,45 @@ pub struct ToServe {
     pub config: Config,
     /// What the files of `[tls]` hold; none without that section.
     pub tls: Option<Loaded>,
+    /// What the process does with it.
+    pub roles: Roles,
 }
 
-/// The same with what else is needed to serve with it, the shared secrets and the files of `[tls]`, and everything that
-/// is wrong with those.
+impl ToServe {
+    /// What is allowed but may surprise, and what the disk lacks, each as `key: what it means`.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut found = advice::warnings(&self.config, self.tls.as_ref(), &self.roles);
+        if self.roles.run(Role::Gateway) {
+            found.extend(disk::warnings(&self.config));
+        }
+        found
+    }
+}
+
+/// The same with what else these roles need to serve with it (the gateway its shared secrets and the files of `[tls]`,
+/// the loader the URL of its database), and everything that is wrong with those.
 pub fn load_to_serve(
     file: Option<(&Path, &str)>,
     overrides: &Overrides,
+    roles: Roles,
     environment: Environment<'_>,
 ) -> Result<ToServe, Problems> {
     let mut tls = None;
     let config = load_and(file, overrides, |config, problems| {
+        roles.check(config, problems);
+        if roles.run(Role::Load) {
+            check_url(config, environment, problems);
+        }
+        if !roles.run(Role::Gateway) {
+            return;
+        }
         config.secrets = Secrets::read(config, environment, problems);
-        check_url(config, environment, problems);
         match config.tls.as_ref().map(pair::load) {
             Some(Err(found)) => found.lines().iter().cloned().for_each(|line| problems.add_line(line)),
             loaded => tls = loaded.and_then(Result::ok),
         }
     })?;
-    Ok(ToServe { config, tls })
+    Ok(ToServe { config, tls, roles })
 }
 
 fn load_and(

@@ -2,9 +2,9 @@
 //! gateway looks up.
 //!
 //! [`load`](load()) reads and checks it, with every problem at once; [`capacity`] and [`topics`] are checks of their
-//! own. [`advice`] and [`disk`] say what may surprise an operator about a valid one. [`store`] says what it
-//! means for loaders. [`resolve`] turns it into
-//! [`crate::tenants`], and [`first_start`] adds a source to try Weir with if none is configured.
+//! own. [`advice`] and [`disk`] say what may surprise an operator about a valid one. [`roles`] are the parts of it that
+//! a process runs. [`store`] says what it means for loaders. [`resolve`] turns it into [`crate::tenants`], and
+//! [`first_start`] adds a source to try Weir with if none is configured.
 
 pub mod advice;
 pub mod capacity;
@@ -13,6 +13,7 @@ pub mod disk;
 pub mod first_start;
 pub mod load;
 pub mod resolve;
+pub mod roles;
 pub mod store;
 pub mod topics;
 
@@ -20,6 +21,7 @@ pub use advice::{memory_bound, warnings};
 pub use capacity::largest_request;
 pub use check::{RowFault, check, row_fault};
 pub use load::{ToServe, load, load_to_serve};
+pub use roles::{Role, Roles};
 pub use topics::slug;
 
 #[cfg(test)]

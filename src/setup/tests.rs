@@ -3,6 +3,7 @@
 mod documents;
 mod objects;
 mod references;
+mod roles;
 mod secrets;
 mod store;
 mod topics;

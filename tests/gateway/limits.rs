@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use weir::config::Overrides;
+use weir::setup::Roles;
 
 use crate::harness::wait_for;
 use crate::harness::weir::{KEY, Weir, config};
@@ -217,7 +218,7 @@ fn load_beyond_the_memory_is_told_to_come_again_and_the_bound_that_check_tells_h
     });
     let statuses = statuses.into_inner().unwrap();
     assert!(statuses.contains(&200) && statuses.is_subset(&BTreeSet::from([200, 503])), "{statuses:?}");
-    let (peak, bound) = (weir.peak_memory(), weir::setup::memory_bound(&parsed));
+    let (peak, bound) = (weir.peak_memory(), weir::setup::memory_bound(&parsed, &Roles::default()));
     assert!(peak <= bound, "{peak} bytes, more than {bound}");
     weir.await_metric("weir_body_inflight_bytes", 0.0);
     assert_eq!(weir.post("/v1/page", PAGE).brief(), (200, "ok"));
@@ -247,7 +248,7 @@ fn bodies_that_grow_while_they_are_mapped_stay_within_the_bound_that_check_tells
             });
         }
     });
-    let (peak, bound) = (weir.peak_memory(), weir::setup::memory_bound(&parsed));
+    let (peak, bound) = (weir.peak_memory(), weir::setup::memory_bound(&parsed, &Roles::default()));
     assert!(peak <= bound, "{peak} bytes, more than {bound}");
     assert_eq!(weir.post("/v1/batch", &body).brief(), (200, "ok"));
 }

@@ -124,7 +124,7 @@ impl Start {
         Started { child: Reaped::new(command.spawn().unwrap()), folder, home, data }
     }
 
-    /// Starts the gateway and waits until it takes requests.
+    /// Starts the process and waits until it is at work.
     pub fn serve(self) -> Weir {
         let key = self.config.is_some().then(|| KEY.to_owned());
         let mut process = self.spawn();
@@ -134,13 +134,13 @@ impl Start {
             }
             process.run_file().filter(|run| run["pid"] == process.child.id())
         });
-        let text = |name: &str| run[name].as_str().unwrap().to_owned();
+        let text = |name: &str| run[name].as_str().map(str::to_owned);
         let key = key.unwrap_or_else(|| {
             let demo = fs::read(process.data.join("first-start.json")).unwrap();
             let demo: serde_json::Value = serde_json::from_slice(&demo).unwrap();
             demo["write_key"].as_str().unwrap().to_owned()
         });
-        Weir { url: text("url"), admin_url: text("admin_url"), key, process }
+        Weir { url: text("url"), admin_url: text("admin_url").unwrap(), key, process }
     }
 }
 
@@ -191,11 +191,11 @@ impl Started {
     }
 }
 
-/// A gateway that takes requests.
+/// A process at work.
 #[derive(Debug)]
 pub struct Weir {
     process: Started,
-    url: String,
+    url: Option<String>,
     admin_url: String,
     key: String,
 }
@@ -223,7 +223,7 @@ impl Weir {
 
     /// Where clients send.
     pub fn url(&self) -> &str {
-        &self.url
+        self.url.as_deref().expect("a process that takes events")
     }
 
     /// Where clients send over TLS, where `url` is plain.
@@ -290,7 +290,7 @@ impl Weir {
 
     /// A connection to it.
     pub fn connect(&self) -> Wire {
-        Wire::connect(&self.url)
+        Wire::connect(self.url())
     }
 
     /// Posts `body` with the access key.

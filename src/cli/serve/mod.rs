@@ -1,8 +1,11 @@
-//! `weir serve`: opens the queue, listens, runs until it is asked to stop, and then cleans up.
+//! `weir serve`: opens the queue, listens, runs until it is asked to stop, and then cleans up. [`load_only`] does so
+//! without a gateway.
 
 mod listeners;
+mod load_only;
 mod loader;
 mod run_file;
+mod signals;
 
 use std::io;
 use std::net::TcpListener;
@@ -11,12 +14,14 @@ use std::time::Instant;
 
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::listeners::{Clients, bind, url};
 use self::run_file::{RunFile, Urls};
+use self::signals::Signals;
+use super::flags::RoleFlags;
 use super::{ConfigFlags, Failure, print};
 use crate::config::{Config, QueueKind};
+use crate::http::admin::Watched;
 use crate::http::{admin, routes, server};
 use crate::intake::app::App;
 use crate::loader::Loader;
@@ -28,9 +33,7 @@ use crate::operate::quarantine::Place;
 use crate::queue::Queue;
 use crate::queue::journal::JournalQueue;
 use crate::queue::spool::SpooledQueue;
-use crate::setup::first_start;
-use crate::setup::{self, ToServe, disk};
-use crate::system::advice::advice;
+use crate::setup::{Role, ToServe, first_start};
 use crate::tenants::Tenants;
 
 /// Open files for all but the clients: the journal, Kafka's brokers, workers, operators.
@@ -41,6 +44,8 @@ const OWN_FILES: u64 = 256;
 pub struct ServeArgs {
     #[command(flatten)]
     pub(super) config: ConfigFlags,
+    #[command(flatten)]
+    roles: RoleFlags,
     /// Form of log lines [default: human at a terminal, otherwise json]
     #[arg(long, env = "WEIR_LOG_FORMAT", value_name = "FORMAT")]
     log_format: Option<LogFormat>,
@@ -49,26 +54,27 @@ pub struct ServeArgs {
     log: String,
 }
 
-/// Runs the gateway until SIGTERM or SIGINT.
+/// Runs the gateway, the loader, or both until SIGTERM or SIGINT.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     telemetry::init(args.log_format, &args.log).map_err(Failure::Named)?;
-    let mut to_serve = args.config.load_to_serve()?;
+    let mut to_serve = args.config.load_to_serve(&args.roles)?;
+    if !to_serve.roles.run(Role::Gateway) {
+        return load_only::run(&to_serve.config);
+    }
     let demo = first_start::prepare(&mut to_serve.config)?;
-    let ToServe { mut config, tls } = to_serve;
-    for warning in setup::warnings(&config, tls.as_ref()).into_iter().chain(disk::warnings(&config)) {
+    for warning in to_serve.warnings() {
         tracing::warn!("{warning}");
     }
+    let ToServe { mut config, tls, roles } = to_serve;
     config.limits.server.connections = open_files(config.limits.server.connections);
     let tenants = Tenants::from_config(&config);
-    let metrics =
-        Metrics::new(routes::labels()).map_err(|error| Failure::Named(format!("metrics: {error}")))?;
-    let metrics = Arc::new(metrics);
+    let metrics = metrics()?;
     // The addresses first: a port in use should not cost a look at the queue.
     let clients = Clients::bind(&config, tls.as_ref(), &metrics)?;
     let (admin_listener, _) = bind(config.admin, "admin", " with --admin")?;
     let queue = open_queue(&config, &tenants, metrics)?;
     RunFile::clear(&config.data);
-    let loader = loader::start(&config, &queue.1)?;
+    let loader = if roles.run(Role::Load) { loader::start(&config, &queue.1)? } else { None };
     let app = Arc::new(App::new(tenants, queue.0, queue.1, config.limits.clone()));
     let announce = |url: &str, is_ready: bool| match &demo {
         Some(demo) if is_ready => print(&format!("{}\n", first_start::curl_line(demo, url))),
@@ -76,6 +82,11 @@ pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
         None => Ok(()),
     };
     actix_rt::System::new().block_on(serve(app, &config, clients, (admin_listener, loader), announce))
+}
+
+fn metrics() -> Result<Arc<Metrics>, Failure> {
+    let metrics = Metrics::new(routes::labels());
+    Ok(Arc::new(metrics.map_err(|error| Failure::Named(format!("metrics: {error}")))?))
 }
 
 fn ended_by_itself(ended: Result<io::Result<()>, impl std::fmt::Display>) -> String {
@@ -167,43 +178,28 @@ async fn serve(
     (admin_listener, loader): (TcpListener, Option<Loader>),
     announce: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let named = |error: io::Error| Failure::Named(format!("cannot start serving: {error}"));
-    let listen_for = |kind| signal(kind).map_err(named);
-    let (mut terminate, mut interrupt) =
-        (listen_for(SignalKind::terminate())?, listen_for(SignalKind::interrupt())?);
-    // By default it would kill, and who sends it means no harm.
-    actix_rt::spawn(answer_hangups(listen_for(SignalKind::hangup())?));
+    let mut signals = Signals::listen().map_err(unserved)?;
     // What is left of the time is the queue's.
     let drain = config.limits.server.shutdown.mul_f64(0.75);
     let Clients { listeners, url: main, tls_url: tls, watch } = clients;
-    let gateway = server::serve(Arc::clone(&app), listeners, drain).map_err(named)?;
-    let (admin, admin_address) = admin::serve(Arc::clone(&app), admin_listener).map_err(named)?;
+    let gateway = server::serve(Arc::clone(&app), listeners, drain).map_err(unserved)?;
+    let watched: Arc<dyn Watched> = Arc::<App>::clone(&app);
+    let (admin, admin_address) = admin::serve(watched, admin_listener).map_err(unserved)?;
     let (gateway_handle, admin_handle) = (gateway.handle(), admin.handle());
     let gateway = actix_rt::spawn(gateway);
     actix_rt::spawn(admin);
-    let urls = Urls { main, tls, admin: url("http", admin_address) };
     let place = Place::of(config, &app.snapshot().tenants);
-    let control = Control::open(&config.data, Arc::clone(&app), place);
-    if let Err(error) = &control {
-        tracing::warn!(
-            %error,
-            "there is no control.sock in the data folder, so commands can't reach this Weir; to replay \
-             quarantine, stop it first"
-        );
-    }
-    let run_file = RunFile::write(&config.data, &urls).map_err(|error| {
-        let (data, advice) = (config.data.path().display(), advice(&error));
-        Failure::Named(format!("cannot write run.json in {data}: {error}; {advice}"))
-    })?;
+    let control = open_control(config, Some((Arc::clone(&app), place)));
+    let urls = Urls { main: Some(main.clone()), tls, admin: url("http", admin_address) };
+    let run_file = RunFile::write(&config.data, &urls)?;
     log_start(&urls, app.is_ready());
-    if let Err(error) = announce(&urls.main, app.is_ready()) {
+    if let Err(error) = announce(&main, app.is_ready()) {
         // Clients are served by now; the same key is in a file.
         tracing::warn!(%error, "the command for a first event can't be printed; its key is in first-start.json");
     }
     let mut broken = None;
     tokio::select! {
-        _ = terminate.recv() => {},
-        _ = interrupt.recv() => {},
+        () = signals.stop() => {},
         ended = gateway => broken = Some(ended_by_itself(ended)),
     }
     tracing::info!("shutting down: no new events, answering those under way");
@@ -219,24 +215,39 @@ async fn serve(
     broken.map_or(Ok(()), |reason| Err(Failure::Named(reason)))
 }
 
+fn unserved(error: io::Error) -> Failure {
+    Failure::Named(format!("cannot start serving: {error}"))
+}
+
+/// Takes orders for `gateway`, where this process has one.
+fn open_control(config: &Config, gateway: Option<(Arc<App>, Place)>) -> Option<Control> {
+    let control = Control::open(&config.data, gateway);
+    if let Err(error) = &control {
+        tracing::warn!(
+            %error,
+            "there is no control.sock in the data folder, so commands can't reach this Weir; to replay \
+             quarantine, stop it first"
+        );
+    }
+    control.ok()
+}
+
 /// Flushes the queue, and ends the loader meanwhile. Returns how many records did not become durable by `deadline`.
-fn close(queue: &dyn Queue, mut loader: Option<Loader>, deadline: Instant) -> usize {
+fn close(queue: &dyn Queue, loader: Option<Loader>, deadline: Instant) -> usize {
     if let Some(loader) = &loader {
         loader.stop();
     }
     let left = queue.close(deadline);
-    if loader.as_mut().is_some_and(|loader| !loader.join_by(deadline)) {
-        tracing::warn!("the loader did not end in time; it goes on from its last batch with the next start");
+    if let Some(loader) = loader {
+        await_end(loader, deadline);
     }
     left
 }
 
-async fn answer_hangups(mut hangup: Signal) {
-    while hangup.recv().await.is_some() {
-        tracing::warn!(
-            "SIGHUP changes nothing: Weir reads configuration and secrets when it starts, so restart it to \
-             change them; it reads certificates again by itself"
-        );
+/// Waits for the end of a loader that was asked to stop.
+fn await_end(mut loader: Loader, deadline: Instant) {
+    if !loader.join_by(deadline) {
+        tracing::warn!("the loader did not end in time; it goes on from its last batch with the next start");
     }
 }
 

@@ -242,7 +242,7 @@ fn a_certificate_that_names_its_host_in_its_subject_alone_is_taken_with_a_warnin
     let mut config = crate::setup::load(None, &crate::config::Overrides::default()).unwrap();
     config.tls = Some(sample.config.clone());
     let loaded = pair::load(&sample.config).unwrap();
-    let warned = crate::setup::warnings(&config, Some(&loaded));
+    let warned = crate::setup::warnings(&config, Some(&loaded), &crate::setup::Roles::default());
     let warning = warned.iter().find(|warning| warning.contains("subjectAltName"));
     assert!(warning.is_some_and(|warning| warning.starts_with("tls.certificate: ")), "{warned:?}");
 }

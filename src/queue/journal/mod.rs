@@ -20,6 +20,7 @@ pub mod subscription;
 mod tests;
 pub mod verify;
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver, Sender};
@@ -122,6 +123,22 @@ impl Meters {
     }
 }
 
+/// Keeps others from writing the journal in the directory `dir`, which is made where it is missing, for as long as the
+/// file returned is open.
+///
+/// # Errors
+/// When another process writes it, and on I/O errors.
+pub fn reserve(dir: &Path) -> Result<File, JournalError> {
+    disk::make_dir(&RealDisk, dir).map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
+    lock(dir)
+}
+
+fn lock(dir: &Path) -> Result<File, JournalError> {
+    let lock = disk::lock(&dir.join("lock"));
+    let lock = lock.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
+    lock.ok_or_else(|| JournalError::InUse(dir.to_owned()))
+}
+
 /// The journal as a queue. Dropped without `close`, its committer finishes what it was given in the
 /// background, and only then gives up the directory's lock.
 pub struct JournalQueue {
@@ -188,8 +205,7 @@ impl JournalQueue {
     ) -> Result<(Self, Committer, Receiver<Message>), JournalError> {
         let io = |source| JournalError::Io { path: dir.to_owned(), source };
         disk::make_dir(&*disk, &consumers::dir(dir)).map_err(io)?;
-        let lock = disk::lock(&dir.join("lock")).map_err(io)?;
-        let lock = lock.ok_or_else(|| JournalError::InUse(dir.to_owned()))?;
+        let lock = lock(dir)?;
         let mut found = recovery::recover(&*disk, dir).map_err(io)?;
         if let Some(bounds) = bounds {
             found.next = Archive::new(dir, bounds).number_above(found.next);

@@ -142,9 +142,9 @@ pub fn buffer_bytes(config: &QueueConfig) -> u64 {
 pub(super) fn observer(brokers: &str, raw: &BTreeMap<String, String>) -> ClientConfig {
     let mut client = ClientConfig::new();
     client.set_log_level(RDKafkaLogLevel::Info);
-    for (key, value) in
-        OWN.iter().filter(|(key, _)| key.starts_with("socket") || key.starts_with("reconnect"))
-    {
+    // The last one, so that who waits for a topic finds it soon.
+    let shared = ["socket", "reconnect", "topic.metadata"];
+    for (key, value) in OWN.iter().filter(|(key, _)| shared.iter().any(|of| key.starts_with(of))) {
         client.set(*key, *value);
     }
     client.extend(raw.iter().map(|(key, value)| (canonical(key).to_owned(), value.clone())));

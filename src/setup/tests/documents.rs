@@ -4,7 +4,7 @@ use super::*;
 use crate::config::{DEFAULTS, QueueConfig, WhenFull};
 use crate::http::tls::pair;
 use crate::http::tls::tests::Sample;
-use crate::setup::{load_to_serve, memory_bound, warnings};
+use crate::setup::{Roles, load_to_serve, memory_bound, warnings};
 use crate::tenants::{GroupEmail, Tenants, UnmappedEvents, UnmappedTraits};
 use std::time::Duration;
 
@@ -220,11 +220,16 @@ fn who_serves_is_told_of_bad_tls_files_with_all_other_problems_and_others_need_n
     let text = "[tls]\ncertificate = '/no/such.pem'\nkey = '/no/such.pem'\n";
     loaded(text);
     let more = format!("{text}[limits]\ndepth = 0");
-    let found =
-        load_to_serve(Some((Path::new("weir.toml"), &more)), &Overrides::default(), &|_| None).unwrap_err();
+    let found = load_to_serve(
+        Some((Path::new("weir.toml"), &more)),
+        &Overrides::default(),
+        Roles::default(),
+        &|_| None,
+    )
+    .unwrap_err();
     let keys: Vec<_> = found.lines().iter().map(|line| line.split(": ").next().unwrap()).collect();
     assert_eq!(keys, ["limits.depth", "tls.certificate", "tls.key"]);
-    assert!(load_to_serve(None, &Overrides::default(), &|_| None).is_ok());
+    assert!(load_to_serve(None, &Overrides::default(), Roles::default(), &|_| None).is_ok());
 }
 
 #[test]
@@ -239,7 +244,7 @@ fn a_certificate_that_expires_within_two_weeks_is_a_warning() {
         );
         let config = loaded(&text);
         let pair = pair::load(config.tls.as_ref().unwrap()).unwrap();
-        let found = warnings(&config, Some(&pair));
+        let found = warnings(&config, Some(&pair), &Roles::default());
         let told = found.iter().any(|line| line.starts_with("tls.certificate: expires at 20"));
         assert_eq!(told, warned, "{days}: {found:#?}");
     }
@@ -247,22 +252,26 @@ fn a_certificate_that_expires_within_two_weeks_is_a_warning() {
 
 #[test]
 fn the_memory_bound_counts_what_tls_holds_for_every_connection() {
-    let bound = |more: &str| memory_bound(&loaded(&format!("[limits]\nconnections = 10\n{more}")));
+    let bound =
+        |more: &str| memory_bound(&loaded(&format!("[limits]\nconnections = 10\n{more}")), &Roles::default());
     let tls = "[tls]\ncertificate = '/c.pem'\nkey = '/k.pem'";
     assert_eq!(bound(tls) - bound(""), 10 * 113 * 1_024);
 }
 
 #[test]
 fn the_memory_bound_grows_with_the_bodies_in_flight() {
-    let default = memory_bound(&loaded(""));
-    assert_eq!(memory_bound(&loaded("[limits]\ninflight_bytes = 67_108_865")), default + 1);
+    let default = memory_bound(&loaded(""), &Roles::default());
+    assert_eq!(
+        memory_bound(&loaded("[limits]\ninflight_bytes = 67_108_865"), &Roles::default()),
+        default + 1
+    );
     assert!(default > 67_108_864);
 }
 
 #[test]
 fn a_configuration_that_works_but_may_surprise_has_warnings() {
     let keys = |text: &str| -> Vec<String> {
-        let lines = warnings(&loaded(text), None);
+        let lines = warnings(&loaded(text), None, &Roles::default());
         lines.iter().filter_map(|line| Some(line.split_once(": ")?.0.to_owned())).collect()
     };
     let kafka = "[queue]\nbrokers = 'k:1'\n";
@@ -285,6 +294,6 @@ fn a_configuration_that_works_but_may_surprise_has_warnings() {
     std::fs::create_dir_all(folder.path().join("journal/consumers")).unwrap();
     std::fs::write(folder.path().join("journal/consumers/crm"), "").unwrap();
     assert_eq!(keys(&format!("data = {:?}", folder.path().to_str().unwrap())), ["sources"]);
-    let dropping = warnings(&loaded("[queue]\nwhen_full = 'drop_oldest'"), None);
+    let dropping = warnings(&loaded("[queue]\nwhen_full = 'drop_oldest'"), None, &Roles::default());
     assert!(dropping.iter().any(|line| line.ends_with("the oldest are dropped")), "{dropping:#?}");
 }

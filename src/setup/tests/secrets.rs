@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::admission::secrets::{Presented, Proof};
 use crate::config::{Problems, SecretPlace};
-use crate::setup::{load_to_serve, warnings};
+use crate::setup::{Roles, load_to_serve, warnings};
 use crate::tenants::Tenants;
 
 /// 16 bytes.
@@ -40,7 +40,12 @@ fn environment(name: &OsStr) -> Option<OsString> {
 }
 
 fn read(text: &str) -> Result<Config, Problems> {
-    let read = load_to_serve(Some((Path::new("weir.toml"), text)), &Overrides::default(), &environment);
+    let read = load_to_serve(
+        Some((Path::new("weir.toml"), text)),
+        &Overrides::default(),
+        Roles::default(),
+        &environment,
+    );
     read.map(|to_serve| to_serve.config)
 }
 
@@ -70,7 +75,7 @@ fn secrets_come_from_files_and_the_environment_and_their_source_knows_them_all()
     ));
     let config = read(&text).unwrap();
     assert_eq!(config.publishers["tickets"].secrets[1], SecretPlace::File(file));
-    assert_eq!(warnings(&config, None).len(), 1, "more than that of the journal");
+    assert_eq!(warnings(&config, None, &Roles::default()).len(), 1, "more than that of the journal");
 
     let tenants = Tenants::from_config(&config);
     let source = &tenants.sources[0];
@@ -183,7 +188,7 @@ fn a_secret_that_works_but_is_weak_or_open_has_a_warning() {
         let [line] = config.secrets.warnings() else { panic!("{:?}", config.secrets.warnings()) };
         assert!(line.starts_with("publishers.tickets.secrets[0]: ") && line.contains(told), "{line}");
         assert!(!line.contains("canary") && !line.contains(GOOD), "{line}");
-        assert!(warnings(&config, None).contains(line));
+        assert!(warnings(&config, None, &Roles::default()).contains(line));
     }
 }
 

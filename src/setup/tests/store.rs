@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::*;
 use crate::config::{SecretPlace, StorePlace};
-use crate::setup::load_to_serve;
+use crate::setup::{Roles, load_to_serve};
 
 fn place(url: &str) -> StorePlace {
     loaded(&format!("[store]\nurl = {url}")).store.unwrap().place
@@ -49,7 +49,12 @@ fn the_url_is_read_and_what_is_wrong_with_it_has_its_key() {
     };
     let read = |name: &str| {
         let text = format!("[store]\nurl = {{ env = '{name}' }}");
-        let read = load_to_serve(Some((Path::new("weir.toml"), &text)), &Overrides::default(), &environment);
+        let read = load_to_serve(
+            Some((Path::new("weir.toml"), &text)),
+            &Overrides::default(),
+            Roles::default(),
+            &environment,
+        );
         read.map_or_else(|problems| problems.lines().to_vec(), |_| Vec::new())
     };
     assert_eq!(read("GOOD"), Vec::<String>::new());

@@ -1,0 +1,84 @@
+//! A process that only loads: no clients, no producer and no spool, only the loader and what operators see of it.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use super::listeners::{bind, url};
+use super::run_file::{RunFile, Urls};
+use super::signals::Signals;
+use super::{await_end, loader, metrics, open_control, unserved};
+use crate::cli::Failure;
+use crate::config::Config;
+use crate::http::admin::{self, Watched};
+use crate::loader::Loader;
+use crate::observe::metrics::Metrics;
+use crate::queue::journal;
+use crate::setup::store::LOADER;
+
+/// What operators see of it.
+struct Loading {
+    metrics: Arc<Metrics>,
+    is_stopping: AtomicBool,
+}
+
+impl Watched for Loading {
+    fn is_ready(&self) -> bool {
+        let is_loading = self.metrics.load.ready.with_label_values(&[LOADER]).get() == 1;
+        is_loading && !self.is_stopping.load(Ordering::Relaxed)
+    }
+
+    fn render_metrics(&self) -> Vec<u8> {
+        self.metrics.ready.set(f64::from(u8::from(self.is_ready())));
+        self.metrics.render()
+    }
+}
+
+/// Loads until SIGTERM or SIGINT.
+pub fn run(config: &Config) -> Result<(), Failure> {
+    let metrics = metrics()?;
+    let (admin_listener, _) = bind(config.admin, "admin", " with --admin")?;
+    // One Weir a data folder: a gateway beside this one would have the same run.json.
+    let reserved =
+        journal::reserve(&config.data.spool()).map_err(|error| Failure::Named(error.to_string()))?;
+    RunFile::clear(&config.data);
+    // A configuration without a store has been refused.
+    let Some(loader) = loader::start(config, &metrics)? else { return Ok(()) };
+    let loading = Arc::new(Loading { metrics, is_stopping: AtomicBool::new(false) });
+    let served = actix_rt::System::new().block_on(serve(loading, config, admin_listener, loader));
+    drop(reserved);
+    served
+}
+
+async fn serve(
+    loading: Arc<Loading>,
+    config: &Config,
+    admin_listener: TcpListener,
+    loader: Loader,
+) -> Result<(), Failure> {
+    let mut signals = Signals::listen().map_err(unserved)?;
+    let watched: Arc<dyn Watched> = Arc::<Loading>::clone(&loading);
+    let (admin, admin_address) = admin::serve(watched, admin_listener).map_err(unserved)?;
+    let admin_handle = admin.handle();
+    actix_rt::spawn(admin);
+    let control = open_control(config, None);
+    let urls = Urls { main: None, tls: None, admin: url("http", admin_address) };
+    let run_file = RunFile::write(&config.data, &urls)?;
+    tracing::info!(
+        admin_url = urls.admin,
+        version = env!("CARGO_PKG_VERSION"),
+        "loading, and taking no events"
+    );
+    signals.stop().await;
+    tracing::info!("shutting down: the batch at work is the last");
+    let deadline = Instant::now() + config.limits.server.shutdown;
+    loading.is_stopping.store(true, Ordering::Relaxed);
+    loader.stop();
+    let ended = tokio::task::spawn_blocking(move || await_end(loader, deadline));
+    ended.await.unwrap_or_default();
+    admin_handle.stop(false).await;
+    drop((control, run_file));
+    tracing::info!("stopped: what is not loaded is on the queue");
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! The roles of a process: what of the configuration it runs. `--only` names them.
+
+use crate::config::problems::Problems;
+use crate::config::{Config, QueueKind};
+
+/// The flag, as the key of what is wrong with it.
+const ONLY: &str = "--only";
+
+/// A part of Weir that may run in a process of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Takes events, and puts their records on the queue.
+    Gateway,
+    /// Loads the queue's records into the store.
+    Load,
+}
+
+/// The roles of a process. By default all that the configuration asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roles(Vec<Role>);
+
+impl Roles {
+    /// Reads a list of roles, separated by commas.
+    ///
+    /// # Errors
+    /// When one is none: what to do, without a subject.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let role = |name: &str| match name.trim() {
+            "gateway" => Ok(Role::Gateway),
+            "load" => Ok(Role::Load),
+            "jobs" => Err("names jobs, which this Weir does not have yet; leave it out".to_owned()),
+            _ => Err("must be gateway, load, or both, separated by a comma".to_owned()),
+        };
+        text.split(',').map(role).collect::<Result<_, _>>().map(Roles)
+    }
+
+    /// Whether the process has `role`, as far as the configuration asks for it.
+    pub fn run(&self, role: Role) -> bool {
+        self.0.is_empty() || self.0.contains(&role)
+    }
+
+    /// Adds what keeps a process with these roles from running `config`.
+    pub(super) fn check(&self, config: &Config, problems: &mut Problems) {
+        if !self.0.contains(&Role::Load) {
+            return;
+        }
+        let is_first_start = config.sources.is_empty();
+        if config.store.is_none() && !is_first_start {
+            problems.add(ONLY, "load needs a store; add the table [store], or leave load out");
+        }
+        if self.run(Role::Gateway) {
+            return;
+        }
+        if is_first_start {
+            let advice = "load alone has nothing to load, since no source is configured; name the configuration of \
+                          the gateway with --config or WEIR_CONFIG";
+            problems.add(ONLY, advice);
+        }
+        if config.queue.kind() == QueueKind::Journal {
+            let advice = "load alone can't read the journal, which belongs to the process that takes events; add \
+                          gateway, or set queue.brokers to use Kafka";
+            problems.add(ONLY, advice);
+        }
+    }
+}
