@@ -19,7 +19,7 @@ const MOST: Most = Most { records: 512, bytes: 4 << 20 };
 const GATHER: Duration = Duration::from_millis(200);
 /// How often the queue is told how far the store is: it costs syncs, and only retention depends on it.
 const COMMIT_EVERY: Duration = Duration::from_secs(1);
-/// How often a loader that is behind asks how far.
+/// How often a loader that is behind asks how far, and one that finds nothing whether it would.
 const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How long one look at an idle queue takes: how soon the loader notices that it should stop.
 const LOOK: Duration = Duration::from_millis(500);
@@ -313,7 +313,14 @@ impl<'p> Session<'p> {
     /// How far the loader is behind: `last` is the last record of the batch, none where the queue has no more.
     fn measure(&mut self, last: Option<&ReadRecord>) -> Result<(), SessionError> {
         let (load, labels) = (&self.metrics.load, [self.wanted.rules.loader.as_str()]);
+        let is_time = self.measured.is_none_or(|at| at.elapsed() >= MEASURE_EVERY);
+        if is_time {
+            self.measured = Some(Instant::now());
+        }
         let Some(last) = last else {
+            if is_time {
+                self.queue.reach()?;
+            }
             load.lag_seconds.with_label_values(&labels).set(0.0);
             load.lag_records.with_label_values(&labels).set(0);
             return Ok(());
@@ -321,8 +328,7 @@ impl<'p> Session<'p> {
         let behind_ms = jiff::Timestamp::now().as_millisecond().saturating_sub(last.timestamp_ms);
         let seconds = f64::from(u32::try_from(behind_ms).unwrap_or_default()) / 1_000.0;
         load.lag_seconds.with_label_values(&labels).set(seconds);
-        if self.measured.is_none_or(|at| at.elapsed() >= MEASURE_EVERY) {
-            self.measured = Some(Instant::now());
+        if is_time {
             let ends = self.queue.ends()?;
             let behind = |(partition, end): (&Partition, &i64)| {
                 end.saturating_sub(self.progress.get(partition).copied().unwrap_or_default()).max(0)

@@ -94,6 +94,14 @@ pub trait Subscription {
     /// When the queue does not tell.
     fn ends(&mut self) -> Result<Position, ReadError>;
 
+    /// Makes sure that a queue in which nothing was found can be reached.
+    ///
+    /// # Errors
+    /// When it can't.
+    fn reach(&mut self) -> Result<(), ReadError> {
+        Ok(())
+    }
+
     /// Makes sure that the queue can't lose what was read: from then on it may be acted on elsewhere.
     ///
     /// # Errors

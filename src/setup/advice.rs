@@ -22,10 +22,11 @@ const PROCESS_BYTES: u64 = 64 << 20;
 /// The most memory that a process with these roles takes, whatever is sent to it.
 pub fn memory_bound(config: &Config, roles: &Roles) -> u64 {
     let gateway = if roles.run(Role::Gateway) { gateway_bound(config) } else { 0 };
-    let loader = config.store.as_ref().filter(|_| roles.run(Role::Load)).map_or(0, |store| match store.place {
-        StorePlace::Sqlite(_) => loader::BUFFER_BYTES + sqlite::CACHE_BYTES,
-        StorePlace::Postgres(_) => loader::BUFFER_BYTES,
-    });
+    let loader =
+        config.store.as_ref().filter(|_| roles.run(Role::Load)).map_or(0, |store| match store.place {
+            StorePlace::Sqlite(_) => loader::BUFFER_BYTES + sqlite::CACHE_BYTES,
+            StorePlace::Postgres(_) => loader::BUFFER_BYTES,
+        });
     [gateway, loader, PROCESS_BYTES].into_iter().fold(0, u64::saturating_add)
 }
 

@@ -150,6 +150,21 @@ fn a_loader_has_its_data_folder_alone_and_takes_neither_events_nor_orders() {
 }
 
 #[test]
+fn a_loader_that_reaches_no_broker_is_not_ready() {
+    let kafka = Kafka::own(1);
+    let config = Sample::default()
+        .prefix(&prefix())
+        .more(&format!("[queue]\nbrokers = {:?}\ncreate_topics = true\n[store]", kafka.brokers));
+    let loader = Start::default().config(config.toml()).env("WEIR_ONLY", "load").serve();
+    wait_until("the loader to be ready", || loader.admin("/readyz").0 == 200);
+    kafka.signal(1, Signal::KILL);
+    wait_until("the outage", || loader.admin("/readyz").0 == 503);
+    assert!(loader.log().contains("nothing is loaded: no broker of Kafka answers"), "{}", loader.log());
+    kafka.restart(1);
+    wait_until("the loader to be ready again", || loader.admin("/readyz").0 == 200);
+}
+
+#[test]
 fn a_loader_without_its_database_is_not_ready_and_a_gateway_is() {
     let site = Site::new();
     site.keep_secret();

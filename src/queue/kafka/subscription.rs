@@ -20,12 +20,16 @@ use crate::queue::subscription::{Batch, Most, Notice, Partition, Position, Subsc
 /// How long a commit is tried, and the pause between two tries.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(100);
+/// How long a broker may take to show that it is there.
+const REACH: Duration = Duration::from_secs(3);
 
 /// A member of a consumer group. It has to ask for a batch at least every `max.poll.interval.ms` (five minutes, unless
 /// `[queue.kafka]` says otherwise), or the group gives its partitions to others. Dropped, it leaves the group.
 pub struct KafkaSubscription {
     consumer: BaseConsumer<Member>,
     group: String,
+    /// One of its topics.
+    topic: String,
 }
 
 impl KafkaSubscription {
@@ -51,7 +55,8 @@ impl KafkaSubscription {
             client.create_with_context(Member::default()).map_err(unusable)?;
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(unusable)?;
-        Ok(KafkaSubscription { consumer, group: group.to_owned() })
+        let topic = topics.first().copied().unwrap_or_default().to_owned();
+        Ok(KafkaSubscription { consumer, group: group.to_owned(), topic })
     }
 
     /// Where in `partition` the reading goes on for whom `next` is the first offset not read: there, unless the
@@ -151,6 +156,16 @@ impl Subscription for KafkaSubscription {
             Ok((partition, end))
         };
         Ok(Position(self.assigned().into_iter().map(end).collect::<Result<_, _>>()?))
+    }
+
+    fn reach(&mut self) -> Result<(), ReadError> {
+        // Of one topic, since there may be thousands, and it need not be there.
+        self.consumer.fetch_metadata(Some(&self.topic), REACH).map(drop).map_err(|error| {
+            ReadError(format!(
+                "no broker of Kafka answers ({error}); check queue.brokers, that Kafka runs, and security.protocol \
+                 in [queue.kafka]"
+            ))
+        })
     }
 
     fn commit(&mut self, position: &Position) -> Result<(), ReadError> {
