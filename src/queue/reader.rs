@@ -35,6 +35,18 @@ impl ReadRecord {
     }
 }
 
+/// What waits in a partition for whom has read up to some place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// The offset behind its last record.
+    pub end: i64,
+    /// How many offsets are still to be read.
+    pub lag: i64,
+    /// When the first of those records was received, in milliseconds since the Unix epoch. None where there is none, or
+    /// it can't be read.
+    pub oldest_ms: Option<i64>,
+}
+
 /// What a reader found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Next {

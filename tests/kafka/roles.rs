@@ -1,7 +1,11 @@
 //! Roles in processes of their own, on a real Apache Kafka and a real PostgreSQL: one takes events, others load them.
 
 use std::path::Path;
+use std::time::Duration;
 
+use jiff::Timestamp;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
@@ -180,4 +184,43 @@ fn a_loader_without_its_database_is_not_ready_and_a_gateway_is() {
     std::fs::write(site.folder.path().join("url"), &site.database.url).unwrap();
     wait_until("the loader to be ready", || loader.admin("/readyz").0 == 200);
     await_rounds(&site.database.session(), 1);
+}
+
+/// Puts a record on `topic` that says it came an hour ago.
+fn produce_old(kafka: &Kafka, topic: &str) {
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", &kafka.brokers).create().unwrap();
+    let an_hour_ago = Timestamp::now().as_millisecond() - 3_600_000;
+    let record = BaseRecord::to(topic).partition(0).timestamp(an_hour_ago).key("acme").payload("{}");
+    producer.send(record).map_err(|(error, _)| error).unwrap();
+    producer.flush(Duration::from_secs(60)).unwrap();
+}
+
+#[test]
+fn the_status_tells_what_nobody_has_loaded_yet_and_since_when_it_waits() {
+    let site = Site::new();
+    site.keep_secret();
+    let mut loader = site.start("load").serve();
+    let gateway = site.start("gateway").serve();
+    let status = || {
+        let (_, said) = site.command(gateway.data(), &["store", "status", "--json"]);
+        let status: serde_json::Value = serde_json::from_str(&said).unwrap();
+        let lags =
+            status["loaders"].as_array().unwrap().iter().map(|loading| loading["lag"].as_i64().unwrap());
+        (lags.sum::<i64>(), status["oldest_seconds"].as_f64())
+    };
+    let asking = site.database.session();
+    wait_until("the views", || asking.ask("SELECT to_regclass('weir_acme.person')") != ["NULL"]);
+    send(&gateway, 0);
+    await_rounds(&asking, 1);
+    assert_eq!(status(), (0, Some(0.0)));
+    loader.stop();
+    produce_old(site.kafka, &format!("{}people", site.prefix));
+    send(&gateway, 1);
+    let waits = i64::try_from(2 * USERS).unwrap() + 1;
+    wait_until("all of it to wait", || status().0 == waits);
+    assert!(status().1.is_some_and(|seconds| seconds >= 3_600.0), "{:?}", status());
+    // As before anything was loaded.
+    asking.run("DELETE FROM weir_progress");
+    assert_eq!(status().0, waits + i64::try_from(2 * USERS).unwrap());
 }

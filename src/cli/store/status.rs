@@ -1,9 +1,11 @@
 //! `weir store status`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
+use jiff::Timestamp;
 use serde::Serialize;
 
 use super::StoreFlags;
@@ -12,9 +14,9 @@ use crate::config::{Config, QueueKind};
 use crate::queue::journal::reader::{Begin, JournalReader};
 use crate::queue::journal::subscription;
 use crate::queue::kafka;
-use crate::queue::reader::{Next, Reader};
+use crate::queue::reader::{Next, Reader, Waiting};
 use crate::queue::subscription::{Partition, Position};
-use crate::store::Progress;
+use crate::setup::store::{LOADER, loaded_topics};
 use crate::store::inspect::Inspect;
 
 /// The arguments of `weir store status`.
@@ -59,21 +61,23 @@ pub(super) fn run(args: &StatusArgs) -> Result<(), Failure> {
 fn status(config: &Config, store: &mut dyn Inspect) -> Result<Status, Failure> {
     let mut loaders = Vec::new();
     let mut oldest_seconds = Some(0.0_f64);
-    for loader in store.loaders()? {
+    for loader in store.loaders()?.into_iter().chain([LOADER.to_owned()]).collect::<BTreeSet<_>>() {
         let progress = store.progress(&loader)?;
-        let ends = ends(config, &progress);
-        for (partition, next) in progress {
-            let end = ends.0.get(&partition).copied();
-            let lag = end.map(|end| end.saturating_sub(next).max(0));
-            let waits = if lag == Some(0) { Some(0.0) } else { oldest(config, &partition, next) };
-            oldest_seconds = oldest_seconds.zip(waits).map(|(most, waits)| most.max(waits));
+        let waiting = waiting(config, &Position(progress.clone()));
+        // Where nothing was loaded yet, something may wait; where nothing does, there is nothing to tell.
+        let waits = waiting.iter().filter(|(_, waiting)| waiting.lag > 0).map(|(partition, _)| partition);
+        let partitions: BTreeSet<&Partition> = progress.keys().chain(waits).collect();
+        for partition in partitions {
+            let (next, waiting) = (progress.get(partition).copied(), waiting.get(partition));
+            oldest_seconds =
+                oldest_seconds.zip(waiting.and_then(waited)).map(|(most, waits)| most.max(waits));
             loaders.push(Loading {
                 loader: loader.clone(),
-                topic: partition.topic,
+                topic: partition.topic.clone(),
                 partition: partition.number,
-                next,
-                end,
-                lag,
+                next: next.unwrap_or_default(),
+                end: waiting.map(|waiting| waiting.end),
+                lag: waiting.map(|waiting| waiting.lag),
             });
         }
     }
@@ -84,36 +88,45 @@ fn status(config: &Config, store: &mut dyn Inspect) -> Result<Status, Failure> {
     Ok(Status { loaders, rows, failed: store.failure_count()?, oldest_seconds })
 }
 
-/// Where the partitions of the queue end; what can't be asked is left out.
-fn ends(config: &Config, progress: &Progress) -> Position {
-    let partitions: Vec<Partition> = progress.keys().cloned().collect();
+/// How long ago the first record that waits was received; 0 where none does, none where that isn't known.
+fn waited(waiting: &Waiting) -> Option<f64> {
+    if waiting.lag == 0 {
+        return Some(0.0);
+    }
+    let ago = Timestamp::now().as_millisecond().saturating_sub(waiting.oldest_ms?);
+    Some(f64::from(u32::try_from(ago / 1_000).unwrap_or_default()))
+}
+
+/// What waits on the queue behind `progress`; what can't be asked is left out.
+fn waiting(config: &Config, progress: &Position) -> BTreeMap<Partition, Waiting> {
     match config.queue.kind() {
-        QueueKind::Journal => subscription::end(&config.data.journal()).map_or(Position::default(), |end| {
-            Position([(Partition::journal(), i64::try_from(end).unwrap_or(i64::MAX))].into())
-        }),
-        QueueKind::Kafka { brokers } => kafka::ends(brokers, &config.queue.kafka, &partitions)
-            .unwrap_or_else(|error| {
-                tracing::warn!("{error}");
-                Position::default()
-            }),
+        QueueKind::Journal => {
+            let next = progress.0.get(&Partition::journal()).copied().unwrap_or_default();
+            let waiting = on_journal(&config.data.journal(), next);
+            waiting.into_iter().map(|waiting| (Partition::journal(), waiting)).collect()
+        }
+        QueueKind::Kafka { brokers } => {
+            kafka::waiting(brokers, &config.queue.kafka, &loaded_topics(config), progress).unwrap_or_else(
+                |error| {
+                    tracing::warn!("{error}");
+                    BTreeMap::new()
+                },
+            )
+        }
     }
 }
 
-/// How long ago the first record was received that waits on the journal. None where that can't be read, and on Kafka,
-/// which is not asked for it.
-fn oldest(config: &Config, partition: &Partition, next: i64) -> Option<f64> {
-    if *partition != Partition::journal() {
-        return None;
-    }
+/// The same on the journal in the directory `dir`; none where that can't be read.
+fn on_journal(dir: &Path, next: i64) -> Option<Waiting> {
+    let end = i64::try_from(subscription::end(dir).ok()?).unwrap_or(i64::MAX);
+    let lag = end.saturating_sub(next).max(0);
     let begin = Begin::At(u64::try_from(next).unwrap_or_default());
-    let mut reader = JournalReader::open(&config.data.journal(), begin, false, BTreeSet::new()).ok()?;
-    match reader.next(Duration::ZERO).ok()? {
-        Next::Record(record) => {
-            let ago = jiff::Timestamp::now().as_millisecond().saturating_sub(record.timestamp_ms);
-            Some(f64::from(u32::try_from(ago / 1_000).unwrap_or_default()))
-        }
-        Next::Idle | Next::End => Some(0.0),
-    }
+    let mut reader = JournalReader::open(dir, begin, false, BTreeSet::new()).ok()?;
+    let oldest_ms = match reader.next(Duration::ZERO) {
+        Ok(Next::Record(record)) => Some(record.timestamp_ms),
+        Ok(Next::Idle | Next::End) | Err(_) => None,
+    };
+    Some(Waiting { end, lag, oldest_ms })
 }
 
 fn plain(status: &Status) -> String {
@@ -144,16 +157,16 @@ fn plain(status: &Status) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Overrides;
-    use crate::setup::load;
 
     #[test]
     fn how_long_records_wait_is_said_only_where_it_is_known() {
+        let waits = |lag, oldest_ms| waited(&Waiting { end: 9, lag, oldest_ms });
+        assert_eq!(waits(0, None), Some(0.0));
+        assert_eq!(waits(4, None), None);
+        let before = Timestamp::now().as_millisecond() - 3_600_000;
+        assert!(waits(4, Some(before)).is_some_and(|seconds| seconds >= 3_600.0));
+        assert_eq!(waits(4, Some(i64::MAX)), Some(0.0), "another clock");
         let folder = tempfile::tempdir().unwrap();
-        let data = Overrides { data: Some(folder.path().to_owned()), ..Overrides::default() };
-        let config = load(None, &data).unwrap();
-        let on_kafka = Partition { topic: "weir.people".to_owned(), number: 0 };
-        assert_eq!(oldest(&config, &on_kafka, 5), None);
-        assert_eq!(oldest(&config, &Partition::journal(), 0), None, "there is no journal");
+        assert_eq!(on_journal(&folder.path().join("journal"), 0), None, "there is no journal");
     }
 }

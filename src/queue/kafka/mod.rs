@@ -21,6 +21,7 @@ mod subscription;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod waiting;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
@@ -41,11 +42,12 @@ use crate::system::worker::{Ended, Worker};
 
 pub(super) use self::forwarding::{Forwarding, Outlet};
 pub(super) use self::producer::Rescue;
-pub use self::reader::{KafkaReader, ends, list_topics};
+pub use self::reader::{KafkaReader, list_topics};
 pub(super) use self::refusal::{Class, Refusal};
 pub use self::settings::{buffer_bytes, check_settings, most_in_flight, producer_settings};
 pub use self::start::StartError;
 pub use self::subscription::KafkaSubscription;
+pub use self::waiting::waiting;
 
 /// What a record needs on the wire beyond key, value and its own header values: the constant headers, the
 /// headers' names and lengths, the record's and the batch's frame.

@@ -17,7 +17,7 @@ use crate::queue::reader::{Next, ReadError, ReadRecord, Reader, StartAt};
 use crate::queue::subscription::{Gone, Partition, Position};
 
 /// How long Kafka may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The pause before a partition without a leader is asked for again.
 const LOOK: Duration = Duration::from_millis(100);
@@ -44,7 +44,7 @@ impl KafkaReader {
         start: StartAt,
         until_end: bool,
     ) -> Result<Self, ReadError> {
-        let (consumer, metadata) = connect(brokers, raw)?;
+        let (consumer, metadata) = connect(brokers, raw, &[])?;
         let mut spans = BTreeMap::new();
         for topic in topics {
             for number in partitions(&metadata, topic)? {
@@ -67,7 +67,7 @@ impl KafkaReader {
         from: &Position,
         to: &Position,
     ) -> Result<(Self, Vec<Gone>), ReadError> {
-        let (consumer, metadata) = connect(brokers, raw)?;
+        let (consumer, metadata) = connect(brokers, raw, &[])?;
         let (mut spans, mut gone) = (BTreeMap::new(), Vec::new());
         for (partition, end) in &to.0 {
             let Partition { topic, number } = partition;
@@ -131,41 +131,26 @@ impl Reader for KafkaReader {
 /// # Errors
 /// One sentence: no broker answers or the login is refused.
 pub fn list_topics(brokers: &str, raw: &BTreeMap<String, String>) -> Result<Vec<String>, ReadError> {
-    let (_, metadata) = connect(brokers, raw)?;
+    let (_, metadata) = connect(brokers, raw, &[])?;
     let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
     let mut names: Vec<String> = names.filter(|name| !name.starts_with("__")).collect();
     names.sort_unstable();
     Ok(names)
 }
 
-/// Where `partitions` end: of each, the offset behind its last record. Those of topics that are not there are left
-/// out.
-///
-/// # Errors
-/// One sentence: no broker answers or the login is refused.
-pub fn ends(
+/// A client that reads, with `more` settings, and what it learnt of the brokers first.
+pub(super) fn connect(
     brokers: &str,
     raw: &BTreeMap<String, String>,
-    partitions: &[Partition],
-) -> Result<Position, ReadError> {
-    let (consumer, metadata) = connect(brokers, raw)?;
-    let topics: Vec<&str> = metadata.topics().iter().map(|topic| topic.name()).collect();
-    let known = partitions.iter().filter(|partition| topics.contains(&partition.topic.as_str()));
-    let end = |partition: &Partition| {
-        let (_, end) = ends_of(&consumer, &partition.topic, partition.number)?;
-        Ok((partition.clone(), end))
-    };
-    Ok(Position(known.map(end).collect::<Result<_, _>>()?))
-}
-
-fn connect(
-    brokers: &str,
-    raw: &BTreeMap<String, String>,
+    more: &[(&str, &str)],
 ) -> Result<(BaseConsumer<Listener>, Metadata), ReadError> {
     // librdkafka assigns partitions only to clients that name a group; it is never joined.
     let mut client = settings::consumer(brokers, raw, "weir-reader");
     // Where retention has removed the place to read on from.
     client.set("auto.offset.reset", "earliest");
+    for (key, value) in more {
+        client.set(*key, *value);
+    }
     let consumer: BaseConsumer<Listener> =
         client.create_with_context(Listener::default()).map_err(unusable)?;
     // Each call hands over at most one error; there are no records before anything is assigned.
@@ -209,7 +194,7 @@ fn is_leaderless(error: &KafkaError) -> bool {
     )
 }
 
-fn partitions(metadata: &Metadata, topic: &str) -> Result<Vec<i32>, ReadError> {
+pub(super) fn partitions(metadata: &Metadata, topic: &str) -> Result<Vec<i32>, ReadError> {
     let found = metadata.topics().iter().find(|found| found.name() == topic && found.error().is_none());
     found
         .map(|topic| topic.partitions().iter().map(|partition| partition.id()).collect())
