@@ -47,6 +47,8 @@ pub struct Outcome {
     pub ready: Duration,
     /// And until all that was acknowledged by then was delivered.
     pub delivered: Duration,
+    /// Whether loaders and their store were part of it.
+    pub has_store: bool,
     /// What was lost.
     pub lost: Vec<String>,
     /// What was changed, inverted, or came from nowhere; or what else went wrong.
@@ -58,7 +60,7 @@ pub struct Bench {
     /// Its brokers.
     pub kafka: &'static Kafka,
     /// One in front of each.
-    pub proxies: Vec<Proxy>,
+    pub proxies: &'static [Proxy],
     /// What its topics are named with.
     pub prefix: String,
     /// What is known.
@@ -78,16 +80,27 @@ fn brokers() -> &'static Kafka {
     BROKERS_OF_ALL.get_or_init(|| Kafka::start(BROKERS))
 }
 
+/// One in front of each, whole again. Their ports are the brokers', so all benches share them.
+fn proxies(kafka: &Kafka) -> &'static [Proxy] {
+    static PROXIES_OF_ALL: OnceLock<Vec<Proxy>> = OnceLock::new();
+    let start = || kafka.proxied().into_iter().map(|(at, to)| Proxy::before_broker(at, to)).collect();
+    let proxies = PROXIES_OF_ALL.get_or_init(start);
+    proxies.iter().for_each(Proxy::mend);
+    proxies
+}
+
 impl Bench {
     /// Everything running, on topics of its own.
     pub fn new(way: Way, dice: &mut Dice) -> Self {
         let kafka = brokers();
-        let proxies: Vec<Proxy> =
-            kafka.proxied().into_iter().map(|(at, to)| Proxy::before_broker(at, to)).collect();
+        let proxies = proxies(kafka);
         let prefix = prefix();
         let oracle = Arc::new(Mutex::new(Oracle::default()));
-        let weir = Start::default().config(configuration(way, kafka, &proxies, &prefix)).serve();
-        let reader = Reader::start(&kafka.brokers, traffic::topics(&prefix), &oracle);
+        let weir = Start::default().config(configuration(way, kafka, proxies, &prefix)).serve();
+        let told = Arc::clone(&oracle);
+        let reader = Reader::start(&kafka.brokers, traffic::topics(&prefix), move |record| {
+            lock(&told).deliver(record);
+        });
         let clients = Clients::start(CLIENTS, weir.url(), &prefix, dice, &oracle);
         Bench { kafka, proxies, prefix, oracle, reader, clients, weir, way }
     }
@@ -116,14 +129,14 @@ impl Bench {
 
     /// Starts the gateway again on its data: the one before it has ended.
     pub fn start_weir(&mut self) {
-        let toml = configuration(self.way, self.kafka, &self.proxies, &self.prefix);
+        let toml = configuration(self.way, self.kafka, self.proxies, &self.prefix);
         self.weir = Start::default().config(toml).on_data_of(&self.weir).serve();
         self.clients.redirect(self.weir.url());
     }
 
     /// A second gateway, as the first one but for its data.
     pub fn another_weir(&self) -> Weir {
-        Start::default().config(configuration(self.way, self.kafka, &self.proxies, &self.prefix)).serve()
+        Start::default().config(configuration(self.way, self.kafka, self.proxies, &self.prefix)).serve()
     }
 
     /// Waits until the gateway is ready.
@@ -164,7 +177,7 @@ impl Outcome {
     pub fn new(verdict: &Verdict, ready: Duration, delivered: Duration) -> Self {
         let Verdict { acknowledged, repeats, late, .. } = *verdict;
         let (lost, wrong) = (verdict.lost.clone(), verdict.wrong());
-        Outcome { acknowledged, repeats, late, ready, delivered, lost, wrong }
+        Outcome { acknowledged, repeats, late, ready, delivered, has_store: false, lost, wrong }
     }
 
     /// Whether every promise was kept.

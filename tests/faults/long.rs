@@ -18,9 +18,11 @@ mod conversation;
 mod damage;
 mod dice;
 mod faults;
+mod ledger;
 mod oracle;
 mod proxy;
 mod reader;
+mod stored;
 mod table;
 mod tmpfs;
 mod traffic;
@@ -33,6 +35,7 @@ use bench::{Bench, Outcome, Way};
 use clap::Parser;
 use dice::Dice;
 use faults::{ALL, Fault, Run};
+use stored::Stored;
 use table::Table;
 
 /// Where the table is kept while it grows.
@@ -55,7 +58,7 @@ struct Arguments {
 fn main() -> ExitCode {
     let Arguments { minutes, seed, only } = Arguments::parse();
     let mut dice = Dice::new(seed);
-    let mut bench = Some(Bench::new(Way::Straight, &mut dice));
+    let (mut bench, mut stored) = (None, None);
     let mut table = Table::new(ALL.iter().map(|fault| fault.name));
     let begun = Instant::now();
     // Each of them once, before any comes again.
@@ -67,10 +70,11 @@ fn main() -> ExitCode {
         let Some(index) = deck.pop() else { break };
         let fault = ALL[index];
         let mut choices = dice.split();
-        // A bench on which something went wrong is not used again.
-        let mut fresh = bench.take().unwrap_or_else(|| Bench::new(Way::Straight, &mut dice));
         let inflicted = catch_unwind(AssertUnwindSafe(|| match fault.run {
-            Run::OnKafka(run) => run(&mut fresh, &mut choices),
+            Run::OnKafka(run) => {
+                run(bench.get_or_insert_with(|| Bench::new(Way::Straight, &mut dice)), &mut choices)
+            }
+            Run::InStore(run) => run(stored.get_or_insert_with(|| Stored::new(&mut dice)), &mut choices),
             Run::OnJournal(run) => run(&mut choices),
         }));
         let outcome = inflicted.unwrap_or_else(|panic| Outcome {
@@ -81,10 +85,14 @@ fn main() -> ExitCode {
         let (cycles, _) = table.totals();
         let at = begun.elapsed().as_secs();
         println!("{at} s, cycle {cycles}, {}: {} acknowledged", fault.name, outcome.acknowledged);
-        if outcome.is_good() {
-            bench = Some(fresh);
-        } else {
+        if !outcome.is_good() {
             println!("lost: {:?}\nwrong: {:?}", outcome.lost, outcome.wrong);
+            // A bench on which something went wrong is not used again.
+            match fault.run {
+                Run::OnKafka(_) => bench = None,
+                Run::InStore(_) => stored = None,
+                Run::OnJournal(_) => {}
+            }
         }
         let told = format!("{cycles} cycles in {at} s, seed {seed}\n\n{table}");
         std::fs::write(TABLE, told).expect("the table can be written");

@@ -18,10 +18,13 @@ mod conversation;
 mod damage;
 mod dice;
 mod faults;
+mod ledger;
+mod ledger_tests;
 mod oracle;
 mod oracle_tests;
 mod proxy;
 mod reader;
+mod stored;
 mod tmpfs;
 mod traffic;
 
@@ -30,6 +33,10 @@ use std::sync::{Mutex, PoisonError};
 use bench::{Bench, Outcome, Way};
 use dice::Dice;
 use faults::{ALL, Run};
+use stored::Stored;
+
+/// One at a time. A bench on which something went wrong is not used again.
+static BENCHES: Mutex<(Option<Bench>, Option<Stored>)> = Mutex::new((None, None));
 
 /// Inflicts the fault of this name, once.
 fn survives(name: &str) {
@@ -38,17 +45,22 @@ fn survives(name: &str) {
     let mut dice = Dice::new(index as u64);
     let outcome = match fault.run {
         Run::OnKafka(run) => {
-            // One at a time. A bench on which something went wrong is not used again.
-            static BENCH: Mutex<Option<Bench>> = Mutex::new(None);
-            let mut shared = BENCH.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut bench = shared.take().unwrap_or_else(|| Bench::new(Way::Straight, &mut dice));
+            let mut shared = BENCHES.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut bench = shared.0.take().unwrap_or_else(|| Bench::new(Way::Straight, &mut dice));
             let outcome = run(&mut bench, &mut dice);
-            *shared = outcome.is_good().then_some(bench);
+            shared.0 = outcome.is_good().then_some(bench);
+            outcome
+        }
+        Run::InStore(run) => {
+            let mut shared = BENCHES.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut stored = shared.1.take().unwrap_or_else(|| Stored::new(&mut dice));
+            let outcome = run(&mut stored, &mut dice);
+            shared.1 = outcome.is_good().then_some(stored);
             outcome
         }
         Run::OnJournal(run) => run(&mut dice),
     };
-    let Outcome { acknowledged, repeats, late, ready, delivered, lost, wrong } = outcome;
+    let Outcome { acknowledged, repeats, late, ready, delivered, lost, wrong, .. } = outcome;
     println!(
         "{acknowledged} acknowledged, {repeats} repeats, {late} late, {ready:?} to ready, {delivered:?} to delivered"
     );
@@ -107,4 +119,17 @@ faults! {
     a_segment_is_truncated: "journal: truncated segment",
     the_disk_is_full: "journal: full disk",
     two_processes_on_one_folder: "journal: two processes on one folder",
+    a_loader_is_killed: "store: SIGKILL of a loader",
+    a_loader_is_killed_before_a_statement: "store: SIGKILL before a statement goes out",
+    a_loader_is_killed_before_it_hears_of_it: "store: SIGKILL before the database is heard",
+    a_loader_is_killed_before_a_broker_is_told: "store: SIGKILL before a broker is told",
+    a_loader_is_stopped_under_load: "store: SIGTERM of a loader",
+    a_loader_hangs: "store: SIGSTOP of a loader",
+    loaders_come_and_go: "store: rebalance storm",
+    the_database_hangs: "store: SIGSTOP of PostgreSQL",
+    the_database_dies: "store: SIGKILL and return of PostgreSQL",
+    the_database_is_restarted: "store: restart of PostgreSQL",
+    the_databases_disk_is_full: "store: full disk",
+    connections_to_the_database_are_cut: "store: connections cut in transactions",
+    no_broker_is_within_the_loaders_reach: "store: all brokers out of reach",
 }

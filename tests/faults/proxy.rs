@@ -114,6 +114,14 @@ impl Proxy {
         self.shared.corrupts.load(Ordering::Acquire)
     }
 
+    /// As a new one.
+    pub fn mend(&self) {
+        self.delay(Duration::ZERO);
+        self.lie(false);
+        self.corrupt(false);
+        self.shared.is_cut.store(false, Ordering::Release);
+    }
+
     /// Passes new connections on to these from now on.
     pub fn aim(&self, targets: Vec<SocketAddr>) {
         *lock(&self.shared.targets) = targets;

@@ -1,4 +1,4 @@
-//! Reads all topics from Kafka, as they grow, and tells the oracle. It shares no code with Weir's own reader.
+//! Reads all topics from Kafka, as they grow, and tells who wants to know. It shares no code with Weir's own reader.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,18 +13,21 @@ use rdkafka::{Offset, TopicPartitionList};
 use weir::queue::reader::ReadRecord;
 
 use crate::clients::lock;
-use crate::oracle::Oracle;
 
 /// How often a reader that has nothing to read looks whether it shall end.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// By topic and partition, the next offset.
+pub type Places = HashMap<(String, i32), i64>;
+/// Who is told of each record.
+type Told = dyn Fn(&ReadRecord) + Send + Sync;
 
 /// A reader of some topics.
 pub struct Reader {
     brokers: String,
     topics: Vec<String>,
-    oracle: Arc<Mutex<Oracle>>,
-    /// By topic and partition, the next offset.
-    places: Arc<Mutex<HashMap<(String, i32), i64>>>,
+    tell: Arc<Told>,
+    places: Arc<Mutex<Places>>,
     tail: Option<Tail>,
 }
 
@@ -35,16 +38,25 @@ struct Tail {
 
 impl Reader {
     /// Reads `topics`, which must exist, from their start.
-    pub fn start(brokers: &str, topics: Vec<String>, oracle: &Arc<Mutex<Oracle>>) -> Self {
+    pub fn start(
+        brokers: &str,
+        topics: Vec<String>,
+        tell: impl Fn(&ReadRecord) + Send + Sync + 'static,
+    ) -> Self {
         let mut reader = Reader {
             brokers: brokers.to_owned(),
             topics,
-            oracle: Arc::clone(oracle),
+            tell: Arc::new(tell),
             places: Arc::default(),
             tail: None,
         };
         reader.resume();
         reader
+    }
+
+    /// How far it has read.
+    pub fn places(&self) -> Places {
+        lock(&self.places).clone()
     }
 
     /// Reads `topic` from its start again: it was deleted, and there is another of its name.
@@ -78,7 +90,7 @@ impl Reader {
         }
         consumer.assign(&assignment).expect("an assignment");
         let ended = Arc::new(AtomicBool::new(false));
-        let (oracle, places, end) = (Arc::clone(&self.oracle), Arc::clone(&self.places), Arc::clone(&ended));
+        let (tell, places, end) = (Arc::clone(&self.tell), Arc::clone(&self.places), Arc::clone(&ended));
         let thread = thread::spawn(move || {
             while !end.load(Ordering::Acquire) {
                 // Errors pass, as brokers come and go: what does not come in the end is reported as lost.
@@ -89,7 +101,7 @@ impl Reader {
                 // Read anew by the consumer, it is no repeat.
                 if message.offset() >= *next {
                     *next = message.offset() + 1;
-                    lock(&oracle).deliver(&read(&message));
+                    tell(&read(&message));
                 }
             }
         });

@@ -10,6 +10,7 @@ use crate::bench::Outcome;
 pub struct Row {
     name: &'static str,
     cycles: u64,
+    store_cycles: u64,
     acknowledged: u64,
     lost: u64,
     wrong: u64,
@@ -33,6 +34,7 @@ impl Table {
     pub fn count(&mut self, index: usize, outcome: &Outcome) {
         let Some(row) = self.0.get_mut(index) else { return };
         row.cycles += 1;
+        row.store_cycles += u64::from(outcome.has_store);
         row.acknowledged += outcome.acknowledged;
         row.lost += outcome.lost.len() as u64;
         row.wrong += outcome.wrong.len() as u64;
@@ -52,6 +54,7 @@ impl Table {
         self.0.iter().fold(Row { name: "**all**", ..Row::default() }, |all, row| Row {
             name: all.name,
             cycles: all.cycles + row.cycles,
+            store_cycles: all.store_cycles + row.store_cycles,
             acknowledged: all.acknowledged + row.acknowledged,
             lost: all.lost + row.lost,
             wrong: all.wrong + row.wrong,
@@ -67,17 +70,17 @@ impl fmt::Display for Table {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             out,
-            "| fault | cycles | acknowledged | lost | wrong | repeats | late \
+            "| fault | cycles | store cycles | acknowledged | lost | wrong | repeats | late \
              | longest to ready | longest to delivered |"
         )?;
-        writeln!(out, "|---|---:|---:|---:|---:|---:|---:|---:|---:|")?;
-        for Row { name, cycles, acknowledged, lost, wrong, repeats, late, ready, delivered } in
+        writeln!(out, "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")?;
+        for Row { name, cycles, store_cycles, acknowledged, lost, wrong, repeats, late, ready, delivered } in
             self.0.iter().chain([&self.all()])
         {
             let (ready, delivered) = (ready.as_secs_f64(), delivered.as_secs_f64());
             writeln!(
                 out,
-                "| {name} | {cycles} | {acknowledged} | {lost} | {wrong} | {repeats} | {late} \
+                "| {name} | {cycles} | {store_cycles} | {acknowledged} | {lost} | {wrong} | {repeats} | {late} \
                  | {ready:.2} s | {delivered:.2} s |"
             )?;
         }

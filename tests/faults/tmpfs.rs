@@ -17,6 +17,7 @@ umount -l "$0""#;
 pub struct Tmpfs {
     holder: Child,
     folder: TempDir,
+    bytes: usize,
 }
 
 impl Tmpfs {
@@ -38,12 +39,29 @@ impl Tmpfs {
             said, "mounted\n",
             "no small file system can be mounted: run this as root, with CAP_SYS_ADMIN"
         );
-        Tmpfs { holder, folder }
+        Tmpfs { holder, folder, bytes }
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
         self.folder.path()
+    }
+
+    /// Has no room from now on, and takes no memory for that.
+    pub fn fill(&self) {
+        let stat = rustix::fs::statvfs(self.path()).expect("it can be asked");
+        self.resize((stat.f_blocks - stat.f_bfree) * stat.f_frsize);
+    }
+
+    /// Has its room again.
+    pub fn widen(&self) {
+        self.resize(self.bytes as u64);
+    }
+
+    fn resize(&self, bytes: u64) {
+        let options = format!("remount,size={bytes}");
+        let done = Command::new("mount").args(["-o", &options]).arg(self.path()).status();
+        assert!(done.expect("mount can be run").success(), "it can't be made {bytes} bytes large");
     }
 
     /// Takes `bytes` bytes of it, until the file is removed.

@@ -1,5 +1,6 @@
 //! What clients send: events of every kind that leaves one record, and the record that each must become.
 
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use crate::dice::Dice;
@@ -79,7 +80,7 @@ impl Traffic {
             }
             1..8 => {
                 let email = format!("{user}@example.com");
-                let event = json!({"type": "identify", "messageId": id, "userId": user,
+                let event = json!({"type": "identify", "messageId": id, "userId": user, "timestamp": self.time(),
                     "traits": {"email": email, "comments": text}});
                 (event, "people", "person", Some(email.clone()), json!({"Email": email, "Comments": text}))
             }
@@ -104,6 +105,12 @@ impl Traffic {
             value,
         };
         (event, expected)
+    }
+
+    /// Later than that of any earlier event.
+    fn time(&self) -> String {
+        let begin = Timestamp::from_second(1_767_225_600).expect("a time");
+        (begin + SignedDuration::from_secs(i64::try_from(self.sent).expect("not so many"))).to_string()
     }
 
     /// Mostly short, now and then some kilobytes, and nothing that can be compressed well.

@@ -2,6 +2,7 @@
 //! test's own. Without one a test fails; none is ever skipped.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -58,7 +59,33 @@ impl Server {
 
     /// Has it read its configuration again.
     pub fn reload(&self) {
-        let told = Command::new(script()).arg("reload").arg(self.folder()).status();
+        self.command("reload", &[]);
+    }
+
+    /// Sends a signal to all its processes; after `KILL` they are gone.
+    pub fn signal(&self, signal: &str) {
+        self.command("signal", &[signal]);
+    }
+
+    /// Shuts it down.
+    pub fn stop(&self) {
+        self.command("down", &[]);
+    }
+
+    /// Starts it again, at the same address.
+    pub fn start_again(&self) {
+        self.command("start", &[]);
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        let (_, address) = self.url.rsplit_once('@').expect("a URL with a user");
+        let (address, _) = address.split_once('/').expect("a URL with a database");
+        address.parse().expect("an address")
+    }
+
+    fn command(&self, command: &str, more: &[&str]) {
+        let told = Command::new(script()).arg(command).arg(self.folder()).args(more).status();
         assert!(told.expect("tests/postgres/cluster can be run").success());
     }
 

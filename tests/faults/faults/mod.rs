@@ -6,16 +6,20 @@ mod journal;
 mod network;
 mod rolling;
 mod spool;
+mod store;
 mod topics;
 
 use crate::bench::{Bench, Outcome};
 use crate::dice::Dice;
+use crate::stored::Stored;
 
 /// What a fault is done to.
 #[derive(Clone, Copy)]
 pub enum Run {
     /// A gateway on Kafka.
     OnKafka(fn(&mut Bench, &mut Dice) -> Outcome),
+    /// Loaders, and the store that they fill.
+    InStore(fn(&mut Stored, &mut Dice) -> Outcome),
     /// A gateway on its journal, started for this.
     OnJournal(fn(&mut Dice) -> Outcome),
 }
@@ -37,6 +41,10 @@ const fn on_kafka(name: &'static str, weight: usize, run: fn(&mut Bench, &mut Di
 
 const fn on_journal(name: &'static str, weight: usize, run: fn(&mut Dice) -> Outcome) -> Fault {
     Fault { name, weight, run: Run::OnJournal(run) }
+}
+
+const fn in_store(name: &'static str, weight: usize, run: fn(&mut Stored, &mut Dice) -> Outcome) -> Fault {
+    Fault { name, weight, run: Run::InStore(run) }
 }
 
 /// All faults.
@@ -77,4 +85,17 @@ pub const ALL: &[Fault] = &[
     on_journal("journal: truncated segment", 12, journal::truncated_segment),
     on_journal("journal: full disk", 8, journal::full_disk),
     on_journal("journal: two processes on one folder", 8, journal::two_processes),
+    in_store("store: SIGKILL of a loader", 10, store::killed),
+    in_store("store: SIGKILL before a statement goes out", 12, store::killed_before_a_statement),
+    in_store("store: SIGKILL before the database is heard", 12, store::killed_before_hearing),
+    in_store("store: SIGKILL before a broker is told", 8, store::killed_before_a_broker_is_told),
+    in_store("store: SIGTERM of a loader", 8, store::terminated),
+    in_store("store: SIGSTOP of a loader", 8, store::hanging),
+    in_store("store: rebalance storm", 6, store::rebalance_storm),
+    in_store("store: SIGSTOP of PostgreSQL", 8, store::database_stopped),
+    in_store("store: SIGKILL and return of PostgreSQL", 8, store::database_killed),
+    in_store("store: restart of PostgreSQL", 8, store::database_restarted),
+    in_store("store: full disk", 8, store::disk_full),
+    in_store("store: connections cut in transactions", 10, store::connections_cut),
+    in_store("store: all brokers out of reach", 8, store::brokers_away),
 ];

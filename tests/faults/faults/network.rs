@@ -77,7 +77,7 @@ pub fn first_records_corrupted(bench: &mut Bench, dice: &mut Dice) -> Outcome {
     let way = *dice.pick(&[Way::Proxied, Way::Spooled]);
     bench.cycle(way, |bench| {
         bench.weir.kill();
-        for proxy in &bench.proxies {
+        for proxy in bench.proxies {
             // So that the broker's answer comes after more was sent.
             proxy.delay(dice.millis(30..150));
             proxy.corrupt(true);
@@ -86,7 +86,7 @@ pub fn first_records_corrupted(bench: &mut Bench, dice: &mut Dice) -> Outcome {
         wait_for("records to be corrupted", || {
             bench.proxies.iter().any(|proxy| !proxy.corrupts()).then_some(())
         });
-        for proxy in &bench.proxies {
+        for proxy in bench.proxies {
             proxy.corrupt(false);
             proxy.delay(Duration::ZERO);
         }
