@@ -81,6 +81,11 @@ impl Loader {
         self.token.stop();
     }
 
+    /// Whether it has ended. Unasked, it does only where something is wrong with Weir.
+    pub fn has_ended(&self) -> bool {
+        self.worker.has_ended()
+    }
+
     /// Waits for its end, until `deadline`. Returns whether it has ended.
     pub fn join_by(&mut self, deadline: Instant) -> bool {
         self.worker.join_by(deadline) == Ended::Returned

@@ -89,6 +89,11 @@ impl Worker {
         Ok(Worker { token: Arc::clone(token), thread: Some(thread), ended })
     }
 
+    /// Whether the thread has ended.
+    pub fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
     /// Waits for the thread to end, until `deadline`. Does not ask it to.
     pub fn join_by(&mut self, deadline: Instant) -> Ended {
         let wait = deadline.saturating_duration_since(Instant::now());
@@ -123,9 +128,10 @@ mod tests {
     #[test]
     fn a_pause_ends_at_once_when_the_thread_is_asked_to_stop() {
         let (token, mut worker) = start(|token| while token.sleep(LONG) {});
-        assert_eq!(worker.join_by(Instant::now()), Ended::NotYet);
+        assert_eq!((worker.join_by(Instant::now()), worker.has_ended()), (Ended::NotYet, false));
         token.stop();
         assert_eq!(worker.join_by(Instant::now() + LONG), Ended::Returned);
+        assert!(worker.has_ended());
         assert_eq!(worker.join_by(Instant::now()), Ended::Returned, "asked again");
     }
 

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::listeners::{bind, url};
 use super::run_file::{RunFile, Urls};
@@ -16,6 +16,9 @@ use crate::loader::Loader;
 use crate::observe::metrics::Metrics;
 use crate::queue::journal;
 use crate::setup::store::LOADER;
+
+/// How often it is looked whether the loader has ended.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What operators see of it.
 struct Loading {
@@ -35,7 +38,7 @@ impl Watched for Loading {
     }
 }
 
-/// Loads until SIGTERM or SIGINT.
+/// Loads until SIGTERM or SIGINT, or until the loader has ended by itself.
 pub fn run(config: &Config) -> Result<(), Failure> {
     let metrics = metrics()?;
     let (admin_listener, _) = bind(config.admin, "admin", " with --admin")?;
@@ -70,7 +73,10 @@ async fn serve(
         version = env!("CARGO_PKG_VERSION"),
         "loading, and taking no events"
     );
-    signals.stop().await;
+    let is_asked = tokio::select! {
+        () = signals.stop() => true,
+        () = end_of(&loader) => false,
+    };
     tracing::info!("shutting down: the batch at work is the last");
     let deadline = Instant::now() + config.limits.server.shutdown;
     loading.is_stopping.store(true, Ordering::Relaxed);
@@ -80,5 +86,41 @@ async fn serve(
     admin_handle.stop(false).await;
     drop((control, run_file));
     tracing::info!("stopped: what is not loaded is on the queue");
-    Ok(())
+    if is_asked {
+        return Ok(());
+    }
+    let advice = "start Weir again, and report this with the lines above";
+    Err(Failure::Named(format!("the loader ended by itself; {advice}")))
+}
+
+async fn end_of(loader: &Loader) {
+    while !loader.has_ended() {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+    use crate::loader::{Plan, Wanted};
+    use crate::setup::load;
+
+    #[test]
+    fn a_process_whose_loader_is_gone_ends_and_says_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = Some(folder.path().to_owned());
+        let config = load(None, &Overrides { data, ..Overrides::default() }).unwrap();
+        let plan = Plan {
+            wanted: Wanted::default(),
+            queue: Box::new(|| panic!("a fault of Weir's")),
+            store: Box::new(|| panic!("a fault of Weir's")),
+        };
+        let metrics = metrics().unwrap();
+        let loader = Loader::start(plan, Arc::clone(&metrics)).unwrap();
+        let loading = Arc::new(Loading { metrics, is_stopping: AtomicBool::new(false) });
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let served = actix_rt::System::new().block_on(serve(loading, &config, listener, loader));
+        assert!(served.unwrap_err().to_string().starts_with("the loader ended by itself; start Weir again"));
+    }
 }

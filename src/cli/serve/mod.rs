@@ -246,7 +246,7 @@ fn close(queue: &dyn Queue, loader: Option<Loader>, deadline: Instant) -> usize 
 
 /// Waits for the end of a loader that was asked to stop.
 fn await_end(mut loader: Loader, deadline: Instant) {
-    if !loader.join_by(deadline) {
+    if !loader.join_by(deadline) && !loader.has_ended() {
         tracing::warn!("the loader did not end in time; it goes on from its last batch with the next start");
     }
 }
