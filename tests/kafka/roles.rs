@@ -98,6 +98,9 @@ fn a_gateway_and_two_loaders_in_processes_of_their_own_load_every_record_once() 
     let site = Site::new();
     // Before there is a topic to load from, and without the gateway's secret.
     let mut loaders = [site.start("load").serve(), site.start("load").serve()];
+    for loader in &loaders {
+        wait_until("a loader to be ready", || loader.admin("/readyz").0 == 200);
+    }
     site.keep_secret();
     for name in ["people", "companies", "events.ticket-actions"] {
         site.kafka.create_topic(&format!("{}{name}", site.prefix), PARTITIONS, &[]);
