@@ -66,7 +66,7 @@ pub fn hanging(stored: &mut Stored, dice: &mut Dice) -> Outcome {
     stored.cycle(|stored| {
         let which = stored.busiest();
         stored.loaders[which].process().signal(Signal::STOP);
-        thread::sleep(dice.millis(100..3_000));
+        thread::sleep(dice.millis(100..2_000));
         stored.loaders[which].process().signal(Signal::CONT);
         Instant::now()
     })
@@ -93,7 +93,7 @@ pub fn rebalance_storm(stored: &mut Stored, dice: &mut Dice) -> Outcome {
 pub fn database_stopped(stored: &mut Stored, dice: &mut Dice) -> Outcome {
     stored.cycle(|stored| {
         stored.server.signal("STOP");
-        thread::sleep(dice.millis(100..3_000));
+        thread::sleep(dice.millis(100..2_000));
         stored.server.signal("CONT");
         Instant::now()
     })
@@ -156,7 +156,7 @@ pub fn connections_cut(stored: &mut Stored, dice: &mut Dice) -> Outcome {
 pub fn brokers_away(stored: &mut Stored, dice: &mut Dice) -> Outcome {
     stored.cycle(|stored| {
         stored.bench.proxies.iter().for_each(|proxy| proxy.cut(true));
-        thread::sleep(dice.millis(100..3_000));
+        thread::sleep(dice.millis(100..2_000));
         stored.bench.proxies.iter().for_each(|proxy| proxy.cut(false));
         Instant::now()
     })
