@@ -25,7 +25,7 @@ use weir::store::{Failed, Progress, Store, StoreError, User};
 use crate::load::remove;
 
 /// Records of one batch: as many as the loader takes at once where there are many.
-pub const BATCH: usize = 512;
+pub const BATCH: usize = 2_048;
 
 /// What writing them has cost.
 pub struct Written {

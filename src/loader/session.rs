@@ -14,7 +14,7 @@ use crate::store::{Progress, Store, StoreError};
 use crate::system::worker::StopToken;
 
 /// What a batch may hold. It bounds the memory of a loader.
-const MOST: Most = Most { records: 512, bytes: 4 << 20 };
+const MOST: Most = Most { records: 2_048, bytes: 4 << 20 };
 /// How long the first record of a batch waits for others.
 const GATHER: Duration = Duration::from_millis(200);
 /// How often the queue is told how far the store is: it costs syncs, and only retention depends on it.

@@ -1,5 +1,5 @@
 -- What the second version adds: who was erased, of whom only hashes are kept, and their key with them; and which
--- companies are part of others.
+-- companies are part of others. Rows of all objects are found by their ids.
 
 CREATE TABLE weir_salt (
     one boolean PRIMARY KEY DEFAULT true CHECK (one),
@@ -29,3 +29,6 @@ CREATE TABLE weir_alias (
 );
 CREATE INDEX weir_alias_id ON weir_alias (tenant, id);
 CREATE INDEX weir_alias_into ON weir_alias (tenant, into_key);
+
+DROP INDEX weir_row_company;
+CREATE INDEX weir_row_id ON weir_row (tenant, id);
