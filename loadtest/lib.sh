@@ -147,6 +147,27 @@ prove() {
     echo "$(date -u +%T) round $round, $1 on $2: $verdict" >&2
 }
 
+# Stops the server and proves, as prove does. With a store the journal lets go of what is loaded: there every event that
+# was acknowledged must be one in the store.
+prove_loaded() {
+    local wanted loaded
+    if [ -n "$store" ]; then
+        wanted=$(sed -n 's/.*"statuses":{"200":\([0-9]*\).*/\1/p' "$data/report")
+        for _ in $(seq 600); do
+            loaded=$("$bin/weir" store status --json --config "$data/weir.toml" --data "$data" |
+                sed -n 's/.*"event":\([0-9]*\).*/\1/p')
+            [ "$loaded" != "$wanted" ] || break
+            sleep 0.2
+        done
+        stop_server
+        [ "$loaded" = "$wanted" ] || die "round $round, $1 on $2: $loaded of $wanted events are in the store"
+        echo "$(date -u +%T) round $round, $1 on $2: all of $wanted events are in the store" >&2
+    else
+        stop_server
+        prove "$@"
+    fi
+}
+
 # Scenario $1 on server $2, which runs, with topics under prefix $3: sends, stops it, proves. The rest are the
 # generator's arguments.
 measure_running() {

@@ -168,8 +168,7 @@ scenario_beside() {
         send --scenario "beside-$which" --server $server --connections 512 --rate "$rate" --without loader \
             >"$data/report" || die "the generator failed on $server"
         [ -z "$holder" ] || kill "$holder"
-        stop_server
-        prove "beside-$which" $server "$prefix"
+        prove_loaded "beside-$which" $server "$prefix"
         cat "$data/report" >>"$reports"
     done
 }
@@ -236,9 +235,8 @@ scenario_lag() {
         done >"$data/lag" &
         watcher=$!
         send --connections 512 --rate "$rate" --scenario lag --server $server >"$data/report"
-        stop_server
+        prove_loaded lag $server "$prefix"
         wait "$watcher" || true
-        prove lag $server "$prefix"
         peak=$(sed -n 's/.*"rss_peak":\([0-9]*\).*/\1/p' "$data/report")
         [ -n "$store" ] || without=$peak
     done

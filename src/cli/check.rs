@@ -7,6 +7,7 @@ use clap::Args;
 use super::flags::RoleFlags;
 use super::{ConfigFlags, Failure, print};
 use crate::config::{self, Problems, QueueKind, StorePlace};
+use crate::loader;
 use crate::setup::{self, Role, ToServe, first_start};
 use crate::store::registry::MOST_FIELDS;
 use crate::system::advice::readable;
@@ -47,8 +48,10 @@ fn report(to_serve: &ToServe) -> Result<String, Problems> {
             StorePlace::Postgres(_) => "PostgreSQL".to_owned(),
         };
         lines.push(format!(
-            "store: {place}; up to {MOST_FIELDS} undeclared fields of an object get columns, \
-             and the others are only kept"
+            "store: {place}; up to {MOST_FIELDS} undeclared fields of an object get columns, and the others are \
+             only kept; a batch has up to {} records, and ends with the one that reaches {}",
+            loader::MOST.records,
+            readable(u64::try_from(loader::MOST.bytes).unwrap_or(u64::MAX))
         ));
     }
     lines.push(format!("memory: at most {}", readable(setup::memory_bound(config, &to_serve.roles))));
@@ -72,6 +75,7 @@ mod tests {
             "\n  weir.events.ticket-actions.gold\n",
             "\nqueue: the journal in ./weir-data/journal\n",
             "\nstore: ./weir-data/store.sqlite; up to 500 undeclared fields",
+            "; a batch has up to 2048 records, and ends with the one that reaches 4.0 MiB\n",
             "\nmemory: at most ",
             "\nwarning: sources: none is configured",
         ] {

@@ -19,10 +19,13 @@ use std::time::{Duration, Instant};
 use self::batch::Rules;
 use self::session::Session;
 use crate::observe::metrics::Metrics;
-use crate::queue::subscription::Subscription;
+use crate::queue::subscription::{Most, Subscription};
 use crate::store::registry::{Declared, ObjectName};
 use crate::store::{Store, StoreError};
 use crate::system::worker::{Ended, StopToken, Worker};
+
+/// What a batch may hold. It bounds the memory of a loader.
+pub const MOST: Most = Most { records: 2_048, bytes: 4 << 20 };
 
 /// Most memory that a loader needs beside its database's own, in bytes: a batch as it was read, what is read out of it,
 /// and the rows that it changes, before and after.

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use super::batch::{Counts, apply};
-use super::{Plan, Wanted};
+use super::{MOST, Plan, Wanted};
 use crate::observe::metrics::Metrics;
 use crate::queue::reader::{ReadError, ReadRecord};
 use crate::queue::subscription::{Most, Notice, Partition, Position, Subscription};
@@ -13,8 +13,6 @@ use crate::store::registry::Registry;
 use crate::store::{Progress, Store, StoreError};
 use crate::system::worker::StopToken;
 
-/// What a batch may hold. It bounds the memory of a loader.
-const MOST: Most = Most { records: 2_048, bytes: 4 << 20 };
 /// How long the first record of a batch waits for others.
 const GATHER: Duration = Duration::from_millis(200);
 /// How often the queue is told how far the store is: it costs syncs, and only retention depends on it.
