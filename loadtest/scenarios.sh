@@ -153,7 +153,7 @@ scenario_load() {
 # What the gateway costs at a quarter of its peak: without a store, with one whose loader can't write, and with one that
 # is filled. The loader's own thread is left out.
 scenario_beside() {
-    local server=weir-journal prefix=beside. rate which holder store=
+    local server=weir-journal prefix=beside. rate which holder store=''
     [ -n "$(among $server)" ] || return 0
     share_of_peak $server 4
     for which in $(if ((round % 2)); then echo nothing idle loading; else echo loading idle nothing; fi); do
@@ -225,7 +225,7 @@ scenario_steady() {
 
 # A quarter of the peak for minutes, without a store and with one: how far its loader falls behind, and what it takes.
 scenario_lag() {
-    local server=weir-journal prefix=lag. seconds=$steady_seconds rate watcher store= peak without=0
+    local server=weir-journal prefix=lag. seconds=$steady_seconds rate watcher store='' peak without=0
     [ -n "$(among $server)" ] || return 0
     share_of_peak $server 4
     for store in '' '[store]'; do
