@@ -225,9 +225,10 @@ scenario_steady() {
 
 # A quarter of the peak for minutes, without a store and with one: how far its loader falls behind, and what it takes.
 scenario_lag() {
-    local server=weir-journal prefix=lag. seconds=$steady_seconds rate watcher store='' peak without=0
+    local server=weir-journal rate
     [ -n "$(among $server)" ] || return 0
     share_of_peak $server 4
+    local prefix=lag. seconds=$steady_seconds watcher store='' peak without=0
     for store in '' '[store]'; do
         start_server $server "$prefix"
         while sleep 1 && [ -e "/proc/$server_pid" ]; do
