@@ -126,6 +126,12 @@ impl Work<'_, '_> {
         if self.read == to {
             return Ok(beside);
         }
+        let is_behind =
+            |(partition, read): (&Partition, &i64)| to.0.get(partition).is_none_or(|to| to < read);
+        if self.read.0.iter().any(is_behind) {
+            let text = "the queue was made anew meanwhile; run this command again";
+            return Err(RebuildError::Loading(text.to_owned()));
+        }
         let (reader, gone) = (self.past)(&self.read, &to)?;
         self.done.gone.extend(gone);
         if !self.done.gone.is_empty() && !self.order.accepts_loss {

@@ -71,6 +71,12 @@ impl Loading {
         names.map(|name| name.into_string().unwrap()).collect()
     }
 
+    /// The schemas of a store in PostgreSQL.
+    pub fn schemas(&self) -> Option<Vec<String>> {
+        let Ask::Postgres(asking, ..) = &self.asking else { return None };
+        Some(asking.ask("SELECT nspname FROM pg_namespace"))
+    }
+
     /// Puts a file into the folder of a store in SQLite.
     pub fn put_file(&self, name: &str) {
         let Ask::Sqlite(dir) = &self.asking else { panic!("this store is in PostgreSQL") };

@@ -24,6 +24,7 @@ on_both! {
     rows_are_replaced_by_what_the_queue_says_and_keep_gainsights_ids
     what_is_loaded_meanwhile_is_there_and_once
     a_loader_waits_while_rows_are_replaced_and_loses_nothing
+    a_queue_that_is_made_anew_meanwhile_is_not_taken_for_the_rest
     one_tenants_rows_alone_are_replaced
     what_the_queue_has_no_more_is_not_lost_unless_that_is_accepted
     a_rebuild_that_fails_changes_nothing
@@ -203,6 +204,18 @@ fn a_loader_waits_while_rows_are_replaced_and_loses_nothing(mut loading: Loading
     assert_eq!(loading.ask("SELECT count(*), count(DISTINCT event_id) FROM acme_event"), ["5|5"]);
 }
 
+fn a_queue_that_is_made_anew_meanwhile_is_not_taken_for_the_rest(mut loading: Loading) {
+    let queue = Queue::of([person("1/person", r#"{"Email":"ada@x.org"}"#), person("2/person", "{}")]);
+    load(&mut *loading.store, &queue.0, None, 2);
+    let mut other = loading.another();
+    let refused = run(&mut loading, None, false, &mut |from, to| {
+        load(&mut *other, &[], Some(2), 1);
+        Ok(queue.between(from, to))
+    });
+    assert!(refused.unwrap_err().to_string().ends_with("run this command again"));
+    assert_eq!(loading.ask("SELECT key FROM acme_person"), ["ada@x.org"]);
+}
+
 fn one_tenants_rows_alone_are_replaced(mut loading: Loading) {
     let queue = Queue::of([
         person("1/person", r#"{"Email":"ada@x.org","Name":"Ada"}"#),
@@ -254,6 +267,10 @@ fn a_rebuild_that_fails_changes_nothing(mut loading: Loading) {
         Ok(queue.between(from, to))
     });
     assert_eq!((failed.unwrap_err().to_string().as_str(), looks), ("Kafka is away", 4));
+    loading.store = loading.another();
+    if let Some(left) = loading.schemas() {
+        assert!(!left.iter().any(|name| name == "weir-rebuild"), "{left:?}");
+    }
     assert_eq!(loading.ask("SELECT name FROM acme_person"), ["Ada"]);
     load(&mut *other, &[], Some(4), 5);
     assert_eq!(rebuild_from(&mut loading, &queue).unwrap().records, 1, "the next one goes well");

@@ -81,11 +81,16 @@ impl Between {
         let at = |position: &Position| position.0.get(&Partition::journal()).copied().unwrap_or_default();
         let (from, end) = (at(from), at(to));
         let oldest = JournalReader::open(dir, Begin::From(StartAt::Oldest), true, BTreeSet::new())?;
-        let first = i64::try_from(oldest.position()).unwrap_or(i64::MAX).min(end);
-        let gone = (first > from).then(|| (Partition::journal(), from..first));
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+        let (first, last) =
+            (number(oldest.position()).clamp(from, end), number(self::end(dir)?).clamp(from, end));
+        // It ends sooner if it was made anew.
+        let missing = [from..first, last.max(first)..end];
+        let gone =
+            missing.into_iter().filter(|range| !range.is_empty()).map(|range| (Partition::journal(), range));
         let begin = Begin::At(u64::try_from(from).unwrap_or_default());
         let reader = JournalReader::open(dir, begin, true, BTreeSet::new())?;
-        Ok((Between { reader, end }, gone.into_iter().collect()))
+        Ok((Between { reader, end }, gone.collect()))
     }
 }
 

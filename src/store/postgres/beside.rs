@@ -85,4 +85,20 @@ impl PostgresStore {
         self.session.execute(&take, &whose)?;
         self.session.batch(&format!("DROP SCHEMA {SCHEMA} CASCADE"))
     }
+
+    /// Removes the store beside this one, if it is still there: it holds what this one holds of people.
+    pub(super) fn drop_beside(&mut self) -> Result<(), StoreError> {
+        if self.beside.is_none() {
+            return Ok(());
+        }
+        let there = self.session.row(&format!("SELECT to_regclass('{SCHEMA}.mark') IS NOT NULL"), &[])?;
+        if !there.is_some_and(|row| row.get(0)) {
+            return Ok(());
+        }
+        let mark = self.session.row(&format!("SELECT mark FROM {SCHEMA}.mark"), &[])?;
+        if mark.map(|row| row.get::<_, String>(0)) == self.beside {
+            self.session.batch(&format!("DROP SCHEMA {SCHEMA} CASCADE"))?;
+        }
+        Ok(())
+    }
 }

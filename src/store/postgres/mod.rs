@@ -156,6 +156,14 @@ impl PostgresStore {
     }
 }
 
+impl Drop for PostgresStore {
+    fn drop(&mut self) {
+        self.rollback();
+        // What can't be removed now, the next one that is opened beside removes.
+        self.drop_beside().unwrap_or_default();
+    }
+}
+
 impl Store for PostgresStore {
     fn begin(&mut self) -> Result<(), StoreError> {
         self.begin_with("ROW EXCLUSIVE")

@@ -1,6 +1,8 @@
 //! Readers follow a journal that is written, rolled and emptied under them; consumers remember where.
 
 use super::*;
+use crate::queue::journal::subscription::Between;
+use crate::queue::subscription::{Partition, Position};
 
 fn named(names: &[&str]) -> BTreeSet<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
@@ -52,6 +54,24 @@ fn a_reader_begins_where_it_is_told_and_stops_at_the_end_it_found() {
     assert_eq!(nothing.next(Duration::ZERO), Ok(Next::End));
     assert_eq!(from_end.next(Duration::ZERO), Ok(Next::Idle));
     assert_eq!((from_end.position(), until_end.position(), nothing.position()), (5, 4, 4));
+}
+
+#[test]
+fn what_lies_between_two_places_is_read_and_what_is_not_there_is_told() {
+    let place = Place::new();
+    place.write(&["0", "1", "2", "3"]);
+    let at = |next| Position([(Partition::journal(), next)].into());
+    let between = |from: i64, to: i64| {
+        let (mut reader, gone) = Between::open(&place.dir(), &at(from), &at(to)).unwrap();
+        let read = || match reader.next(Duration::ZERO).unwrap() {
+            Next::Record(record) => Some(value(record)),
+            Next::Idle | Next::End => None,
+        };
+        (std::iter::from_fn(read).collect::<Vec<_>>(), gone)
+    };
+    assert_eq!(between(1, 3), (vec!["1".to_owned(), "2".to_owned()], Vec::new()));
+    // It ends sooner than somebody has read it: it is another one.
+    assert_eq!(between(3, 9), (vec!["3".to_owned()], vec![(Partition::journal(), 4..9)]));
 }
 
 #[test]
