@@ -13,8 +13,8 @@ pub type Counts = BTreeMap<String, u64>;
 /// Events of a case's short run, and how many more its long one has; both fill batches.
 const FIRST: u64 = 50;
 const EVENTS: u64 = 2_000;
-/// What a count may grow by. It moves by 1 or 2 % from run to run (seeds of hash maps, who of two threads comes
-/// first), and with what is inlined when code elsewhere changes.
+/// What a count may grow by. It moves by up to 1 % from run to run (seeds of hash maps), and with what is inlined when
+/// code elsewhere changes.
 const TOLERANCE_PERCENT: f64 = 5.0;
 /// What stores a baseline.
 pub const ACCEPT: &str = "tests/counts/run accept";

@@ -52,8 +52,9 @@ pub(super) enum Message {
     Bound(Option<Bounds>),
 }
 
-/// The committer's own state.
-pub(super) struct Committer {
+/// What writes a journal, until it is given a thread: by itself, or step by step where the steps are to be counted.
+pub struct Committer {
+    inbox: Receiver<Message>,
     dir: PathBuf,
     store: Store,
     shared: Arc<Accounts>,
@@ -75,8 +76,10 @@ impl Committer {
         shared: Arc<Accounts>,
         config: &QueueConfig,
         lock: File,
+        inbox: Receiver<Message>,
     ) -> Self {
         let mut committer = Committer {
+            inbox,
             dir: dir.to_owned(),
             store,
             shared,
@@ -92,14 +95,21 @@ impl Committer {
     }
 
     /// Works until every sender is gone and everything sent is done.
-    pub(super) fn run(mut self, inbox: Receiver<Message>) {
-        while let Ok(first) = inbox.recv() {
-            self.serve(first, &inbox);
+    pub(super) fn run(mut self) {
+        while let Ok(first) = self.inbox.recv() {
+            self.serve(first);
+        }
+    }
+
+    /// Does everything that waits.
+    pub fn work(&mut self) {
+        while let Ok(first) = self.inbox.try_recv() {
+            self.serve(first);
         }
     }
 
     /// Does what `first` asks for, and with it what else waits.
-    pub(super) fn serve(&mut self, first: Message, inbox: &Receiver<Message>) {
+    fn serve(&mut self, first: Message) {
         let most = self.store.segment_bytes().min(GROUP_BYTES as u64);
         let (mut group, mut bytes, mut nudged) = (Vec::new(), 0, false);
         let mut message = Ok(first);
@@ -115,7 +125,7 @@ impl Committer {
             if bytes >= most {
                 break;
             }
-            message = inbox.try_recv();
+            message = self.inbox.try_recv();
         }
         if nudged {
             self.tend();

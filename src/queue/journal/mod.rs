@@ -23,7 +23,7 @@ pub mod verify;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -31,7 +31,7 @@ use prometheus::{Histogram, IntGauge};
 
 use self::archive::Archive;
 use self::capacity::{Capacity, Condition};
-use self::committer::{Accounts, Batch, Committer, Message, gauge};
+use self::committer::{Accounts, Batch, Message, gauge};
 use self::frame::Parts;
 use self::store::Store;
 use crate::config::{QueueConfig, WhenFull};
@@ -45,6 +45,7 @@ use crate::system::disk::{self, Disk, RealDisk};
 use crate::system::worker::{Ended, Worker};
 
 pub use self::capacity::{BUFFER_BYTES, INFLIGHT_BYTES};
+pub use self::committer::Committer;
 pub use self::consumers::any as has_consumers;
 
 /// What a frame holds beside what `Queue::largest_record` counts: the names of topic and headers.
@@ -180,6 +181,19 @@ impl JournalQueue {
         Self::open_on(disk, dir, &config, None, meters)
     }
 
+    /// As `open`, without a thread: nothing becomes durable but by the committer's `work`.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_stepped(
+        dir: &Path,
+        config: &QueueConfig,
+        topics: &Topics,
+        metrics: &Metrics,
+    ) -> Result<(Self, Committer), JournalError> {
+        Self::assemble(Arc::new(RealDisk), dir, config, topics.bounds(), Meters::journal(metrics))
+    }
+
     fn open_on(
         disk: Arc<dyn Disk>,
         dir: &Path,
@@ -187,22 +201,22 @@ impl JournalQueue {
         bounds: Option<Bounds>,
         meters: Meters,
     ) -> Result<Self, JournalError> {
-        let (queue, committer, inbox) = Self::assemble(disk, dir, config, bounds, meters)?;
+        let (queue, committer) = Self::assemble(disk, dir, config, bounds, meters)?;
         // It ends once the queue has hung up and everything sent is done.
-        let worker = Worker::start("journal", &Arc::default(), |_| committer.run(inbox));
+        let worker = Worker::start("journal", &Arc::default(), |_| committer.run());
         let worker = worker.map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
         *queue.committer.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker);
         Ok(queue)
     }
 
-    /// All of opening but the thread: the queue, its committer, and the channel between them.
+    /// All of opening but the thread.
     fn assemble(
         disk: Arc<dyn Disk>,
         dir: &Path,
         config: &QueueConfig,
         bounds: Option<Bounds>,
         meters: Meters,
-    ) -> Result<(Self, Committer, Receiver<Message>), JournalError> {
+    ) -> Result<(Self, Committer), JournalError> {
         let io = |source| JournalError::Io { path: dir.to_owned(), source };
         disk::make_dir(&*disk, &consumers::dir(dir)).map_err(io)?;
         let lock = lock(dir)?;
@@ -217,8 +231,8 @@ impl JournalQueue {
         store.bound(bounds);
         let room = Mutex::new(Capacity::new(config, store.bytes()));
         let shared = Arc::new(Accounts { room, meters });
-        let committer = Committer::new(dir, store, Arc::clone(&shared), config, lock);
         let (sender, inbox) = mpsc::channel();
+        let committer = Committer::new(dir, store, Arc::clone(&shared), config, lock, inbox);
         let queue = JournalQueue {
             shared,
             largest_record: frame::MAX_BODY
@@ -227,7 +241,7 @@ impl JournalQueue {
             sender: RwLock::new(Some(sender)),
             committer: Mutex::new(None),
         };
-        Ok((queue, committer, inbox))
+        Ok((queue, committer))
     }
 
     /// False once closed.

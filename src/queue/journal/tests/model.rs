@@ -4,8 +4,6 @@
 //! a consumer that goes on where its durable position is reads every acknowledged record once, whole and in
 //! order, and of the others none that was refused.
 
-use std::sync::mpsc::Receiver;
-
 use proptest::prelude::*;
 
 use super::*;
@@ -104,16 +102,6 @@ impl Follower {
 struct Running {
     queue: JournalQueue,
     committer: Committer,
-    inbox: Receiver<Message>,
-}
-
-impl Running {
-    /// Does what the committer's thread would.
-    fn work(&mut self) {
-        while let Ok(first) = self.inbox.try_recv() {
-            self.committer.serve(first, &self.inbox);
-        }
-    }
 }
 
 /// The journal, its consumers, and what they should have.
@@ -189,7 +177,7 @@ impl World {
             Operation::Nudge => {
                 let running = self.running.as_mut().unwrap();
                 running.queue.send(Message::Nudge);
-                running.work();
+                running.committer.work();
             }
             Operation::Read { who, most } => {
                 self.open_follower(who);
@@ -209,7 +197,7 @@ impl World {
             Operation::Close => {
                 let mut running = self.running.take().unwrap();
                 running.queue.close(Instant::now());
-                running.work();
+                running.committer.work();
                 drop(running);
                 self.open();
             }
@@ -271,8 +259,8 @@ impl World {
         for _ in 0..20 {
             let (disk, meters) = (Arc::clone(&self.gateway), self.meters.clone());
             match JournalQueue::assemble(disk, &self.dir(), &config(JOURNAL_BYTES), None, meters) {
-                Ok((queue, committer, inbox)) => {
-                    self.running = Some(Running { queue, committer, inbox });
+                Ok((queue, committer)) => {
+                    self.running = Some(Running { queue, committer });
                     return;
                 }
                 Err(_) if self.gateway.is_dead() => return,
@@ -298,10 +286,10 @@ impl World {
             self.sent.push(Sent { values, fate });
             receipts.extend(receipt.map(|receipt| (request, receipt)));
             if i == 0 {
-                running.work();
+                running.committer.work();
             }
         }
-        running.work();
+        running.committer.work();
         for (request, receipt) in receipts {
             let outcome = receipt.now_or_never().expect("every request is answered");
             if outcome.is_ok() {
