@@ -26,7 +26,8 @@
 //!    are told.
 //!
 //! A request runs in one task until its records are handed over; locks, channels and threads belong to the queue.
-//! Requests share [`intake::app`], and each reads the tenants and limits once, from [`intake::snapshot`].
+//! Requests share [`intake::app`], and each reads the tenants and limits once, from [`intake::snapshot`]; a changed
+//! configuration ([`setup::reload`]) replaces that for those that come later.
 //!
 //! Behind the queue, a [`loader`] reads the records and loads them into the [`store`], rows that one can ask in SQL:
 //! [`store::load`] says what a record asks for, [`store::row`] who wins. It shares nothing with requests but the disk.

@@ -1,5 +1,5 @@
-//! Tenants, their sources and publishers, as the request path reads them: resolved once at the start, and then only
-//! looked up. Nothing of one tenant refers to another.
+//! Tenants, their sources and publishers, as the request path reads them: resolved once from a configuration, and then
+//! only looked up. Nothing of one tenant refers to another.
 
 use crate::record::topics::{TopicId, Topics};
 use std::sync::Arc;

@@ -1,13 +1,15 @@
-//! `weir check`: reports all problems of a configuration or, if there are none, what Weir will do with it. It uses no
-//! network. On the disk it reads only the configuration, the files of `[tls]` and of secrets, the names of the
-//! journal's consumers, and the free space.
+//! `weir check`: reports all problems of a configuration or, if there are none, what Weir will do with it, and whether
+//! the one that runs on the data folder has it. It uses no network. On the disk it reads only the configuration, the
+//! files of `[tls]` and of secrets, the names of the journal's consumers, and the free space.
 
 use clap::Args;
 
 use super::flags::RoleFlags;
 use super::{ConfigFlags, Failure, print};
-use crate::config::{self, Problems, QueueKind, StorePlace};
+use crate::config::{self, DataDir, Problems, QueueKind, StorePlace};
 use crate::loader;
+use crate::operate::control;
+use crate::operate::in_use::hash;
 use crate::setup::{self, Role, ToServe, first_start};
 use crate::store::registry::MOST_FIELDS;
 use crate::system::advice::readable;
@@ -29,7 +31,19 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     if args.defaults {
         return print(config::DEFAULTS);
     }
-    print(&report(&args.config.load_to_serve(&args.roles)?)?)
+    let text = args.config.text()?;
+    let to_serve = args.config.load_to_serve(text.as_deref(), &args.roles)?;
+    let running = running(&to_serve.config.data, text.as_deref());
+    print(&(report(&to_serve)? + &running))
+}
+
+/// What the Weir that runs on `data` makes of the configuration file with this text; nothing where none runs there.
+fn running(data: &DataDir, text: Option<&str>) -> String {
+    match control::configuration(data) {
+        Ok(None) => String::new(),
+        Ok(Some(in_use)) => format!("running: Weir {}\n", in_use.about(&hash(text))),
+        Err(error) => format!("running: {error}\n"),
+    }
 }
 
 fn report(to_serve: &ToServe) -> Result<String, Problems> {

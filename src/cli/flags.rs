@@ -106,9 +106,9 @@ impl ConfigFlags {
     }
 
     /// The same for who serves with it, in these roles: what they need of shared secrets and other files is read, too.
-    pub fn load_to_serve(&self, roles: &RoleFlags) -> Result<ToServe, Failure> {
-        let text = self.text()?;
-        let file = self.config.as_deref().zip(text.as_deref());
+    /// `text` is that of the file.
+    pub fn load_to_serve(&self, text: Option<&str>, roles: &RoleFlags) -> Result<ToServe, Failure> {
+        let file = self.config.as_deref().zip(text);
         let roles = roles.only.clone().unwrap_or_default();
         Ok(setup::load_to_serve(file, &self.overrides(), roles, &|name| std::env::var_os(name))?)
     }
@@ -123,7 +123,8 @@ impl ConfigFlags {
         }
     }
 
-    fn text(&self) -> Result<Option<String>, Failure> {
+    /// The text of the file; none where none was named.
+    pub fn text(&self) -> Result<Option<String>, Failure> {
         let read = |path: &PathBuf| {
             let bytes = std::fs::read(path).map_err(|error| {
                 let advice = "name a file that this user may read, with --config or WEIR_CONFIG";

@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 
 use super::budget::Budget;
 use super::snapshot::Snapshot;
-use crate::config::{Limits, ServerLimits};
+use crate::config::{Limits, RequestLimits, ServerLimits};
 use crate::observe::metrics::Metrics;
 use crate::observe::unavailable::{Cause, Unavailable};
 use crate::observe::unmapped::UnmappedNames;
@@ -64,6 +64,13 @@ impl App {
     /// The tenants and limits as they are now. A request reads them once and keeps them to its end.
     pub fn snapshot(&self) -> Arc<Snapshot> {
         self.snapshot.load_full()
+    }
+
+    /// Has requests that begin from now on find other tenants and limits. The queue must have been prepared for their
+    /// topics.
+    pub fn replace(&self, tenants: Tenants, limits: RequestLimits) {
+        let next = Snapshot::new(tenants, limits, self.queue.largest_record(), &self.metrics);
+        self.snapshot.store(Arc::new(next));
     }
 
     /// Whether events can be taken now.

@@ -19,7 +19,7 @@ use crate::tenants::Merge;
 const DAY_MS: i64 = 86_400_000;
 
 /// What a configuration says of loading.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Name of the loader.
     pub loader: String,

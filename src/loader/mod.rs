@@ -12,8 +12,10 @@ pub mod rebuild;
 pub mod retry;
 mod session;
 
+use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use self::batch::Rules;
@@ -41,7 +43,7 @@ pub type OpenQueue = Box<dyn FnMut() -> Result<Box<dyn Subscription>, String> + 
 pub type OpenStore = Box<dyn FnMut() -> Result<Box<dyn Store>, StoreError> + Send>;
 
 /// What a configuration says of loading.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// How to go about it.
     pub rules: Rules,
@@ -65,7 +67,43 @@ pub struct Plan {
 #[derive(Debug)]
 pub struct Loader {
     token: Arc<StopToken>,
+    handle: LoaderHandle,
     worker: Worker,
+}
+
+/// Gives a running loader another plan.
+#[derive(Clone, Debug, Default)]
+pub struct LoaderHandle(Arc<NextPlan>);
+
+/// What a loader is to go on with after the batch at work.
+#[derive(Default)]
+struct NextPlan {
+    is_there: AtomicBool,
+    plan: Mutex<Option<Plan>>,
+}
+
+impl fmt::Debug for NextPlan {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("NextPlan").field("is_there", &self.is_there).finish_non_exhaustive()
+    }
+}
+
+impl LoaderHandle {
+    /// Has the loader go on with `plan` after the batch at work.
+    pub fn replace(&self, plan: Plan) {
+        *self.0.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
+        self.0.is_there.store(true, Ordering::Release);
+    }
+
+    fn has_plan(&self) -> bool {
+        self.0.is_there.load(Ordering::Acquire)
+    }
+
+    fn take(&self) -> Option<Plan> {
+        let mut plan = self.0.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.is_there.store(false, Ordering::Release);
+        plan.take()
+    }
 }
 
 impl Loader {
@@ -74,9 +112,15 @@ impl Loader {
     /// # Errors
     /// When the system starts no thread.
     pub fn start(plan: Plan, metrics: Arc<Metrics>) -> io::Result<Self> {
-        let token = Arc::default();
-        let worker = Worker::start("loader", &token, move |token| run(plan, &metrics, token))?;
-        Ok(Loader { token, worker })
+        let (token, handle) = (Arc::default(), LoaderHandle::default());
+        let next = handle.clone();
+        let worker = Worker::start("loader", &token, move |token| run(plan, &next, &metrics, token))?;
+        Ok(Loader { token, handle, worker })
+    }
+
+    /// What gives it another plan while it runs.
+    pub fn handle(&self) -> LoaderHandle {
+        self.handle.clone()
     }
 
     /// Asks it to end after the batch at work. What is not loaded by then stays on the queue.
@@ -95,7 +139,7 @@ impl Loader {
     }
 }
 
-fn run(mut plan: Plan, metrics: &Metrics, token: &StopToken) {
+fn run(mut plan: Plan, next: &LoaderHandle, metrics: &Metrics, token: &StopToken) {
     let loader = plan.wanted.rules.loader.clone();
     let ready = metrics.load.ready.with_label_values(&[&loader]);
     ready.set(0);
@@ -108,9 +152,14 @@ fn run(mut plan: Plan, metrics: &Metrics, token: &StopToken) {
             }
             (pause, last) = (PAUSES.0, String::new());
         };
-        let ended = Session::open(&mut plan, metrics).and_then(|mut session| session.run(token, &mut works));
+        let ends = || token.is_stopped() || next.has_plan();
+        let ended = Session::open(&mut plan, metrics).and_then(|mut session| session.run(&ends, &mut works));
+        if let Some(next) = next.take() {
+            plan = next;
+            tracing::info!(loader, "loading as the new configuration says");
+        }
+        let Err(error) = ended else { continue };
         ready.set(0);
-        let Err(error) = ended else { return };
         let sentence = error.to_string();
         if sentence != last {
             tracing::warn!(loader, "nothing is loaded: {sentence}. The records stay on the queue");
@@ -119,4 +168,5 @@ fn run(mut plan: Plan, metrics: &Metrics, token: &StopToken) {
         token.sleep(pause);
         pause = (pause * 2).min(PAUSES.1);
     }
+    ready.set(0);
 }

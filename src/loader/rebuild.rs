@@ -142,7 +142,7 @@ impl Work<'_, '_> {
         let past = Past { reader, end: &end, records: &records, tenant: self.order.tenant, is_journal };
         let metrics = Metrics::new([]).map_err(|error| RebuildError::Loading(error.to_string()))?;
         let mut session = Session::begin(self.order.wanted, &metrics, beside, || Ok(Box::new(past)))?;
-        session.run(&end, &mut || ())?;
+        session.run(&|| end.is_stopped(), &mut || ())?;
         self.read = to;
         self.done.records += records.get();
         Ok(session.into_store())

@@ -11,7 +11,6 @@ use crate::queue::reader::{ReadError, ReadRecord};
 use crate::queue::subscription::{Most, Notice, Partition, Position, Subscription};
 use crate::store::registry::Registry;
 use crate::store::{Progress, Store, StoreError};
-use crate::system::worker::StopToken;
 
 /// How long the first record of a batch waits for others.
 const GATHER: Duration = Duration::from_millis(200);
@@ -104,10 +103,14 @@ impl<'p> Session<'p> {
         self.store
     }
 
-    /// Loads until it is asked to stop. Calls `works` each time that the queue has answered, and that is loaded.
-    pub(super) fn run(&mut self, token: &StopToken, works: &mut dyn FnMut()) -> Result<(), SessionError> {
-        while !token.is_stopped() {
-            let (records, position) = self.gather(token)?;
+    /// Loads until it `ends`. Calls `works` each time that the queue has answered, and that is loaded.
+    pub(super) fn run(
+        &mut self,
+        ends: &dyn Fn() -> bool,
+        works: &mut dyn FnMut(),
+    ) -> Result<(), SessionError> {
+        while !ends() {
+            let (records, position) = self.gather(ends)?;
             self.measure(records.last())?;
             for (partition, records) in by_partition(records, &position) {
                 let to = position.0.get(&partition).copied();
@@ -122,7 +125,7 @@ impl<'p> Session<'p> {
     }
 
     /// The records of one batch, and how far their partitions are read then.
-    fn gather(&mut self, token: &StopToken) -> Result<(Vec<ReadRecord>, Position), SessionError> {
+    fn gather(&mut self, ends: &dyn Fn() -> bool) -> Result<(Vec<ReadRecord>, Position), SessionError> {
         let (mut records, mut position) = (Vec::new(), Position::default());
         let (mut bytes, mut until) = (0, Instant::now() + LOOK);
         loop {
@@ -144,7 +147,7 @@ impl<'p> Session<'p> {
                 self.notice(notice, &mut records, &mut position)?;
             }
             let is_full = records.len() >= MOST.records || bytes >= MOST.bytes;
-            if is_full || token.is_stopped() || Instant::now() >= until {
+            if is_full || ends() || Instant::now() >= until {
                 return Ok((records, position));
             }
         }

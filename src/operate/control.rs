@@ -16,8 +16,9 @@ use std::time::Duration;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketType};
 use serde::{Deserialize, Serialize};
 
-use crate::config::DataDir;
+use crate::config::{Config, DataDir};
 use crate::intake::app::App;
+use crate::operate::in_use::{InUse, SharedInUse};
 use crate::operate::quarantine::Place;
 use crate::operate::replay::{Order, Replay, Summary, Told};
 
@@ -41,6 +42,8 @@ enum Asked {
     },
     /// Another try for what Kafka refused and the spool set aside.
     Retry,
+    /// What is in use.
+    Configuration,
 }
 
 /// A line of the answer.
@@ -49,6 +52,7 @@ enum Line {
     Told(Told),
     Done(Summary),
     Retrying,
+    Configuration(InUse),
     Problem(String),
 }
 
@@ -83,18 +87,28 @@ impl ControlError {
     }
 }
 
+/// What a Weir that takes orders runs.
+pub struct Running {
+    /// The configuration that it was started with.
+    pub config: Config,
+    /// What is in use now.
+    pub in_use: SharedInUse,
+    /// The gateway; none in a process that only loads.
+    pub gateway: Option<Arc<App>>,
+}
+
 /// The socket, there while Weir runs.
 #[derive(Debug)]
 pub struct Control(PathBuf);
 
 impl Control {
-    /// Takes orders in `data`: for `gateway`, whose quarantine lies at the place beside it, or, without one, to refuse
-    /// them. Only one Weir may use `data`: a socket that is there already is one that a killed process left.
+    /// Takes orders for what is `running`. Only one Weir may use a data folder: a socket that is there already is one
+    /// that a killed process left.
     ///
     /// # Errors
     /// When the socket can't be made.
-    pub fn open(data: &DataDir, gateway: Option<(Arc<App>, Place)>) -> io::Result<Self> {
-        let path = data.control_socket();
+    pub fn open(running: Running) -> io::Result<Self> {
+        let path = running.config.data.control_socket();
         match fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -104,7 +118,7 @@ impl Control {
             for stream in listener.incoming() {
                 match stream {
                     // Whoever gave the order learns of it; nobody else is concerned.
-                    Ok(stream) => answer(&stream, gateway.as_ref()).unwrap_or_default(),
+                    Ok(stream) => answer(&stream, &running).unwrap_or_default(),
                     // No file handle is left, say: that passes.
                     Err(_) => std::thread::sleep(PAUSE),
                 }
@@ -137,7 +151,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(UnixListener::from(socket))
 }
 
-fn answer(stream: &UnixStream, gateway: Option<&(Arc<App>, Place)>) -> io::Result<()> {
+fn answer(stream: &UnixStream, running: &Running) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut asked = String::new();
@@ -148,24 +162,39 @@ fn answer(stream: &UnixStream, gateway: Option<&(Arc<App>, Place)>) -> io::Resul
         let mut stream = stream;
         stream.write_all(&line)
     };
-    let Some((app, place)) = gateway else {
+    let asked = serde_json::from_str(&asked);
+    if let Ok(Asked::Configuration) = asked {
+        return say(&Line::Configuration(InUse::clone(&running.in_use.load())));
+    }
+    let Some(app) = &running.gateway else {
         let text = "the Weir running on this data folder only loads (--only); run this command where one takes \
                     events";
         return say(&Line::Problem(text.to_owned()));
     };
-    let (order, brokers) = match serde_json::from_str(&asked) {
+    let (order, brokers) = match asked {
         Ok(Asked::Replay { order, brokers }) => (order, brokers),
         Ok(Asked::Retry) if app.queue.retry() => return say(&Line::Retrying),
         Ok(Asked::Retry) => {
             let text = "the Weir running on this data folder has no spool: its journal is the queue";
             return say(&Line::Problem(text.to_owned()));
         }
-        Err(_) => {
+        Ok(Asked::Configuration) | Err(_) => {
             let text =
                 "the running Weir does not understand this command; use the command of its own version";
             return say(&Line::Problem(text.to_owned()));
         }
     };
+    replay(app, &running.config, (order, brokers), &say)
+}
+
+fn replay(
+    app: &App,
+    config: &Config,
+    (order, brokers): (Order, Option<String>),
+    say: &dyn Fn(&Line) -> io::Result<()>,
+) -> io::Result<()> {
+    let snapshot = app.snapshot();
+    let place = Place::of(config, &snapshot.tenants);
     if brokers.as_deref() != place.brokers() {
         let its = place.brokers().map_or("its journal".to_owned(), |brokers| format!("Kafka at {brokers}"));
         return say(&Line::Problem(format!(
@@ -175,9 +204,8 @@ fn answer(stream: &UnixStream, gateway: Option<&(Arc<App>, Place)>) -> io::Resul
     let dry_run = order.dry_run;
     let queue = (!dry_run).then_some((&*app.queue, &*app.metrics));
     let ends = || app.is_draining();
-    let snapshot = app.snapshot();
     let replay = Replay::new(&snapshot.tenants, snapshot.rules, queue, &ends, order);
-    let done = replay.run(place.clone(), &mut |told| say(&Line::Told(told)).is_ok());
+    let done = replay.run(place, &mut |told| say(&Line::Told(told)).is_ok());
     match done {
         Ok(Summary { queued, ignored, rejected, impossible, already }) => {
             tracing::info!(
@@ -219,7 +247,7 @@ pub fn order(
                 }
             }
             Line::Done(summary) => return Ok(Some(summary)),
-            Line::Retrying => return Err(ControlError::foreign()),
+            Line::Retrying | Line::Configuration(_) => return Err(ControlError::foreign()),
             Line::Problem(sentence) => return Err(ControlError::Refused(sentence)),
         }
     }
@@ -236,7 +264,21 @@ pub fn retry(data: &DataDir) -> Result<bool, ControlError> {
     match heard(line)? {
         Line::Retrying => Ok(true),
         Line::Problem(sentence) => Err(ControlError::Refused(sentence)),
-        Line::Told(_) | Line::Done(_) => Err(ControlError::foreign()),
+        Line::Told(_) | Line::Done(_) | Line::Configuration(_) => Err(ControlError::foreign()),
+    }
+}
+
+/// What the Weir that runs on `data` says of its configuration; none where none runs there.
+///
+/// # Errors
+/// When it can't be reached, refuses, or goes away.
+pub fn configuration(data: &DataDir) -> Result<Option<InUse>, ControlError> {
+    let Some(stream) = ask(data, &Asked::Configuration)? else { return Ok(None) };
+    let line = BufReader::new(&stream).lines().next().ok_or(ControlError::Away)?;
+    match heard(line)? {
+        Line::Configuration(in_use) => Ok(Some(in_use)),
+        Line::Problem(sentence) => Err(ControlError::Refused(sentence)),
+        Line::Told(_) | Line::Done(_) | Line::Retrying => Err(ControlError::foreign()),
     }
 }
 

@@ -2,5 +2,6 @@
 //! orders over a socket. Commands call it.
 
 pub mod control;
+pub mod in_use;
 pub mod quarantine;
 pub mod replay;

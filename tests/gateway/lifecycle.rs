@@ -50,14 +50,6 @@ fn a_request_under_way_is_answered_after_sigterm_and_new_ones_are_not_taken() {
 }
 
 #[test]
-fn sighup_changes_nothing_and_says_so() {
-    let mut weir = Weir::standard();
-    weir.process().signal(Signal::HUP);
-    wait_for("a word about SIGHUP", || weir.log().contains("SIGHUP changes nothing").then_some(()));
-    assert_eq!(weir.post("/v1/identify", IDENTIFY).brief(), (200, "ok"));
-}
-
-#[test]
 fn connections_without_a_request_do_not_hold_up_the_end() {
     // Ten minutes: whoever waited for these clients would wait too long for this test.
     let mut weir = Weir::with_limits("shutdown_ms = 600_000\nheader_ms = 3_000");

@@ -36,6 +36,7 @@ mod metrics;
 mod moving_over;
 mod pages;
 mod quarantine;
+mod reload;
 mod roles;
 mod rudder;
 mod secrets;

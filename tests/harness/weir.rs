@@ -257,6 +257,27 @@ impl Weir {
         &self.process.data
     }
 
+    /// Its configuration file.
+    pub fn config_file(&self) -> PathBuf {
+        self.process.folder.path().join("weir.toml")
+    }
+
+    /// Replaces its configuration file, as editors and deployments do, and leaves it to notice.
+    pub fn write_config(&self, toml: &str) {
+        let new = self.process.folder.path().join("new.toml");
+        fs::write(&new, toml).unwrap();
+        fs::rename(new, self.config_file()).unwrap();
+    }
+
+    /// Replaces its configuration file, and asks for a reload. Waits for its `outcome`, which is `loaded` or `refused`.
+    pub fn reload(&self, toml: &str, outcome: &str) {
+        let name = format!("weir_config_reloads_total{{outcome=\"{outcome}\"}}");
+        let before = self.metric(&name);
+        self.write_config(toml);
+        self.process.signal(Signal::HUP);
+        self.await_metric(&name, before + 1.0);
+    }
+
     /// What it logged so far.
     pub fn log(&self) -> String {
         self.process.log()

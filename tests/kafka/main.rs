@@ -16,6 +16,7 @@ mod gateway;
 mod quarantine;
 mod queue;
 mod records;
+mod reload;
 mod roles;
 mod rudderstack;
 mod sdks;

@@ -107,8 +107,8 @@ fn verdict(summary: &Summary, ids: &[String]) -> Result<(), Failure> {
     }
     if stay > 0 {
         let text = format!(
-            "events that stay in quarantine: {stay}; fix what is reported above, restart Weir if it runs \
-             with the old configuration, and replay them"
+            "events that stay in quarantine: {stay}; fix what is reported above, and replay them; \
+             `weir check` says whether Weir uses the configuration as it is now"
         );
         return Err(Failure::Named(text));
     }

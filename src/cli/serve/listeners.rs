@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::http::server;
 use crate::http::tls::Acceptor;
 use crate::http::tls::pair::Loaded;
-use crate::http::tls::reload::{self, Watch};
+use crate::http::tls::reload::Reloader;
 use crate::observe::metrics::Metrics;
 
 /// Connections that may wait to be accepted.
@@ -22,8 +22,8 @@ pub struct Clients {
     pub url: String,
     /// That of TLS, where `listen` is for plain HTTP.
     pub tls_url: Option<String>,
-    /// Takes on new certificates until it is dropped.
-    pub watch: Option<Watch>,
+    /// Takes on new certificates.
+    pub certificate: Option<Reloader>,
 }
 
 impl Clients {
@@ -32,21 +32,21 @@ impl Clients {
         let (listener, address) = bind(config.listen, "listen", " with --listen")?;
         let Some((tls, loaded)) = config.tls.as_ref().zip(tls) else {
             let listeners = server::Listeners { plain: Some(listener), tls: None };
-            return Ok(Clients { listeners, url: url("http", address), tls_url: None, watch: None });
+            return Ok(Clients { listeners, url: url("http", address), tls_url: None, certificate: None });
         };
         let own = tls.listen.map(|address| bind(address, "tls.listen", "")).transpose()?;
-        let (current, watch) = reload::start(tls, loaded, Arc::clone(metrics))?;
-        let acceptor = Acceptor::new(current, config.limits.server.header, metrics);
-        let watch = Some(watch);
+        let reloader = Reloader::new(tls, loaded, Arc::clone(metrics));
+        let acceptor = Acceptor::new(reloader.current(), config.limits.server.header, metrics);
+        let certificate = Some(reloader);
         Ok(match own {
             None => {
                 let listeners = server::Listeners { plain: None, tls: Some((listener, acceptor)) };
-                Clients { listeners, url: url("https", address), tls_url: None, watch }
+                Clients { listeners, url: url("https", address), tls_url: None, certificate }
             }
             Some((own, tls_address)) => {
                 let listeners = server::Listeners { plain: Some(listener), tls: Some((own, acceptor)) };
                 let tls_url = Some(url("https", tls_address));
-                Clients { listeners, url: url("http", address), tls_url, watch }
+                Clients { listeners, url: url("http", address), tls_url, certificate }
             }
         })
     }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::listeners::{bind, url};
+use super::reload::{Parts, Started, Watch};
 use super::run_file::{RunFile, Urls};
 use super::signals::Signals;
 use super::{await_end, loader, metrics, open_control, unserved};
@@ -14,6 +15,7 @@ use crate::config::Config;
 use crate::http::admin::{self, Watched};
 use crate::loader::Loader;
 use crate::observe::metrics::Metrics;
+use crate::operate::control::Running;
 use crate::queue::journal;
 use crate::setup::store::LOADER;
 
@@ -39,35 +41,39 @@ impl Watched for Loading {
 }
 
 /// Loads until SIGTERM or SIGINT, or until the loader has ended by itself.
-pub fn run(config: &Config) -> Result<(), Failure> {
-    let metrics = metrics()?;
+pub fn run(started: Started) -> Result<(), Failure> {
+    let (config, metrics) = (started.config.clone(), metrics()?);
     let (admin_listener, _) = bind(config.admin, "admin", " with --admin")?;
     // One Weir a data folder: a gateway beside this one would have the same run.json.
     let reserved =
         journal::reserve(&config.data.spool()).map_err(|error| Failure::Named(error.to_string()))?;
     RunFile::clear(&config.data);
     // A configuration without a store has been refused.
-    let Some(loader) = loader::start(config, &metrics)? else { return Ok(()) };
-    let loading = Arc::new(Loading { metrics, is_stopping: AtomicBool::new(false) });
-    let served = actix_rt::System::new().block_on(serve(loading, config, admin_listener, loader));
+    let Some(loader) = loader::start(&config, &metrics)? else { return Ok(()) };
+    let parts = Parts { app: None, loader: Some(loader.handle()), tls: None, metrics: Arc::clone(&metrics) };
+    let watch = Watch::start(started, parts)?;
+    let loading = Loading { metrics, is_stopping: AtomicBool::new(false) };
+    let served = actix_rt::System::new().block_on(serve(loading, (config, watch), admin_listener, loader));
     drop(reserved);
     served
 }
 
 async fn serve(
-    loading: Arc<Loading>,
-    config: &Config,
+    loading: Loading,
+    (config, watch): (Config, Watch),
     admin_listener: TcpListener,
     loader: Loader,
 ) -> Result<(), Failure> {
-    let mut signals = Signals::listen().map_err(unserved)?;
+    let mut signals = Signals::listen(watch.asks()).map_err(unserved)?;
+    let (loading, shutdown) = (Arc::new(loading), config.limits.server.shutdown);
     let watched: Arc<dyn Watched> = Arc::<Loading>::clone(&loading);
     let (admin, admin_address) = admin::serve(watched, admin_listener).map_err(unserved)?;
     let admin_handle = admin.handle();
     actix_rt::spawn(admin);
-    let control = open_control(config, None);
     let urls = Urls { main: None, tls: None, admin: url("http", admin_address) };
-    let run_file = RunFile::write(&config.data, &urls)?;
+    let (data, in_use) = (config.data.clone(), Arc::clone(&watch.in_use));
+    let control = open_control(Running { config, in_use, gateway: None });
+    let run_file = RunFile::write(&data, &urls)?;
     tracing::info!(
         admin_url = urls.admin,
         version = env!("CARGO_PKG_VERSION"),
@@ -78,13 +84,13 @@ async fn serve(
         () = end_of(&loader) => false,
     };
     tracing::info!("shutting down: the batch at work is the last");
-    let deadline = Instant::now() + config.limits.server.shutdown;
+    let deadline = Instant::now() + shutdown;
     loading.is_stopping.store(true, Ordering::Relaxed);
     loader.stop();
     let ended = tokio::task::spawn_blocking(move || await_end(loader, deadline));
     ended.await.unwrap_or_default();
     admin_handle.stop(false).await;
-    drop((control, run_file));
+    drop((control, run_file, watch));
     tracing::info!("stopped: what is not loaded is on the queue");
     if is_asked {
         return Ok(());
@@ -102,6 +108,8 @@ async fn end_of(loader: &Loader) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::ConfigFlags;
+    use crate::cli::flags::RoleFlags;
     use crate::config::Overrides;
     use crate::loader::{Plan, Wanted};
     use crate::setup::load;
@@ -118,9 +126,19 @@ mod tests {
         };
         let metrics = metrics().unwrap();
         let loader = Loader::start(plan, Arc::clone(&metrics)).unwrap();
-        let loading = Arc::new(Loading { metrics, is_stopping: AtomicBool::new(false) });
+        let started = Started {
+            flags: ConfigFlags::default(),
+            roles: RoleFlags::default(),
+            text: None,
+            config: config.clone(),
+            is_first: false,
+        };
+        let parts =
+            Parts { app: None, loader: Some(loader.handle()), tls: None, metrics: Arc::clone(&metrics) };
+        let watch = Watch::start(started, parts).unwrap();
+        let loading = Loading { metrics, is_stopping: AtomicBool::new(false) };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let served = actix_rt::System::new().block_on(serve(loading, &config, listener, loader));
+        let served = actix_rt::System::new().block_on(serve(loading, (config, watch), listener, loader));
         assert!(served.unwrap_err().to_string().starts_with("the loader ended by itself; start Weir again"));
     }
 }

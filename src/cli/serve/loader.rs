@@ -19,18 +19,21 @@ const CONSUMER: &str = "weir-store";
 
 /// Starts the loader that `config` asks for, if it does.
 pub fn start(config: &Config, metrics: &Arc<Metrics>) -> Result<Option<Loader>, Failure> {
-    let Some(store) = &config.store else { return Ok(None) };
-    let (settings, data) = (store.clone(), config.data.clone());
-    let plan = Plan {
+    let started = plan(config).map(|plan| Loader::start(plan, Arc::clone(metrics)));
+    started.transpose().map_err(|error| Failure::Named(format!("cannot start the loader: {error}")))
+}
+
+/// What the loader that `config` asks for works with.
+pub fn plan(config: &Config) -> Option<Plan> {
+    let (settings, data) = (config.store.clone()?, config.data.clone());
+    Some(Plan {
         wanted: wanted(config),
         queue: queue(config),
         store: Box::new(move || {
             let store = open(&settings, &data, &|name| std::env::var_os(name))?;
             Ok(store as Box<dyn Store>)
         }),
-    };
-    let started = Loader::start(plan, Arc::clone(metrics));
-    started.map(Some).map_err(|error| Failure::Named(format!("cannot start the loader: {error}")))
+    })
 }
 
 fn queue(config: &Config) -> OpenQueue {

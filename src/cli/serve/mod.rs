@@ -4,6 +4,7 @@
 mod listeners;
 mod load_only;
 mod loader;
+mod reload;
 mod run_file;
 mod signals;
 
@@ -16,6 +17,7 @@ use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use self::listeners::{Clients, bind, url};
+use self::reload::{Parts, Started, Watch};
 use self::run_file::{RunFile, Urls};
 use self::signals::Signals;
 use super::flags::RoleFlags;
@@ -28,8 +30,7 @@ use crate::loader::Loader;
 use crate::observe::metrics::Metrics;
 use crate::observe::telemetry;
 use crate::observe::telemetry::LogFormat;
-use crate::operate::control::Control;
-use crate::operate::quarantine::Place;
+use crate::operate::control::{Control, Running};
 use crate::queue::Queue;
 use crate::queue::journal::JournalQueue;
 use crate::queue::spool::SpooledQueue;
@@ -57,31 +58,54 @@ pub struct ServeArgs {
 /// Runs the gateway, the loader, or both until SIGTERM or SIGINT.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     telemetry::init(args.log_format, &args.log).map_err(Failure::Named)?;
-    let mut to_serve = args.config.load_to_serve(&args.roles)?;
-    if !to_serve.roles.run(Role::Gateway) {
-        return load_only::run(&to_serve.config);
-    }
-    let demo = first_start::prepare(&mut to_serve.config)?;
+    let text = args.config.text()?;
+    let to_serve = args.config.load_to_serve(text.as_deref(), &args.roles)?;
+    let (flags, roles, config) = (args.config.clone(), args.roles.clone(), to_serve.config.clone());
+    let started = Started { flags, roles, text, config, is_first: false };
+    if to_serve.roles.run(Role::Gateway) { run_gateway(started, to_serve) } else { load_only::run(started) }
+}
+
+/// A gateway at work, with all that belongs to it.
+struct Gateway {
+    app: Arc<App>,
+    clients: Clients,
+    admin: TcpListener,
+    loader: Option<Loader>,
+    watch: Watch,
+}
+
+fn run_gateway(mut started: Started, to_serve: ToServe) -> Result<(), Failure> {
+    let demo = first_start::prepare(&mut started.config)?;
+    started.is_first = demo.is_some();
     for warning in to_serve.warnings() {
         tracing::warn!("{warning}");
     }
-    let ToServe { mut config, tls, roles } = to_serve;
+    let ToServe { tls, roles, .. } = to_serve;
+    let mut config = started.config.clone();
     config.limits.server.connections = open_files(config.limits.server.connections);
     let tenants = Tenants::from_config(&config);
     let metrics = metrics()?;
     // The addresses first: a port in use should not cost a look at the queue.
-    let clients = Clients::bind(&config, tls.as_ref(), &metrics)?;
-    let (admin_listener, _) = bind(config.admin, "admin", " with --admin")?;
-    let queue = open_queue(&config, &tenants, metrics)?;
+    let mut clients = Clients::bind(&config, tls.as_ref(), &metrics)?;
+    let (admin, _) = bind(config.admin, "admin", " with --admin")?;
+    let queue = open_queue(&config, &tenants, &metrics)?;
     RunFile::clear(&config.data);
-    let loader = if roles.run(Role::Load) { loader::start(&config, &queue.1)? } else { None };
-    let app = Arc::new(App::new(tenants, queue.0, queue.1, config.limits.clone()));
+    let loader = if roles.run(Role::Load) { loader::start(&config, &metrics)? } else { None };
+    let app = Arc::new(App::new(tenants, queue, Arc::clone(&metrics), config.limits.clone()));
+    let parts = Parts {
+        app: Some(Arc::clone(&app)),
+        loader: loader.as_ref().map(Loader::handle),
+        tls: clients.certificate.take(),
+        metrics,
+    };
+    let watch = Watch::start(started, parts)?;
     let announce = |url: &str, is_ready: bool| match &demo {
         Some(demo) if is_ready => print(&format!("{}\n", first_start::curl_line(demo, url))),
         Some(_) => print("Weir can't take events yet: the log says why\n"),
         None => Ok(()),
     };
-    actix_rt::System::new().block_on(serve(app, &config, clients, (admin_listener, loader), announce))
+    let gateway = Gateway { app, clients, admin, loader, watch };
+    actix_rt::System::new().block_on(serve(gateway, config, announce))
 }
 
 fn metrics() -> Result<Arc<Metrics>, Failure> {
@@ -149,14 +173,10 @@ fn tell_the_end(left: usize, held: u64) {
 }
 
 /// The journal, or Kafka where brokers are configured.
-fn open_queue(
-    config: &Config,
-    tenants: &Tenants,
-    metrics: Arc<Metrics>,
-) -> Result<(Arc<dyn Queue>, Arc<Metrics>), Failure> {
+fn open_queue(config: &Config, tenants: &Tenants, metrics: &Arc<Metrics>) -> Result<Arc<dyn Queue>, Failure> {
     let named = |error: &dyn std::fmt::Display| Failure::Named(error.to_string());
-    let (topics, counting) = (&*tenants.topics, Arc::clone(&metrics));
-    let queue: Arc<dyn Queue> = match config.queue.kind() {
+    let (topics, counting) = (&*tenants.topics, Arc::clone(metrics));
+    Ok(match config.queue.kind() {
         QueueKind::Kafka { .. } => {
             let opened = SpooledQueue::open(&config.data.spool(), &config.queue, topics, counting);
             Arc::new(opened.map_err(|error| named(&error))?)
@@ -165,33 +185,31 @@ fn open_queue(
             let opened = JournalQueue::open(&config.data.journal(), &config.queue, topics, counting);
             Arc::new(opened.map_err(|error| named(&error))?)
         }
-    };
-    Ok((queue, metrics))
+    })
 }
 
 /// Serves until told to stop; then, within `limits.shutdown_ms`: readiness off, no new connections, every
 /// request answered, the queue flushed.
 async fn serve(
-    app: Arc<App>,
-    config: &Config,
-    clients: Clients,
-    (admin_listener, loader): (TcpListener, Option<Loader>),
+    Gateway { app, clients, admin, loader, watch }: Gateway,
+    config: Config,
     announce: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
-    let mut signals = Signals::listen().map_err(unserved)?;
+    let mut signals = Signals::listen(watch.asks()).map_err(unserved)?;
+    let shutdown = config.limits.server.shutdown;
     // What is left of the time is the queue's.
-    let drain = config.limits.server.shutdown.mul_f64(0.75);
-    let Clients { listeners, url: main, tls_url: tls, watch } = clients;
+    let drain = shutdown.mul_f64(0.75);
+    let Clients { listeners, url: main, tls_url: tls, .. } = clients;
     let gateway = server::serve(Arc::clone(&app), listeners, drain).map_err(unserved)?;
     let watched: Arc<dyn Watched> = Arc::<App>::clone(&app);
-    let (admin, admin_address) = admin::serve(watched, admin_listener).map_err(unserved)?;
+    let (admin, admin_address) = admin::serve(watched, admin).map_err(unserved)?;
     let (gateway_handle, admin_handle) = (gateway.handle(), admin.handle());
     let gateway = actix_rt::spawn(gateway);
     actix_rt::spawn(admin);
-    let place = Place::of(config, &app.snapshot().tenants);
-    let control = open_control(config, Some((Arc::clone(&app), place)));
     let urls = Urls { main: Some(main.clone()), tls, admin: url("http", admin_address) };
-    let run_file = RunFile::write(&config.data, &urls)?;
+    let (data, in_use) = (config.data.clone(), Arc::clone(&watch.in_use));
+    let control = open_control(Running { config, in_use, gateway: Some(Arc::clone(&app)) });
+    let run_file = RunFile::write(&data, &urls)?;
     log_start(&urls, app.is_ready());
     if let Err(error) = announce(&main, app.is_ready()) {
         // Clients are served by now; the same key is in a file.
@@ -203,7 +221,7 @@ async fn serve(
         ended = gateway => broken = Some(ended_by_itself(ended)),
     }
     tracing::info!("shutting down: no new events, answering those under way");
-    let deadline = Instant::now() + config.limits.server.shutdown;
+    let deadline = Instant::now() + shutdown;
     app.drain();
     gateway_handle.stop(true).await;
     let queue = Arc::clone(&app.queue);
@@ -219,9 +237,8 @@ fn unserved(error: io::Error) -> Failure {
     Failure::Named(format!("cannot start serving: {error}"))
 }
 
-/// Takes orders for `gateway`, where this process has one.
-fn open_control(config: &Config, gateway: Option<(Arc<App>, Place)>) -> Option<Control> {
-    let control = Control::open(&config.data, gateway);
+fn open_control(running: Running) -> Option<Control> {
+    let control = Control::open(running);
     if let Err(error) = &control {
         tracing::warn!(
             %error,

@@ -1,6 +1,7 @@
 //! The signals that a running Weir listens for.
 
 use std::io;
+use std::sync::mpsc::Sender;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -11,10 +12,9 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Listens from now on, also for SIGHUP, which only gets an answer in the log.
-    pub fn listen() -> io::Result<Self> {
-        // By default it would kill, and who sends it means no harm.
-        actix_rt::spawn(answer_hangups(signal(SignalKind::hangup())?));
+    /// Listens from now on, also for SIGHUP, which `reload` gets.
+    pub fn listen(reload: Sender<()>) -> io::Result<Self> {
+        actix_rt::spawn(pass_on(signal(SignalKind::hangup())?, reload));
         Ok(Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
@@ -30,11 +30,9 @@ impl Signals {
     }
 }
 
-async fn answer_hangups(mut hangup: Signal) {
+async fn pass_on(mut hangup: Signal, reload: Sender<()>) {
     while hangup.recv().await.is_some() {
-        tracing::warn!(
-            "SIGHUP changes nothing: Weir reads configuration and secrets when it starts, so restart it to \
-             change them; it reads certificates again by itself"
-        );
+        // Nobody reloads any more when Weir is about to end.
+        reload.send(()).unwrap_or_default();
     }
 }

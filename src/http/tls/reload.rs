@@ -1,9 +1,8 @@
-//! The pair in use, and the thread that watches for a new one. It compares the contents of the files, so it notices
-//! every way of replacing them. If the new pair can't be used, the old one stays.
+//! The pair in use, and how it is replaced. A look compares the contents of the files, so it notices every way of
+//! replacing them. If the new pair can't be used, the old one stays.
 
 use std::mem;
 use std::sync::{Arc, RwLock};
-use std::time::Duration;
 
 use jiff::Timestamp;
 use prometheus::IntCounter;
@@ -12,42 +11,9 @@ use super::Current;
 use super::pair::{Files, Loaded, Pair};
 use crate::config::{Problems, TlsConfig};
 use crate::observe::metrics::Metrics;
-use crate::system::worker::Worker;
 
-/// Between two looks at the files.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
-
-/// Looks at the files until it is dropped.
-#[derive(Debug)]
-pub struct Watch {
-    _worker: Worker,
-}
-
-/// Puts the pair that was loaded as `config` says to use, and goes on looking for changes.
-///
-/// # Errors
-/// When the system gives no thread.
-pub fn start(
-    config: &TlsConfig,
-    loaded: &Loaded,
-    metrics: Arc<Metrics>,
-) -> Result<(Arc<Current>, Watch), Problems> {
-    let mut reloader = Reloader::new(config, loaded, metrics);
-    let current = Arc::clone(&reloader.current);
-    let worker = Worker::start("tls-files", &Arc::default(), move |token| {
-        while token.sleep(BETWEEN_LOOKS) {
-            reloader.look(&Files::read(&reloader.config), Timestamp::now());
-        }
-    });
-    let worker = worker.map_err(|error| {
-        let mut problems = Problems::default();
-        problems.add("tls", format_args!("cannot watch the files for changes: {error}"));
-        problems
-    })?;
-    Ok((current, Watch { _worker: worker }))
-}
-
-pub(super) struct Reloader {
+/// Looks at the files when it is told to.
+pub struct Reloader {
     config: TlsConfig,
     pub(super) current: Arc<Current>,
     /// Of the files' contents: those in use, and those that the last look saw.
@@ -61,6 +27,7 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
+    /// Puts the pair that was loaded as `config` says to use.
     pub fn new(config: &TlsConfig, Loaded { digest, pair }: &Loaded, metrics: Arc<Metrics>) -> Self {
         let counter = |outcome| metrics.tls.reloads.with_label_values(&[outcome]);
         let reloader = Reloader {
@@ -78,9 +45,29 @@ impl Reloader {
         reloader
     }
 
+    /// What the next connections are served with.
+    pub fn current(&self) -> Arc<Current> {
+        Arc::clone(&self.current)
+    }
+
+    /// Looks at the files now.
+    pub fn look(&mut self) {
+        self.compare(&Files::read(&self.config), Timestamp::now());
+    }
+
+    /// Goes on with the files that `config` names, and with the pair that was loaded from them.
+    pub fn adopt(&mut self, config: &TlsConfig, Loaded { digest, pair }: &Loaded) {
+        self.config = config.clone();
+        self.last = *digest;
+        self.refused = None;
+        if *digest != self.in_use {
+            self.put_to_use(*digest, pair);
+        }
+    }
+
     /// A change counts once two looks saw the same: two files, or a long one, are not written in one moment. What
     /// was refused is tried again each time, for its day may come.
-    pub fn look(&mut self, files: &Files, now: Timestamp) {
+    pub(super) fn compare(&mut self, files: &Files, now: Timestamp) {
         let digest = files.digest();
         let changing = mem::replace(&mut self.last, digest) != digest;
         if changing {
@@ -92,12 +79,8 @@ impl Reloader {
         }
         match files.pair(now) {
             Ok(pair) => {
-                self.in_use = digest;
                 self.refused = None;
-                self.current.set(Arc::clone(&pair.settings));
-                self.show(&pair);
-                tracing::info!(valid_until = %pair.expires(), "TLS: a new certificate is in use");
-                self.loaded.inc();
+                self.put_to_use(digest, &pair);
             }
             Err(problems) => {
                 let refused = (digest, problems);
@@ -109,6 +92,14 @@ impl Reloader {
                 }
             }
         }
+    }
+
+    fn put_to_use(&mut self, digest: [u8; 32], pair: &Pair) {
+        self.in_use = digest;
+        self.current.set(Arc::clone(&pair.settings));
+        self.show(pair);
+        tracing::info!(valid_until = %pair.expires(), "TLS: a new certificate is in use");
+        self.loaded.inc();
     }
 
     fn show(&self, pair: &Pair) {

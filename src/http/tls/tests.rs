@@ -293,7 +293,7 @@ impl Watched {
     }
 
     fn look(&mut self, now: &str) {
-        self.reloader.look(&Files::read(&self.sample.config), at(now));
+        self.reloader.compare(&Files::read(&self.sample.config), at(now));
     }
 
     /// Reloads that were taken and that failed, and the day on which what is in use expires.

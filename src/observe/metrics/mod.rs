@@ -1,6 +1,7 @@
 //! Every metric of Weir, in one struct with its own registry. Labels come from closed sets only: enums, registered
 //! routes, configured ids. docs/operating.md lists them all (a test checks that); dashboards rely on their names.
 
+mod configuration;
 mod http;
 mod load;
 mod queue;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 
 use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, Registry, TextEncoder};
 
+use self::configuration::ConfigMetrics;
 use self::http::HttpMetrics;
 use self::load::LoadMetrics;
 use self::queue::{JournalMetrics, KafkaMetrics, QueueMetrics, SpoolMetrics};
@@ -31,6 +33,8 @@ pub struct Metrics {
     /// `weir_traits_dropped_total{tenant,map}`: custom traits outside the tenant's `person` or `company` map.
     pub traits_dropped: IntCounterVec,
     records: [IntCounter; Kind::ALL.len()],
+    /// The configuration.
+    pub configuration: ConfigMetrics,
     /// Requests.
     pub http: HttpMetrics,
     /// Any queue.
@@ -96,6 +100,7 @@ impl Metrics {
                 &["tenant", "map"],
             )?,
             records: Kind::ALL.map(|kind| records.with_label_values(&[kind.label()])),
+            configuration: ConfigMetrics::register(r)?,
             http: HttpMetrics::register(r, routes)?,
             queue: QueueMetrics::register(r)?,
             journal: JournalMetrics::register(r)?,

@@ -1,0 +1,143 @@
+//! What a running Weir takes over of a changed configuration, and what needs a restart.
+
+use crate::config::{Config, Limits, Problems, TlsConfig};
+
+/// `changed` as a Weir that was started with `running` can go on with it: what is built once, when it starts, stays.
+pub fn carry_over(running: &Config, changed: Config) -> Config {
+    // Field by field, so that a new one has to be decided on.
+    Config {
+        data: running.data.clone(),
+        listen: running.listen,
+        admin: running.admin,
+        tls: match (&running.tls, changed.tls) {
+            (Some(TlsConfig { listen, .. }), Some(TlsConfig { certificate, key, .. })) => {
+                Some(TlsConfig { certificate, key, listen: *listen })
+            }
+            (running, _) => running.clone(),
+        },
+        tenants: changed.tenants,
+        sources: changed.sources,
+        publishers: changed.publishers,
+        secrets: changed.secrets,
+        queue: running.queue.clone(),
+        quarantine: changed.quarantine,
+        limits: Limits { request: changed.limits.request, server: running.limits.server.clone() },
+        store: running.store.clone(),
+    }
+}
+
+/// The keys in which `changed` differs from `running`, and that `carry_over` leaves as they are.
+pub fn needs_restart(running: &Config, changed: &Config) -> Vec<&'static str> {
+    let (queue, other) = (&running.queue, &changed.queue);
+    let (server, limits) = (&running.limits.server, &changed.limits.server);
+    let tls_listen = |config: &Config| config.tls.as_ref().map(|tls| tls.listen);
+    let differences = [
+        ("data", running.data != changed.data),
+        ("listen", running.listen != changed.listen),
+        ("admin", running.admin != changed.admin),
+        ("tls", running.tls.is_some() != changed.tls.is_some()),
+        (
+            "tls.listen",
+            tls_listen(running).zip(tls_listen(changed)).is_some_and(|(running, changed)| running != changed),
+        ),
+        ("queue.brokers", queue.brokers != other.brokers),
+        ("queue.create_topics", queue.create_topics != other.create_topics),
+        ("queue.ack", queue.ack != other.ack),
+        ("queue.journal_bytes", queue.journal_bytes != other.journal_bytes),
+        ("queue.free_bytes", queue.free_bytes != other.free_bytes),
+        ("queue.when_full", queue.when_full != other.when_full),
+        ("queue.kafka", queue.kafka != other.kafka),
+        ("store", running.store != changed.store),
+        ("limits.inflight_bytes", server.inflight_bytes != limits.inflight_bytes),
+        ("limits.connections", server.connections != limits.connections),
+        ("limits.header_ms", server.header != limits.header),
+        ("limits.idle_ms", server.idle != limits.idle),
+        ("limits.shutdown_ms", server.shutdown != limits.shutdown),
+    ];
+    differences.into_iter().filter(|(_, differs)| *differs).map(|(key, _)| key).collect()
+}
+
+/// Refuses what a file that was emptied, or is just being written, would do to a Weir that has senders.
+///
+/// # Errors
+/// When `changed` configures no source.
+pub fn check(changed: &Config) -> Result<(), Problems> {
+    let mut problems = Problems::default();
+    if changed.sources.is_empty() {
+        problems.add("sources", "none is left, so no sender could go on; to have none, restart Weir");
+    }
+    if problems.is_empty() { Ok(()) } else { Err(problems) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Overrides;
+    use crate::setup::load;
+
+    const SENDERS: &str = "[tenants.acme]\n[sources.web]\ntenant = \"acme\"\n";
+
+    fn config(toml: &str) -> Config {
+        load(Some((Path::new("weir.toml"), &format!("{toml}\n{SENDERS}"))), &Overrides::default()).unwrap()
+    }
+
+    fn carried(running: &str, changed: &str) -> (Config, Vec<&'static str>) {
+        let (running, changed) = (config(running), config(changed));
+        let keys = needs_restart(&running, &changed);
+        (carry_over(&running, changed), keys)
+    }
+
+    #[test]
+    fn tenants_and_limits_of_requests_are_taken_over() {
+        let changed =
+            "[limits]\nevents = 7\n[tenants.other]\ntopic_prefix = \"other.\"\n[quarantine]\ndays = 3";
+        let (next, keys) = carried("", changed);
+        assert_eq!(keys, [""; 0]);
+        assert_eq!((next.limits.request.events, next.tenants.len()), (7, 2));
+        assert_eq!(next.quarantine.age.as_secs(), 3 * 86_400);
+    }
+
+    #[test]
+    fn what_is_built_at_the_start_stays_as_it_is_and_is_named() {
+        for (key, line) in [
+            ("data", "data = \"elsewhere\""),
+            ("listen", "listen = \"127.0.0.1:1\""),
+            ("admin", "admin = \"127.0.0.1:1\""),
+            ("queue.brokers", "[queue]\nbrokers = \"kafka:9092\""),
+            ("queue.create_topics", "[queue]\ncreate_topics = true"),
+            ("queue.ack", "[queue]\nack = \"journal\""),
+            ("queue.journal_bytes", "[queue]\njournal_bytes = 20_000_000_000"),
+            ("queue.free_bytes", "[queue]\nfree_bytes = 1"),
+            ("queue.when_full", "[queue]\nwhen_full = \"drop_oldest\""),
+            ("queue.kafka", "[queue.kafka]\n\"linger.ms\" = 7"),
+            ("store", "[store]"),
+            ("limits.inflight_bytes", "[limits]\ninflight_bytes = 99_000_000"),
+            ("limits.connections", "[limits]\nconnections = 9"),
+            ("limits.header_ms", "[limits]\nheader_ms = 9"),
+            ("limits.idle_ms", "[limits]\nidle_ms = 9"),
+            ("limits.shutdown_ms", "[limits]\nshutdown_ms = 9"),
+            ("tls", "[tls]\ncertificate = \"a\"\nkey = \"b\""),
+        ] {
+            let (next, keys) = carried("", line);
+            assert_eq!(keys, [key]);
+            assert_eq!(needs_restart(&config(""), &next), [""; 0], "{key} was taken over");
+        }
+        let tls = "[tls]\ncertificate = \"a\"\nkey = \"b\"";
+        let (next, keys) = carried(tls, &format!("{tls}\nlisten = \"127.0.0.1:1\""));
+        assert_eq!((keys, next.tls.and_then(|tls| tls.listen)), (vec!["tls.listen"], None));
+        let (next, keys) = carried(tls, "[tls]\ncertificate = \"c\"\nkey = \"b\"");
+        assert_eq!((keys, next.tls.unwrap().certificate.as_path()), (vec![], Path::new("c")));
+    }
+
+    #[test]
+    fn an_emptied_file_is_refused() {
+        let empty = load(None, &Overrides::default()).unwrap();
+        assert_eq!(
+            check(&empty).unwrap_err().to_string(),
+            "sources: none is left, so no sender could go on; to have none, restart Weir"
+        );
+        check(&config("")).unwrap();
+    }
+}
