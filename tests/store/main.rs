@@ -22,8 +22,10 @@ macro_rules! on_both {
     };
 }
 
+mod breaking;
 mod cases;
 mod erasing;
+mod fought;
 mod inspecting;
 mod interrupted;
 mod loading;

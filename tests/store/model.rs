@@ -1,5 +1,6 @@
-//! Any records, in any order, with any repeats, split in any batches: both databases show the rows that a model shows
-//! that is written apart from them, and plainly.
+//! Any records, in any order, with any repeats, split in any batches, loaded by one loader or by two that fight for
+//! them and break anywhere: both databases show the rows that a model shows, which is written apart from them, and
+//! plainly.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
@@ -13,6 +14,7 @@ use weir::record::{Kind, derived_id};
 use weir::store::registry::Declared;
 use weir::tenants::Merge;
 
+use crate::fought::{Step, any_steps, fight};
 use crate::loading::Loading;
 use crate::records::{RECEIVED, record, with};
 
@@ -329,15 +331,8 @@ fn any_records() -> impl Strategy<Value = Any> {
     )
 }
 
-fn hold(loading: &mut Loading, (told, order, cuts, is_arrival): Any) -> Result<(), TestCaseError> {
-    let merge = if is_arrival { Merge::Arrival } else { Merge::EventTime };
-    loading.rules.merge = [("acme".to_owned(), merge)].into();
-    let told: Vec<Told> = told
-        .into_iter()
-        .enumerate()
-        .map(|(number, (says, person, company, before))| Told { says, person, company, before, number })
-        .collect();
-    let sequence: Vec<Told> = order.iter().map(|index| told[index.index(told.len())]).collect();
+fn hold(loading: &mut Loading, any: Any) -> Result<(), TestCaseError> {
+    let (sequence, cuts, merge) = sequence(loading, any);
     let mut ends: BTreeSet<usize> = cuts.iter().map(|index| index.index(sequence.len())).collect();
     ends.insert(sequence.len());
     let mut from = 0;
@@ -349,6 +344,28 @@ fn hold(loading: &mut Loading, (told, order, cuts, is_arrival): Any) -> Result<(
     Ok(())
 }
 
+/// The same with two loaders that go through `steps`.
+fn hold_fought(loading: &mut Loading, any: Any, steps: Vec<Step>) -> Result<(), TestCaseError> {
+    let (sequence, _, merge) = sequence(loading, any);
+    let record = |(offset, told): (i64, &Told)| ReadRecord { offset, ..told.record() };
+    let records: Vec<_> = (0..).zip(&sequence).map(record).collect();
+    fight(loading, &records, steps);
+    prop_assert_eq!(shown(loading), Model::of(&sequence, merge).shown());
+    Ok(())
+}
+
+/// The records in the order in which they come, where batches end, and who wins, which `loading` is told.
+fn sequence(loading: &mut Loading, (told, order, cuts, is_arrival): Any) -> (Vec<Told>, Vec<Index>, Merge) {
+    let merge = if is_arrival { Merge::Arrival } else { Merge::EventTime };
+    loading.rules.merge = [("acme".to_owned(), merge)].into();
+    let told: Vec<Told> = told
+        .into_iter()
+        .enumerate()
+        .map(|(number, (says, person, company, before))| Told { says, person, company, before, number })
+        .collect();
+    (order.iter().map(|index| told[index.index(told.len())]).collect(), cuts, merge)
+}
+
 #[test]
 fn the_model_is_shown_on_sqlite() {
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(48) });
@@ -357,15 +374,39 @@ fn the_model_is_shown_on_sqlite() {
 
 #[test]
 fn the_model_is_shown_on_postgres() {
-    // One database for all: making it takes longer than what happens in it.
+    run_on_postgres(96, any_records(), hold);
+}
+
+#[test]
+fn the_model_is_shown_on_sqlite_where_two_loaders_fight_and_break_anywhere() {
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(48) });
+    let hold = |(any, steps)| hold_fought(&mut Loading::on_sqlite(), any, steps);
+    runner.run(&(any_records(), any_steps()), hold).unwrap();
+}
+
+#[test]
+fn the_model_is_shown_on_postgres_where_two_loaders_fight_and_break_anywhere() {
+    run_on_postgres(48, (any_records(), any_steps()), |loading, (any, steps)| {
+        hold_fought(loading, any, steps)
+    });
+}
+
+/// Runs `cases` in one database: making it takes longer than what happens in it.
+fn run_on_postgres<S: Strategy>(
+    cases: u32,
+    strategy: S,
+    hold: impl Fn(&mut Loading, S::Value) -> Result<(), TestCaseError>,
+) {
     let loading = Mutex::new(Loading::on_postgres());
     let asking = loading.lock().unwrap().postgres().1;
-    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(96) });
-    let hold = |any| {
-        asking.run("TRUNCATE weir_row, weir_event, weir_user, weir_seen, weir_progress, weir_failed");
+    let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(cases) });
+    let hold = |value| {
+        asking.run(
+            "TRUNCATE weir_row, weir_event, weir_user, weir_seen, weir_progress, weir_failed, weir_field",
+        );
         let mut loading = loading.lock().unwrap_or_else(PoisonError::into_inner);
         loading.declare(Declared::default());
-        hold(&mut loading, any)
+        hold(&mut loading, value)
     };
-    runner.run(&any_records(), hold).unwrap();
+    runner.run(&strategy, hold).unwrap();
 }
