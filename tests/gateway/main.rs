@@ -24,6 +24,7 @@ mod documentation;
 mod earlier_version;
 mod erasing;
 mod gainsight;
+mod handed_over;
 mod hostile;
 mod idle;
 mod lenient;

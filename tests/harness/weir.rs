@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -45,6 +47,7 @@ pub struct Start {
     home: Option<Arc<TempDir>>,
     environment: Vec<(&'static str, String)>,
     open_files: Option<(u32, u32)>,
+    socket: Option<TcpListener>,
 }
 
 impl Start {
@@ -94,6 +97,12 @@ impl Start {
         self
     }
 
+    /// On this listening socket, which it is handed over as systemd would.
+    pub fn socket(mut self, socket: TcpListener) -> Self {
+        self.socket = Some(socket);
+        self
+    }
+
     /// Starts the process, and does not wait for it.
     pub fn spawn(self) -> Started {
         let new_folder = || tempfile::tempdir_in(reaper::folder()).unwrap();
@@ -112,7 +121,16 @@ impl Start {
                 shell
             }
         };
-        command.arg("serve").stdin(Stdio::null()).stdout(output("stdout")).stderr(output("stderr"));
+        let stdin = self.socket.map_or(Stdio::null(), |socket| {
+            // Only a shell can make it file 3, and only the process that becomes Weir knows its own id.
+            command = Command::new("bash");
+            command
+                .arg("-c")
+                .arg("exec 3<&0 0</dev/null; export LISTEN_PID=$$ LISTEN_FDS=1; exec \"$0\" \"$@\"");
+            command.arg(env!("CARGO_BIN_EXE_weir"));
+            OwnedFd::from(socket).into()
+        });
+        command.arg("serve").stdin(stdin).stdout(output("stdout")).stderr(output("stderr"));
         without_own_variables(&mut command);
         command.env("WEIR_DATA", &data).env("WEIR_LISTEN", own_address()).env("WEIR_ADMIN", "127.0.0.1:0");
         if let Some(toml) = &self.config {

@@ -1,9 +1,9 @@
 //! The addresses on which `weir serve` listens, and the protocol of each.
 
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 
+use super::sockets::Sockets;
 use crate::cli::Failure;
 use crate::config::Config;
 use crate::http::server;
@@ -11,9 +11,6 @@ use crate::http::tls::Acceptor;
 use crate::http::tls::pair::Loaded;
 use crate::http::tls::reload::Reloader;
 use crate::observe::metrics::Metrics;
-
-/// Connections that may wait to be accepted.
-const BACKLOG: i32 = 4_096;
 
 /// Where clients connect.
 pub struct Clients {
@@ -27,14 +24,19 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Binds what `config` says; TLS begins with `tls`, and counts in `metrics`.
-    pub fn bind(config: &Config, tls: Option<&Loaded>, metrics: &Arc<Metrics>) -> Result<Self, Failure> {
-        let (listener, address) = bind(config.listen, "listen", " with --listen")?;
+    /// Binds what `config` says, on `sockets`; TLS begins with `tls`, and counts in `metrics`.
+    pub fn bind(
+        sockets: &mut Sockets,
+        config: &Config,
+        tls: Option<&Loaded>,
+        metrics: &Arc<Metrics>,
+    ) -> Result<Self, Failure> {
+        let (listener, address) = sockets.bind(config.listen, "listen", " with --listen")?;
         let Some((tls, loaded)) = config.tls.as_ref().zip(tls) else {
             let listeners = server::Listeners { plain: Some(listener), tls: None };
             return Ok(Clients { listeners, url: url("http", address), tls_url: None, certificate: None });
         };
-        let own = tls.listen.map(|address| bind(address, "tls.listen", "")).transpose()?;
+        let own = tls.listen.map(|address| sockets.bind(address, "tls.listen", "")).transpose()?;
         let reloader = Reloader::new(tls, loaded, Arc::clone(metrics));
         let acceptor = Acceptor::new(reloader.current(), config.limits.server.header, metrics);
         let certificate = Some(reloader);
@@ -50,25 +52,6 @@ impl Clients {
             }
         })
     }
-}
-
-/// Listens on `address`, and tells the one that it got. `key` says where it was configured, and `how` where else it
-/// may be chosen.
-pub fn bind(address: SocketAddr, key: &str, how: &str) -> Result<(TcpListener, SocketAddr), Failure> {
-    let bound = TcpListener::bind(address).and_then(|listener| {
-        rustix::net::listen(&listener, BACKLOG)?;
-        let address = listener.local_addr()?;
-        Ok((listener, address))
-    });
-    bound.map_err(|error| {
-        let advice = match error.kind() {
-            io::ErrorKind::AddrInUse => "stop the program that uses it, or choose another",
-            io::ErrorKind::AddrNotAvailable => "this machine has no such address; choose another",
-            io::ErrorKind::PermissionDenied => "ports below 1024 need privileges; choose another",
-            _ => "choose another",
-        };
-        Failure::Named(format!("{key}: cannot listen on {address}: {error}; {advice}{how}"))
-    })
 }
 
 /// An address as a client on this machine reaches it.

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use super::listeners::{bind, url};
+use super::listeners::url;
 use super::reload::{Parts, Started, Watch};
 use super::run_file::{RunFile, Urls};
 use super::signals::Signals;
+use super::sockets::Sockets;
 use super::{await_end, loader, metrics, open_control, unserved};
 use crate::cli::Failure;
 use crate::config::Config;
@@ -43,7 +44,9 @@ impl Watched for Loading {
 /// Loads until SIGTERM or SIGINT, or until the loader has ended by itself.
 pub fn run(started: Started) -> Result<(), Failure> {
     let (config, metrics) = (started.config.clone(), metrics()?);
-    let (admin_listener, _) = bind(config.admin, "admin", " with --admin")?;
+    let mut sockets = Sockets::of_process();
+    let (admin_listener, _) = sockets.bind(config.admin, "admin", " with --admin")?;
+    sockets.all_taken()?;
     // One Weir a data folder: a gateway beside this one would have the same run.json.
     let reserved =
         journal::reserve(&config.data.spool()).map_err(|error| Failure::Named(error.to_string()))?;

@@ -7,19 +7,21 @@ mod loader;
 mod reload;
 mod run_file;
 mod signals;
+mod sockets;
 
 use std::io;
 use std::net::TcpListener;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use self::listeners::{Clients, bind, url};
+use self::listeners::{Clients, url};
 use self::reload::{Parts, Started, Watch};
 use self::run_file::{RunFile, Urls};
 use self::signals::Signals;
+use self::sockets::Sockets;
 use super::flags::RoleFlags;
 use super::{ConfigFlags, Failure, print};
 use crate::config::{Config, QueueKind};
@@ -36,6 +38,9 @@ use crate::queue::journal::JournalQueue;
 use crate::queue::spool::SpooledQueue;
 use crate::setup::{Role, ToServe, first_start};
 use crate::tenants::Tenants;
+
+/// How long connections that were just accepted have for their first request, where later ones wait for the next start.
+const FIRST_HEADS: Duration = Duration::from_millis(500);
 
 /// Open files for all but the clients: the journal, Kafka's brokers, workers, operators.
 const OWN_FILES: u64 = 256;
@@ -72,6 +77,8 @@ struct Gateway {
     admin: TcpListener,
     loader: Option<Loader>,
     watch: Watch,
+    /// Whether clients that come from now on wait for the next start.
+    are_held: bool,
 }
 
 fn run_gateway(mut started: Started, to_serve: ToServe) -> Result<(), Failure> {
@@ -86,8 +93,10 @@ fn run_gateway(mut started: Started, to_serve: ToServe) -> Result<(), Failure> {
     let tenants = Tenants::from_config(&config);
     let metrics = metrics()?;
     // The addresses first: a port in use should not cost a look at the queue.
-    let mut clients = Clients::bind(&config, tls.as_ref(), &metrics)?;
-    let (admin, _) = bind(config.admin, "admin", " with --admin")?;
+    let mut sockets = Sockets::of_process();
+    let mut clients = Clients::bind(&mut sockets, &config, tls.as_ref(), &metrics)?;
+    let (admin, _) = sockets.bind(config.admin, "admin", " with --admin")?;
+    sockets.all_taken()?;
     let queue = open_queue(&config, &tenants, &metrics)?;
     RunFile::clear(&config.data);
     let loader = if roles.run(Role::Load) { loader::start(&config, &metrics)? } else { None };
@@ -104,7 +113,7 @@ fn run_gateway(mut started: Started, to_serve: ToServe) -> Result<(), Failure> {
         Some(_) => print("Weir can't take events yet: the log says why\n"),
         None => Ok(()),
     };
-    let gateway = Gateway { app, clients, admin, loader, watch };
+    let gateway = Gateway { app, clients, admin, loader, watch, are_held: sockets.are_held() };
     actix_rt::System::new().block_on(serve(gateway, config, announce))
 }
 
@@ -191,7 +200,7 @@ fn open_queue(config: &Config, tenants: &Tenants, metrics: &Arc<Metrics>) -> Res
 /// Serves until told to stop; then, within `limits.shutdown_ms`: readiness off, no new connections, every
 /// request answered, the queue flushed.
 async fn serve(
-    Gateway { app, clients, admin, loader, watch }: Gateway,
+    Gateway { app, clients, admin, loader, watch, are_held }: Gateway,
     config: Config,
     announce: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -222,6 +231,10 @@ async fn serve(
     }
     tracing::info!("shutting down: no new events, answering those under way");
     let deadline = Instant::now() + shutdown;
+    if are_held {
+        gateway_handle.pause().await;
+        tokio::time::sleep(FIRST_HEADS).await;
+    }
     app.drain();
     gateway_handle.stop(true).await;
     let queue = Arc::clone(&app.queue);
