@@ -1,6 +1,7 @@
 //! What an earlier version left on disk is read and gone on with. The folders are those that a1c8b4e wrote, and the
 //! expectations what its own commands printed of them.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
@@ -60,6 +61,33 @@ fn a_journal_of_an_earlier_version_is_read_replayed_and_written_on() {
     let person = r#"{"userId":"u","messageId":"m-7","traits":{"email":"u@example.com"}}"#;
     assert_eq!(weir.post("/v1/identify", person).brief(), (200, "ok"));
     assert_eq!(read_as(&data, "loader"), ["m-4/event.tickets", "m-4/replayed", "m-7/person"]);
+}
+
+#[test]
+fn a_journal_that_a_later_version_wrote_is_refused_and_left_alone() {
+    let mut weir = Start::default().config(corrected()).serve();
+    assert_eq!(weir.post("/v1/identify", r#"{"userId":"u","traits":{"email":"a@b.c"}}"#).status, 200);
+    weir.stop();
+    let journal = weir.data().join("journal");
+    let segments = || fs::read_dir(&journal).unwrap().map(|entry| entry.unwrap().path());
+    let segment = segments().find(|path| path.extension().is_some_and(|end| end == "log")).unwrap();
+    let mut bytes = fs::read(&segment).unwrap();
+    bytes[7] += 1;
+    fs::write(&segment, &bytes).unwrap();
+    let mut started = Start::default().config(corrected()).on_data_of(&weir).spawn();
+    assert_eq!(started.exit_code(), 1);
+    assert!(
+        started.log().contains(".log was written by a newer Weir, and this one can't read it; "),
+        "{}",
+        started.log()
+    );
+    for command in [&["tail"][..], &["tail", "--consumer", "c", "--commit"], &["quarantine", "list"]] {
+        let output = on(weir.data(), command).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.contains("was written by a newer Weir"), "{command:?}: {said}");
+    }
+    assert!(fs::read(&segment).unwrap() == bytes);
 }
 
 #[test]

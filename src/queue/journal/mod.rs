@@ -34,6 +34,7 @@ use self::capacity::{Capacity, Condition};
 use self::committer::{Accounts, Batch, Message, gauge};
 use self::frame::Parts;
 use self::store::Store;
+use crate::config::data_dir::archive as archive_dir;
 use crate::config::{QueueConfig, WhenFull};
 use crate::observe::metrics::Metrics;
 use crate::queue::reader::ReadRecord;
@@ -79,6 +80,12 @@ pub enum JournalError {
     /// A consumer's file can't be understood.
     #[error("{0} is damaged; delete it, and its consumer begins anew")]
     ConsumerDamaged(PathBuf),
+    /// A later version of Weir has written it.
+    #[error(
+        "{0} was written by a newer Weir, and this one can't read it; start the newer one again, and have it empty \
+         the journal before you go back"
+    )]
+    Newer(PathBuf),
     /// A record in it has a number so high that those of new ones could not be read back.
     #[error(
         "the journal in {0} contains a record that Weir never wrote: its number is so large that none are \
@@ -220,6 +227,11 @@ impl JournalQueue {
         let io = |source| JournalError::Io { path: dir.to_owned(), source };
         disk::make_dir(&*disk, &consumers::dir(dir)).map_err(io)?;
         let lock = lock(dir)?;
+        segment::refuse_newer(dir)?;
+        let rejected = archive_dir(dir);
+        if bounds.is_some() && rejected.is_dir() {
+            segment::refuse_newer(&rejected)?;
+        }
         let mut found = recovery::recover(&*disk, dir).map_err(io)?;
         if let Some(bounds) = bounds {
             found.next = Archive::new(dir, bounds).number_above(found.next);

@@ -56,6 +56,7 @@ impl JournalReader {
         if !dir.is_dir() {
             return Err(JournalError::Missing(dir.to_owned()));
         }
+        segment::refuse_newer(dir)?;
         let end = end(dir).map_err(io)?;
         let position = match begin {
             Begin::At(next) => next,

@@ -6,9 +6,10 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::JournalError;
 use super::frame::{self, Look};
 
-/// How a segment begins: what it is, and the version of its format.
+/// How a segment begins: what it is, and the version of its format, a digit or, later, a letter.
 pub(super) const MAGIC: &[u8; 8] = b"WEIRJNL1";
 /// Bytes before the first frame.
 pub(super) const HEADER: u64 = MAGIC.len() as u64;
@@ -28,6 +29,30 @@ pub(super) fn list(dir: &Path) -> io::Result<Vec<u64>> {
     }
     bases.sort_unstable();
     Ok(bases)
+}
+
+/// Refuses a journal in which a segment has a version that is not known yet: to this Weir all of it would be damage,
+/// which is skipped and cut off.
+///
+/// # Errors
+/// When there is such a segment, and on I/O errors.
+pub(super) fn refuse_newer(dir: &Path) -> Result<(), JournalError> {
+    let io = |source| JournalError::Io { path: dir.to_owned(), source };
+    for base in list(dir).map_err(io)? {
+        let path = path(dir, base);
+        let mut magic = [0; MAGIC.len()];
+        // One that can't be read is reported where it is read; it may also be gone by now.
+        let is_read = File::open(&path).and_then(|file| file.read_exact_at(&mut magic, 0)).is_ok();
+        if is_read && is_newer(&magic) {
+            return Err(JournalError::Newer(path));
+        }
+    }
+    Ok(())
+}
+
+fn is_newer(magic: &[u8; 8]) -> bool {
+    let ([name @ .., version], [ours @ .., known]) = (magic, MAGIC);
+    name == ours && version.is_ascii_alphanumeric() && version > known
 }
 
 fn base(name: &str) -> Option<u64> {
@@ -189,5 +214,18 @@ impl Cursor {
                 if error.kind() == io::ErrorKind::Interrupted { Ok(true) } else { Err(error) }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_later_version_is_newer() {
+        let newer = |magic| is_newer(magic);
+        assert!(newer(b"WEIRJNL2") && newer(b"WEIRJNLA"));
+        assert!(!newer(MAGIC) && !newer(b"WEIRJNL0"), "known");
+        assert!(!newer(b"WEIRJNL\xb1") && !newer(b"WEJRJNL2"), "damaged");
     }
 }

@@ -44,6 +44,7 @@ pub fn verify(dir: &Path, from: u64, mut see: impl FnMut(ReadRecord, u64)) -> Re
     if !dir.is_dir() {
         return Err(JournalError::Missing(dir.to_owned()));
     }
+    segment::refuse_newer(dir)?;
     let bases = segment::list(dir).map_err(|source| JournalError::Io { path: dir.to_owned(), source })?;
     let mut verified = Verified::default();
     for (index, base) in bases.iter().enumerate() {
