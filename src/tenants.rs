@@ -123,6 +123,8 @@ pub struct Source {
     pub index: usize,
     /// `/<tenant>/<source>`, the `ce_source` of its records.
     pub ce_source: String,
+    /// Most events a second; 0: no limit.
+    pub rate: u32,
     /// A disabled source is answered 404.
     pub enabled: bool,
     /// Who owns it.

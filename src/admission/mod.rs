@@ -1,5 +1,6 @@
-//! Who the sender is, and whether it may send: access keys and shared secrets.
+//! Who the sender is, and whether it may send: access keys, shared secrets, and how many events at once.
 
 pub mod keys;
+pub mod rate;
 pub mod secrets;
 pub mod signature;

@@ -126,6 +126,8 @@ pub struct SourceConfig {
     pub keys: Vec<[u8; 32]>,
     /// Ids of the publishers that its track calls may go to.
     pub publishers: Vec<String>,
+    /// Most events a second; 0: no limit.
+    pub rate: u32,
     /// Whether it may send.
     pub enabled: bool,
 }

@@ -163,9 +163,10 @@ fn source(mut section: Section<'_>) -> SourceConfig {
         tenant: section.text("tenant"),
         keys: section.list("keys", key, keys::parse_hash),
         publishers: section.list("publishers", "the id of a publisher", non_blank),
+        rate: u32::try_from(section.number("rate", 0..=1_000_000)).unwrap_or_default(),
         enabled: section.flag("enabled"),
     };
-    section.finish(&["origins", "rate"]);
+    section.finish(&["origins"]);
     source
 }
 

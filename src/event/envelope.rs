@@ -174,6 +174,11 @@ impl<'a> Batch<'a> {
         Batch::as_far_as_whole(body, |batch, scan| batch.members(scan, most))
     }
 
+    /// How many things it holds: its elements, and what follows them if that is not JSON.
+    pub fn entries(&self) -> usize {
+        self.elements.len() + usize::from(self.broken.is_some())
+    }
+
     /// Reads a body that is an array, with at most `most` elements.
     ///
     /// # Errors

@@ -247,8 +247,8 @@ pub(super) fn submit<'r, A>(
     let received_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let received = Received::at(i64::try_from(received_ms).unwrap_or(i64::MAX));
     let (traceparent, content_type) = (traceparent(headers), content_type(headers));
-    let (received, rules) = (&received, &snapshot.rules);
-    let request = Request { source, proof, path, traceparent, content_type, received, rules };
+    let (received, rules, rate) = (&received, &snapshot.rules, snapshot.rate(source));
+    let request = Request { source, proof, path, traceparent, content_type, received, rules, rate };
     let Processed { records, answer, tally } = process(&request, &body.bytes);
     // The records have all that is needed: during the wait the body's memory is free for others.
     drop(body);

@@ -10,8 +10,14 @@ use actix_web::http::header::{self, HeaderValue};
 use crate::event::json::write_string;
 use crate::pipeline::answer::{Answer, Quarantined};
 
-/// Seconds after which a refused client may come again.
-pub(super) const RETRY_AFTER: &str = "1";
+/// `Retry-After`: after how many seconds a refused client may come again; none where that would change nothing.
+pub(super) fn retry_after(answer: &Answer) -> Option<HeaderValue> {
+    match answer {
+        Answer::Unavailable => Some(HeaderValue::from_static("1")),
+        Answer::LimitReached { seconds } => Some(HeaderValue::from(*seconds)),
+        _ => None,
+    }
+}
 
 /// The status code of an answer.
 pub fn status(answer: &Answer) -> StatusCode {
@@ -30,6 +36,7 @@ pub fn status(answer: &Answer) -> StatusCode {
         Answer::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
         Answer::TooLarge | Answer::TooManyEvents => StatusCode::PAYLOAD_TOO_LARGE,
         Answer::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Answer::LimitReached { .. } => StatusCode::TOO_MANY_REQUESTS,
         Answer::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -55,6 +62,7 @@ pub fn error_text(answer: &Answer) -> Option<Cow<'static, str>> {
         Answer::TooLarge => "request size exceeds max limit",
         Answer::TooManyEvents => "too many events in one request",
         Answer::UnknownEncoding => "content encoding not supported",
+        Answer::LimitReached { .. } => "max requests limit reached",
         Answer::Unavailable => "service unavailable",
     };
     Some(text.into())
@@ -69,8 +77,8 @@ pub fn response(answer: &Answer) -> HttpResponse {
     if let Some(text) = error_text(answer) {
         response.insert_header((header::CONTENT_TYPE, PLAIN));
         response.insert_header((header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")));
-        if *answer == Answer::Unavailable {
-            response.insert_header((header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER)));
+        if let Some(seconds) = retry_after(answer) {
+            response.insert_header((header::RETRY_AFTER, seconds));
         }
         return response.body(format!("{text}\n"));
     }

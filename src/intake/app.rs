@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 
 use super::budget::Budget;
 use super::snapshot::Snapshot;
+use crate::admission::rate::Rates;
 use crate::config::{Limits, RequestLimits, ServerLimits};
 use crate::observe::metrics::Metrics;
 use crate::observe::unavailable::{Cause, Unavailable};
@@ -35,6 +36,8 @@ pub struct App {
     pub unmapped: UnmappedNames,
     /// Senders whose signatures no secret can verify.
     pub unverifiable: Unverifiable,
+    /// How many events each source may send. Every snapshot finds its limiters here.
+    pub rates: Rates,
     snapshot: ArcSwap<Snapshot>,
     unavailable: Unavailable,
     draining: AtomicBool,
@@ -44,7 +47,8 @@ impl App {
     /// Puts the parts together.
     pub fn new(tenants: Tenants, queue: Arc<dyn Queue>, metrics: Arc<Metrics>, limits: Limits) -> Self {
         let Limits { request, server: limits } = limits;
-        let snapshot = Snapshot::new(tenants, request, queue.largest_record(), &metrics);
+        let rates = Rates::default();
+        let snapshot = Snapshot::new(tenants, request, queue.largest_record(), &metrics, &rates);
         let budget = Budget::new(limits.inflight_bytes);
         let unknown_budget = Budget::part_of(&budget, limits.inflight_bytes / UNKNOWN_SHARE);
         App {
@@ -55,6 +59,7 @@ impl App {
             unknown_budget,
             unmapped: UnmappedNames::new(),
             unverifiable: Unverifiable::default(),
+            rates,
             snapshot: ArcSwap::from_pointee(snapshot),
             unavailable: Unavailable::default(),
             draining: AtomicBool::new(false),
@@ -69,7 +74,7 @@ impl App {
     /// Has requests that begin from now on find other tenants and limits. The queue must have been prepared for their
     /// topics.
     pub fn replace(&self, tenants: Tenants, limits: RequestLimits) {
-        let next = Snapshot::new(tenants, limits, self.queue.largest_record(), &self.metrics);
+        let next = Snapshot::new(tenants, limits, self.queue.largest_record(), &self.metrics, &self.rates);
         self.snapshot.store(Arc::new(next));
     }
 

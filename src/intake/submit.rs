@@ -92,8 +92,11 @@ impl<'a> PendingRequest<'a> {
         for name in tally.unmapped_names() {
             app.unmapped.log(source, name);
         }
-        if let Some(observed) = snapshot.observed(source).filter(|_| tally.has_reused_ids()) {
-            observed.log_reused_ids(&source.id);
+        if let Some(observed) = snapshot.observed(source) {
+            observed.rate_limited(&source.id, tally.over_rate());
+            if tally.has_reused_ids() {
+                observed.log_reused_ids(&source.id);
+            }
         }
         match Enqueued::new(&*app.queue, &app.metrics, records) {
             Ok(enqueued) => Ok(PendingRequest { app, snapshot, source, enqueued, tally: Some(tally) }),

@@ -1,5 +1,6 @@
 //! What operators see: metrics, logs, and the warnings that would flood a log if each request wrote one.
 
+mod limited;
 pub mod metrics;
 pub mod sources;
 pub mod telemetry;

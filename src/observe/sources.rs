@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use prometheus::{IntCounter, IntCounterVec};
 
+use super::limited::Limited;
 use crate::event::decode::Repair;
 use crate::event::kind::CallType;
 use crate::event::outcome::Outcome;
@@ -28,6 +29,8 @@ pub(super) struct Counters {
     pub ids_reused: IntCounterVec,
     /// `weir_repaired_total{source,repair}`
     pub repaired: IntCounterVec,
+    /// `weir_rate_limited_total{source}`
+    pub rate_limited: IntCounterVec,
 }
 
 /// Every source that was ever observed.
@@ -56,6 +59,7 @@ impl Sources {
             counters: self.counters.clone(),
             events: if has_label { Arc::default() } else { Arc::clone(&self.other) },
             reuses_ids: AtomicBool::new(false),
+            limited: Limited::new(),
         });
         known.insert(id.to_owned(), Arc::clone(&source));
         source
@@ -70,6 +74,7 @@ pub struct ObservedSource {
     events: Arc<EventCounters>,
     /// Whether it is known, and logged, that it uses ids twice.
     reuses_ids: AtomicBool,
+    limited: Limited,
 }
 
 impl ObservedSource {
@@ -107,6 +112,23 @@ impl ObservedSource {
                 "different events of one request have the same messageId, and readers will drop all but one; have the \
                  sender give each event an id of its own, or none; weir_message_ids_reused_total counts them"
             );
+        }
+    }
+
+    /// Counts so many events of a request of the source, whose id is `id`, that came over its rate; 0 if it was within.
+    /// Logs when the source begins to be limited, and when that is over.
+    pub fn rate_limited(&self, id: &str, events: u64) {
+        if events > 0 {
+            self.counters.rate_limited.with_label_values(&[&self.label]).inc_by(events);
+            if self.limited.refused(events) {
+                tracing::warn!(
+                    source = %id,
+                    "over its rate: requests get 429 with Retry-After; raise sources.*.rate if the source may send \
+                     more; weir_rate_limited_total counts the events"
+                );
+            }
+        } else if let Some(events_refused) = self.limited.passed() {
+            tracing::info!(source = %id, events_refused, "within its rate again, for a minute");
         }
     }
 

@@ -280,9 +280,9 @@ impl<'a> Replay<'a> {
         stamp: &Stamp<'_>,
     ) -> MappedAgain {
         let proof = if self.order.without_secret { Proof::Operator } else { Proof::NONE };
-        let traceparent = stamp.traceparent;
-        let request =
-            Request { source, proof, path, traceparent, content_type: None, received, rules: &self.rules };
+        let (traceparent, rules) = (stamp.traceparent, &self.rules);
+        let (content_type, rate) = (None, None);
+        let request = Request { source, proof, path, traceparent, content_type, received, rules, rate };
         let records = &mut self.group.records;
         let is_batch = entry.reason == Reason::InvalidJson.label();
         let text = Text::decode(event, None);

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::admission::rate::OverRate;
 use crate::event::rejection::Reason;
 
 /// One quarantined event of a request that was otherwise taken.
@@ -61,8 +62,19 @@ pub enum Answer {
     TooManyEvents,
     /// A content encoding that Weir does not read.
     UnknownEncoding,
+    /// More than its source, or unknown keys than its address, may send now: come again after so many seconds.
+    LimitReached {
+        /// `Retry-After`.
+        seconds: u64,
+    },
     /// Come again: the queue can't take it, memory is full, the deadline passed, or Weir is shutting down.
     Unavailable,
+}
+
+impl From<OverRate> for Answer {
+    fn from(OverRate { seconds }: OverRate) -> Self {
+        Answer::LimitReached { seconds }
+    }
 }
 
 impl Answer {

@@ -132,6 +132,9 @@ impl Work<'_> {
             self.tally.count(call, Outcome::Refused);
             return Reply::Refused(Answer::TooLarge);
         }
+        if let Some(refused) = self.charge_calls(call, 1) {
+            return refused;
+        }
         let stamp = self.stamp(id, self.request.received.text());
         let Ok((object, levels)) = read_value(raw) else { return self.fail_unread(call, &stamp) };
         match self.in_limits(object, levels).and_then(|()| map(self, object, &stamp)) {
@@ -150,6 +153,9 @@ impl Work<'_> {
             if read_value(raw).is_ok() {
                 return Reply::WrongCount;
             }
+            if let Some(refused) = self.charge_calls(call, 1) {
+                return refused;
+            }
             let id = random_id();
             return self.fail_unread(call, &self.stamp(&id, self.request.received.text()));
         };
@@ -158,6 +164,9 @@ impl Work<'_> {
         }
         if companies.len() > self.request.rules.events {
             return Reply::Refused(Answer::TooManyEvents);
+        }
+        if let Some(refused) = self.charge_calls(call, companies.len()) {
+            return refused;
         }
         let mark = self.records.mark();
         // A call has no id, and each of its companies counts by itself.
@@ -180,6 +189,13 @@ impl Work<'_> {
             id
         });
         Reply::Companies(saved.collect())
+    }
+
+    /// Charges the source with so many events of one type; the refusal if they come over its rate.
+    fn charge_calls(&mut self, call: CallType, events: usize) -> Option<Reply> {
+        let over = self.charge(events).err()?;
+        (0..events).for_each(|_| self.tally.rate_limited(call));
+        Some(Reply::Refused(over.into()))
     }
 
     /// Keeps a call whose `object` failed, and returns why it did.

@@ -16,6 +16,7 @@ use foldhash::fast::FixedState;
 use self::again::again_with;
 pub use self::again::{MappedAgain, map_again, map_batch_again};
 use self::parsed::{Parsed, Single};
+use crate::admission::rate::{OverRate, Rate};
 use crate::admission::secrets::Proof;
 use crate::event::decode::{Repair, Text};
 use crate::event::envelope::{Batch, Broken, Element, Event};
@@ -83,6 +84,8 @@ pub struct Request<'a> {
     pub received: &'a Received,
     /// What its body may hold.
     pub rules: &'a Rules,
+    /// How many events its source may send; none: as many as come.
+    pub rate: Option<&'a Rate>,
 }
 
 /// What a body was turned into: records to enqueue, and what to answer and count once they are durable.
@@ -176,6 +179,11 @@ impl<'a> Work<'a> {
             self.tally.count(call, Outcome::Refused);
             return Some(Answer::TooLarge);
         }
+        if let Err(over) = self.charge(1) {
+            let own = || event.as_ref().ok().and_then(|event| event.call_type());
+            self.tally.rate_limited(given.or_else(own).unwrap_or(CallType::Unknown));
+            return Some(over.into());
+        }
         match event {
             Err(_) => return Some(self.invalid_json(call, Kept::Bytes)),
             Ok(Single::Event(event)) => self.event(given, 0, &event),
@@ -193,12 +201,16 @@ impl<'a> Work<'a> {
 
     fn batch(&mut self, batch: Result<Batch<'a>, NotJson>) -> Option<Answer> {
         let batch = match batch {
-            // What follows the first event may be whole.
-            Err(_) => return Some(self.invalid_json(CallType::Unknown, Kept::Whole)),
             Ok(batch) if batch.too_many => return Some(Answer::TooManyEvents),
             Ok(batch) if batch.elements.is_empty() => return Some(Answer::EmptyBatch),
-            Ok(batch) => batch,
+            batch => batch,
         };
+        if let Err(over) = self.charge(batch.as_ref().map_or(1, Batch::entries)) {
+            self.refuse_batch(batch.ok());
+            return Some(over.into());
+        }
+        // What follows the first event may be whole.
+        let Ok(batch) = batch else { return Some(self.invalid_json(CallType::Unknown, Kept::Whole)) };
         self.batch_sent = batch.sent_at;
         self.ids = Some(Vec::with_capacity(batch.elements.len()));
         for (index, element) in (self.first_index..).zip(&batch.elements) {
@@ -221,6 +233,23 @@ impl<'a> Work<'a> {
             self.reject_rest(self.first_index + batch.elements.len(), broken);
         }
         None
+    }
+
+    /// Charges the source with so many events, before any of them is mapped.
+    fn charge(&self, events: usize) -> Result<(), OverRate> {
+        self.request.rate.map_or(Ok(()), |rate| rate.take(events))
+    }
+
+    /// Counts the events of a batch that came over its source's rate; none where it can't be read.
+    fn refuse_batch(&mut self, batch: Option<Batch<'_>>) {
+        let elements = batch.as_ref().map_or(&[][..], |batch| &batch.elements);
+        for element in elements {
+            let call = element.event().and_then(|event| event.call_type().ok());
+            self.tally.rate_limited(call.unwrap_or(CallType::Unknown));
+        }
+        if batch.is_none_or(|batch| batch.broken.is_some()) {
+            self.tally.rate_limited(CallType::Unknown);
+        }
     }
 
     /// Keeps what is behind the last whole event of a batch.

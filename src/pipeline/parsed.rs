@@ -3,6 +3,7 @@
 use super::Call;
 use crate::event::envelope::{Batch, Event};
 use crate::event::json::trim;
+use crate::event::kind::CallType;
 use crate::event::scan::{NotJson, Scan, read_value};
 use crate::event::value::{Shape, Value};
 
@@ -21,6 +22,16 @@ pub(super) enum Single<'t> {
     Event(Event<'t>),
     /// Any other JSON value.
     Other(Value<'t>),
+}
+
+impl Single<'_> {
+    /// Its own type, if it says one.
+    pub(super) fn call_type(&self) -> Option<CallType> {
+        match self {
+            Single::Event(event) => event.call_type().ok(),
+            Single::Other(_) => None,
+        }
+    }
 }
 
 impl<'t> Parsed<'t> {

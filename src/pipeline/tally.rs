@@ -66,6 +66,7 @@ pub struct Tally {
     traits_dropped: [u64; Map::ALL.len()],
     times_unreadable: u32,
     ids_reused: u32,
+    rate_limited: u64,
     repaired: [u32; Repair::ALL.len()],
     unmapped: Vec<String>,
 }
@@ -77,6 +78,17 @@ impl Tally {
         {
             *count += 1;
         }
+    }
+
+    /// One event of type `call` is refused because its source is over its rate.
+    pub fn rate_limited(&mut self, call: CallType) {
+        self.rate_limited += 1;
+        self.count(call, Outcome::Refused);
+    }
+
+    /// How many events were refused because their source is over its rate.
+    pub fn over_rate(&self) -> u64 {
+        self.rate_limited
     }
 
     /// One event went to quarantine.

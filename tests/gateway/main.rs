@@ -37,6 +37,7 @@ mod metrics;
 mod moving_over;
 mod pages;
 mod quarantine;
+mod rates;
 mod reload;
 mod roles;
 mod rudder;

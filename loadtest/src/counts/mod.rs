@@ -273,6 +273,7 @@ fn process(
             content_type: Some("application/json"),
             received: &Received::at(RECEIVED_MS),
             rules: &rules,
+            rate: None,
         };
         let processed = pipeline::process(call, &request, black_box(body));
         if processed.answer != Answer::Ok || processed.records.is_empty() {

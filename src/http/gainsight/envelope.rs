@@ -12,7 +12,7 @@ use crate::event::identity::random_uuid;
 use crate::event::json::write_string;
 use crate::event::rejection::Reason;
 use crate::event::rejection::Rejection;
-use crate::http::response::{RETRY_AFTER, error_text, status};
+use crate::http::response::{error_text, retry_after, status};
 use crate::mapping::gainsight::MOST_COMPANIES;
 use crate::pipeline::answer::Answer;
 use crate::pipeline::gainsight::Reply;
@@ -29,6 +29,8 @@ const TOO_LONG: &str = "GSOBJ_1001";
 const INVALID_PATH: &str = "GSOBJ_1023";
 /// Who asks may not.
 const UNAUTHORIZED: &str = "GS_APIG_2401";
+/// Too many calls at once.
+const TOO_MANY: &str = "GU_2400";
 /// Something is wrong on the server's side.
 const SERVER: &str = "GU_1101";
 
@@ -50,14 +52,13 @@ pub fn response(path: &'static str, reply: &Reply) -> HttpResponse {
     tracing::debug!(route = path, %request_id, code, why, "answered as Gainsight does");
     let mut response = HttpResponse::build(envelope.status);
     response.insert_header((header::CONTENT_TYPE, JSON));
-    match reply {
-        Reply::Refused(Answer::Unavailable) => {
-            response.insert_header((header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER)));
+    if let Reply::Refused(answer) = reply {
+        if let Some(seconds) = retry_after(answer) {
+            response.insert_header((header::RETRY_AFTER, seconds));
         }
-        Reply::Refused(Answer::WrongMethod { allow, .. }) => {
+        if let Answer::WrongMethod { allow, .. } = answer {
             response.insert_header((header::ALLOW, HeaderValue::from_static(allow)));
         }
-        _ => {}
     }
     response.body(envelope.write(&request_id))
 }
@@ -161,7 +162,8 @@ fn code(reason: Reason) -> &'static str {
     }
 }
 
-/// Code and sentence of a refusal. Gainsight's own where who asks may not, or the server can't; all others are ours.
+/// Code and sentence of a refusal. Gainsight's own where who asks may not, asks too often,
+/// or the server can't; all others are ours.
 fn refusal(answer: &Answer) -> (&'static str, Cow<'static, str>) {
     let text = error_text(answer).unwrap_or_default();
     match answer {
@@ -170,6 +172,7 @@ fn refusal(answer: &Answer) -> (&'static str, Cow<'static, str>) {
         Answer::NoRoute => (INVALID_PATH, text),
         Answer::WrongMethod { .. } => (INVALID_PATH, "method not allowed".into()),
         Answer::TooLarge | Answer::TooManyEvents => (TOO_LONG, text),
+        Answer::LimitReached { .. } => (TOO_MANY, "Too many request".into()),
         Answer::Unavailable => (SERVER, text),
         _ => (VALIDATION, text),
     }

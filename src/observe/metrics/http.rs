@@ -9,7 +9,7 @@ use crate::admission::secrets::Verdict;
 use crate::observe::unavailable::Cause;
 
 /// Statuses that Weir answers with, and a connection that was closed without an answer.
-const STATUSES: [&str; 10] = ["200", "204", "400", "401", "404", "405", "413", "415", "503", "closed"];
+const STATUSES: [&str; 11] = ["200", "204", "400", "401", "404", "405", "413", "415", "429", "503", "closed"];
 
 /// What is counted of one route's answers; counters are resolved on first use and then without a lock.
 #[derive(Debug)]

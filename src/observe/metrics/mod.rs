@@ -67,28 +67,7 @@ impl Metrics {
             r.counters("weir_quarantined_total", "Events put into quarantine, by reason.", &["reason"])?;
         let records = r.counters("weir_records_total", "Records that became durable.", &["record"])?;
         let metrics = Metrics {
-            sources: Sources::new(Counters {
-                events: r.counters(
-                    "weir_events_total",
-                    "Events by source, call type and outcome.",
-                    &["source", "type", "outcome"],
-                )?,
-                times_unreadable: r.counters(
-                    "weir_times_unreadable_total",
-                    "Times of events that could not be read, or lie before 2000 or after the receipt.",
-                    &["source"],
-                )?,
-                ids_reused: r.counters(
-                    "weir_message_ids_reused_total",
-                    "Events with the messageId of another event of their request: readers drop one of them.",
-                    &["source"],
-                )?,
-                repaired: r.counters(
-                    "weir_repaired_total",
-                    "Bodies that were repaired so that they could be read, by source and what was done.",
-                    &["source", "repair"],
-                )?,
-            }),
+            sources: Sources::new(source_counters(r)?),
             quarantined: std::array::from_fn(|index| {
                 let label = Reason::ALL.get(index).map_or("", |reason| reason.label());
                 quarantined.with_label_values(&[label])
@@ -143,4 +122,34 @@ impl Metrics {
         }
         text
     }
+}
+
+fn source_counters(r: &Registrar) -> prometheus::Result<Counters> {
+    Ok(Counters {
+        events: r.counters(
+            "weir_events_total",
+            "Events by source, call type and outcome.",
+            &["source", "type", "outcome"],
+        )?,
+        times_unreadable: r.counters(
+            "weir_times_unreadable_total",
+            "Times of events that could not be read, or lie before 2000 or after the receipt.",
+            &["source"],
+        )?,
+        ids_reused: r.counters(
+            "weir_message_ids_reused_total",
+            "Events with the messageId of another event of their request: readers drop one of them.",
+            &["source"],
+        )?,
+        repaired: r.counters(
+            "weir_repaired_total",
+            "Bodies that were repaired so that they could be read, by source and what was done.",
+            &["source", "repair"],
+        )?,
+        rate_limited: r.counters(
+            "weir_rate_limited_total",
+            "Events that were refused because their source was over its rate.",
+            &["source"],
+        )?,
+    })
 }

@@ -122,6 +122,7 @@ fn take(tenants: &Tenants, queue: &JournalQueue, call: Call, path: &'static str,
         content_type: None,
         received: &Received::at(RECEIVED),
         rules: &rules(),
+        rate: None,
     };
     let Processed { records, .. } = process(call, &request, body);
     wait_for(queue.enqueue(records).unwrap()).unwrap();

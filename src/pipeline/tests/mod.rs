@@ -9,6 +9,7 @@ mod identify;
 mod ids;
 mod lenient;
 mod properties;
+mod rate;
 mod rejected;
 mod traps;
 mod webhook;
@@ -138,6 +139,7 @@ impl Setup {
             id: "web".to_owned(),
             index: 0,
             ce_source: "/acme/web".to_owned(),
+            rate: 0,
             enabled: true,
             tenant: Arc::new(self.tenant),
             publishers: self.publishers.into_iter().map(Arc::new).collect(),
@@ -174,6 +176,7 @@ impl Sender {
             content_type: None,
             received: &self.received,
             rules: &self.rules,
+            rate: None,
         }
     }
 

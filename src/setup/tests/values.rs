@@ -33,7 +33,6 @@ fn a_key_of_a_later_weir_is_told_apart_from_a_misspelling() {
         ("trusted_proxies = []".to_owned(), "trusted_proxies"),
         ("[tenants.a]\ncontract_routing = 'x'".to_owned(), "tenants.a.contract_routing"),
         (source("origins = []"), "sources.web.origins"),
-        (source("rate = 1"), "sources.web.rate"),
         ("[limits]\nfailed_keys = 1".to_owned(), "limits.failed_keys"),
     ] {
         assert_problem(&text, key, "is not supported yet; remove it");
@@ -71,6 +70,11 @@ fn a_value_of_the_wrong_type_or_out_of_bounds_is_one_problem() {
         ("[quarantine]\nbytes = 1_000", "quarantine.bytes", "a whole number from 1048576"),
         ("[queue]\nfree_bytes = -1", "queue.free_bytes", "a whole number from 0"),
         ("[queue.kafka]\nacks = 1.5", "queue.kafka.acks", "must be a text, a whole number"),
+        (
+            "[sources.a]\ntenant = 'a'\nrate = 1_000_001\n[tenants.a]",
+            "sources.a.rate",
+            "a whole number from 0 to 1000000",
+        ),
         ("[limits]\ndepth = 0", "limits.depth", "a whole number from 1 to 1000"),
         ("[limits]\ndepth = 1001", "limits.depth", "a whole number from 1 to 1000"),
         ("[limits]\nevents = 1.0", "limits.events", "a whole number from 1"),

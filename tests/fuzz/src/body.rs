@@ -32,6 +32,7 @@ pub fn holds(input: &[u8]) {
         content_type: (route & 64 != 0).then_some("application/json; charset=iso-8859-1"),
         received: &Received::at(RECEIVED_MS),
         rules: &rules,
+        rate: None,
     };
     let body = input.rest();
     let Processed { records, answer, tally } = process(call, &request, body);

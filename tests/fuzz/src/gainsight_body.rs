@@ -31,8 +31,8 @@ pub fn holds(input: &[u8]) {
         if operation == Operation::Event { record::publisher(choice) } else { record::source(choice) };
     let received = &Received::at(RECEIVED_MS);
     let rules = &record::rules(choice & 8 != 0);
-    let (proof, traceparent, content_type) = (Proof::NONE, None, None);
-    let request = Request { source, proof, path, traceparent, content_type, received, rules };
+    let (proof, traceparent, content_type, rate) = (Proof::NONE, None, None, None);
+    let request = Request { source, proof, path, traceparent, content_type, received, rules, rate };
     let Processed { records, answer, tally } =
         process(operation, &head, id.map(Cow::Owned), &request, input.rest());
     let rejected = record::sound(&records, source, rules);
