@@ -10,10 +10,10 @@ use governor::middleware::StateInformationMiddleware;
 use governor::state::{InMemoryState, NotKeyed};
 use governor::{Quota, RateLimiter};
 
-/// Too many events for now.
+/// Too many events of a source, or unknown keys from an address, for now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OverRate {
-    /// Whole seconds after which the same request fits, unless others of its source come before it.
+pub struct TooMany {
+    /// Whole seconds after which the same request fits, unless others come before it.
     pub seconds: u64,
 }
 
@@ -36,12 +36,12 @@ impl<C: Clock + Clone> Rate<C> {
     ///
     /// # Errors
     /// So many may not be sent now.
-    pub fn take(&self, events: usize) -> Result<(), OverRate> {
+    pub fn take(&self, events: usize) -> Result<(), TooMany> {
         self.take_and_tell(events).map(|_| ())
     }
 
     /// The same, and tells how many events may be sent behind them.
-    fn take_and_tell(&self, events: usize) -> Result<u32, OverRate> {
+    fn take_and_tell(&self, events: usize) -> Result<u32, TooMany> {
         let most = self.quota.burst_size();
         let events = u32::try_from(events).map_or(most, |events| {
             NonZeroU32::new(events).map_or(NonZeroU32::MIN, |events| events.min(most))
@@ -51,10 +51,10 @@ impl<C: Clock + Clone> Rate<C> {
             Ok(Err(until)) => {
                 let wait = until.wait_time_from(self.clock.now());
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-                Err(OverRate { seconds: seconds.max(1) })
+                Err(TooMany { seconds: seconds.max(1) })
             }
             // Not possible: no more than the burst is asked for.
-            Err(_) => Err(OverRate { seconds: 1 }),
+            Err(_) => Err(TooMany { seconds: 1 }),
         }
     }
 
@@ -122,8 +122,8 @@ mod tests {
 
     type Fake = Rates<FakeRelativeClock>;
 
-    fn over(seconds: u64) -> Result<(), OverRate> {
-        Err(OverRate { seconds })
+    fn over(seconds: u64) -> Result<(), TooMany> {
+        Err(TooMany { seconds })
     }
 
     #[test]
@@ -187,7 +187,7 @@ mod tests {
             for (events, pause) in requests {
                 let events = events.min(most);
                 let mut waits = vec![Duration::from_millis(pause)];
-                if let Err(OverRate { seconds }) = rate.take(events) {
+                if let Err(TooMany { seconds }) = rate.take(events) {
                     let told = Duration::from_secs(seconds);
                     rates.clock.advance(told);
                     prop_assert_eq!(rate.take(events), Ok(()), "after {} s", seconds);

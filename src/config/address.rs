@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use ipnet::{IpNet, Ipv4Net};
+
 /// An address to listen on: an IP address and port; `localhost` for this machine alone, and nothing (or `*`) for all of
 /// its addresses.
 ///
@@ -10,6 +12,28 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 pub fn listen(text: &str) -> Result<SocketAddr, String> {
     let text = text.trim();
     taken(text).ok_or_else(|| advice(text))
+}
+
+/// What [`network`] reads.
+pub const NETWORK: &str =
+    "a network such as \"10.0.0.0/8\", with no bits set behind its prefix, or an address";
+
+/// A network or an address. One of IPv4 is that even if it is written as one of IPv6.
+pub fn network(text: &str) -> Option<IpNet> {
+    let text = text.trim();
+    let network = match text.parse::<IpAddr>() {
+        Ok(address) => IpNet::from(address),
+        Err(_) => text.parse().ok()?,
+    };
+    let mapped = match network {
+        IpNet::V6(v6) => v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96)),
+        IpNet::V4(_) => None,
+    };
+    let network = match mapped {
+        Some((v4, prefix)) => Ipv4Net::new(v4, prefix).ok()?.into(),
+        None => network,
+    };
+    (network == network.trunc()).then_some(network)
 }
 
 /// The address, where only one can be meant.
@@ -146,6 +170,30 @@ mod tests {
         ] {
             let advice = listen(written).unwrap_err();
             assert!(advice.contains(told), "{written}: {advice}");
+        }
+    }
+
+    #[test]
+    fn a_network_is_one_that_can_mean_only_one_thing() {
+        for (written, meant) in [
+            ("10.0.0.0/8", "10.0.0.0/8"),
+            (" 10.0.0.1 ", "10.0.0.1/32"),
+            ("2001:db8::/32", "2001:db8::/32"),
+            ("::1", "::1/128"),
+            ("::ffff:10.0.0.0/104", "10.0.0.0/8"),
+            ("::ffff:10.0.0.1", "10.0.0.1/32"),
+            ("0.0.0.0/0", "0.0.0.0/0"),
+        ] {
+            assert_eq!(
+                network(written).map(|network| network.to_string()).as_deref(),
+                Some(meant),
+                "{written}"
+            );
+        }
+        for written in
+            ["10.0.0.1/8", "10.0.0.0/33", "2001:db8::1/32", "10.0.0", "proxy", "[::1]", "10.0.0.1:80", ""]
+        {
+            assert_eq!(network(written), None, "{written}");
         }
     }
 

@@ -24,6 +24,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use crate::record::topics::Bounds;
 use crate::tenants::{EventName, GroupEmail, Merge, UnmappedEvents, UnmappedTraits};
 
@@ -255,6 +257,28 @@ pub struct RequestLimits {
     pub chunk: Duration,
     /// How long a body may take in all.
     pub body: Duration,
+    /// How senders are treated that no source knows.
+    pub strangers: Strangers,
+}
+
+/// What a request gets whose key no source has, and whose it is.
+#[derive(Clone, Debug)]
+pub struct Strangers {
+    /// `unknown_key`.
+    pub unknown_key: UnknownKey,
+    /// `limits.failed_keys`: how many unknown keys an address may present in a minute; 0: any number.
+    pub failed_keys: u32,
+    /// `trusted_proxies`: who is believed when it says for whom it asks.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// What a sender is told whose key no source has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownKey {
+    /// That it is wrong.
+    Refuse,
+    /// To come again: the configuration that has it may be on its way.
+    Retry,
 }
 
 /// What all connections and requests together may cost, and how long a connection may wait.

@@ -9,8 +9,8 @@ use toml::{Table, Value};
 use super::section::{NON_BLANK, Section, non_blank};
 use super::{
     Ack, Config, DataDir, Limits, ObjectConfig, Problems, PublisherConfig, QueueConfig, RequestLimits,
-    SecretPlace, Secrets, ServerLimits, SourceConfig, StoreConfig, StorePlace, TenantConfig, TlsConfig,
-    WhenFull, address,
+    SecretPlace, Secrets, ServerLimits, SourceConfig, StoreConfig, StorePlace, Strangers, TenantConfig,
+    TlsConfig, UnknownKey, WhenFull, address,
 };
 use crate::admission::keys;
 use crate::record::topics::Bounds;
@@ -70,6 +70,12 @@ impl Overrides {
 
 /// Reads every key of `root`.
 pub fn read(mut root: Section<'_>) -> Config {
+    let strangers = Strangers {
+        unknown_key: root
+            .choice("unknown_key", [("refuse", UnknownKey::Refuse), ("retry", UnknownKey::Retry)]),
+        trusted_proxies: root.list("trusted_proxies", address::NETWORK, address::network),
+        failed_keys: 0,
+    };
     let config = Config {
         data: DataDir::new(root.text("data")),
         listen: required_address(&mut root, "listen"),
@@ -81,10 +87,10 @@ pub fn read(mut root: Section<'_>) -> Config {
         secrets: Secrets::default(),
         queue: queue(root.section("queue")),
         quarantine: quarantine(root.section("quarantine")),
-        limits: limits(root.section("limits")),
+        limits: limits(root.section("limits"), strangers),
         store: root.given_section("store").map(store),
     };
-    root.finish(&["unknown_key", "trusted_proxies"]);
+    root.finish(&[]);
     config
 }
 
@@ -275,7 +281,8 @@ const LARGEST_BODY: u64 = 1 << 30;
 /// A day: more than anyone waits for a request.
 const LONGEST_MS: u64 = 86_400_000;
 
-fn limits(mut section: Section<'_>) -> Limits {
+fn limits(mut section: Section<'_>, strangers: Strangers) -> Limits {
+    let failed_keys = section.number("failed_keys", 0..=1_000_000);
     let request = RequestLimits {
         body_bytes: size(&mut section, "body_bytes", LARGEST_BODY),
         event_bytes: size(&mut section, "event_bytes", LARGEST_BODY),
@@ -283,6 +290,7 @@ fn limits(mut section: Section<'_>) -> Limits {
         depth: size(&mut section, "depth", 1_000),
         chunk: millis(&mut section, "chunk_ms"),
         body: millis(&mut section, "body_ms"),
+        strangers: Strangers { failed_keys: u32::try_from(failed_keys).unwrap_or(u32::MAX), ..strangers },
     };
     let server = ServerLimits {
         inflight_bytes: size(&mut section, "inflight_bytes", MOST),
@@ -291,7 +299,7 @@ fn limits(mut section: Section<'_>) -> Limits {
         idle: millis(&mut section, "idle_ms"),
         shutdown: millis(&mut section, "shutdown_ms"),
     };
-    section.finish(&["failed_keys"]);
+    section.finish(&[]);
     Limits { request, server }
 }
 

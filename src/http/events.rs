@@ -2,6 +2,7 @@
 //! is refused then.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,6 +15,7 @@ use super::connection::{ConnectionState, next_turn};
 use super::credentials::{presented_key, webhook_key};
 use super::proof::{self, Shown};
 use super::routes::source_named;
+use super::strangers::unknown_key;
 use crate::admission::keys::digest;
 use crate::admission::secrets::{Proof, SecretId};
 use crate::event::decode::Text;
@@ -47,11 +49,15 @@ pub(super) struct Context<'r> {
     pub snapshot: &'r Snapshot,
     pub headers: &'r HeaderMap,
     pub path: &'static str,
+    /// Where the connection comes from.
+    pub peer: Option<IpAddr>,
 }
 
 impl<'r> Context<'r> {
     pub fn new(app: &'r App, snapshot: &'r Snapshot, inbound: &Inbound<'r>) -> Self {
-        Context { app, snapshot, headers: inbound.request.headers(), path: inbound.path }
+        let request = inbound.request;
+        let peer = request.peer_addr().map(|peer| peer.ip());
+        Context { app, snapshot, headers: request.headers(), path: inbound.path, peer }
     }
 }
 
@@ -137,7 +143,7 @@ pub(super) fn admit<'r>(
 
 fn find_source<'r>(context: Context<'r>, key: &[u8]) -> Result<&'r Source, Answer> {
     let source = context.snapshot.tenants.keys.get(&digest(key));
-    source.map(Arc::as_ref).ok_or(Answer::UnknownKey)
+    source.map(Arc::as_ref).ok_or_else(|| unknown_key(context))
 }
 
 /// A sender that may send, what it has shown, and memory for its body.
@@ -243,7 +249,7 @@ pub(super) fn submit<'r, A>(
     body: Body,
     process: impl FnOnce(&Request<'_>, &[u8]) -> Processed<A>,
 ) -> Result<Box<Awaiting<'r, A>>, Answer> {
-    let Context { app, snapshot, headers, path } = context;
+    let Context { app, snapshot, headers, path, .. } = context;
     let received_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
     let received = Received::at(i64::try_from(received_ms).unwrap_or(i64::MAX));
     let (traceparent, content_type) = (traceparent(headers), content_type(headers));

@@ -1,5 +1,6 @@
 //! HTTP: the listeners, the routes, the body, the answers.
 
+pub mod address;
 pub mod admin;
 pub mod body;
 pub mod connection;
@@ -14,4 +15,5 @@ pub mod proof;
 pub mod response;
 pub mod routes;
 pub mod server;
+mod strangers;
 pub mod tls;

@@ -14,6 +14,8 @@ use crate::pipeline::answer::{Answer, Quarantined};
 pub(super) fn retry_after(answer: &Answer) -> Option<HeaderValue> {
     match answer {
         Answer::Unavailable => Some(HeaderValue::from_static("1")),
+        // A configuration takes longer to reach every gateway.
+        Answer::KeyNotYetKnown => Some(HeaderValue::from_static("10")),
         Answer::LimitReached { seconds } => Some(HeaderValue::from(*seconds)),
         _ => None,
     }
@@ -37,7 +39,7 @@ pub fn status(answer: &Answer) -> StatusCode {
         Answer::TooLarge | Answer::TooManyEvents => StatusCode::PAYLOAD_TOO_LARGE,
         Answer::UnknownEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Answer::LimitReached { .. } => StatusCode::TOO_MANY_REQUESTS,
-        Answer::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Answer::Unavailable | Answer::KeyNotYetKnown => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
 
@@ -54,7 +56,7 @@ pub fn error_text(answer: &Answer) -> Option<Cow<'static, str>> {
         Answer::EmptyBatch => "empty batch payload",
         Answer::UnreadableBody => "failed to read body from request",
         Answer::NoKey => "failed to read writekey from header",
-        Answer::UnknownKey => "invalid write key",
+        Answer::UnknownKey | Answer::KeyNotYetKnown => "invalid write key",
         Answer::InvalidSecret => "invalid shared secret",
         Answer::SignatureExpired => "signature expired",
         Answer::SourceDisabled => "source is disabled",

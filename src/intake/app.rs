@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 
 use super::budget::Budget;
 use super::snapshot::Snapshot;
+use crate::admission::failed_keys::FailedKeys;
 use crate::admission::rate::Rates;
 use crate::config::{Limits, RequestLimits, ServerLimits};
 use crate::observe::metrics::Metrics;
@@ -38,6 +39,8 @@ pub struct App {
     pub unverifiable: Unverifiable,
     /// How many events each source may send. Every snapshot finds its limiters here.
     pub rates: Rates,
+    /// Who presented keys that no source has.
+    pub failed_keys: FailedKeys,
     snapshot: ArcSwap<Snapshot>,
     unavailable: Unavailable,
     draining: AtomicBool,
@@ -60,6 +63,7 @@ impl App {
             unmapped: UnmappedNames::new(),
             unverifiable: Unverifiable::default(),
             rates,
+            failed_keys: FailedKeys::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
             unavailable: Unavailable::default(),
             draining: AtomicBool::new(false),
@@ -95,15 +99,22 @@ impl App {
 
     /// The answer to a request that can't be taken now; counted and, now and then, logged.
     pub fn unavailable(&self, cause: Cause) -> Answer {
+        self.count_unavailable(cause);
+        Answer::Unavailable
+    }
+
+    /// Counts a request that is told to come again and, now and then, logs why.
+    pub fn count_unavailable(&self, cause: Cause) {
         self.metrics.http.unavailable(cause);
         self.unavailable.log(cause);
-        Answer::Unavailable
     }
 
     /// The metrics as they stand now.
     pub fn render_metrics(&self) -> Vec<u8> {
         self.metrics.ready.set(f64::from(u8::from(self.is_ready())));
         self.metrics.http.body_inflight_bytes.set(i64::try_from(self.budget.used()).unwrap_or(i64::MAX));
+        let addresses = i64::try_from(self.failed_keys.addresses()).unwrap_or(i64::MAX);
+        self.metrics.http.failed_keys_addresses.set(addresses);
         self.metrics.render()
     }
 }

@@ -18,11 +18,14 @@ pub enum Cause {
     QueueFull,
     /// The queue did not make the request's records durable in time.
     NotDurable,
+    /// No source has the request's key, and such are to come again.
+    UnknownKey,
 }
 
 impl Cause {
     /// Every cause, in the order of its discriminant.
-    pub const ALL: [Cause; 4] = [Cause::NotReady, Cause::Memory, Cause::QueueFull, Cause::NotDurable];
+    pub const ALL: [Cause; 5] =
+        [Cause::NotReady, Cause::Memory, Cause::QueueFull, Cause::NotDurable, Cause::UnknownKey];
 
     /// The `cause` label of `weir_unavailable_total`.
     pub fn label(self) -> &'static str {
@@ -31,6 +34,7 @@ impl Cause {
             Cause::Memory => "memory",
             Cause::QueueFull => "queue_full",
             Cause::NotDurable => "not_durable",
+            Cause::UnknownKey => "unknown_key",
         }
     }
 
@@ -42,6 +46,7 @@ impl Cause {
             Cause::Memory => "clients get 503: request bodies fill limits.inflight_bytes",
             Cause::QueueFull => "clients get 503: the queue has no room for their requests",
             Cause::NotDurable => "clients get 503: their records did not become durable in time",
+            Cause::UnknownKey => "clients get 503: no source has their key, and unknown_key is \"retry\"",
         }
     }
 }

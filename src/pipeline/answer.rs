@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::admission::rate::OverRate;
+use crate::admission::rate::TooMany;
 use crate::event::rejection::Reason;
 
 /// One quarantined event of a request that was otherwise taken.
@@ -41,6 +41,8 @@ pub enum Answer {
     NoKey,
     /// No source has this key.
     UnknownKey,
+    /// No source has this key, but one may soon: come again.
+    KeyNotYetKnown,
     /// A shared secret or signature that is wrong, incomplete, or another tenant's.
     InvalidSecret,
     /// A signature whose time is outside the window.
@@ -71,8 +73,8 @@ pub enum Answer {
     Unavailable,
 }
 
-impl From<OverRate> for Answer {
-    fn from(OverRate { seconds }: OverRate) -> Self {
+impl From<TooMany> for Answer {
+    fn from(TooMany { seconds }: TooMany) -> Self {
         Answer::LimitReached { seconds }
     }
 }

@@ -16,7 +16,7 @@ use foldhash::fast::FixedState;
 use self::again::again_with;
 pub use self::again::{MappedAgain, map_again, map_batch_again};
 use self::parsed::{Parsed, Single};
-use crate::admission::rate::{OverRate, Rate};
+use crate::admission::rate::{Rate, TooMany};
 use crate::admission::secrets::Proof;
 use crate::event::decode::{Repair, Text};
 use crate::event::envelope::{Batch, Broken, Element, Event};
@@ -236,7 +236,7 @@ impl<'a> Work<'a> {
     }
 
     /// Charges the source with so many events, before any of them is mapped.
-    fn charge(&self, events: usize) -> Result<(), OverRate> {
+    fn charge(&self, events: usize) -> Result<(), TooMany> {
         self.request.rate.map_or(Ok(()), |rate| rate.take(events))
     }
 

@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::capacity;
 use super::roles::{Role, Roles};
 use crate::config::quoting::join;
-use crate::config::{Ack, Config, QueueKind, StorePlace, WhenFull};
+use crate::config::{Ack, Config, QueueKind, StorePlace, Strangers, UnknownKey, WhenFull};
 use crate::http::server;
 use crate::http::tls;
 use crate::http::tls::pair::{Loaded, Pair};
@@ -66,6 +66,7 @@ pub fn warnings(config: &Config, tls: Option<&Loaded>, roles: &Roles) -> Vec<Str
     if let Some(Loaded { pair, .. }) = tls {
         certificate_warnings(pair, &mut warn);
     }
+    stranger_warnings(&config.limits.request.strangers, &mut warn);
     sender_warnings(config, &mut warn);
     match config.queue.kind() {
         QueueKind::Journal => journal_warnings(config, roles, &mut warn),
@@ -92,6 +93,20 @@ fn certificate_warnings(pair: &Pair, warn: &mut impl FnMut(&str, &str)) {
             "tls.certificate",
             "names its host only in its subject (CN), where most clients no longer look, so they refuse \
              it; make one with the host's name as subjectAltName",
+        );
+    }
+}
+
+fn stranger_warnings(strangers: &Strangers, warn: &mut impl FnMut(&str, &str)) {
+    if strangers.unknown_key == UnknownKey::Retry {
+        let meaning =
+            "senders with a wrong key come again for ever; set \"refuse\" once all gateways have their keys";
+        warn("unknown_key", meaning);
+    }
+    if strangers.trusted_proxies.iter().any(|network| network.prefix_len() == 0) {
+        warn(
+            "trusted_proxies",
+            "trusts everybody, so each client can choose its address; list your proxies only",
         );
     }
 }

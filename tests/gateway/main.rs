@@ -23,6 +23,7 @@ mod crash;
 mod documentation;
 mod earlier_version;
 mod erasing;
+mod failed_keys;
 mod gainsight;
 mod handed_over;
 mod hostile;

@@ -68,7 +68,7 @@ async fn take_three(app: &App) -> Answer {
     let lease = app.budget.lease(body.len()).unwrap();
     let body = Body { bytes: body, _lease: lease };
     let (snapshot, headers) = (app.snapshot(), HeaderMap::new());
-    let context = Context { app, snapshot: &snapshot, headers: &headers, path: "/v1/batch" };
+    let context = Context { app, snapshot: &snapshot, headers: &headers, path: "/v1/batch", peer: None };
     let sender = Some(&*snapshot.tenants.sources[0]);
     match submit_events(context, Arrived { sender, secrets: Vec::new(), body }, Call::Batch) {
         Ok(submitted) => submitted.answer().await.unwrap_or_else(|answer| answer),

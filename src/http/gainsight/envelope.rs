@@ -173,7 +173,7 @@ fn refusal(answer: &Answer) -> (&'static str, Cow<'static, str>) {
         Answer::WrongMethod { .. } => (INVALID_PATH, "method not allowed".into()),
         Answer::TooLarge | Answer::TooManyEvents => (TOO_LONG, text),
         Answer::LimitReached { .. } => (TOO_MANY, "Too many request".into()),
-        Answer::Unavailable => (SERVER, text),
+        Answer::Unavailable | Answer::KeyNotYetKnown => (SERVER, text),
         _ => (VALIDATION, text),
     }
 }

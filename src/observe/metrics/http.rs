@@ -40,6 +40,10 @@ pub struct HttpMetrics {
     unavailable: [IntCounter; Cause::ALL.len()],
     /// `weir_body_inflight_bytes`: raw and inflated bodies, and large heads, held by requests.
     pub body_inflight_bytes: IntGauge,
+    /// `weir_failed_keys_refused_total`: requests with an unknown key whose address had presented too many of them.
+    pub failed_keys_refused: IntCounter,
+    /// `weir_failed_keys_addresses`: addresses that presented unknown keys of late.
+    pub failed_keys_addresses: IntGauge,
 }
 
 impl HttpMetrics {
@@ -78,6 +82,14 @@ impl HttpMetrics {
             unavailable: Cause::ALL.map(|cause| unavailable.with_label_values(&[cause.label()])),
             body_inflight_bytes: r
                 .gauge("weir_body_inflight_bytes", "Bytes of bodies and large heads held by requests.")?,
+            failed_keys_refused: r.add(IntCounter::new(
+                "weir_failed_keys_refused_total",
+                "Requests with an unknown key that got 429: their address had presented too many of them.",
+            ))?,
+            failed_keys_addresses: r.gauge(
+                "weir_failed_keys_addresses",
+                "Addresses that presented unknown keys within the last minutes.",
+            )?,
         })
     }
 

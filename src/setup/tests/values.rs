@@ -29,11 +29,8 @@ fn an_unknown_key_is_refused_at_every_level_with_the_nearest_known_one() {
 fn a_key_of_a_later_weir_is_told_apart_from_a_misspelling() {
     let source = |line: &str| sample("tenant = \"acme\"\nkeys", &format!("{line}\ntenant = \"acme\"\nkeys"));
     for (text, key) in [
-        ("unknown_key = 'retry'".to_owned(), "unknown_key"),
-        ("trusted_proxies = []".to_owned(), "trusted_proxies"),
         ("[tenants.a]\ncontract_routing = 'x'".to_owned(), "tenants.a.contract_routing"),
         (source("origins = []"), "sources.web.origins"),
-        ("[limits]\nfailed_keys = 1".to_owned(), "limits.failed_keys"),
     ] {
         assert_problem(&text, key, "is not supported yet; remove it");
     }
@@ -75,6 +72,14 @@ fn a_value_of_the_wrong_type_or_out_of_bounds_is_one_problem() {
             "sources.a.rate",
             "a whole number from 0 to 1000000",
         ),
+        ("unknown_key = 'wait'", "unknown_key", "\"refuse\" or \"retry\""),
+        ("trusted_proxies = '10.0.0.0/8'", "trusted_proxies", "must be a list"),
+        (
+            "trusted_proxies = ['10.0.0.1/8']",
+            "trusted_proxies[0]",
+            "must be a network such as \"10.0.0.0/8\"",
+        ),
+        ("[limits]\nfailed_keys = -1", "limits.failed_keys", "a whole number from 0"),
         ("[limits]\ndepth = 0", "limits.depth", "a whole number from 1 to 1000"),
         ("[limits]\ndepth = 1001", "limits.depth", "a whole number from 1 to 1000"),
         ("[limits]\nevents = 1.0", "limits.events", "a whole number from 1"),
