@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 // What is looked up for each event or trait. Clients choose what is asked for, never what is stored, so a
 // hash that no collision can be found for would only be slower.
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 
 use crate::admission::secrets::{Proof, Secret};
 
@@ -70,6 +70,32 @@ pub struct Tenant {
     pub person_fields: HashMap<String, String>,
     /// Trait → Company field.
     pub company_fields: HashMap<String, String>,
+    /// Whose events are ignored; none where nobody is listed.
+    pub suppressed: Option<Box<Suppressed>>,
+}
+
+/// Those whom a tenant does not want to hear of, as they are in the keys of records.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Suppressed {
+    /// Ids of users.
+    pub user_ids: HashSet<String>,
+    /// Emails.
+    pub emails: HashSet<String>,
+    /// What stands behind the last `@` of emails.
+    pub email_domains: HashSet<String>,
+}
+
+impl Suppressed {
+    /// Whether anybody is listed by an email.
+    pub fn has_emails(&self) -> bool {
+        !(self.emails.is_empty() && self.email_domains.is_empty())
+    }
+
+    /// Whether whoever has the email with this `key` is listed.
+    pub fn has_email(&self, key: &str) -> bool {
+        let domain = key.rsplit_once('@').map_or("", |(_, domain)| domain);
+        self.emails.contains(key) || self.email_domains.contains(domain)
+    }
 }
 
 /// Name and version under which Gainsight knows an event.

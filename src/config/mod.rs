@@ -104,10 +104,23 @@ pub struct TenantConfig {
     pub person_fields: BTreeMap<String, String>,
     /// Trait → Company field.
     pub company_fields: BTreeMap<String, String>,
+    /// Whose events are ignored.
+    pub suppress: SuppressConfig,
     /// Which of two values of a field the store keeps.
     pub merge: Merge,
     /// Objects of its own, and the types of fields.
     pub objects: BTreeMap<String, ObjectConfig>,
+}
+
+/// `[tenants.<id>.suppress]`, as written.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SuppressConfig {
+    /// Ids of users.
+    pub user_ids: Vec<String>,
+    /// Emails.
+    pub emails: Vec<String>,
+    /// What stands behind the `@` of emails.
+    pub email_domains: Vec<String>,
 }
 
 /// `[tenants.<id>.objects.<name>]`.

@@ -9,8 +9,8 @@ use toml::{Table, Value};
 use super::section::{NON_BLANK, Section, non_blank};
 use super::{
     Ack, Config, DataDir, Limits, ObjectConfig, Problems, PublisherConfig, QueueConfig, RequestLimits,
-    SecretPlace, Secrets, ServerLimits, SourceConfig, StoreConfig, StorePlace, Strangers, TenantConfig,
-    TlsConfig, UnknownKey, WhenFull, address,
+    SecretPlace, Secrets, ServerLimits, SourceConfig, StoreConfig, StorePlace, Strangers, SuppressConfig,
+    TenantConfig, TlsConfig, UnknownKey, WhenFull, address,
 };
 use crate::admission::keys;
 use crate::record::topics::Bounds;
@@ -133,11 +133,22 @@ fn tenant(mut section: Section<'_>) -> TenantConfig {
             .choice("group_email", [("required", GroupEmail::Required), ("optional", GroupEmail::Optional)]),
         person_fields: section.texts("person_fields", "the name of a field", field),
         company_fields: section.texts("company_fields", "the name of a field", field),
+        suppress: suppress(section.section("suppress")),
         merge: section.choice("merge", [("event_time", Merge::EventTime), ("arrival", Merge::Arrival)]),
         objects: section.each("objects", object),
     };
     section.finish(&["contract_routing"]);
     tenant
+}
+
+fn suppress(mut section: Section<'_>) -> SuppressConfig {
+    let suppress = SuppressConfig {
+        user_ids: section.list("user_ids", NON_BLANK, non_blank),
+        emails: section.list("emails", NON_BLANK, non_blank),
+        email_domains: section.list("email_domains", NON_BLANK, non_blank),
+    };
+    section.finish(&[]);
+    suppress
 }
 
 fn object(mut section: Section<'_>) -> ObjectConfig {
@@ -282,7 +293,6 @@ const LARGEST_BODY: u64 = 1 << 30;
 const LONGEST_MS: u64 = 86_400_000;
 
 fn limits(mut section: Section<'_>, strangers: Strangers) -> Limits {
-    let failed_keys = section.number("failed_keys", 0..=1_000_000);
     let request = RequestLimits {
         body_bytes: size(&mut section, "body_bytes", LARGEST_BODY),
         event_bytes: size(&mut section, "event_bytes", LARGEST_BODY),
@@ -290,7 +300,10 @@ fn limits(mut section: Section<'_>, strangers: Strangers) -> Limits {
         depth: size(&mut section, "depth", 1_000),
         chunk: millis(&mut section, "chunk_ms"),
         body: millis(&mut section, "body_ms"),
-        strangers: Strangers { failed_keys: u32::try_from(failed_keys).unwrap_or(u32::MAX), ..strangers },
+        strangers: Strangers {
+            failed_keys: u32::try_from(section.number("failed_keys", 0..=1_000_000)).unwrap_or_default(),
+            ..strangers
+        },
     };
     let server = ServerLimits {
         inflight_bytes: size(&mut section, "inflight_bytes", MOST),

@@ -60,6 +60,12 @@ impl<'a> Event<'a> {
     }
 }
 
+/// The user with this id as part of a key; none if the text shows nothing.
+pub fn user_key(id: &str) -> Option<String> {
+    let id = composed(visible(id.into()));
+    (!id.is_empty()).then(|| id.into_owned())
+}
+
 /// The text of an id; `None` if it is missing, null or shows nothing.
 fn identity(id: Option<Value<'_>>) -> Option<Cow<'_, str>> {
     let text = scalar(id.filter(|id| !id.is_null())?);

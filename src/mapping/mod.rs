@@ -11,4 +11,5 @@ pub mod fields;
 pub mod gainsight;
 pub mod object;
 pub mod person;
+pub mod suppressed;
 pub mod track;

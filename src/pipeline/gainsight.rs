@@ -15,9 +15,10 @@ use crate::event::rejection::Rejection;
 use crate::event::scan::{NotJson, Scan, read_value};
 use crate::event::value::{Shape, Value};
 use crate::mapping::gainsight::{MOST_COMPANIES, company, event, people};
+use crate::mapping::suppressed::is_person_suppressed;
 use crate::pipeline::answer::Answer;
 use crate::pipeline::quarantine::{Kept, Rejected};
-use crate::pipeline::tally::Map;
+use crate::pipeline::tally::{Ignored, Map};
 use crate::record::Records;
 use crate::record::stamp::{Stamp, Stamped};
 
@@ -109,10 +110,11 @@ pub fn map_again(
         work.in_limits(object, levels)?;
         match operation {
             Operation::People => work.person(object, stamp),
-            Operation::CompanyQuery | Operation::Company => work.company(object, stamp).map(|_| ()),
+            Operation::CompanyQuery | Operation::Company => {
+                work.company(object, stamp).map(|_| Outcome::Queued)
+            }
             Operation::Event => work.published(head, object, stamp),
-        }?;
-        Ok(Outcome::Queued)
+        }
     })
 }
 
@@ -126,7 +128,7 @@ impl Work<'_> {
         call: CallType,
         id: &str,
         raw: &str,
-        map: impl FnOnce(&mut Self, Value<'_>, &Stamp<'_>) -> Result<(), Rejection>,
+        map: impl FnOnce(&mut Self, Value<'_>, &Stamp<'_>) -> Result<Outcome, Rejection>,
     ) -> Reply {
         if raw.len() > self.request.rules.event_bytes {
             self.tally.count(call, Outcome::Refused);
@@ -138,8 +140,8 @@ impl Work<'_> {
         let stamp = self.stamp(id, self.request.received.text());
         let Ok((object, levels)) = read_value(raw) else { return self.fail_unread(call, &stamp) };
         match self.in_limits(object, levels).and_then(|()| map(self, object, &stamp)) {
-            Ok(()) => {
-                self.tally.count(call, Outcome::Queued);
+            Ok(outcome) => {
+                self.tally.count(call, outcome);
                 Reply::Taken
             }
             Err(rejection) => self.fail(call, &stamp, object, rejection),
@@ -235,12 +237,15 @@ impl Work<'_> {
         Reply::FailedRecords(rejections)
     }
 
-    fn person(&mut self, object: Value<'_>, stamp: &Stamp<'_>) -> Result<(), Rejection> {
+    fn person(&mut self, object: Value<'_>, stamp: &Stamp<'_>) -> Result<Outcome, Rejection> {
         let (tenant, most) = (&self.request.source.tenant, self.request.rules.event_bytes);
+        if is_person_suppressed(object, tenant) {
+            return Ok(self.ignore(Ignored::Suppressed));
+        }
         let dropped =
             self.in_bounds(|work| people(object, tenant, most, &mut stamp.on(&mut work.records)))?;
         self.tally.traits_dropped(Map::Person, dropped);
-        Ok(())
+        Ok(Outcome::Queued)
     }
 
     fn published(
@@ -248,10 +253,11 @@ impl Work<'_> {
         head: &EventHead,
         properties: Value<'_>,
         stamp: &Stamp<'_>,
-    ) -> Result<(), Rejection> {
+    ) -> Result<Outcome, Rejection> {
         let publisher = self.request.source.publishers.first();
         let publisher = publisher.ok_or(Rejection::new(Reason::TopicUnknown))?;
-        self.in_bounds(|work| event(head, properties, publisher, &mut stamp.on(&mut work.records)))
+        self.in_bounds(|work| event(head, properties, publisher, &mut stamp.on(&mut work.records)))?;
+        Ok(Outcome::Queued)
     }
 
     fn company(&mut self, object: Value<'_>, stamp: &Stamp<'_>) -> Mapped {

@@ -32,6 +32,7 @@ use crate::event::time::Received;
 use crate::event::value::{Shape, Value};
 use crate::mapping::company::company;
 use crate::mapping::person::person;
+use crate::mapping::suppressed::is_suppressed;
 use crate::mapping::track::track;
 use crate::pipeline::answer::{Answer, Quarantined};
 use crate::pipeline::quarantine::{Kept, Quarantine, Rejected};
@@ -357,6 +358,9 @@ impl<'a> Work<'a> {
             return Ok(self.ignore(Ignored::IntegrationsOff));
         }
         let Request { source, proof, .. } = *self.request;
+        if is_suppressed(event, call, user.as_deref(), &source.tenant) {
+            return Ok(self.ignore(Ignored::Suppressed));
+        }
         let user_id = user.as_deref().filter(|id| id.len() <= LONGEST_USER_ID && is_decoded(id));
         let stamp = &Stamp { user_id, ..*stamp };
         let records = &mut stamp.on(&mut self.records);

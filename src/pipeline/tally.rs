@@ -16,11 +16,14 @@ pub enum Ignored {
     EventNotMapped,
     /// The client doesn't want it at Gainsight.
     IntegrationsOff,
+    /// Its tenant doesn't want to hear of its user.
+    Suppressed,
 }
 
 impl Ignored {
     /// Every reason, in the order of its discriminant.
-    pub const ALL: [Ignored; 3] = [Ignored::CallType, Ignored::EventNotMapped, Ignored::IntegrationsOff];
+    pub const ALL: [Ignored; 4] =
+        [Ignored::CallType, Ignored::EventNotMapped, Ignored::IntegrationsOff, Ignored::Suppressed];
 
     /// Its name in metrics and in what a replay tells.
     pub fn label(self) -> &'static str {
@@ -28,6 +31,7 @@ impl Ignored {
             Ignored::CallType => "call_type",
             Ignored::EventNotMapped => "event_not_mapped",
             Ignored::IntegrationsOff => "integrations_off",
+            Ignored::Suppressed => "suppressed",
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
 
-use super::{capacity, store, topics};
+use super::{capacity, store, suppressed, topics};
 use crate::config::address::broker_fault;
 use crate::config::problems::Problems;
 use crate::config::quoting::join;
@@ -24,6 +24,7 @@ pub fn check(config: &Config, problems: &mut Problems) {
         };
         check("person_fields", &tenant.person_fields, "Person", &PERSON);
         check("company_fields", &tenant.company_fields, "Company", &COMPANY);
+        suppressed::check(&join(&path, "suppress"), &tenant.suppress, problems);
     }
     for (id, source) in &config.sources {
         check_source(config, &join("sources", id), source, problems);

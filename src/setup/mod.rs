@@ -17,6 +17,7 @@ pub mod reload;
 pub mod resolve;
 pub mod roles;
 pub mod store;
+mod suppressed;
 pub mod topics;
 
 pub use advice::{memory_bound, warnings};

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::suppressed;
 use super::topics::{contract_topic, publisher_topic, tenant_topics};
 use crate::admission::secrets::each_once;
 use crate::config::{Config, PublisherConfig, TenantConfig};
@@ -87,6 +88,7 @@ fn tenant(id: &str, settings: &TenantConfig, topics: &mut Topics) -> Tenant {
         group_email: settings.group_email,
         person_fields: settings.person_fields.clone().into_iter().collect(),
         company_fields: settings.company_fields.clone().into_iter().collect(),
+        suppressed: suppressed::resolve(&settings.suppress).map(Box::new),
     }
 }
 

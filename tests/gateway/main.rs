@@ -47,5 +47,6 @@ mod slow;
 mod smuggling;
 mod spool;
 mod store;
+mod suppressed;
 mod tls;
 mod webhook;

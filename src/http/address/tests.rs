@@ -135,7 +135,9 @@ fn written() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn whatever_the_headers_hold_they_are_read(lines in proptest::collection::vec((any::<bool>(), "\\PC{0,60}"), 0..4)) {
+    fn whatever_the_headers_hold_they_are_read(
+        lines in proptest::collection::vec((any::<bool>(), "\\PC{0,60}"), 0..4),
+    ) {
         let lines: Vec<_> =
             lines.iter().map(|(one, text)| (if *one { FORWARDED } else { X_FORWARDED_FOR }, text.as_str())).collect();
         of(PROXY, &lines);

@@ -11,6 +11,7 @@ mod lenient;
 mod properties;
 mod rate;
 mod rejected;
+mod suppressed;
 mod traps;
 mod webhook;
 
@@ -81,6 +82,7 @@ impl Setup {
             group_email: GroupEmail::Required,
             person_fields: map(&[("plan", "Plan__gc")]),
             company_fields: map(&[("tier", "Tier__gc")]),
+            suppressed: None,
         };
         let rules = Rules { event_bytes: 524_288, events: 5_000, depth: 200, record_bytes: 1_000_000 };
         let mut setup = Setup { topics, tenant, publishers: Vec::new(), shown: Vec::new(), rules };

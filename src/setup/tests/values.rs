@@ -72,6 +72,14 @@ fn a_value_of_the_wrong_type_or_out_of_bounds_is_one_problem() {
             "sources.a.rate",
             "a whole number from 0 to 1000000",
         ),
+        ("[tenants.a.suppress]\nuser_ids = [' ']", "tenants.a.suppress.user_ids[0]", "not blank"),
+        ("[tenants.a.suppress]\nuser_ids = ['\u{200b}']", "tenants.a.suppress.user_ids[0]", "shows nothing"),
+        ("[tenants.a.suppress]\nemails = ['a@x', 'x.y']", "tenants.a.suppress.emails[1]", "must be an email"),
+        (
+            "[tenants.a.suppress]\nemail_domains = ['a@x.y']",
+            "tenants.a.suppress.email_domains[0]",
+            "what stands behind the @",
+        ),
         ("unknown_key = 'wait'", "unknown_key", "\"refuse\" or \"retry\""),
         ("trusted_proxies = '10.0.0.0/8'", "trusted_proxies", "must be a list"),
         (
