@@ -28,6 +28,15 @@ pub enum UnmappedEvents {
     Quarantine,
 }
 
+/// How the events of a contract are told from others on the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ContractRouting {
+    /// By a topic of its own, and the header `ce_contract`.
+    Topic,
+    /// By that header alone, on the publisher's one topic.
+    Header,
+}
+
 /// Whether a group call must name its user's email.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GroupEmail {
@@ -118,7 +127,7 @@ pub struct Publisher {
     pub events: HashMap<String, EventName>,
     /// The contract of an event that names none.
     pub contract: Option<String>,
-    /// Every contract it may name (the default one included) with its queue topic.
+    /// Every contract it may name (the default one included) with the queue topic of its events.
     pub contracts: HashMap<String, TopicId>,
     /// Queue topic of events without a contract.
     pub queue_topic: TopicId,

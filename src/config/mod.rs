@@ -27,7 +27,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::record::topics::Bounds;
-use crate::tenants::{EventName, GroupEmail, Merge, UnmappedEvents, UnmappedTraits};
+use crate::tenants::{ContractRouting, EventName, GroupEmail, Merge, UnmappedEvents, UnmappedTraits};
 
 /// A whole, valid configuration.
 #[derive(Clone, Debug)]
@@ -100,6 +100,8 @@ pub struct TenantConfig {
     pub unmapped_events: UnmappedEvents,
     /// Group calls without an email.
     pub group_email: GroupEmail,
+    /// Events with a contract.
+    pub contract_routing: ContractRouting,
     /// Trait → Person field.
     pub person_fields: BTreeMap<String, String>,
     /// Trait → Company field.

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::admission::keys;
 use crate::record::topics::Bounds;
-use crate::tenants::{EventName, GroupEmail, Merge, UnmappedEvents, UnmappedTraits};
+use crate::tenants::{ContractRouting, EventName, GroupEmail, Merge, UnmappedEvents, UnmappedTraits};
 
 /// Every key with its meaning and its default: the documentation, and the one place of defaults.
 pub const DEFAULTS: &str = include_str!("default.toml");
@@ -131,13 +131,17 @@ fn tenant(mut section: Section<'_>) -> TenantConfig {
         ),
         group_email: section
             .choice("group_email", [("required", GroupEmail::Required), ("optional", GroupEmail::Optional)]),
+        contract_routing: section.choice(
+            "contract_routing",
+            [("topic", ContractRouting::Topic), ("header", ContractRouting::Header)],
+        ),
         person_fields: section.texts("person_fields", "the name of a field", field),
         company_fields: section.texts("company_fields", "the name of a field", field),
         suppress: suppress(section.section("suppress")),
         merge: section.choice("merge", [("event_time", Merge::EventTime), ("arrival", Merge::Arrival)]),
         objects: section.each("objects", object),
     };
-    section.finish(&["contract_routing"]);
+    section.finish(&[]);
     tenant
 }
 

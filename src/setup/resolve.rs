@@ -8,7 +8,7 @@ use super::topics::{contract_topic, publisher_topic, tenant_topics};
 use crate::admission::secrets::each_once;
 use crate::config::{Config, PublisherConfig, TenantConfig};
 use crate::record::topics::Topics;
-use crate::tenants::{Publisher, Senders, Source, Tenant, Tenants};
+use crate::tenants::{ContractRouting, Publisher, Senders, Source, Tenant, Tenants};
 
 impl Tenants {
     /// Resolves `config`. Its topics are those of every tenant and publisher, whether or not a source uses
@@ -20,7 +20,7 @@ impl Tenants {
         for (id, settings) in &config.tenants {
             tenants.insert(id, Arc::new(tenant(id, settings, &mut topics)));
             for (name, one) in config.publishers.iter().filter(|(_, one)| one.tenant == *id) {
-                let mut publisher = publisher(name, one, &settings.topic_prefix, &mut topics);
+                let mut publisher = publisher(name, one, settings, &mut topics);
                 publisher.secrets = config.secrets.of(name).to_vec();
                 publishers.insert(name, Arc::new(publisher));
             }
@@ -92,18 +92,20 @@ fn tenant(id: &str, settings: &TenantConfig, topics: &mut Topics) -> Tenant {
     }
 }
 
-fn publisher(id: &str, settings: &PublisherConfig, prefix: &str, topics: &mut Topics) -> Publisher {
-    let name = publisher_topic(prefix, settings);
+fn publisher(id: &str, settings: &PublisherConfig, tenant: &TenantConfig, topics: &mut Topics) -> Publisher {
+    let name = publisher_topic(&tenant.topic_prefix, settings);
     let queue_topic = topics.intern(&name);
     let contracts = settings.all_contracts().into_iter();
+    let mut topic_of = |contract: &str| match tenant.contract_routing {
+        ContractRouting::Topic => topics.intern(&contract_topic(&name, contract)),
+        ContractRouting::Header => queue_topic,
+    };
     Publisher {
         id: id.to_owned(),
         topic: settings.topic.clone(),
         events: settings.events.clone().into_iter().collect(),
         contract: settings.contract.clone(),
-        contracts: contracts
-            .map(|contract| (contract.to_owned(), topics.intern(&contract_topic(&name, contract))))
-            .collect(),
+        contracts: contracts.map(|contract| (contract.to_owned(), topic_of(contract))).collect(),
         queue_topic,
         secrets: Vec::new(),
         require_secret: settings.require_secret,

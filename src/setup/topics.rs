@@ -5,7 +5,8 @@ use std::collections::hash_map::Entry;
 
 use crate::config::problems::Problems;
 use crate::config::quoting::join;
-use crate::config::{Config, PublisherConfig};
+use crate::config::{Config, PublisherConfig, TenantConfig};
+use crate::tenants::ContractRouting;
 
 /// Kafka's own limit.
 const LONGEST: usize = 249;
@@ -65,7 +66,7 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
             claims.add(name, Owner::Tenant(id), &key, "change the prefix");
         }
         for (id, publisher) in config.publishers.iter().filter(|(_, one)| one.tenant == *id) {
-            claims.add_publisher(prefix, &join("publishers", id), publisher);
+            claims.add_publisher(tenant, &join("publishers", id), publisher);
         }
     }
 }
@@ -76,7 +77,7 @@ struct Claims<'a, 'p> {
 }
 
 impl<'a> Claims<'a, '_> {
-    fn add_publisher(&mut self, prefix: &str, path: &str, publisher: &'a PublisherConfig) {
+    fn add_publisher(&mut self, owner: &TenantConfig, path: &str, publisher: &'a PublisherConfig) {
         let PublisherConfig { tenant, topic, kafka_topic, .. } = publisher;
         let (key, remedy) = match kafka_topic {
             None => (join(path, "topic"), "set kafka_topic to another name"),
@@ -93,8 +94,11 @@ impl<'a> Claims<'a, '_> {
             }
             return;
         }
-        let name = publisher_topic(prefix, publisher);
+        let name = publisher_topic(&owner.topic_prefix, publisher);
         self.add(name.clone(), Owner::Event { tenant, topic, contract: None }, &key, remedy);
+        if owner.contract_routing == ContractRouting::Header {
+            return;
+        }
         let key = join(path, "contracts");
         for contract in publisher.all_contracts() {
             if slug(contract).is_empty() {

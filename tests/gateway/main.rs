@@ -17,6 +17,7 @@ mod bodies;
 mod canary;
 mod cloud_events;
 mod commands;
+mod contracts;
 mod corpus;
 mod cors;
 mod crash;

@@ -50,6 +50,25 @@ fn a_kafka_topic_is_the_whole_name_and_contracts_append_to_it() {
 }
 
 #[test]
+fn with_contracts_in_a_header_all_events_of_a_publisher_have_one_topic() {
+    let by_header =
+        |text: &str| text.replace("[tenants.acme]", "[tenants.acme]\ncontract_routing = 'header'");
+    // Names that would be one topic's, or none's.
+    let text = by_header(&sample("\"gold\"", "\"gold\", \"Gold\", \"金\""));
+    let tenants = Tenants::from_config(&loaded(&text));
+    assert_eq!(
+        tenants.topics.names(),
+        ["weir.people", "weir.companies", "weir.rejected", "weir.events.ticket-actions"]
+    );
+    let publisher = &tenants.sources[0].publishers[0];
+    assert_eq!(publisher.contracts.len(), 4);
+    assert!(publisher.contracts.values().all(|topic| *topic == publisher.queue_topic));
+    // The names of topics themselves are looked at as before.
+    let taken = another("upper", "topic = \"TICKET_actions\"");
+    assert_problem(&by_header(&taken), "publishers.upper.topic", "set kafka_topic");
+}
+
+#[test]
 fn publishers_with_the_same_topic_text_share_its_queue() {
     let text = another("second", "topic = \"Ticket Actions\"\ncontracts = [\"gold\", \"basic\"]");
     let tenants = Tenants::from_config(&loaded(&text));
