@@ -36,6 +36,8 @@ pub struct Config {
     pub data: DataDir,
     /// The address for clients.
     pub listen: SocketAddr,
+    /// Whether every connection to it begins with the PROXY protocol.
+    pub proxy_protocol: bool,
     /// The address for operators: metrics and health.
     pub admin: SocketAddr,
     /// TLS for clients; none: plain HTTP alone.
@@ -85,6 +87,8 @@ pub struct TlsConfig {
     pub key: PathBuf,
     /// An address of its own; none: `listen` speaks TLS.
     pub listen: Option<SocketAddr>,
+    /// Whether every connection to that one begins with the PROXY protocol.
+    pub proxy_protocol: bool,
 }
 
 /// `[tenants.<id>]`.

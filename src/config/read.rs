@@ -79,6 +79,7 @@ pub fn read(mut root: Section<'_>) -> Config {
     let config = Config {
         data: DataDir::new(root.text("data")),
         listen: required_address(&mut root, "listen"),
+        proxy_protocol: root.flag("proxy_protocol"),
         admin: required_address(&mut root, "admin"),
         tls: root.given_section("tls").and_then(tls),
         tenants: root.each("tenants", tenant),
@@ -114,8 +115,9 @@ fn tls(mut section: Section<'_>) -> Option<TlsConfig> {
     let certificate = section.required("certificate", "the path of a PEM file", path);
     let key = section.required("key", "the path of a PEM file", path);
     let listen = optional_address(&mut section, "listen");
+    let proxy_protocol = section.flag("proxy_protocol");
     section.finish(&[]);
-    Some(TlsConfig { certificate: certificate?, key: key?, listen })
+    Some(TlsConfig { certificate: certificate?, key: key?, listen, proxy_protocol })
 }
 
 fn tenant(mut section: Section<'_>) -> TenantConfig {

@@ -12,6 +12,7 @@ pub mod on_demand;
 pub mod pages;
 pub mod places;
 pub mod proof;
+pub mod proxied;
 pub mod response;
 pub mod routes;
 pub mod server;

@@ -1,6 +1,6 @@
 //! The clients' listeners, plain and TLS: HTTP/1.1 over connections with deadlines, one dispatcher for every route.
 
-use std::future::ready;
+use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -21,11 +21,13 @@ use super::connection::{Connection, ConnectionState, LINGER, Within, next_turn};
 use super::events::{Inbound, Refusal};
 use super::on_demand::on_demand;
 use super::places::{Place, Places};
+use super::proxied;
 use super::response::{error_text, response};
 use super::routes::{Endpoint, Route, find};
 use super::tls::Acceptor;
 use super::{cors, events, gainsight, pages};
 use crate::intake::app::App;
+use crate::observe::proxied::Outcome;
 use crate::pipeline::answer::Answer;
 
 /// How late actix-http's clock may be: it looks at the time twice a second. A head must not lose that.
@@ -39,16 +41,24 @@ pub fn workers() -> usize {
 /// Where clients connect: one of the two, or both.
 pub struct Listeners {
     /// For plain HTTP.
-    pub plain: Option<TcpListener>,
+    pub plain: Option<Listening>,
     /// For HTTP over TLS.
-    pub tls: Option<(TcpListener, Acceptor)>,
+    pub tls: Option<(Listening, Acceptor)>,
+}
+
+/// A listener.
+pub struct Listening {
+    /// The socket.
+    pub socket: TcpListener,
+    /// Whether every connection begins with the PROXY protocol.
+    pub proxied: bool,
 }
 
 /// Serves the clients on `listeners`. The server stops when its handle says so, and not by signals.
 ///
 /// # Errors
 /// When a listener can't be used.
-pub fn serve(app: Arc<App>, listeners: Listeners, drain: Duration) -> std::io::Result<Server> {
+pub fn serve(app: Arc<App>, listeners: Listeners, drain: Duration) -> io::Result<Server> {
     // Each worker takes its share of the connections: never more of them than there are shares.
     let workers = workers().min(app.limits.connections);
     let share = app.limits.connections / workers;
@@ -58,26 +68,32 @@ pub fn serve(app: Arc<App>, listeners: Listeners, drain: Duration) -> std::io::R
         .shutdown_timeout(drain.as_secs().max(1))
         .disable_signals();
     let draining = builder.graceful_shutdown_signal();
-    if let Some(listener) = listeners.plain {
+    if let Some(Listening { socket, proxied }) = listeners.plain {
         let (app, draining) = (Arc::clone(&app), draining.clone());
-        builder = builder.listen("weir", listener, move || {
+        builder = builder.listen("weir", socket, move || {
             let (within, places) = (Arc::clone(&app), Places::of_this_worker(share));
-            fn_service(move |io: TcpStream| {
-                let (place, peer) = (places.take(), accepted(&io));
-                ready(Ok((connection(&within, io, place), peer)))
+            fn_service(move |mut io: TcpStream| {
+                let (within, place) = (Arc::clone(&within), places.take());
+                async move {
+                    let peer = accepted(&mut io, proxied, &within).await?;
+                    Ok((connection(&within, io, place), peer))
+                }
             })
             .and_then(http(Arc::clone(&app), draining.clone()))
         })?;
     }
-    if let Some((listener, acceptor)) = listeners.tls {
-        builder = builder.listen("weir over TLS", listener, move || {
+    if let Some((Listening { socket, proxied }, acceptor)) = listeners.tls {
+        builder = builder.listen("weir over TLS", socket, move || {
             let (within, acceptor) = (Arc::clone(&app), acceptor.clone());
             let places = Places::of_this_worker(share);
-            fn_service(move |io: TcpStream| {
+            fn_service(move |mut io: TcpStream| {
                 let (within, acceptor) = (Arc::clone(&within), acceptor.clone());
                 // Taken now: a handshake under way takes a place, too.
-                let (place, peer) = (places.take(), accepted(&io));
-                async move { Ok((connection(&within, acceptor.accept(io).await?, place), peer)) }
+                let place = places.take();
+                async move {
+                    let peer = accepted(&mut io, proxied, &within).await?;
+                    Ok((connection(&within, acceptor.accept(io).await?, place), peer))
+                }
             })
             .and_then(http(Arc::clone(&app), draining.clone()))
         })?;
@@ -85,11 +101,25 @@ pub fn serve(app: Arc<App>, listeners: Listeners, drain: Duration) -> std::io::R
     Ok(builder.run())
 }
 
-/// Prepares a connection that just came, and tells from where.
-fn accepted(io: &TcpStream) -> Option<SocketAddr> {
+/// Prepares a connection that just came, and tells from where; if it is `proxied`, for whom its proxy connects.
+async fn accepted(io: &mut TcpStream, proxied: bool, app: &App) -> io::Result<Option<SocketAddr>> {
     // Answers are small: waiting to fill a packet only adds latency. Not vital, so not checked.
     io.set_nodelay(true).ok();
-    io.peer_addr().ok()
+    let peer = io.peer_addr().ok();
+    if !proxied {
+        return Ok(peer);
+    }
+    let snapshot = app.snapshot();
+    let trusted = &snapshot.limits.strangers.trusted_proxies;
+    let told = proxied::client(io, peer, trusted, app.limits.header).await;
+    let (Ok((outcome, _)) | Err(outcome)) = told;
+    app.metrics.http.proxied(outcome);
+    app.proxied.log(outcome);
+    let refused = |outcome: Outcome| {
+        tracing::debug!(?peer, outcome = outcome.label(), "connection not taken");
+        io::ErrorKind::ConnectionRefused.into()
+    };
+    told.map(|(_, client)| client).map_err(refused)
 }
 
 fn connection<S>(app: &App, io: S, place: Rc<Place>) -> Connection<S> {

@@ -11,6 +11,7 @@ use crate::admission::failed_keys::FailedKeys;
 use crate::admission::rate::Rates;
 use crate::config::{Limits, RequestLimits, ServerLimits};
 use crate::observe::metrics::Metrics;
+use crate::observe::proxied::Proxied;
 use crate::observe::unavailable::{Cause, Unavailable};
 use crate::observe::unmapped::UnmappedNames;
 use crate::observe::unverifiable::Unverifiable;
@@ -41,6 +42,8 @@ pub struct App {
     pub rates: Rates,
     /// Who presented keys that no source has.
     pub failed_keys: FailedKeys,
+    /// Connections that did not come through a proxy as they should.
+    pub proxied: Proxied,
     snapshot: ArcSwap<Snapshot>,
     unavailable: Unavailable,
     draining: AtomicBool,
@@ -64,6 +67,7 @@ impl App {
             unverifiable: Unverifiable::default(),
             rates,
             failed_keys: FailedKeys::default(),
+            proxied: Proxied::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
             unavailable: Unavailable::default(),
             draining: AtomicBool::new(false),

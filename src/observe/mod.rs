@@ -2,8 +2,10 @@
 
 mod limited;
 pub mod metrics;
+pub mod proxied;
 pub mod sources;
 pub mod telemetry;
+mod throttle;
 pub mod unavailable;
 pub mod unmapped;
 pub mod unverifiable;

@@ -1,11 +1,9 @@
 //! Why clients get 503: counted every time and logged now and then, so that a 503 is never a mystery, and many of
 //! them don't flood the log.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-/// Seconds between two lines about one thing.
-pub const BETWEEN_LINES: u64 = 10;
+use super::throttle::Throttle;
 
 /// Why a request was answered 503.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,12 +53,12 @@ impl Cause {
 #[derive(Debug)]
 pub struct Unavailable {
     start: Instant,
-    next_line: [AtomicU64; Cause::ALL.len()],
+    lines: [Throttle; Cause::ALL.len()],
 }
 
 impl Default for Unavailable {
     fn default() -> Self {
-        Unavailable { start: Instant::now(), next_line: Default::default() }
+        Unavailable { start: Instant::now(), lines: Default::default() }
     }
 }
 
@@ -73,11 +71,7 @@ impl Unavailable {
     }
 
     fn is_due(&self, cause: Cause, now: u64) -> bool {
-        let Some(next) = self.next_line.get(cause as usize) else { return false };
-        let due = next.load(Ordering::Relaxed);
-        // Of several at once, one writes the line.
-        now >= due
-            && next.compare_exchange(due, now + BETWEEN_LINES, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        self.lines.get(cause as usize).is_some_and(|line| line.is_due(now))
     }
 }
 

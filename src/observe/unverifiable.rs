@@ -6,7 +6,7 @@ use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use crate::observe::unavailable::BETWEEN_LINES;
+use super::throttle::BETWEEN_LINES;
 
 /// When each sender was last told of. They are those of the configuration, so they are few.
 #[derive(Debug)]

@@ -16,6 +16,7 @@ use crate::queue::kafka;
 /// Adds everything that does not fit. Once nothing is added, the rest of Weir relies on what is checked here.
 pub fn check(config: &Config, problems: &mut Problems) {
     addresses(config, problems);
+    proxies(config, problems);
     ids(config, problems);
     for (id, tenant) in &config.tenants {
         let path = join("tenants", id);
@@ -62,6 +63,21 @@ fn addresses(config: &Config, problems: &mut Problems) {
             problems.add(key, format_args!("is the same address as {other}; give it another port"));
         }
         taken.push((key, address));
+    }
+}
+
+/// Listeners that ask for the PROXY protocol must know whom to believe.
+fn proxies(config: &Config, problems: &mut Problems) {
+    let tls = config.tls.as_ref().filter(|tls| tls.proxy_protocol);
+    if tls.is_some_and(|tls| tls.listen.is_none()) {
+        let advice = "is about tls.listen, which is not set; set proxy_protocol above all tables instead";
+        problems.add("tls.proxy_protocol", advice);
+    }
+    let asking = [("proxy_protocol", config.proxy_protocol), ("tls.proxy_protocol", tls.is_some())];
+    if config.limits.request.strangers.trusted_proxies.is_empty() {
+        for (key, _) in asking.into_iter().filter(|(_, asks)| *asks) {
+            problems.add(key, "needs trusted_proxies, or nobody may connect; list your load balancers there");
+        }
     }
 }
 

@@ -1,17 +1,23 @@
 //! What a running Weir takes over of a changed configuration, and what needs a restart.
 
-use crate::config::{Config, Limits, Problems, TlsConfig};
+use crate::config::{Config, Limits, Problems, RequestLimits, TlsConfig};
 
 /// `changed` as a Weir that was started with `running` can go on with it: what is built once, when it starts, stays.
 pub fn carry_over(running: &Config, changed: Config) -> Config {
+    let mut strangers = changed.limits.request.strangers;
+    if strangers.trusted_proxies.is_empty() && asks_for_proxies(running) {
+        // The listeners still ask for the PROXY protocol, and would take connections from nobody.
+        strangers.trusted_proxies.clone_from(&running.limits.request.strangers.trusted_proxies);
+    }
     // Field by field, so that a new one has to be decided on.
     Config {
         data: running.data.clone(),
         listen: running.listen,
+        proxy_protocol: running.proxy_protocol,
         admin: running.admin,
         tls: match (&running.tls, changed.tls) {
-            (Some(TlsConfig { listen, .. }), Some(TlsConfig { certificate, key, .. })) => {
-                Some(TlsConfig { certificate, key, listen: *listen })
+            (Some(running), Some(TlsConfig { certificate, key, .. })) => {
+                Some(TlsConfig { certificate, key, ..running.clone() })
             }
             (running, _) => running.clone(),
         },
@@ -21,24 +27,39 @@ pub fn carry_over(running: &Config, changed: Config) -> Config {
         secrets: changed.secrets,
         queue: running.queue.clone(),
         quarantine: changed.quarantine,
-        limits: Limits { request: changed.limits.request, server: running.limits.server.clone() },
+        limits: Limits {
+            request: RequestLimits { strangers, ..changed.limits.request },
+            server: running.limits.server.clone(),
+        },
         store: running.store.clone(),
     }
+}
+
+fn asks_for_proxies(running: &Config) -> bool {
+    running.proxy_protocol || running.tls.as_ref().is_some_and(|tls| tls.proxy_protocol)
 }
 
 /// The keys in which `changed` differs from `running`, and that `carry_over` leaves as they are.
 pub fn needs_restart(running: &Config, changed: &Config) -> Vec<&'static str> {
     let (queue, other) = (&running.queue, &changed.queue);
     let (server, limits) = (&running.limits.server, &changed.limits.server);
-    let tls_listen = |config: &Config| config.tls.as_ref().map(|tls| tls.listen);
+    let tls_differs = |differs: fn(&TlsConfig, &TlsConfig) -> bool| {
+        running
+            .tls
+            .as_ref()
+            .zip(changed.tls.as_ref())
+            .is_some_and(|(running, changed)| differs(running, changed))
+    };
     let differences = [
         ("data", running.data != changed.data),
         ("listen", running.listen != changed.listen),
+        ("proxy_protocol", running.proxy_protocol != changed.proxy_protocol),
         ("admin", running.admin != changed.admin),
         ("tls", running.tls.is_some() != changed.tls.is_some()),
+        ("tls.listen", tls_differs(|running, changed| running.listen != changed.listen)),
         (
-            "tls.listen",
-            tls_listen(running).zip(tls_listen(changed)).is_some_and(|(running, changed)| running != changed),
+            "tls.proxy_protocol",
+            tls_differs(|running, changed| running.proxy_protocol != changed.proxy_protocol),
         ),
         ("queue.brokers", queue.brokers != other.brokers),
         ("queue.create_topics", queue.create_topics != other.create_topics),
@@ -105,6 +126,7 @@ mod tests {
             ("data", "data = \"elsewhere\""),
             ("listen", "listen = \"127.0.0.1:1\""),
             ("admin", "admin = \"127.0.0.1:1\""),
+            ("proxy_protocol", "proxy_protocol = true\ntrusted_proxies = [\"10.0.0.1\"]"),
             ("queue.brokers", "[queue]\nbrokers = \"kafka:9092\""),
             ("queue.create_topics", "[queue]\ncreate_topics = true"),
             ("queue.ack", "[queue]\nack = \"journal\""),
@@ -129,6 +151,25 @@ mod tests {
         assert_eq!((keys, next.tls.and_then(|tls| tls.listen)), (vec!["tls.listen"], None));
         let (next, keys) = carried(tls, "[tls]\ncertificate = \"c\"\nkey = \"b\"");
         assert_eq!((keys, next.tls.unwrap().certificate.as_path()), (vec![], Path::new("c")));
+    }
+
+    #[test]
+    fn listeners_that_ask_for_the_proxy_protocol_keep_their_proxies() {
+        let proxies = |config: &Config| {
+            let trusted = config.limits.request.strangers.trusted_proxies.iter();
+            trusted.map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let running = "proxy_protocol = true\ntrusted_proxies = [\"10.0.0.1\"]";
+        let (next, keys) = carried(running, "");
+        assert_eq!((proxies(&next), keys), (vec!["10.0.0.1/32".to_owned()], vec!["proxy_protocol"]));
+        let (next, keys) = carried(running, "proxy_protocol = true\ntrusted_proxies = [\"10.0.0.2\"]");
+        assert_eq!((proxies(&next), keys), (vec!["10.0.0.2/32".to_owned()], vec![]));
+        let tls =
+            "trusted_proxies = ['10.0.0.1']\n[tls]\ncertificate = 'a'\nkey = 'b'\nlisten = '127.0.0.1:1'\n";
+        let (next, keys) = carried(&format!("{tls}proxy_protocol = true"), tls);
+        assert_eq!((next.tls.unwrap().proxy_protocol, keys), (true, vec!["tls.proxy_protocol"]));
+        let (next, _) = carried("trusted_proxies = [\"10.0.0.1\"]", "");
+        assert!(proxies(&next).is_empty());
     }
 
     #[test]

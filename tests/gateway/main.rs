@@ -38,6 +38,7 @@ mod merging;
 mod metrics;
 mod moving_over;
 mod pages;
+mod proxied;
 mod quarantine;
 mod rates;
 mod reload;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::sockets::Sockets;
 use crate::cli::Failure;
 use crate::config::Config;
-use crate::http::server;
+use crate::http::server::{self, Listening};
 use crate::http::tls::Acceptor;
 use crate::http::tls::pair::Loaded;
 use crate::http::tls::reload::Reloader;
@@ -31,12 +31,14 @@ impl Clients {
         tls: Option<&Loaded>,
         metrics: &Arc<Metrics>,
     ) -> Result<Self, Failure> {
-        let (listener, address) = sockets.bind(config.listen, "listen", " with --listen")?;
+        let (socket, address) = sockets.bind(config.listen, "listen", " with --listen")?;
+        let listener = Listening { socket, proxied: config.proxy_protocol };
         let Some((tls, loaded)) = config.tls.as_ref().zip(tls) else {
             let listeners = server::Listeners { plain: Some(listener), tls: None };
             return Ok(Clients { listeners, url: url("http", address), tls_url: None, certificate: None });
         };
         let own = tls.listen.map(|address| sockets.bind(address, "tls.listen", "")).transpose()?;
+        let own = own.map(|(socket, address)| (Listening { socket, proxied: tls.proxy_protocol }, address));
         let reloader = Reloader::new(tls, loaded, Arc::clone(metrics));
         let acceptor = Acceptor::new(reloader.current(), config.limits.server.header, metrics);
         let certificate = Some(reloader);

@@ -26,7 +26,12 @@ impl Sample {
     pub fn valid(from: Date, until: Date) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let place = |name: &str| folder.path().join(name);
-        let config = TlsConfig { certificate: place("chain.pem"), key: place("key.pem"), listen: None };
+        let config = TlsConfig {
+            certificate: place("chain.pem"),
+            key: place("key.pem"),
+            listen: None,
+            proxy_protocol: false,
+        };
         let sample = Sample { folder, config };
         let (certificate, key) = made(from, until, &rcgen::PKCS_ECDSA_P256_SHA256);
         sample.write(&certificate, &key);
@@ -186,7 +191,12 @@ fn what_other_tools_write_is_told_by_its_form_with_the_command_that_mends_it() {
     wide("chain.pem");
     wide("key.pem");
     let problem = |certificate: &str, key: &str| {
-        let config = TlsConfig { certificate: folder.join(certificate), key: folder.join(key), listen: None };
+        let config = TlsConfig {
+            certificate: folder.join(certificate),
+            key: folder.join(key),
+            listen: None,
+            proxy_protocol: false,
+        };
         let found = Files::read(&config).pair(Timestamp::now()).unwrap_err();
         let [line] = found.lines() else { panic!("{certificate}, {key}: {found}") };
         line.clone()
@@ -409,7 +419,12 @@ fn files_that_are_replaced_behind_links_are_seen() {
         fs::write(version.join("key.pem"), key).unwrap();
     }
     swap(&versions[0]);
-    let config = TlsConfig { certificate: link.join("chain.pem"), key: link.join("key.pem"), listen: None };
+    let config = TlsConfig {
+        certificate: link.join("chain.pem"),
+        key: link.join("key.pem"),
+        listen: None,
+        proxy_protocol: false,
+    };
     let loaded = Files::read(&config).load(at(NOW)).unwrap();
     watched.reloader = Reloader::new(&config, &loaded, Arc::clone(&watched.metrics));
     watched.sample.config = config;

@@ -6,6 +6,7 @@ use prometheus::{Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterV
 
 use super::registrar::{Registrar, SECONDS};
 use crate::admission::secrets::Verdict;
+use crate::observe::proxied::Outcome;
 use crate::observe::unavailable::Cause;
 
 /// Statuses that Weir answers with, and a connection that was closed without an answer.
@@ -38,6 +39,7 @@ pub struct HttpMetrics {
     routes: Vec<RouteMetrics>,
     secrets: [IntCounter; Verdict::ALL.len()],
     unavailable: [IntCounter; Cause::ALL.len()],
+    proxied: [IntCounter; Outcome::ALL.len()],
     /// `weir_body_inflight_bytes`: raw and inflated bodies, and large heads, held by requests.
     pub body_inflight_bytes: IntGauge,
     /// `weir_failed_keys_refused_total`: requests with an unknown key whose address had presented too many of them.
@@ -67,6 +69,11 @@ impl HttpMetrics {
             &["method", "verdict"],
         )?;
         let unavailable = r.counters("weir_unavailable_total", "Answers of 503 by cause.", &["cause"])?;
+        let proxied = r.counters(
+            "weir_proxy_protocol_total",
+            "Connections of listeners that ask for the PROXY protocol, by outcome.",
+            &["outcome"],
+        )?;
         Ok(HttpMetrics {
             routes: routes
                 .into_iter()
@@ -80,6 +87,7 @@ impl HttpMetrics {
                 .collect(),
             secrets: Verdict::ALL.map(|verdict| secrets.with_label_values(&verdict.labels())),
             unavailable: Cause::ALL.map(|cause| unavailable.with_label_values(&[cause.label()])),
+            proxied: Outcome::ALL.map(|outcome| proxied.with_label_values(&[outcome.label()])),
             body_inflight_bytes: r
                 .gauge("weir_body_inflight_bytes", "Bytes of bodies and large heads held by requests.")?,
             failed_keys_refused: r.add(IntCounter::new(
@@ -103,6 +111,13 @@ impl HttpMetrics {
     /// Counts a request that was told to come again.
     pub fn unavailable(&self, cause: Cause) {
         if let Some(counter) = self.unavailable.get(cause as usize) {
+            counter.inc();
+        }
+    }
+
+    /// Counts a connection of a listener that asks for the PROXY protocol.
+    pub fn proxied(&self, outcome: Outcome) {
+        if let Some(counter) = self.proxied.get(outcome as usize) {
             counter.inc();
         }
     }

@@ -13,7 +13,7 @@ fn an_unknown_key_is_refused_at_every_level_with_the_nearest_known_one() {
         (
             "[tls]\ncertificate = 'c'\nkey = 'k'\ncert = 'c'",
             "tls.cert",
-            "the keys here are certificate, key, listen",
+            "the keys here are certificate, key, listen, proxy_protocol",
         ),
         ("[queue]\nLinger = 1", "queue.Linger", "the keys here are brokers, create_topics"),
     ] {
@@ -23,6 +23,19 @@ fn an_unknown_key_is_refused_at_every_level_with_the_nearest_known_one() {
     assert_problem(&contracts, "publishers.tickets.contractss", "did you mean contracts?");
     let event = sample("version = \"1.0.0\"", "version = \"1.0.0\", verison = \"2\"");
     assert_problem(&event, "publishers.tickets.events.\"Ticket Closure\".verison", "did you mean version?");
+}
+
+#[test]
+fn a_listener_that_asks_for_the_proxy_protocol_must_know_its_proxies() {
+    let needs = "needs trusted_proxies";
+    assert_problem("proxy_protocol = true", "proxy_protocol", needs);
+    let tls = "[tls]\ncertificate = 'c'\nkey = 'k'\nproxy_protocol = true\n";
+    assert_problem(&format!("{tls}listen = '127.0.0.1:8443'"), "tls.proxy_protocol", needs);
+    let trusting = "trusted_proxies = ['10.0.0.0/8']\n";
+    assert_problem(&format!("{trusting}{tls}"), "tls.proxy_protocol", "which is not set");
+    let config = loaded(&format!("proxy_protocol = true\n{trusting}{tls}listen = '127.0.0.1:8443'"));
+    assert!(config.proxy_protocol && config.tls.unwrap().proxy_protocol);
+    assert!(!loaded(SAMPLE).proxy_protocol);
 }
 
 #[test]
