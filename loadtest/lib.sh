@@ -5,6 +5,7 @@
 sources=4     # with an access key each
 rows=5        # of each map: more than this traffic has fields, so that the maps are not empty
 topics=()     # --topics N, where events name contracts
+allowed=0     # events a second that each source may send; 0: as many as come
 limits=       # TOML, to go behind [limits]
 queue=        # and behind [queue]
 quota=        # µs of processor time that the server may take in 100 ms, of all cores together
@@ -120,7 +121,8 @@ within_quota() {
 start_server() {
     rm -rf "$data"
     mkdir -p "$data"
-    "$loadtest" config --prefix "$2" --sources "$sources" --rows "$rows" "${topics[@]}" >"$data/weir.toml"
+    "$loadtest" config --prefix "$2" --sources "$sources" --rows "$rows" --rate "$allowed" \
+        "${topics[@]}" >"$data/weir.toml"
     printf '[limits]\n%s\n[queue]\n%s\n%s\n' "$limits" "$queue" "$store" >>"$data/weir.toml"
     launch "$1" "$2"
 }

@@ -110,6 +110,14 @@ scenario_overload() {
     done
 }
 
+# Three times what the sources may send.
+scenario_limited() {
+    local server allowed=10000
+    for server in $(among weir-kafka weir-journal); do
+        measure limited "$server" --connections 512 --batch 50 --limited "$((sources * allowed))"
+    done
+}
+
 # From start to ready on a journal of 1 GiB, beside reading its files; all of it is in the system's cache.
 scenario_start() {
     local server data=$dir/start prefix=start. seconds=600 begun ready read

@@ -14,7 +14,7 @@ use crate::generator::{self, Plan};
 use crate::report::{self, Report};
 use crate::traffic::{Mix, PEOPLE, Request, Shape};
 
-/// How much is offered where the server's memory for bodies is the limit.
+/// How much is offered where the server lets through only so much.
 const TIMES_CAPACITY: f64 = 3.0;
 
 #[derive(Args, Debug)]
@@ -50,6 +50,9 @@ pub struct Flags {
     /// held back
     #[arg(long, value_name = "BYTES", requires = "hold", conflicts_with = "rate")]
     overload: Option<usize>,
+    /// Events a second that the server lets through: offers three times as many
+    #[arg(long, value_name = "EVENTS", conflicts_with_all = ["rate", "overload"])]
+    limited: Option<f64>,
     /// Seconds for which connections stay open and unused at the end
     #[arg(long, default_value_t = 0.0)]
     idle: f64,
@@ -120,7 +123,9 @@ pub fn run(flags: &Flags) -> Result<Report, Box<dyn Error>> {
         return Err("--rate: give a number above 0".into());
     }
     let hold = flags.hold.map(Duration::from_millis);
-    let capacity = flags.overload.zip(hold).map(|(memory, hold)| capacity(memory, hold, &shape));
+    let by_memory = flags.overload.zip(hold).map(|(memory, hold)| capacity(memory, hold, &shape));
+    let by_rate = flags.limited.map(|events| events / report::count(flags.batch));
+    let capacity = by_memory.or(by_rate);
     let plan = Plan {
         address: flags.to,
         connections: flags.connections,

@@ -72,6 +72,8 @@ const TARGETS: &[Target] = &[
     target("CPU of gzip / plain", "batch50-gzip", cpu, Scenario("batch50-plain"), AtMost(1.6)),
     target("goodput / configured capacity, 3 times that offered", "overload", goodput, Alone, AtLeast(0.95)),
     target("refusals before the body / refusals", "overload", unread, Alone, AtLeast(1.0)),
+    target("goodput / configured rates, 3 times that offered", "limited", goodput, Alone, AtLeast(0.95)),
+    target("goodput / configured rates, 3 times that offered", "limited", goodput, Alone, AtMost(1.05)),
     target("peak RSS, MB", "steady-single", peak, Alone, AtMost(40.0)),
     target("RSS gained in a minute, MB", "steady-single", slope, Alone, AtMost(0.2)),
     target("peak RSS, MB", "steady-batch50", peak, Alone, AtMost(60.0)),

@@ -117,6 +117,9 @@ pub struct Tenant {
     /// Contracts, each with a topic of its own; without it one that no event needs to name
     #[arg(long)]
     pub topics: Option<u64>,
+    /// Events a second that each source may send; 0: as many as come
+    #[arg(long, default_value_t = 0)]
+    pub rate: u32,
 }
 
 impl Tenant {
@@ -131,8 +134,10 @@ impl Tenant {
         }
         for source in 0..self.sources {
             text += &format!(
-                "[sources.source-{source}]\ntenant = \"load\"\nkeys = [\"{}\"]\npublishers = [\"tickets\"]\n",
-                key(source).hash()
+                "[sources.source-{source}]\ntenant = \"load\"\nkeys = [\"{}\"]\npublishers = [\"tickets\"]\n\
+                 rate = {}\n",
+                key(source).hash(),
+                self.rate
             );
         }
         text += "[publishers.tickets]\ntenant = \"load\"\ntopic = \"Ticket Actions\"\n";

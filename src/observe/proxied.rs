@@ -1,4 +1,4 @@
-//! Connections of listeners that ask for the PROXY protocol: counted, and those that were not taken logged now and then.
+//! Connections of listeners that ask for the PROXY protocol: counted; those that are not taken are logged now and then.
 
 use std::time::Instant;
 

@@ -147,7 +147,7 @@ fn counted() -> Result<Counts, Box<dyn Error>> {
 
 /// Runs `case` over `events` events. What must be there before the first of them does not count.
 fn run_case(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
-    let tenant = Tenant { prefix: "counts".to_owned(), sources: 1, rows: FIELDS, topics: None };
+    let tenant = Tenant { prefix: "counts".to_owned(), sources: 1, rows: FIELDS, topics: None, rate: 0 };
     let toml = tenant.toml();
     let config = setup::load(Some((Path::new("counts.toml"), &toml)), &Overrides::default())?;
     let tenants = Tenants::from_config(&config);

@@ -144,11 +144,12 @@ fn a_gzipped_body_inflates_to_the_same_events() {
 fn weir_takes_the_configuration() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("weir.toml");
-    let tenant = Tenant { prefix: "round1.".to_owned(), sources: 2, rows: 3, topics: Some(20) };
+    let tenant = Tenant { prefix: "round1.".to_owned(), sources: 2, rows: 3, topics: Some(20), rate: 7 };
     std::fs::write(&file, tenant.toml()).unwrap();
     let flags = weir::cli::ConfigFlags { config: Some(file), ..Default::default() };
     let config = flags.load().unwrap();
     assert_eq!((config.sources.len(), config.publishers.len()), (2, 1));
+    assert!(config.sources.values().all(|source| source.rate == 7));
     let publisher = &config.publishers["tickets"];
     assert_eq!((publisher.contracts.len(), publisher.events.len()), (20, 3));
     assert_eq!(publisher.contracts.last().map(String::as_str), Some("c019"));
