@@ -14,11 +14,11 @@
 //! 2. **Receive: the body.** [`http::body`] reads it within its deadlines and inflates it as it arrives. A
 //!    signature sees the bytes as they come, and is verified at the end.
 //! 3. **Submit: from the body to the queue.** [`pipeline`] turns the body into records, and touches neither disk
-//!    nor network: it decodes and splits the body into events ([`event`]: borrowed slices, no tree), validates
-//!    them, and maps them ([`mapping`]: tables of fields and RudderStack's rules; an identify by
-//!    [`mapping::person`]) to records ([`record`]: spans of one buffer). An event that can't be mapped becomes a
-//!    record in quarantine, with its reason ([`pipeline::quarantine`]). [`intake::submit`] hands the records to the
-//!    [`queue`], which takes all of them or none.
+//!    nor network: it decodes and splits the body into events ([`event`]: borrowed slices, no tree), charges them to
+//!    their source's rate ([`admission::rate`]), validates them, and maps them ([`mapping`]: tables of fields and
+//!    RudderStack's rules; an identify by [`mapping::person`]) to records ([`record`]: spans of one buffer). An event
+//!    that can't be mapped becomes a record in quarantine, with its reason ([`pipeline::quarantine`]).
+//!    [`intake::submit`] hands the records to the [`queue`], which takes all of them or none.
 //! 4. **Answer: durable.** The queue resolves one receipt when the last record is durable: on the embedded
 //!    [`queue::journal`], or on [`queue::kafka`] with [`queue::spool`] behind it. Only then are the events counted,
 //!    each once ([`pipeline::tally`], [`observe::metrics`]), and answered. If the records do not become durable in
@@ -44,7 +44,7 @@
 //! |---|---|
 //! | [`system`] | files and threads, as the operating system has them |
 //! | [`event`] | one call: its text, envelope, identity, time; why an event is rejected and how it may end |
-//! | [`admission`] | access keys, shared secrets, signatures |
+//! | [`admission`] | access keys, shared secrets, signatures, how much a sender may send |
 //! | [`record`] | what goes on the queue, and its topics |
 //! | [`tenants`] | who may send, and what is mapped how |
 //! | [`config`] | the configuration as data, and how it is read |

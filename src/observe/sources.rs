@@ -128,7 +128,7 @@ impl ObservedSource {
                 );
             }
         } else if let Some(events_refused) = self.limited.passed() {
-            tracing::info!(source = %id, events_refused, "within its rate again, for a minute");
+            tracing::info!(source = %id, events_refused, "within its rate again: no request was refused for a minute");
         }
     }
 
