@@ -2,6 +2,7 @@
 //! is refused then.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -14,6 +15,7 @@ use super::body::{self, Allowance, Body, BodyError, Incoming, Reserved};
 use super::connection::{ConnectionState, next_turn};
 use super::credentials::{presented_key, webhook_key};
 use super::proof::{self, Shown};
+use super::response::error_text;
 use super::routes::source_named;
 use super::strangers::unknown_key;
 use crate::admission::keys::digest;
@@ -51,13 +53,27 @@ pub(super) struct Context<'r> {
     pub path: &'static str,
     /// Where the connection comes from.
     pub peer: Option<IpAddr>,
+    /// Whose key it has presented, as soon as that is known: for the log.
+    pub sender: &'r Cell<Option<&'r Source>>,
 }
 
 impl<'r> Context<'r> {
-    pub fn new(app: &'r App, snapshot: &'r Snapshot, inbound: &Inbound<'r>) -> Self {
+    pub fn new(
+        app: &'r App,
+        snapshot: &'r Snapshot,
+        inbound: &Inbound<'r>,
+        sender: &'r Cell<Option<&'r Source>>,
+    ) -> Self {
         let request = inbound.request;
         let peer = request.peer_addr().map(|peer| peer.ip());
-        Context { app, snapshot, headers: request.headers(), path: inbound.path, peer }
+        Context { app, snapshot, headers: request.headers(), path: inbound.path, peer, sender }
+    }
+
+    /// Tells the log of a request that is refused.
+    fn tell(&self, answer: &Answer) {
+        if let Some(why) = error_text(answer) {
+            self.app.sampled.refused(self.path, self.sender.get().map(|source| source.id.as_str()), &why);
+        }
     }
 }
 
@@ -86,8 +102,15 @@ impl<A: From<Answer>> Refusal<A> {
 /// # Errors
 /// Why it was refused.
 pub async fn answer(app: &App, inbound: Inbound<'_>, call: Call) -> Result<Answer, Refusal> {
-    let snapshot = app.snapshot();
-    let context = Context::new(app, &snapshot, &inbound);
+    let (snapshot, sender) = (app.snapshot(), Cell::default());
+    let context = Context::new(app, &snapshot, &inbound, &sender);
+    let answered = answer_in(context, inbound, call).await;
+    let (Ok(answer) | Err(Refusal { answer, .. })) = &answered;
+    context.tell(answer);
+    answered
+}
+
+async fn answer_in(context: Context<'_>, inbound: Inbound<'_>, call: Call) -> Result<Answer, Refusal> {
     let admitted = admit_call(context, inbound.request, call)
         .map_err(|answer| Refusal::before_body(answer, context.headers))?;
     let arrived = receive(context, admitted, inbound).await?;
@@ -142,8 +165,9 @@ pub(super) fn admit<'r>(
 }
 
 fn find_source<'r>(context: Context<'r>, key: &[u8]) -> Result<&'r Source, Answer> {
-    let source = context.snapshot.tenants.keys.get(&digest(key));
-    source.map(Arc::as_ref).ok_or_else(|| unknown_key(context))
+    let source = context.snapshot.tenants.keys.get(&digest(key)).map(Arc::as_ref);
+    context.sender.set(source);
+    source.ok_or_else(|| unknown_key(context))
 }
 
 /// A sender that may send, what it has shown, and memory for its body.

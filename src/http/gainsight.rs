@@ -3,6 +3,7 @@
 
 mod envelope;
 
+use std::cell::Cell;
 use std::fmt::Display;
 
 use actix_web::http::Method;
@@ -43,8 +44,8 @@ pub async fn answer(app: &App, inbound: Inbound<'_>, operation: Operation) -> (H
 
 /// A call with an access key.
 async fn put(app: &App, inbound: Inbound<'_>, operation: Operation) -> Result<Reply, Refusal<Reply>> {
-    let snapshot = app.snapshot();
-    let context = Context::new(app, &snapshot, &inbound);
+    let (snapshot, sender) = (app.snapshot(), Cell::default());
+    let context = Context::new(app, &snapshot, &inbound, &sender);
     let (request, limits) = (inbound.request, &snapshot.limits);
     let key = presented_key(context.headers, request.query_string());
     let most = if operation == Operation::People { limits.event_bytes } else { limits.body_bytes };
@@ -62,8 +63,8 @@ async fn put(app: &App, inbound: Inbound<'_>, operation: Operation) -> Result<Re
 
 /// An event, which a publisher's secret opens the way for.
 async fn publish(app: &App, inbound: Inbound<'_>) -> Result<Reply, Refusal<Reply>> {
-    let snapshot = app.snapshot();
-    let context = Context::new(app, &snapshot, &inbound);
+    let (snapshot, sender) = (app.snapshot(), Cell::default());
+    let context = Context::new(app, &snapshot, &inbound, &sender);
     let head = event_head(context.headers);
     let admitted = admit_publishers(context, head.topic.as_deref())
         .map_err(|answer| Refusal::before_body(answer, context.headers))?;

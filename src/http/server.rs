@@ -22,7 +22,7 @@ use super::events::{Inbound, Refusal};
 use super::on_demand::on_demand;
 use super::places::{Place, Places};
 use super::proxied;
-use super::response::{error_text, response};
+use super::response::response;
 use super::routes::{Endpoint, Route, find};
 use super::tls::Acceptor;
 use super::{cors, events, gainsight, pages};
@@ -194,9 +194,6 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
                     Ok(answer) => (answer, true),
                     Err(Refusal { answer, body_ended }) => (answer, body_ended),
                 };
-                if let Some(why) = error_text(&answer) {
-                    tracing::debug!(route = label, why = why.as_ref(), "refused");
-                }
                 (response(&answer), body_ended)
             }
             Endpoint::Gainsight(operation) => {

@@ -12,6 +12,7 @@ use crate::admission::rate::Rates;
 use crate::config::{Limits, RequestLimits, ServerLimits};
 use crate::observe::metrics::Metrics;
 use crate::observe::proxied::Proxied;
+use crate::observe::sampled::Sampled;
 use crate::observe::unavailable::{Cause, Unavailable};
 use crate::observe::unmapped::UnmappedNames;
 use crate::observe::unverifiable::Unverifiable;
@@ -44,6 +45,8 @@ pub struct App {
     pub failed_keys: FailedKeys,
     /// Connections that did not come through a proxy as they should.
     pub proxied: Proxied,
+    /// Why requests are refused and events rejected.
+    pub sampled: Sampled,
     snapshot: ArcSwap<Snapshot>,
     unavailable: Unavailable,
     draining: AtomicBool,
@@ -68,6 +71,7 @@ impl App {
             rates,
             failed_keys: FailedKeys::default(),
             proxied: Proxied::default(),
+            sampled: Sampled::default(),
             snapshot: ArcSwap::from_pointee(snapshot),
             unavailable: Unavailable::default(),
             draining: AtomicBool::new(false),

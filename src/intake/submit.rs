@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
+use tracing::Level;
 
 use super::app::App;
 use super::snapshot::Snapshot;
@@ -11,7 +12,7 @@ use crate::observe::unavailable::Cause;
 use crate::pipeline::tally::Tally;
 use crate::queue::completion::{Receipt, wait_for};
 use crate::queue::{Queue, Refused};
-use crate::record::{Kind, Kinds, Records};
+use crate::record::{Header, Kind, Kinds, RecordRef, Records};
 use crate::tenants::Source;
 
 /// How long a request waits for its records to become durable: longer than the queue's own limits, so that the
@@ -75,6 +76,8 @@ pub struct PendingRequest<'a> {
     enqueued: Enqueued<'a>,
     /// Taken once it is counted.
     tally: Option<Tally>,
+    /// The ids of the records, if the log is to tell what became of each.
+    followed: Vec<String>,
 }
 
 impl<'a> PendingRequest<'a> {
@@ -98,9 +101,13 @@ impl<'a> PendingRequest<'a> {
                 observed.log_reused_ids(&source.id);
             }
         }
+        let followed = if tracing::enabled!(Level::DEBUG) { ids(&records) } else { Vec::new() };
         match Enqueued::new(&*app.queue, &app.metrics, records) {
-            Ok(enqueued) => Ok(PendingRequest { app, snapshot, source, enqueued, tally: Some(tally) }),
+            Ok(enqueued) => {
+                Ok(PendingRequest { app, snapshot, source, enqueued, tally: Some(tally), followed })
+            }
             Err(refused) => {
+                follow(&source.id, &followed, false);
                 refuse(snapshot, source, &tally);
                 Err(match refused {
                     Refused::Full => Cause::QueueFull,
@@ -120,6 +127,8 @@ impl<'a> PendingRequest<'a> {
         }
         if let (Some(tally), Some(observed)) = (self.tally.take(), self.snapshot.observed(self.source)) {
             tally.settle(&self.app.metrics, observed, &self.source.tenant.id);
+            tally.rejections().iter().for_each(|reason| self.app.sampled.rejected(&self.source.id, *reason));
+            follow(&self.source.id, &self.followed, true);
         }
         Ok(())
     }
@@ -131,8 +140,25 @@ impl Drop for PendingRequest<'_> {
     fn drop(&mut self) {
         if let Some(tally) = self.tally.take() {
             refuse(self.snapshot, self.source, &tally);
+            follow(&self.source.id, &self.followed, false);
         }
     }
+}
+
+/// The `ce_id` of each record.
+fn ids(records: &Records) -> Vec<String> {
+    let id = |record: RecordRef<'_>| {
+        let (_, id) = record.headers().find(|(name, _)| *name == Header::Id.name())?;
+        Some(String::from_utf8_lossy(id).into_owned())
+    };
+    records.iter().filter_map(id).collect()
+}
+
+/// Logs the end of records on their way.
+fn follow(source: &str, ids: &[String], is_durable: bool) {
+    let end =
+        if is_durable { "durable" } else { "not durable; the client was told to send it again, or has left" };
+    ids.iter().for_each(|id| tracing::debug!(source, id, "{end}"));
 }
 
 fn refuse(snapshot: &Snapshot, source: &Source, tally: &Tally) {

@@ -3,6 +3,7 @@
 mod limited;
 pub mod metrics;
 pub mod proxied;
+pub mod sampled;
 pub mod sources;
 pub mod telemetry;
 mod throttle;

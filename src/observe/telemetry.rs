@@ -1,5 +1,5 @@
 //! Logs, on stderr: for people at a terminal, as JSON for machines. They may contain configured ids, counts, sizes
-//! and states, but never a key, a secret, a query string, a body or a trait.
+//! and states, at debug also ids of events, but never a key, a secret, a query string, a body or a trait.
 
 use std::io::{IsTerminal, stderr};
 

@@ -293,6 +293,9 @@ impl<'a> Work<'a> {
         let stamp = self.stamp(&id, &happened.text);
         let rejection = match self.map_in_bounds(call, event, &stamp) {
             Ok(outcome) => {
+                let (source, traceparent) = (&*self.request.source.id, self.request.traceparent);
+                let (call, outcome_label) = (label.label(), outcome.label());
+                tracing::debug!(source, message_id = %id, call, traceparent, outcome = outcome_label, "mapped");
                 self.tally.count(label, outcome);
                 return;
             }
@@ -421,6 +424,9 @@ impl<'a> Work<'a> {
         let (topic, most) = (self.request.source.tenant.rejected, self.request.rules.record_bytes);
         rejected.write(Quarantine { topic, most, path, head }, &mut stamp.on(&mut self.records));
         let Rejected { index, rejection, .. } = rejected;
+        let (source, traceparent) = (&*self.request.source.id, self.request.traceparent);
+        let (message_id, kind, reason) = (stamp.message_id, call.label(), rejection.reason.label());
+        tracing::debug!(source, message_id, call = kind, traceparent, reason, "rejected");
         self.tally.quarantined(rejection.reason);
         self.tally.count(call, Outcome::Quarantined);
         self.quarantined.push(Quarantined {

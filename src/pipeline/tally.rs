@@ -100,6 +100,11 @@ impl Tally {
         self.quarantined.push(reason);
     }
 
+    /// Why each of the events in quarantine is there.
+    pub fn rejections(&self) -> &[Reason] {
+        &self.quarantined
+    }
+
     /// One event was ignored.
     pub fn ignored(&mut self, reason: Ignored) {
         if let Some(count) = self.ignored.get_mut(reason as usize) {

@@ -33,6 +33,7 @@ mod lenient;
 mod lifecycle;
 mod limits;
 mod loading;
+mod logs;
 mod memory;
 mod merging;
 mod metrics;

@@ -1,5 +1,6 @@
 //! What becomes of a request that its queue keeps waiting, fails or refuses, or whose client leaves.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
@@ -68,7 +69,9 @@ async fn take_three(app: &App) -> Answer {
     let lease = app.budget.lease(body.len()).unwrap();
     let body = Body { bytes: body, _lease: lease };
     let (snapshot, headers) = (app.snapshot(), HeaderMap::new());
-    let context = Context { app, snapshot: &snapshot, headers: &headers, path: "/v1/batch", peer: None };
+    let known = Cell::default();
+    let (snapshot, headers) = (&*snapshot, &headers);
+    let context = Context { app, snapshot, headers, path: "/v1/batch", peer: None, sender: &known };
     let sender = Some(&*snapshot.tenants.sources[0]);
     match submit_events(context, Arrived { sender, secrets: Vec::new(), body }, Call::Batch) {
         Ok(submitted) => submitted.answer().await.unwrap_or_else(|answer| answer),

@@ -1,0 +1,73 @@
+//! What the log says of requests and events.
+
+use serde_json::Value;
+
+use crate::harness::tenant::{Sample, source};
+use crate::harness::wait_until;
+use crate::harness::weir::{Start, Weir};
+use crate::harness::wire::basic;
+
+const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// A tenant with another source that is switched off, logging at `level`.
+fn at(level: &'static str) -> Weir {
+    let off = source("off", "acme", &["key-of-off"], "enabled = false");
+    Start::default().config(Sample::default().more(&off).toml()).env("WEIR_LOG", level).serve()
+}
+
+/// The lines whose message begins with `beginning`.
+fn lines(weir: &Weir, beginning: &str) -> Vec<Value> {
+    let log = weir.log();
+    let parsed = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    parsed.filter(|line| line["message"].as_str().unwrap().starts_with(beginning)).collect()
+}
+
+fn fields<const N: usize>(line: &Value, names: [&str; N]) -> [String; N] {
+    names.map(|name| line[name].to_string().trim_matches('"').to_owned())
+}
+
+#[test]
+fn at_debug_the_log_tells_what_became_of_each_event_by_its_message_id() {
+    let weir = at("debug");
+    let batch = r#"{"batch":[
+        {"type":"identify","userId":"u","messageId":"good","traits":{"email":"canary@b.c"}},
+        {"type":"identify","userId":"u","messageId":"bad"},
+        {"type":"page","userId":"u","messageId":"page"}]}"#;
+    assert_eq!(weir.post_with("/v1/batch", &[("Traceparent", TRACE)], batch).status, 200);
+    let names = ["source", "message_id", "call", "outcome", "traceparent"];
+    let mapped: Vec<_> = lines(&weir, "mapped").iter().map(|line| fields(line, names)).collect();
+    let expected = [["web", "good", "identify", "queued", TRACE], ["web", "page", "page", "ignored", TRACE]];
+    assert_eq!(mapped, expected);
+    let rejected = &lines(&weir, "rejected")[0];
+    let rejected = fields(rejected, ["source", "message_id", "call", "reason", "traceparent"]);
+    assert_eq!(rejected, ["web", "bad", "identify", "email_missing", TRACE]);
+    let durable: Vec<_> = lines(&weir, "durable").iter().map(|line| fields(line, ["source", "id"])).collect();
+    assert_eq!(durable, [["web", "good/person"], ["web", "bad/rejected"]]);
+    assert!(!weir.log().contains("canary"), "{}", weir.log());
+}
+
+#[test]
+fn at_info_each_reason_is_told_once_in_a_while_with_its_source() {
+    let weir = at("info");
+    assert_eq!(weir.send("POST", "/v1/track", &[("Authorization", &basic("wrong"))], "{}").status, 401);
+    for _ in 0..50 {
+        assert_eq!(weir.post("/v1/identify", r#"{"userId":"u","messageId":"canary"}"#).status, 200);
+        let off = weir.send("POST", "/v1/track", &[("Authorization", &basic("key-of-off"))], "{}");
+        assert_eq!(off.brief(), (404, "source is disabled\n"));
+    }
+    wait_until("the log", || lines(&weir, "requests are refused").len() >= 2);
+    let names = ["route", "source", "why"];
+    let refused: Vec<_> =
+        lines(&weir, "requests are refused").iter().map(|line| fields(line, names)).collect();
+    // Ten seconds may have passed.
+    let mut once = refused.clone();
+    once.dedup();
+    let reasons = |why: &str| refused.iter().filter(|line| line[2] == why).count();
+    assert!(reasons("invalid write key") <= 5 && reasons("source is disabled") <= 5, "{refused:?}");
+    assert!(once.contains(&["/v1/track", "null", "invalid write key"].map(str::to_owned)), "{once:?}");
+    assert!(once.contains(&["/v1/track", "off", "source is disabled"].map(str::to_owned)), "{once:?}");
+    let quarantined = lines(&weir, "events are quarantined");
+    assert!((1..=5).contains(&quarantined.len()), "{quarantined:?}");
+    assert_eq!(fields(&quarantined[0], ["source", "reason", "events"]), ["web", "email_missing", "1"]);
+    assert!(!weir.log().contains("canary"), "ids of events are for debugging: {}", weir.log());
+}
