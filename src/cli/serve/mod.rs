@@ -36,7 +36,8 @@ use crate::operate::control::{Control, Running};
 use crate::queue::Queue;
 use crate::queue::journal::JournalQueue;
 use crate::queue::spool::SpooledQueue;
-use crate::setup::{Role, ToServe, first_start};
+use crate::setup::first_start::{self, Demo};
+use crate::setup::{Role, ToServe};
 use crate::tenants::Tenants;
 
 /// How long connections that were just accepted have for their first request, where later ones wait for the next start.
@@ -64,10 +65,12 @@ pub struct ServeArgs {
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     telemetry::init(args.log_format, &args.log).map_err(Failure::Named)?;
     let text = args.config.text()?;
-    let to_serve = args.config.load_to_serve(text.as_deref(), &args.roles)?;
+    let mut to_serve = args.config.load_to_serve(text.as_deref(), &args.roles)?;
+    let has_gateway = to_serve.roles.run(Role::Gateway);
+    let demo = if has_gateway { first_start::prepare(&mut to_serve.config)? } else { None };
     let (flags, roles, config) = (args.config.clone(), args.roles.clone(), to_serve.config.clone());
-    let started = Started { flags, roles, text, config, is_first: false };
-    if to_serve.roles.run(Role::Gateway) { run_gateway(started, to_serve) } else { load_only::run(started) }
+    let started = Started { flags, roles, text, config, is_first: demo.is_some() };
+    if has_gateway { run_gateway(started, to_serve, demo) } else { load_only::run(started) }
 }
 
 /// A gateway at work, with all that belongs to it.
@@ -81,14 +84,11 @@ struct Gateway {
     are_held: bool,
 }
 
-fn run_gateway(mut started: Started, to_serve: ToServe) -> Result<(), Failure> {
-    let demo = first_start::prepare(&mut started.config)?;
-    started.is_first = demo.is_some();
+fn run_gateway(started: Started, to_serve: ToServe, demo: Option<Demo>) -> Result<(), Failure> {
     for warning in to_serve.warnings() {
         tracing::warn!("{warning}");
     }
-    let ToServe { tls, roles, .. } = to_serve;
-    let mut config = started.config.clone();
+    let ToServe { mut config, tls, roles } = to_serve;
     config.limits.server.connections = open_files(config.limits.server.connections);
     let tenants = Tenants::from_config(&config);
     let metrics = metrics()?;

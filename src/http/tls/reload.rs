@@ -50,9 +50,9 @@ impl Reloader {
         Arc::clone(&self.current)
     }
 
-    /// Looks at the files now.
-    pub fn look(&mut self) {
-        self.compare(&Files::read(&self.config), Timestamp::now());
+    /// Looks at the files now. Whether they have just changed.
+    pub fn look(&mut self) -> bool {
+        self.compare(&Files::read(&self.config), Timestamp::now())
     }
 
     /// Goes on with the files that `config` names, and with the pair that was loaded from them.
@@ -67,15 +67,15 @@ impl Reloader {
 
     /// A change counts once two looks saw the same: two files, or a long one, are not written in one moment. What
     /// was refused is tried again each time, for its day may come.
-    pub(super) fn compare(&mut self, files: &Files, now: Timestamp) {
+    pub(super) fn compare(&mut self, files: &Files, now: Timestamp) -> bool {
         let digest = files.digest();
         let changing = mem::replace(&mut self.last, digest) != digest;
         if changing {
-            return;
+            return true;
         }
         if digest == self.in_use {
             self.refused = None;
-            return;
+            return false;
         }
         match files.pair(now) {
             Ok(pair) => {
@@ -92,6 +92,7 @@ impl Reloader {
                 }
             }
         }
+        false
     }
 
     fn put_to_use(&mut self, digest: [u8; 32], pair: &Pair) {

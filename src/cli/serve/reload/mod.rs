@@ -1,5 +1,5 @@
 //! Takes on what changes of configuration, secrets and certificates while Weir runs: one thread looks at their files
-//! once a second, and reads them at once where SIGHUP asks for it. What can't be used leaves everything as it was.
+//! now and then, and reads them at once where SIGHUP asks for it. What can't be used leaves everything as it was.
 
 mod files;
 
@@ -28,8 +28,10 @@ use crate::setup::{ToServe, first_start};
 use crate::system::worker::{StopToken, Worker};
 use crate::tenants::Tenants;
 
-/// Between two looks at the files.
-const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// Between two looks at the files: a Weir that nobody talks to should hardly be woken.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(5);
+/// Until the next look after one that has seen a change.
+const UNTIL_SETTLED: Duration = Duration::from_secs(1);
 
 /// How Weir was started.
 pub struct Started {
@@ -76,15 +78,18 @@ impl Watch {
         let in_use = Arc::clone(&reload.in_use);
         let run = move |token: &StopToken| {
             // Without a file nothing can change but by a restart.
-            let wait = if has_file { BETWEEN_LOOKS } else { Duration::MAX };
+            let usual = if has_file { BETWEEN_LOOKS } else { Duration::MAX };
+            let mut wait = usual;
             loop {
                 let asked = asked.recv_timeout(wait);
                 if token.is_stopped() {
                     return;
                 }
+                wait = usual;
                 match asked {
                     Ok(()) => reload.ask(),
-                    Err(RecvTimeoutError::Timeout) => reload.look(),
+                    Err(RecvTimeoutError::Timeout) if reload.look() => wait = UNTIL_SETTLED,
+                    Err(RecvTimeoutError::Timeout) => {}
                     Err(RecvTimeoutError::Disconnected) => return,
                 }
             }
@@ -158,19 +163,20 @@ impl Reload {
         }
     }
 
-    /// A change counts once two looks saw the same: files are not written in one moment.
-    fn look(&mut self) {
-        self.look_at_certificate();
+    /// A change counts once two looks saw the same: files are not written in one moment. Whether one has just been seen.
+    fn look(&mut self) -> bool {
+        let certificate_changes = self.look_at_certificate();
         let files = Files::read(&self.started.flags, &self.config);
-        let changing = mem::replace(&mut self.last, files.digest) != files.digest;
-        if changing || self.unprepared == Some(files.digest) {
-            return;
+        let file_changes = mem::replace(&mut self.last, files.digest) != files.digest;
+        if file_changes || self.unprepared == Some(files.digest) {
+            return file_changes || certificate_changes;
         }
         if files.digest == self.used {
             self.settle();
         } else {
             self.reload(files);
         }
+        certificate_changes
     }
 
     /// As an operator asks: at once, and whether or not anything has changed.
@@ -186,10 +192,8 @@ impl Reload {
         self.reload(Files::read(&self.started.flags, &self.config));
     }
 
-    fn look_at_certificate(&mut self) {
-        if let Some(tls) = &mut self.parts.tls {
-            tls.look();
-        }
+    fn look_at_certificate(&mut self) -> bool {
+        self.parts.tls.as_mut().is_some_and(Reloader::look)
     }
 
     /// What could not be used is gone again.
