@@ -1,6 +1,6 @@
 //! `verify`: proves that every event that was answered 200 is on the queue.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::fs::File;
 use std::io::{BufReader, Write};
@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use weir::config::KafkaSettings;
 use weir::queue::journal::reader::{Begin, JournalReader};
 use weir::queue::kafka::{KafkaReader, list_topics};
 use weir::queue::reader::{Next, Reader, StartAt};
@@ -44,7 +45,7 @@ impl Flags {
             let begin = Begin::From(StartAt::Oldest);
             return Ok(Box::new(JournalReader::open(&journal, begin, true, BTreeSet::new())?));
         }
-        let (brokers, raw) = (self.brokers.as_deref().unwrap_or_default(), BTreeMap::new());
+        let (brokers, raw) = (self.brokers.as_deref().unwrap_or_default(), KafkaSettings::default());
         let prefix = self.prefix.as_deref().unwrap_or_default();
         let mut topics = list_topics(brokers, &raw)?;
         topics.retain(|topic| topic.starts_with(prefix));

@@ -2,11 +2,12 @@
 //! and flags. Whether it holds together is checked elsewhere.
 //!
 //! [`read`] reads it, with [`section`] as one table under reading, [`problems`] for everything that is wrong with it,
-//! [`secrets`] for what stands in other files, and [`address`] for addresses. [`data_dir`] names what lies in the data
-//! directory.
+//! [`secrets`] for what stands in other files, [`kafka`] for settings of its client, and [`address`] for addresses.
+//! [`data_dir`] names what lies in the data directory.
 
 pub mod address;
 pub mod data_dir;
+pub mod kafka;
 pub mod problems;
 pub mod quoting;
 pub mod read;
@@ -14,12 +15,12 @@ pub mod secrets;
 pub mod section;
 
 pub use data_dir::DataDir;
+pub use kafka::{KafkaSettings, Setting};
 pub use problems::Problems;
 pub use read::{DEFAULTS, Overrides};
 pub use secrets::{Environment, SecretPlace, Secrets};
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -200,7 +201,7 @@ pub enum Ack {
 }
 
 /// `[queue]`.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct QueueConfig {
     /// Kafka's bootstrap list; none: the journal alone.
     pub brokers: Option<String>,
@@ -214,8 +215,8 @@ pub struct QueueConfig {
     pub free_bytes: u64,
     /// What a full journal does.
     pub when_full: WhenFull,
-    /// `[queue.kafka]`: raw librdkafka settings, over Weir's own.
-    pub kafka: BTreeMap<String, String>,
+    /// `[queue.kafka]`: settings of librdkafka, over Weir's own.
+    pub kafka: KafkaSettings,
 }
 
 /// Which queue the records go to.
@@ -234,21 +235,6 @@ impl QueueConfig {
     /// Which queue this is about.
     pub fn kind(&self) -> QueueKind<'_> {
         self.brokers.as_deref().map_or(QueueKind::Journal, |brokers| QueueKind::Kafka { brokers })
-    }
-}
-
-impl fmt::Debug for QueueConfig {
-    /// Names the Kafka settings without their values: a password may be among them.
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("QueueConfig")
-            .field("brokers", &self.brokers)
-            .field("create_topics", &self.create_topics)
-            .field("ack", &self.ack)
-            .field("journal_bytes", &self.journal_bytes)
-            .field("free_bytes", &self.free_bytes)
-            .field("when_full", &self.when_full)
-            .field("kafka", &self.kafka.keys())
-            .finish()
     }
 }
 

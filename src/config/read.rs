@@ -8,9 +8,9 @@ use toml::{Table, Value};
 
 use super::section::{NON_BLANK, Section, non_blank};
 use super::{
-    Ack, Config, DataDir, Limits, ObjectConfig, Problems, PublisherConfig, QueueConfig, RequestLimits,
-    SecretPlace, Secrets, ServerLimits, SourceConfig, StoreConfig, StorePlace, Strangers, SuppressConfig,
-    TenantConfig, TlsConfig, UnknownKey, WhenFull, address,
+    Ack, Config, DataDir, KafkaSettings, Limits, ObjectConfig, Problems, PublisherConfig, QueueConfig,
+    RequestLimits, SecretPlace, Secrets, ServerLimits, Setting, SourceConfig, StoreConfig, StorePlace,
+    Strangers, SuppressConfig, TenantConfig, TlsConfig, UnknownKey, WhenFull, address,
 };
 use crate::admission::keys;
 use crate::record::topics::Bounds;
@@ -137,8 +137,8 @@ fn tenant(mut section: Section<'_>) -> TenantConfig {
             "contract_routing",
             [("topic", ContractRouting::Topic), ("header", ContractRouting::Header)],
         ),
-        person_fields: section.texts("person_fields", "the name of a field", field),
-        company_fields: section.texts("company_fields", "the name of a field", field),
+        person_fields: section.values("person_fields", "the name of a field", field),
+        company_fields: section.values("company_fields", "the name of a field", field),
         suppress: suppress(section.section("suppress")),
         merge: section.choice("merge", [("event_time", Merge::EventTime), ("arrival", Merge::Arrival)]),
         objects: section.each("objects", object),
@@ -160,7 +160,7 @@ fn suppress(mut section: Section<'_>) -> SuppressConfig {
 fn object(mut section: Section<'_>) -> ObjectConfig {
     let object = ObjectConfig {
         keys: section.list("keys", "the name of a field", non_blank),
-        fields: section.texts("fields", FIELD_TYPE, field_type),
+        fields: section.values("fields", FIELD_TYPE, field_type),
     };
     section.finish(&[]);
     object
@@ -228,13 +228,21 @@ fn event_name(mut section: Section<'_>) -> EventName {
     event
 }
 
-fn queue(mut section: Section<'_>) -> QueueConfig {
-    let setting = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Integer(number) => Some(number.to_string()),
-        Value::Boolean(flag) => Some(flag.to_string()),
-        Value::Float(_) | Value::Datetime(_) | Value::Array(_) | Value::Table(_) => None,
+const SETTING: &str = "a text, a whole number, true or false; or, for what is secret, { file = \"…\" } or \
+                       { env = \"NAME\" }. A name with dots stands in quotes: \"sasl.password\"";
+
+fn setting(value: &Value) -> Option<Setting> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Integer(number) => number.to_string(),
+        Value::Boolean(flag) => flag.to_string(),
+        Value::Table(_) => return secret_place(value).map(Setting::Secret),
+        Value::Float(_) | Value::Datetime(_) | Value::Array(_) => return None,
     };
+    Some(Setting::Text(text))
+}
+
+fn queue(mut section: Section<'_>) -> QueueConfig {
     let queue = QueueConfig {
         brokers: section.optional_text("brokers"),
         create_topics: section.flag("create_topics"),
@@ -243,7 +251,7 @@ fn queue(mut section: Section<'_>) -> QueueConfig {
         free_bytes: section.number("free_bytes", 0..=MOST),
         when_full: section
             .choice("when_full", [("refuse", WhenFull::Refuse), ("drop_oldest", WhenFull::DropOldest)]),
-        kafka: section.texts("kafka", "a text, a whole number, true or false", setting),
+        kafka: KafkaSettings(section.values("kafka", SETTING, setting)),
     };
     section.finish(&[]);
     queue

@@ -115,7 +115,7 @@ impl Secrets {
         } else if bytes < FEW {
             warn("has fewer than 16 bytes, so it can be guessed; `weir secret` makes a better one");
         }
-        if matches!(place, SecretPlace::File(path) if is_open_to_all(path)) {
+        if place.is_open_to_all() {
             warn("every user of this machine may read its file; chmod 600 it");
         }
     }
@@ -152,6 +152,12 @@ impl SecretPlace {
             read => read.map(str::to_owned).map_err(|advice| format!("{what} {advice}")),
         }
     }
+
+    /// Whether every user of this machine may read its file.
+    pub fn is_open_to_all(&self) -> bool {
+        let SecretPlace::File(path) = self else { return false };
+        path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o004 != 0)
+    }
 }
 
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
@@ -159,8 +165,4 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
     // Of more than that nothing is known but that it is too much.
     File::open(path)?.take(MOST + SLACK + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
-}
-
-fn is_open_to_all(path: &Path) -> bool {
-    path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o004 != 0)
 }

@@ -120,19 +120,19 @@ impl<'a> Section<'a> {
         found
     }
 
-    /// A table of free names, each holding one text.
-    pub fn texts(
+    /// A table of free names, each holding one value.
+    pub fn values<T>(
         &mut self,
         key: &'static str,
         want: &str,
-        convert: impl Fn(&Value) -> Option<String>,
-    ) -> BTreeMap<String, String> {
+        convert: impl Fn(&Value) -> Option<T>,
+    ) -> BTreeMap<String, T> {
         let table = self.required(key, "a table", |value| value.as_table().cloned()).unwrap_or_default();
         let path = join(&self.path, key);
         let mut found = BTreeMap::new();
         for (name, value) in &table {
             match convert(value) {
-                Some(text) => drop(found.insert(name.clone(), text)),
+                Some(converted) => drop(found.insert(name.clone(), converted)),
                 None => self.problems.add(join(&path, name), format_args!("must be {want}")),
             }
         }

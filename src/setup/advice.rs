@@ -58,7 +58,10 @@ const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(14 * 24);
 /// What is allowed but may surprise in a process with these roles, each as `key: what it means`; `tls` is the pair that
 /// is loaded.
 pub fn warnings(config: &Config, tls: Option<&Loaded>, roles: &Roles) -> Vec<String> {
-    let mut found = Vec::new();
+    let mut found = match config.queue.kind() {
+        QueueKind::Kafka { .. } => kafka::open_ways(&config.queue),
+        QueueKind::Journal => Vec::new(),
+    };
     if !roles.run(Role::Gateway) {
         return found;
     }
@@ -161,7 +164,7 @@ fn journal_warnings(config: &Config, roles: &Roles, warn: &mut impl FnMut(&str, 
         );
         warn("queue.journal_bytes", &meaning);
     }
-    if !config.queue.kafka.is_empty() {
+    if !config.queue.kafka.0.is_empty() {
         warn("queue.kafka", "has no effect without queue.brokers");
     }
     if config.queue.ack == Ack::Journal {

@@ -8,8 +8,9 @@ use super::store::check_url;
 use super::{advice, disk};
 use crate::config::read::{DEFAULTS, parse, read};
 use crate::config::section::Section;
-use crate::config::{Config, Environment, Overrides, Problems, Secrets};
+use crate::config::{Config, Environment, Overrides, Problems, QueueKind, Secrets};
 use crate::http::tls::pair::{self, Loaded};
+use crate::queue::kafka;
 
 /// The configuration of `file` (its path, for messages, and its text), or everything that is wrong with it. The
 /// shared secrets are not read.
@@ -40,7 +41,8 @@ impl ToServe {
 }
 
 /// The same with what else these roles need to serve with it (the gateway its shared secrets and the files of `[tls]`,
-/// the loader the URL of its database), and everything that is wrong with those.
+/// the loader the URL of its database, both the secrets and files of Kafka's client), and everything that is wrong with
+/// those.
 pub fn load_to_serve(
     file: Option<(&Path, &str)>,
     overrides: &Overrides,
@@ -50,6 +52,12 @@ pub fn load_to_serve(
     let mut tls = None;
     let config = load_and(file, overrides, |config, problems| {
         roles.check(config, problems);
+        let is_on_kafka = matches!(config.queue.kind(), QueueKind::Kafka { .. });
+        if is_on_kafka && (roles.run(Role::Gateway) || config.store.is_some()) {
+            kafka::check_files(&config.queue, environment)
+                .into_iter()
+                .for_each(|line| problems.add_line(line));
+        }
         if roles.run(Role::Load) {
             check_url(config, environment, problems);
         }

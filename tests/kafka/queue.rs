@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
-use weir::config::{Overrides, QueueConfig};
+use weir::config::{KafkaSettings, Overrides, QueueConfig};
 use weir::observe::metrics::Metrics;
 use weir::queue::completion::NotDurable;
 use weir::queue::kafka::{KafkaQueue, KafkaReader, list_topics};
@@ -298,7 +298,7 @@ fn missing_topics_are_created_where_that_is_wanted() {
     let config = QueueConfig { create_topics: true, ..config(&kafka.brokers) };
     let (queue, _) = open_with(&config, &[&a, &b]).unwrap();
     assert_eq!(settled(queue.enqueue(one(&a, "k", "{}")).unwrap()), Ok(()));
-    let listed = list_topics(&kafka.brokers, &BTreeMap::new()).unwrap();
+    let listed = list_topics(&kafka.brokers, &KafkaSettings::default()).unwrap();
     assert!(listed.contains(&a) && listed.contains(&b), "{listed:?}");
     // A second start finds them there.
     assert!(open_with(&config, &[&a, &b]).is_ok());
@@ -327,7 +327,7 @@ fn a_start_without_a_broker_says_which_and_why() {
 #[test]
 fn a_start_with_bad_settings_asks_no_broker() {
     let mut config = config("127.0.0.1:1");
-    config.kafka.insert("acks".to_owned(), "1".to_owned());
+    config.kafka = KafkaSettings::of_texts(&[("acks", "1")]);
     let error = open_with(&config, &["weir.people"]).err().unwrap();
     assert!(error.starts_with("queue.kafka.acks: "), "{error}");
 }
@@ -340,7 +340,7 @@ fn a_reader_begins_at_the_end_when_asked_and_knows_no_topic_that_is_not_there() 
     let (queue, _) = open(kafka, &[&topic]);
     assert_eq!(settled(queue.enqueue(one(&topic, "k", "old")).unwrap()), Ok(()));
 
-    let raw = BTreeMap::new();
+    let raw = KafkaSettings::default();
     let topics = [topic.clone()];
     let mut at_end = KafkaReader::open(&kafka.brokers, &raw, &topics, StartAt::End, true).unwrap();
     assert_eq!(at_end.next(Duration::ZERO).unwrap(), Next::End);

@@ -1,9 +1,9 @@
 //! Records for a queue under test, and how it takes them.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use weir::config::KafkaSettings;
 use weir::queue::Receipt;
 use weir::queue::completion::NotDurable;
 use weir::record::topics::{TopicId, Topics};
@@ -19,10 +19,8 @@ pub static RECEIVED_MS: LazyLock<i64> = LazyLock::new(|| {
 
 /// Settings of the Kafka client, with the longest deadline for records that there may be: brokers share a busy machine
 /// with the tests.
-pub fn client_settings() -> BTreeMap<String, String> {
-    [("statistics.interval.ms", "1000"), ("message.timeout.ms", "6000")]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .into()
+pub fn client_settings() -> KafkaSettings {
+    KafkaSettings::of_texts(&[("statistics.interval.ms", "1000"), ("message.timeout.ms", "6000")])
 }
 
 /// Topics of these names.

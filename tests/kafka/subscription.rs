@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use weir::config::{Overrides, QueueConfig};
+use weir::config::{KafkaSettings, Overrides, QueueConfig};
 use weir::observe::metrics::Metrics;
 use weir::queue::Queue;
 use weir::queue::kafka::{KafkaQueue, KafkaSubscription};
@@ -21,8 +21,8 @@ use crate::records::{one, settled};
 fn open(kafka: &Kafka, topic: &str) -> KafkaQueue {
     let overrides = Overrides { brokers: Some(kafka.brokers.clone()), ..Overrides::default() };
     let defaults = setup::load(None, &overrides).unwrap().queue;
-    let longest = [("message.timeout.ms".to_owned(), "6000".to_owned())];
-    let config = QueueConfig { kafka: longest.into(), ..defaults };
+    let longest = KafkaSettings::of_texts(&[("message.timeout.ms", "6000")]);
+    let config = QueueConfig { kafka: longest, ..defaults };
     let mut topics = Topics::default();
     topics.intern(topic);
     KafkaQueue::open(&config, &topics, Arc::new(Metrics::new([]).unwrap())).unwrap()
@@ -44,7 +44,7 @@ impl Member {
     fn join(kafka: &Kafka, group: &str, topic: &str) -> Self {
         // One that no longer asks for records is soon taken for dead, but not while the machine is only slow.
         let raw = [("session.timeout.ms", "20000"), ("max.poll.interval.ms", "20000")];
-        let raw = raw.map(|(key, value)| (key.to_owned(), value.to_owned())).into();
+        let raw = KafkaSettings::of_texts(&raw);
         let topics = [topic.to_owned()];
         let subscription =
             KafkaSubscription::open(&kafka.brokers, &raw, group, &topics, StartAt::Oldest).unwrap();

@@ -269,7 +269,7 @@ mod journal {
             journal_bytes: 1 << 30,
             free_bytes: 0,
             when_full: WhenFull::Refuse,
-            kafka: std::collections::BTreeMap::new(),
+            kafka: Default::default(),
         };
         let metrics = Arc::new(Metrics::new([]).unwrap());
         let queue = JournalQueue::open(dir, &config, &Topics::default(), metrics).unwrap();

@@ -4,11 +4,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::client::{Client, ClientContext};
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::Metadata;
 use rdkafka::producer::{DeliveryResult, ProducerContext};
+
+use super::failure::{Failure, Manner, broker, plain};
+use super::probe;
 
 /// One try, after which errors are looked at.
 const TRY: Duration = Duration::from_millis(2_500);
@@ -24,7 +27,62 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
 
 /// Keeps the latest error about the connection.
 #[derive(Debug, Default)]
-pub(super) struct Listener(Mutex<Option<(RDKafkaErrorCode, String)>>);
+pub(super) struct Listener {
+    manner: Manner,
+    heard: Mutex<Option<(RDKafkaErrorCode, String)>>,
+}
+
+impl Listener {
+    /// One for a client with these settings.
+    pub(super) fn of(client: &ClientConfig) -> Self {
+        Listener { manner: Manner::of(client), heard: Mutex::default() }
+    }
+
+    /// The latest error since the last answer.
+    fn heard(&self) -> Option<(RDKafkaErrorCode, String)> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Kafka has answered.
+    pub(super) fn forget(&self) {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    /// What Kafka itself refuses Weir for, as a sentence.
+    pub(super) fn refusal(&self) -> Option<String> {
+        let (code, reason) = self.heard()?;
+        let failure = Failure::of(code, &reason).filter(Failure::is_definite)?;
+        Some(failure.sentence(broker(&reason).unwrap_or_default(), &self.manner, None))
+    }
+
+    /// What waiting won't mend: the failure and its sentence. `brokers` are those asked. Blocks for a few seconds at
+    /// most, where a look at a port can tell more.
+    pub(super) fn why(&self, brokers: &str) -> Option<(Failure, String)> {
+        let first = brokers.split(',').next().unwrap_or_default();
+        let heard = self.heard();
+        let failure = heard.as_ref().map(|(code, reason)| Failure::of(*code, reason));
+        let at = heard.as_ref().and_then(|(_, reason)| broker(reason)).unwrap_or(first);
+        let seen = match failure {
+            Some(Some(Failure::Certificate)) | None => probe::certificate(at),
+            Some(_) => None,
+        };
+        let failure = match failure {
+            // librdkafka tells of no error where the other side just hangs up.
+            None if seen.is_some() && self.manner.is_tls() => Failure::NoAnswer,
+            None => seen.as_ref().map(|_| Failure::Tls)?,
+            Some(None) if self.is_cut_off(heard.as_ref()) => Failure::NoAnswer,
+            Some(failure) => failure?,
+        };
+        let sentence = failure.sentence(at, &self.manner, seen.as_ref());
+        Some((failure, sentence))
+    }
+
+    /// Whether a connection without a login broke once TLS was spoken.
+    fn is_cut_off(&self, heard: Option<&(RDKafkaErrorCode, String)>) -> bool {
+        let is_bare = self.manner.is_tls() && !self.manner.logs_in();
+        is_bare && heard.is_some_and(|(_, reason)| reason.contains("SSL transport error"))
+    }
+}
 
 impl ClientContext for Listener {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
@@ -36,7 +94,7 @@ impl ClientContext for Listener {
         if let Some(code) =
             error.rdkafka_error_code().filter(|code| *code != RDKafkaErrorCode::AllBrokersDown)
         {
-            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
+            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
         }
     }
 }
@@ -67,16 +125,10 @@ impl Silence {
     }
 }
 
-/// What librdkafka says, without what only its authors understand: `(after 0ms in state CONNECT, 1 identical
-/// error(s) …)`.
-fn plain(reason: &str) -> String {
-    reason.split(" (after ").next().unwrap_or_default().to_owned()
-}
-
 /// What the cluster has: all topics, or `topic` alone. `serve` lets the client hand its errors to the listener.
 ///
 /// # Errors
-/// Why it did not answer, after `deadline` or as soon as the brokers refuse the login.
+/// Why it did not answer, after `deadline`, or as soon as something is in the way that waiting won't mend.
 pub(super) fn metadata(
     client: &Client<Listener>,
     serve: impl Fn(),
@@ -84,44 +136,35 @@ pub(super) fn metadata(
     topic: Option<&str>,
     deadline: Instant,
 ) -> Result<Metadata, Silence> {
-    let begun = Instant::now();
+    let (begun, listener) = (Instant::now(), client.context());
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
         let failure = match client.fetch_metadata(topic, left.clamp(Duration::from_millis(100), TRY)) {
-            Ok(metadata) => return Ok(metadata),
+            Ok(metadata) => {
+                listener.forget();
+                return Ok(metadata);
+            }
             Err(failure) => failure,
         };
         serve();
-        let heard = client.context().0.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match heard {
-            Some((RDKafkaErrorCode::Authentication, reason)) => {
-                return Err(Silence::Refused(format!(
-                    "Kafka refused the login ({reason}); check sasl.mechanism, sasl.username and sasl.password \
-                     in [queue.kafka]"
-                )));
-            }
-            heard if Instant::now() >= deadline => {
-                let reason = heard.map_or_else(|| failure.to_string(), |(_, reason)| plain(&reason));
-                return Err(Silence::Away(format!(
+        let heard = listener.heard();
+        let lasts =
+            heard.as_ref().and_then(|(code, reason)| Failure::of(*code, reason)).is_some_and(|it| it.lasts());
+        if !lasts && Instant::now() < deadline {
+            continue;
+        }
+        return Err(match listener.why(brokers) {
+            Some((failure, sentence)) if failure.is_definite() => Silence::Refused(sentence),
+            Some((_, sentence)) => Silence::Away(sentence),
+            None => {
+                let reason =
+                    heard.map_or_else(|| failure.to_string(), |(_, reason)| plain(&reason).to_owned());
+                Silence::Away(format!(
                     "no broker of \"{brokers}\" answered within {} s ({reason}); check the addresses, that Kafka \
                      runs, and security.protocol in [queue.kafka]",
                     begun.elapsed().as_secs()
-                )));
+                ))
             }
-            _ => {}
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::plain;
-
-    #[test]
-    fn a_reason_has_none_of_the_clients_own_bookkeeping() {
-        let heard = "k:1/bootstrap: Connect to ipv4#10.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT, \
-                     1 identical error(s) suppressed)";
-        assert_eq!(plain(heard), "k:1/bootstrap: Connect to ipv4#10.0.0.1:1 failed: Connection refused");
-        assert_eq!(plain("Local: Broker transport failure"), "Local: Broker transport failure");
+        });
     }
 }

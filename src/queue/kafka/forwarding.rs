@@ -23,8 +23,8 @@ use rdkafka::producer::{BaseRecord, DeliveryResult, Producer as _, ProducerConte
 use super::health::Health;
 use super::producer::is_seen;
 use super::refusal::{Class, Refusal};
-use super::{KafkaQueue, Shared};
-use super::{settings, topics};
+use super::start::without_set_up;
+use super::{KafkaQueue, Shared, topics};
 use crate::queue::Refused;
 use crate::queue::reader::ReadRecord;
 
@@ -90,11 +90,11 @@ impl Forwarding {
         Forwarding { kafka, running: None, singly: false, limits: HashMap::new() }
     }
 
-    fn running(&mut self) -> Result<&Running, KafkaError> {
-        if self.running.is_none() {
-            self.running = Some(start(&self.kafka.shared, self.singly)?);
-        }
-        self.running.as_ref().ok_or(KafkaError::Canceled)
+    fn running(&mut self) -> Result<&Running, String> {
+        Ok(match &mut self.running {
+            Some(running) => running,
+            none => none.insert(start(&self.kafka.shared, self.singly)?),
+        })
     }
 }
 
@@ -104,12 +104,8 @@ impl Outlet for Forwarding {
     }
 
     fn send(&mut self, number: usize, record: &ReadRecord) -> Result<(), Refused> {
-        let running = self.running().map_err(|error| {
-            let why = settings::without_value(error);
-            tracing::error!(
-                why,
-                "cannot create a Kafka client for the spool's records, so they stay there; check [queue.kafka]"
-            );
+        let running = self.running().map_err(|why| {
+            tracing::error!(why, "nothing is sent from the spool, so its records stay there");
             Refused::Closed
         })?;
         let room = OwnedHeaders::new_with_capacity(record.headers.len());
@@ -146,9 +142,9 @@ impl Outlet for Forwarding {
     fn has_topics(&mut self, names: &[String]) -> Vec<Option<bool>> {
         let metadata = self.kafka.shared.health.is_good().then(|| {
             let one = if let [name] = names { Some(name.as_str()) } else { None };
-            self.running()?.producer.client().fetch_metadata(one, ANSWER)
+            self.running().ok()?.producer.client().fetch_metadata(one, ANSWER).ok()
         });
-        let Some(Ok(metadata)) = metadata else { return vec![None; names.len()] };
+        let Some(Some(metadata)) = metadata else { return vec![None; names.len()] };
         let has = |name: &String| {
             let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == name) else {
                 return Some(false);
@@ -172,7 +168,8 @@ impl Outlet for Forwarding {
         if let Some((_, _, limit)) = known {
             return limit.clone();
         }
-        let limit = topics::settings_of(&self.kafka.shared.settings, topic, wanted, ANSWER);
+        let client = self.kafka.shared.client().ok();
+        let limit = client.and_then(|client| topics::settings_of(&client, topic, wanted, ANSWER));
         self.limits.insert(topic.to_owned(), (Instant::now(), wanted, limit.clone()));
         limit
     }
@@ -182,10 +179,10 @@ impl Outlet for Forwarding {
     }
 }
 
-fn start(shared: &Shared, singly: bool) -> Result<Running, KafkaError> {
+fn start(shared: &Shared, singly: bool) -> Result<Running, String> {
     let (sender, outcomes) = mpsc::channel();
+    let mut settings = shared.client()?;
     // Zero: a record is never too late.
-    let mut settings = shared.settings.clone();
     settings.set("message.timeout.ms", "0").set("max.in.flight.requests.per.connection", "1");
     if singly {
         settings.set("batch.num.messages", "1");
@@ -193,8 +190,8 @@ fn start(shared: &Shared, singly: bool) -> Result<Running, KafkaError> {
         settings.set("enable.gapless.guarantee", "true");
     }
     let health = Arc::clone(&shared.health);
-    let producer = settings.create_with_context(Reports { health, outcomes: sender })?;
-    Ok(Running { producer, outcomes })
+    let made = settings.create_with_context(Reports { health, outcomes: sender });
+    Ok(Running { producer: made.map_err(without_set_up)?, outcomes })
 }
 
 impl ProducerContext for Reports {

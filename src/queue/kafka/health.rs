@@ -22,6 +22,8 @@ pub(super) struct Health {
     reported: AtomicUsize,
     /// What Kafka said of those that are not reported yet.
     said: Mutex<BTreeSet<String>>,
+    /// Why the way to a broker is closed, where the log has been told.
+    kept_out: Mutex<Option<String>>,
 }
 
 impl Health {
@@ -37,6 +39,7 @@ impl Health {
             failed: AtomicUsize::new(0),
             reported: AtomicUsize::new(0),
             said: Mutex::default(),
+            kept_out: Mutex::default(),
         })
     }
 
@@ -124,6 +127,16 @@ impl Health {
         is_new
     }
 
+    /// A broker does not let Weir in, or Weir does not trust it: `sentence` says why. Logged once, until Kafka can be
+    /// reached again.
+    pub(super) fn is_kept_out(&self, sentence: String) {
+        let mut told = self.kept_out.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.as_ref() != Some(&sentence) && !self.is_closed() {
+            tracing::error!("{sentence}");
+            *told = Some(sentence);
+        }
+    }
+
     /// Whether Kafka was last heard of as out of reach.
     pub(super) fn is_unreachable(&self) -> bool {
         self.unreachable.load(Ordering::Acquire)
@@ -176,6 +189,7 @@ impl Health {
 
     fn reachable_again(&self) {
         if self.unreachable.swap(false, Ordering::AcqRel) {
+            self.kept_out.lock().unwrap_or_else(PoisonError::into_inner).take();
             tracing::info!("Kafka can be reached again");
         }
     }

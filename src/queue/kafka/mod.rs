@@ -2,18 +2,24 @@
 //!
 //! `enqueue` reserves room for the whole request (`in_flight`), hands its records to librdkafka in order (`producer`)
 //! and returns; delivery reports count them down. `health` turns the client's reports into readiness, and
-//! `statistics` turns them into metrics. `settings` and `topics` check everything that can be checked before the
-//! first record, and `start` when that is. An idempotent producer that can't go on is replaced (`replacer`). Records
-//! are read back by [`KafkaReader`], and by the members of a group ([`KafkaSubscription`]).
+//! `statistics` turns them into metrics. `check`, `secure` and `topics` check everything that can be checked before
+//! the first record, and `start` when that is; `failure` says what is in the way of a connection. An idempotent
+//! producer that can't go on is replaced (`replacer`). Records are read back by [`KafkaReader`], and by the members of
+//! a group ([`KafkaSubscription`]).
 
+mod check;
 mod connection;
+mod failure;
 mod forwarding;
 mod health;
 mod in_flight;
+mod probe;
 mod producer;
+mod properties;
 mod reader;
 mod refusal;
 mod replacer;
+mod secure;
 mod settings;
 mod start;
 mod statistics;
@@ -40,11 +46,13 @@ use crate::record::topics::Topics;
 use crate::record::{RecordRef, Records};
 use crate::system::worker::{Ended, Worker};
 
+pub use self::check::check_settings;
 pub(super) use self::forwarding::{Forwarding, Outlet};
 pub(super) use self::producer::Rescue;
 pub use self::reader::{KafkaReader, list_topics};
 pub(super) use self::refusal::{Class, Refusal};
-pub use self::settings::{buffer_bytes, check_settings, most_in_flight, producer_settings};
+pub use self::secure::{check_files, open_ways};
+pub use self::settings::{buffer_bytes, most_in_flight, producer_settings};
 pub use self::start::StartError;
 pub use self::subscription::KafkaSubscription;
 pub use self::waiting::waiting;
@@ -65,11 +73,19 @@ struct Shared {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     room: Arc<InFlight>,
+    /// The producer's, without what is secret.
     settings: ClientConfig,
     doubts: Arc<Doubts>,
     /// Requests hold it for reading while they send, so that a producer is taken out between requests.
     /// None: closed, or being replaced.
     producer: RwLock<Option<Producer>>,
+}
+
+impl Shared {
+    /// The producer's settings, with what is secret as it is now.
+    fn client(&self) -> Result<ClientConfig, String> {
+        settings::with_secrets(self.settings.clone(), &self.config.kafka)
+    }
 }
 
 /// Kafka as a durable queue.
@@ -153,7 +169,7 @@ impl KafkaQueue {
             doubts: Arc::default(),
             producer: RwLock::new(None),
         };
-        let first = producer::start(&shared).map_err(StartError::unusable)?;
+        let first = producer::start(&shared).map_err(StartError::Refused)?;
         *shared.producer.write().unwrap_or_else(PoisonError::into_inner) = Some(first);
         let shared = Arc::new(shared);
         let worker = {

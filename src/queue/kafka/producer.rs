@@ -7,15 +7,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rdkafka::Statistics;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer};
 
 use super::Shared;
+use super::failure::{Failure, Manner, broker};
 use super::health::Health;
 use super::in_flight::Reservation;
 use super::refusal::{Class, Refusal};
 use super::replacer::Doubts;
+use super::start::without_set_up;
 use super::statistics::Brokers;
 use crate::observe::metrics::Metrics;
 use crate::queue::Completion;
@@ -68,6 +70,7 @@ fn record_of(message: &BorrowedMessage<'_>, received_ms: i64) -> Option<Records>
 
 /// librdkafka's way back to us.
 pub(super) struct Link {
+    manner: Manner,
     rescue: Option<Arc<dyn Rescue>>,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
@@ -80,14 +83,20 @@ pub(super) struct Link {
 pub(super) type Producer = ThreadedProducer<Link>;
 
 /// Starts a producer. It connects in the background.
-pub(super) fn start(shared: &Shared) -> KafkaResult<Producer> {
-    shared.settings.create_with_context(Link {
+///
+/// # Errors
+/// When it can't be set up: a sentence.
+pub(super) fn start(shared: &Shared) -> Result<Producer, String> {
+    let client = shared.client()?;
+    let made = client.create_with_context(Link {
+        manner: Manner::of(&client),
         rescue: shared.rescue.clone(),
         health: Arc::clone(&shared.health),
         metrics: Arc::clone(&shared.metrics),
         brokers: Brokers::default(),
         doubts: Arc::clone(&shared.doubts),
-    })
+    });
+    made.map_err(without_set_up)
 }
 
 /// Sends the records in order. When one can't be sent, it and the rest stay unsent, and its place in the
@@ -183,6 +192,12 @@ impl ClientContext for Link {
     // Called twice for each error by rdkafka 0.39, so nothing here may count calls.
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "the Kafka client reports an error");
+        if let Some(failure) =
+            error.rdkafka_error_code().and_then(|code| Failure::of(code, reason)).filter(Failure::lasts)
+        {
+            let broker = broker(reason).unwrap_or_default();
+            self.health.is_kept_out(failure.sentence(broker, &self.manner, None));
+        }
         if error.rdkafka_error_code() == Some(RDKafkaErrorCode::AllBrokersDown) {
             if self.health.all_brokers_down() && self.rescue.is_some() {
                 self.doubts.away();

@@ -12,7 +12,9 @@ use rdkafka::metadata::Metadata;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::connection::{self, Listener};
-use super::settings;
+use super::settings::{self, with_secrets};
+use super::start::without_set_up;
+use crate::config::KafkaSettings;
 use crate::queue::reader::{Next, ReadError, ReadRecord, Reader, StartAt};
 use crate::queue::subscription::{Gone, Partition, Position};
 
@@ -32,19 +34,19 @@ pub struct KafkaReader {
 }
 
 impl KafkaReader {
-    /// Opens `topics` on `brokers` (a bootstrap list), with `[queue.kafka]` in `raw`. With `until_end` the
+    /// Opens `topics` on `brokers` (a bootstrap list), with `[queue.kafka]` in `settings`. With `until_end` the
     /// reader ends where the topics end now.
     ///
     /// # Errors
     /// One sentence: no broker answers, the login is refused, or a topic does not exist.
     pub fn open(
         brokers: &str,
-        raw: &BTreeMap<String, String>,
+        settings: &KafkaSettings,
         topics: &[String],
         start: StartAt,
         until_end: bool,
     ) -> Result<Self, ReadError> {
-        let (consumer, metadata) = connect(brokers, raw, &[])?;
+        let (consumer, metadata) = connect(brokers, settings, &[])?;
         let mut spans = BTreeMap::new();
         for topic in topics {
             for number in partitions(&metadata, topic)? {
@@ -63,11 +65,11 @@ impl KafkaReader {
     /// As `open`.
     pub fn between(
         brokers: &str,
-        raw: &BTreeMap<String, String>,
+        settings: &KafkaSettings,
         from: &Position,
         to: &Position,
     ) -> Result<(Self, Vec<Gone>), ReadError> {
-        let (consumer, metadata) = connect(brokers, raw, &[])?;
+        let (consumer, metadata) = connect(brokers, settings, &[])?;
         let (mut spans, mut gone) = (BTreeMap::new(), Vec::new());
         for (partition, end) in &to.0 {
             let Partition { topic, number } = partition;
@@ -120,7 +122,7 @@ impl Reader for KafkaReader {
                         return Ok(Next::Record(record));
                     }
                 }
-                Some(Err(error)) => hopeless(&error)?,
+                Some(Err(error)) => hopeless(&error, self.consumer.context())?,
             }
         }
     }
@@ -130,8 +132,8 @@ impl Reader for KafkaReader {
 ///
 /// # Errors
 /// One sentence: no broker answers or the login is refused.
-pub fn list_topics(brokers: &str, raw: &BTreeMap<String, String>) -> Result<Vec<String>, ReadError> {
-    let (_, metadata) = connect(brokers, raw, &[])?;
+pub fn list_topics(brokers: &str, settings: &KafkaSettings) -> Result<Vec<String>, ReadError> {
+    let (_, metadata) = connect(brokers, settings, &[])?;
     let names = metadata.topics().iter().map(|topic| topic.name().to_owned());
     let mut names: Vec<String> = names.filter(|name| !name.starts_with("__")).collect();
     names.sort_unstable();
@@ -141,18 +143,19 @@ pub fn list_topics(brokers: &str, raw: &BTreeMap<String, String>) -> Result<Vec<
 /// A client that reads, with `more` settings, and what it learnt of the brokers first.
 pub(super) fn connect(
     brokers: &str,
-    raw: &BTreeMap<String, String>,
+    settings: &KafkaSettings,
     more: &[(&str, &str)],
 ) -> Result<(BaseConsumer<Listener>, Metadata), ReadError> {
     // librdkafka assigns partitions only to clients that name a group; it is never joined.
-    let mut client = settings::consumer(brokers, raw, "weir-reader");
+    let client = settings::consumer(brokers, settings, "weir-reader");
+    let mut client = with_secrets(client, settings).map_err(ReadError)?;
     // Where retention has removed the place to read on from.
     client.set("auto.offset.reset", "earliest");
     for (key, value) in more {
         client.set(*key, *value);
     }
     let consumer: BaseConsumer<Listener> =
-        client.create_with_context(Listener::default()).map_err(unusable)?;
+        client.create_with_context(Listener::of(&client)).map_err(unusable)?;
     // Each call hands over at most one error; there are no records before anything is assigned.
     let serve = || {
         let until = Instant::now() + connection::LISTEN;
@@ -236,8 +239,8 @@ pub(super) fn is_topic_unknown(error: &KafkaError) -> bool {
     matches!(code, Some(Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicOrPartition))
 }
 
-/// Errors that waiting won't mend; the consumer gets over all others by itself.
-pub(super) fn hopeless(error: &KafkaError) -> Result<(), ReadError> {
+/// Errors that waiting won't mend; the consumer, whose `listener` this is, gets over all others by itself.
+pub(super) fn hopeless(error: &KafkaError, listener: &Listener) -> Result<(), ReadError> {
     use RDKafkaErrorCode as Code;
     match error.rdkafka_error_code() {
         _ if is_topic_unknown(error) => {
@@ -247,7 +250,7 @@ pub(super) fn hopeless(error: &KafkaError) -> Result<(), ReadError> {
             Err(ReadError("Kafka does not let Weir read a topic; allow it to".to_owned()))
         }
         Some(Code::Authentication | Code::SaslAuthenticationFailed) => {
-            Err(ReadError("Kafka refused the login; check the sasl.* settings in [queue.kafka]".to_owned()))
+            listener.refusal().map_or(Ok(()), |sentence| Err(ReadError(sentence)))
         }
         Some(Code::Fatal) => Err(ReadError(format!("the Kafka client can't continue: {error}"))),
         _ => Ok(()),
@@ -255,8 +258,5 @@ pub(super) fn hopeless(error: &KafkaError) -> Result<(), ReadError> {
 }
 
 pub(super) fn unusable(error: KafkaError) -> ReadError {
-    ReadError(format!(
-        "the Kafka client can't be set up ({}); check [queue.kafka]",
-        settings::without_value(error)
-    ))
+    ReadError(without_set_up(error))
 }

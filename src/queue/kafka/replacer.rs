@@ -91,7 +91,7 @@ impl Shared {
                     tracing::info!("the Kafka producer has been replaced");
                     return true;
                 }
-                Err(error) => self.health.broke(&error.to_string()),
+                Err(reason) => self.health.broke(&reason),
             }
         }
         false

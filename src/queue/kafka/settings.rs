@@ -1,15 +1,14 @@
-//! The settings for librdkafka: Weir's own, overridden by the operator's `[queue.kafka]`, and the check that none of
-//! those breaks a promise. The check needs no broker.
+//! The settings that Weir's clients of Kafka have: its own, overridden by the operator's `[queue.kafka]`.
 
 use std::collections::BTreeMap;
+use std::env;
 
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
-use rdkafka::producer::BaseProducer;
 
-use super::connection::Listener;
 use super::in_flight;
-use crate::config::QueueConfig;
+use super::properties::{Does, canonical, is_for};
+use crate::config::{Environment, KafkaSettings, QueueConfig};
 
 /// What Weir sends with unless the operator says otherwise.
 const OWN: &[(&str, &str)] = &[
@@ -41,57 +40,6 @@ const OWN: &[(&str, &str)] = &[
 /// that hangs is given up while there is time to try another one.
 const REQUEST_MS: usize = 3_000;
 
-/// Second names of settings, so that each is set once.
-const ALIASES: &[(&str, &str)] = &[
-    ("metadata.broker.list", "bootstrap.servers"),
-    ("request.required.acks", "acks"),
-    ("max.in.flight", "max.in.flight.requests.per.connection"),
-    ("queue.buffering.max.ms", "linger.ms"),
-    ("delivery.timeout.ms", "message.timeout.ms"),
-    ("compression.type", "compression.codec"),
-    ("retries", "message.send.max.retries"),
-];
-
-/// Settings that a promise of Weir rests on.
-const OWNED: &[(&str, &str)] = &[
-    ("bootstrap.servers", "remove it and set queue.brokers instead"),
-    ("acks", "remove it; Weir answers 200 only once all in-sync replicas have a record"),
-    ("enable.idempotence", "remove it; without it records of one key could change places"),
-    ("partitioner", "remove it; a key's records must share the partition that the Java client gives it"),
-    ("queuing.strategy", "remove it; records of one key could change places"),
-    ("transactional.id", "remove it; Weir sends without transactions"),
-    ("delivery.report.only.error", "remove it; Weir waits for every record's acknowledgement"),
-    ("test.mock.num.brokers", "remove it; it replaces Kafka with an imitation in memory"),
-];
-
-/// Settings with bounds of Weir's own: key, least, most, why.
-const BOUNDS: &[(&str, f64, f64, &str)] = &[
-    ("message.timeout.ms", 1_000.0, 6_000.0, "a request waits at most 6,500 ms for its records"),
-    ("linger.ms", 0.0, 500.0, "every request waits that long"),
-    ("message.max.bytes", 10_000.0, 1_000_000_000.0, "every event must fit into a message"),
-    ("batch.size", 1_000.0, 1_000_000_000.0, "small batches cost throughput"),
-    ("statistics.interval.ms", 1_000.0, 60_000.0, "readiness and metrics depend on it"),
-    ("queue.buffering.max.messages", 1_000.0, 10_000_000.0, "it bounds memory"),
-    ("batch.num.messages", 1.0, 1_000_000.0, "small batches cost throughput"),
-    ("queue.buffering.max.kbytes", 32_768.0, 2_097_151.0, "it bounds memory"),
-];
-
-/// All problems of `[queue.kafka]`, each as `queue.kafka.<key>: what to do`. Needs no broker.
-pub fn check_settings(config: &QueueConfig) -> Vec<String> {
-    let mut problems = Vec::new();
-    for (key, value) in &config.kafka {
-        let name = canonical(key);
-        let owned = OWNED.iter().find(|(owned, _)| *owned == name).map(|(_, advice)| (*advice).to_owned());
-        if let Some(advice) = owned.or_else(|| refused(key, value)).or_else(|| out_of_bounds(name, value)) {
-            problems.push(format!("queue.kafka.{key}: {advice}"));
-        }
-    }
-    if problems.is_empty() {
-        problems.extend(clash(&producer(config, None)));
-    }
-    problems
-}
-
 /// The most records and bytes that may be on their way.
 pub fn most_in_flight(config: &QueueConfig) -> (usize, usize) {
     let records = number(&producer(config, None), "queue.buffering.max.messages");
@@ -103,12 +51,12 @@ pub fn producer_settings(config: &QueueConfig) -> ClientConfig {
     producer(config, None)
 }
 
-/// Settings of a producer whose topics take records of at most `topic_limit` bytes.
+/// Settings of a producer whose topics take records of at most `topic_limit` bytes, without what is secret.
 pub(super) fn producer(config: &QueueConfig, topic_limit: Option<usize>) -> ClientConfig {
     let mut client = ClientConfig::new();
     client.set_log_level(RDKafkaLogLevel::Info);
     client.extend(OWN.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())));
-    client.extend(config.kafka.iter().map(|(key, value)| (canonical(key).to_owned(), value.clone())));
+    client.extend(given(&config.kafka, Does::Send));
     if let Some(brokers) = &config.brokers {
         client.set("bootstrap.servers", brokers);
     }
@@ -138,8 +86,23 @@ pub fn buffer_bytes(config: &QueueConfig) -> u64 {
     u64::try_from(kilobytes).unwrap_or(u64::MAX).saturating_mul(1_024)
 }
 
-/// Settings of a client that only looks: the connection's, without the producer's.
-pub(super) fn observer(brokers: &str, raw: &BTreeMap<String, String>) -> ClientConfig {
+/// Settings of a client that only asks about the cluster: the connection's, without the producer's.
+pub(super) fn observer(brokers: &str, settings: &KafkaSettings) -> ClientConfig {
+    looking(brokers, settings, Does::Ask)
+}
+
+/// Settings of a client that reads, as a member of `group`, and commits only where it is asked to.
+pub(super) fn consumer(brokers: &str, settings: &KafkaSettings, group: &str) -> ClientConfig {
+    let mut client = looking(brokers, settings, Does::Read);
+    client
+        .set("group.id", group)
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("queued.max.messages.kbytes", "16384");
+    client
+}
+
+fn looking(brokers: &str, settings: &KafkaSettings, does: Does) -> ClientConfig {
     let mut client = ClientConfig::new();
     client.set_log_level(RDKafkaLogLevel::Info);
     // The last one, so that who waits for a topic finds it soon.
@@ -147,23 +110,47 @@ pub(super) fn observer(brokers: &str, raw: &BTreeMap<String, String>) -> ClientC
     for (key, value) in OWN.iter().filter(|(key, _)| shared.iter().any(|of| key.starts_with(of))) {
         client.set(*key, *value);
     }
-    client.extend(raw.iter().map(|(key, value)| (canonical(key).to_owned(), value.clone())));
-    client
-        .set("bootstrap.servers", brokers)
-        .set("client.id", "weir")
-        .set("allow.auto.create.topics", "false");
+    client.set("client.id", "weir").set("allow.auto.create.topics", "false");
+    client.extend(given(settings, does));
+    client.set("bootstrap.servers", brokers);
     client
 }
 
-/// Settings of a client that reads, as a member of `group`, and commits only where it is asked to.
-pub(super) fn consumer(brokers: &str, raw: &BTreeMap<String, String>, group: &str) -> ClientConfig {
-    let mut client = observer(brokers, raw);
-    client
-        .set("group.id", group)
-        .set("enable.auto.commit", "false")
-        .set("enable.auto.offset.store", "false")
-        .set("queued.max.messages.kbytes", "16384");
-    client
+/// Those of the operator's settings, less what is secret, that are for a client that `does` this.
+fn given(settings: &KafkaSettings, does: Does) -> impl Iterator<Item = (String, String)> {
+    let texts = settings.texts().map(|(key, value)| (canonical(key), value));
+    texts.filter(move |(key, _)| is_for(key, does)).map(|(key, value)| (key.to_owned(), value.to_owned()))
+}
+
+/// The same settings with what is secret, read now: it may have changed since the last client was made.
+///
+/// # Errors
+/// What can't be read, as `queue.kafka.<key>: what to do`.
+pub(super) fn with_secrets(
+    mut client: ClientConfig,
+    settings: &KafkaSettings,
+) -> Result<ClientConfig, String> {
+    let secrets = secrets(settings, &|name| env::var_os(name)).map_err(|problems| problems.join("\n"))?;
+    client.extend(secrets);
+    Ok(client)
+}
+
+/// What is secret among `settings`.
+///
+/// # Errors
+/// All that can't be read, each as `queue.kafka.<key>: what to do`.
+pub(super) fn secrets(
+    settings: &KafkaSettings,
+    environment: Environment<'_>,
+) -> Result<BTreeMap<String, String>, Vec<String>> {
+    let (mut found, mut problems) = (BTreeMap::new(), Vec::new());
+    for (key, place) in settings.secrets() {
+        match place.read(environment) {
+            Ok(text) => drop(found.insert(key.to_owned(), text)),
+            Err(advice) => problems.push(format!("queue.kafka.{key}: {advice}")),
+        }
+    }
+    if problems.is_empty() { Ok(found) } else { Err(problems) }
 }
 
 /// A setting as a number; 0 where it is none, which `check_settings` has refused before.
@@ -180,132 +167,11 @@ pub(super) fn without_value(error: KafkaError) -> String {
     }
 }
 
-fn canonical(key: &str) -> &str {
-    ALIASES.iter().find(|(alias, _)| *alias == key).map_or(key, |(_, name)| name)
-}
-
-/// What librdkafka says about one setting by itself.
-fn refused(key: &str, value: &str) -> Option<String> {
-    let mut alone = ClientConfig::new();
-    alone.set(key, value);
-    match alone.create_native_config().err()? {
-        KafkaError::ClientConfig(_, why, _, _) if why.starts_with("No such configuration") => {
-            Some("librdkafka knows no such setting; correct its name or remove it".to_owned())
-        }
-        KafkaError::ClientConfig(_, why, _, _) if why.contains("at build time") => {
-            Some(format!("remove it, or build Weir with what it needs ({})", why.trim()))
-        }
-        KafkaError::ClientConfig(_, why, _, _) => {
-            // It quotes some values. Set under the wrong name, one could be a password.
-            let why = why.trim().replace(&format!("\"{value}\" "), "");
-            Some(format!("correct the value; librdkafka refuses it ({why})"))
-        }
-        other => Some(format!("correct it; librdkafka refuses it ({})", without_value(other))),
-    }
-}
-
-fn out_of_bounds(name: &str, value: &str) -> Option<String> {
-    let (_, least, most, why) = BOUNDS.iter().find(|(key, ..)| *key == name)?;
-    let inside = value.parse::<f64>().is_ok_and(|value| (*least..=*most).contains(&value));
-    (!inside).then(|| format!("set it to {least} to {most}; {why}"))
-}
-
-/// What is wrong with settings that are each well by themselves.
-fn clash(client: &ClientConfig) -> Option<String> {
-    let limit = number(client, "message.timeout.ms");
-    for key in ["request.timeout.ms", "socket.timeout.ms"] {
-        if number(client, key) > limit {
-            return Some(format!(
-                "queue.kafka.{key}: set it to at most message.timeout.ms ({limit}), or a hanging broker uses up \
-                 a record's whole time"
-            ));
-        }
-    }
-    // Without brokers the client connects nowhere.
-    let mut offline = client.clone();
-    offline.remove("bootstrap.servers");
-    let made: Result<BaseProducer<Listener>, _> = offline.create_with_context(Listener::default());
-    made.err().map(|error| format!("queue.kafka: change the settings; {}", without_value(error)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{SecretPlace, Setting};
     use crate::queue::kafka::tests::queue_config;
-
-    fn problems(raw: &[(&str, &str)]) -> Vec<String> {
-        check_settings(&queue_config("kafka:9092", raw))
-    }
-
-    #[test]
-    fn the_settings_of_weir_have_no_problem() {
-        assert_eq!(problems(&[]), Vec::<String>::new());
-    }
-
-    #[test]
-    fn settings_that_break_no_promise_are_taken_over() {
-        let config = queue_config("kafka:9092", &[("queue.buffering.max.ms", "20"), ("client.id", "edge-7")]);
-        assert_eq!(check_settings(&config), Vec::<String>::new());
-        let client = producer(&config, None);
-        assert_eq!((client.get("linger.ms"), client.get("client.id")), (Some("20"), Some("edge-7")));
-        assert_eq!(client.get("queue.buffering.max.ms"), None);
-    }
-
-    #[test]
-    fn records_are_compressed_with_lz4_unless_another_codec_is_named_by_either_name() {
-        assert_eq!(producer(&queue_config("kafka:9092", &[]), None).get("compression.codec"), Some("lz4"));
-        for (name, codec) in
-            [("compression.type", "gzip"), ("compression.codec", "none"), ("compression.type", "snappy")]
-        {
-            let config = queue_config("kafka:9092", &[(name, codec)]);
-            assert_eq!(check_settings(&config), Vec::<String>::new());
-            let client = producer(&config, None);
-            assert_eq!(
-                (client.get("compression.codec"), client.get("compression.type")),
-                (Some(codec), None)
-            );
-        }
-    }
-
-    #[test]
-    fn every_problem_is_reported_at_once_with_its_key() {
-        let found = problems(&[
-            ("request.required.acks", "1"),
-            ("message.timeout.ms", "30000"),
-            ("linger.msec", "5"),
-            ("compression.codec", "rar"),
-        ]);
-        let keys: Vec<_> = found.iter().filter_map(|problem| problem.split(": ").next()).collect();
-        assert_eq!(
-            keys,
-            [
-                "queue.kafka.compression.codec",
-                "queue.kafka.linger.msec",
-                "queue.kafka.message.timeout.ms",
-                "queue.kafka.request.required.acks",
-            ]
-        );
-    }
-
-    #[test]
-    fn a_value_that_is_refused_is_not_repeated() {
-        let found = problems(&[
-            ("security.protocol", "hunter2"),
-            ("compression.codec", "hunter2"),
-            ("linger.ms", "hunter2"),
-            ("hunter", "hunter2"),
-        ]);
-        assert_eq!(found.len(), 4);
-        assert!(!found.concat().contains("hunter2"), "{found:?}");
-    }
-
-    #[test]
-    fn settings_that_only_clash_together_are_reported() {
-        let found = problems(&[("socket.timeout.ms", "60000")]);
-        assert!(found[0].starts_with("queue.kafka.socket.timeout.ms: "), "{found:?}");
-        let found = problems(&[("max.in.flight", "100")]);
-        assert!(found[0].contains("max.in.flight"), "{found:?}");
-    }
 
     #[test]
     fn a_shorter_message_timeout_shortens_the_requests_too() {
@@ -324,5 +190,35 @@ mod tests {
     fn no_batch_exceeds_the_smallest_topic_limit() {
         let client = producer(&queue_config("kafka:9092", &[]), Some(200_000));
         assert_eq!((number(&client, "message.max.bytes"), number(&client, "batch.size")), (200_000, 200_000));
+    }
+
+    #[test]
+    fn a_client_has_no_settings_of_other_kinds_of_clients() {
+        let raw = [("session.timeout.ms", "9000"), ("batch.size", "5000"), ("client.id", "edge-7")];
+        let config = queue_config("kafka:9092", &raw);
+        let kafka = &config.kafka;
+        let of = |client: &ClientConfig| raw.map(|(key, _)| client.get(key).map(str::to_owned));
+        let [timeout, size, id] = raw.map(|(_, value)| Some(value.to_owned()));
+        assert_eq!(of(&producer(&config, None)), [None, size, id.clone()]);
+        assert_eq!(of(&consumer("kafka:9092", kafka, "group")), [timeout, None, id.clone()]);
+        assert_eq!(of(&observer("kafka:9092", kafka)), [None, None, id]);
+    }
+
+    #[test]
+    fn a_secret_is_read_when_a_client_is_made_and_never_before() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut config = queue_config("kafka:9092", &[]);
+        let place = Setting::Secret(SecretPlace::File(file.path().to_owned()));
+        config.kafka.0.insert("sasl.password".to_owned(), place);
+        let client = producer(&config, None);
+        assert_eq!(client.get("sasl.password"), None);
+        for password in ["first", "second"] {
+            std::fs::write(file.path(), format!("{password}\n")).unwrap();
+            let client = with_secrets(client.clone(), &config.kafka).unwrap();
+            assert_eq!(client.get("sasl.password"), Some(password));
+        }
+        drop(file);
+        let problem = with_secrets(client, &config.kafka).unwrap_err();
+        assert!(problem.starts_with("queue.kafka.sasl.password: its file can't be read: "), "{problem}");
     }
 }

@@ -8,7 +8,7 @@ use rdkafka::producer::Producer as _;
 
 use super::connection::Silence;
 use super::replacer::HAND_BACK;
-use super::{Shared, settings, topics};
+use super::{Shared, secure, settings, topics};
 use crate::record::topics::Topics;
 use crate::system::worker::{StopToken, Worker};
 
@@ -34,15 +34,19 @@ impl From<Silence> for StartError {
 
 impl StartError {
     pub(super) fn unusable(error: KafkaError) -> Self {
-        StartError::Refused(format!(
-            "the Kafka client can't be set up ({}); check [queue.kafka]",
-            settings::without_value(error)
-        ))
+        StartError::Refused(without_set_up(error))
     }
 
     pub(super) fn without_thread(error: std::io::Error) -> Self {
         StartError::Refused(format!("cannot start a thread: {error}"))
     }
+}
+
+/// Why there is no client, as a sentence.
+pub(super) fn without_set_up(error: KafkaError) -> String {
+    secure::unfit_file(&error).unwrap_or_else(|| {
+        format!("the Kafka client can't be set up ({}); check [queue.kafka]", settings::without_value(error))
+    })
 }
 
 /// Checks that are still to be made.

@@ -1,19 +1,21 @@
 //! A subscription on Kafka: one member of a consumer group. Partitions move one by one (cooperative-sticky), so the
 //! others go on meanwhile; offsets are committed only where that is asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::connection::Listener;
 use super::reader::{ends_of, hopeless, is_topic_unknown, record, unusable};
-use super::settings;
+use super::settings::{self, with_secrets};
+use crate::config::KafkaSettings;
 use crate::queue::reader::{ReadError, StartAt};
 use crate::queue::subscription::{Batch, Most, Notice, Partition, Position, Subscription};
 
@@ -27,20 +29,21 @@ const REACH: Duration = Duration::from_secs(3);
 /// `[queue.kafka]` says otherwise), or the group gives its partitions to others. Dropped, it leaves the group.
 pub struct KafkaSubscription {
     consumer: BaseConsumer<Member>,
+    brokers: String,
     group: String,
     /// One of its topics.
     topic: String,
 }
 
 impl KafkaSubscription {
-    /// Joins `group` on `brokers` (a bootstrap list), with `[queue.kafka]` in `raw`, to read `topics`. Partitions of
+    /// Joins `group` on `brokers` (a bootstrap list), with `[queue.kafka]` in `kafka`, to read `topics`. Partitions of
     /// which the group has committed nothing are read from `start` on. Asks no broker.
     ///
     /// # Errors
     /// When the client can't be set up: one sentence.
     pub fn open(
         brokers: &str,
-        raw: &BTreeMap<String, String>,
+        kafka: &KafkaSettings,
         group: &str,
         topics: &[String],
         start: StartAt,
@@ -49,14 +52,15 @@ impl KafkaSubscription {
             StartAt::Oldest => "earliest",
             StartAt::End => "latest",
         };
-        let mut client = settings::consumer(brokers, raw, group);
+        let client = settings::consumer(brokers, kafka, group);
+        let mut client = with_secrets(client, kafka).map_err(ReadError)?;
         client.set("partition.assignment.strategy", "cooperative-sticky").set("auto.offset.reset", reset);
         let consumer: BaseConsumer<Member> =
-            client.create_with_context(Member::default()).map_err(unusable)?;
+            client.create_with_context(Member::of(&client)).map_err(unusable)?;
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(unusable)?;
         let topic = topics.first().copied().unwrap_or_default().to_owned();
-        Ok(KafkaSubscription { consumer, group: group.to_owned(), topic })
+        Ok(KafkaSubscription { consumer, brokers: brokers.to_owned(), group: group.to_owned(), topic })
     }
 
     /// Where in `partition` the reading goes on for whom `next` is the first offset not read: there, unless the
@@ -104,7 +108,7 @@ impl Subscription for KafkaSubscription {
                 Some(Err(error)) if is_topic_unknown(&error) => {
                     tracing::debug!(%error, "a topic that is to be read is not there");
                 }
-                Some(Err(error)) => hopeless(&error)?,
+                Some(Err(error)) => hopeless(&error, &self.consumer.context().listener)?,
                 None if is_begun || left.is_zero() => break,
                 None => {}
             }
@@ -160,12 +164,20 @@ impl Subscription for KafkaSubscription {
 
     fn reach(&mut self) -> Result<(), ReadError> {
         // Of one topic, since there may be thousands, and it need not be there.
-        self.consumer.fetch_metadata(Some(&self.topic), REACH).map(drop).map_err(|error| {
-            ReadError(format!(
-                "no broker of Kafka answers ({error}); check queue.brokers, that Kafka runs, and security.protocol \
-                 in [queue.kafka]"
-            ))
-        })
+        let listener = &self.consumer.context().listener;
+        let Err(error) = self.consumer.fetch_metadata(Some(&self.topic), REACH) else {
+            listener.forget();
+            return Ok(());
+        };
+        Err(ReadError(listener.why(&self.brokers).map_or_else(
+            || {
+                format!(
+                    "no broker of Kafka answers ({error}); check queue.brokers, that Kafka runs, and \
+                     security.protocol in [queue.kafka]"
+                )
+            },
+            |(_, sentence)| sentence,
+        )))
     }
 
     fn commit(&mut self, position: &Position) -> Result<(), ReadError> {
@@ -208,16 +220,23 @@ fn is_expelled(error: &KafkaError) -> bool {
 }
 
 /// librdkafka's way to report what the group has decided: from within `poll`, on the same thread.
-#[derive(Default)]
-struct Member(Mutex<Vec<Notice>>);
+struct Member {
+    notices: Mutex<Vec<Notice>>,
+    listener: Listener,
+}
 
 impl Member {
+    /// One for a client with these settings.
+    fn of(client: &ClientConfig) -> Self {
+        Member { notices: Mutex::default(), listener: Listener::of(client) }
+    }
+
     fn report(&self, notice: Notice) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
+        self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
     }
 
     fn take(&self) -> Vec<Notice> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -228,6 +247,7 @@ impl ClientContext for Member {
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::debug!(%error, reason, "a member of a consumer group reports an error");
+        self.listener.error(error, reason);
     }
 }
 

@@ -1,7 +1,6 @@
 //! The queue against librdkafka's mock cluster: one fault at a time. What Kafka itself does is proved by
 //! `tests/kafka/queue.rs`.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,7 +10,7 @@ use rdkafka::producer::DefaultProducerContext;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 use super::{KafkaQueue, KafkaReader, check_settings, list_topics, settings};
-use crate::config::{Ack, QueueConfig, WhenFull};
+use crate::config::{Ack, KafkaSettings, QueueConfig, WhenFull};
 use crate::observe::metrics::Metrics;
 use crate::queue::completion::NotDurable;
 use crate::queue::reader::{Next, Reader, StartAt};
@@ -27,7 +26,6 @@ const PATIENCE: Duration = Duration::from_secs(180);
 
 /// `[queue]` with these brokers and raw settings.
 pub(super) fn queue_config(brokers: &str, raw: &[(&str, &str)]) -> QueueConfig {
-    let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
     QueueConfig {
         brokers: Some(brokers.to_owned()),
         create_topics: false,
@@ -35,7 +33,7 @@ pub(super) fn queue_config(brokers: &str, raw: &[(&str, &str)]) -> QueueConfig {
         journal_bytes: 0,
         free_bytes: 0,
         when_full: WhenFull::Refuse,
-        kafka: raw.iter().map(own).collect::<BTreeMap<_, _>>(),
+        kafka: KafkaSettings::of_texts(raw),
     }
 }
 
@@ -241,9 +239,14 @@ fn a_record_that_is_only_inferred_to_be_delivered_is_not_durable() {
     let durable = 1 + [settled(refused), settled(taken)].iter().filter(|outcome| outcome.is_ok()).count();
     assert_eq!(queue.close(Instant::now() + PATIENCE), 0);
     let topics = [TOPIC.to_owned()];
-    let mut reader =
-        KafkaReader::open(&mock.bootstrap_servers(), &BTreeMap::new(), &topics, StartAt::Oldest, true)
-            .unwrap();
+    let mut reader = KafkaReader::open(
+        &mock.bootstrap_servers(),
+        &KafkaSettings::default(),
+        &topics,
+        StartAt::Oldest,
+        true,
+    )
+    .unwrap();
     let mut found = 0;
     while let Next::Record(_) = reader.next(PATIENCE).unwrap() {
         found += 1;
@@ -259,16 +262,21 @@ fn a_reader_waits_for_a_partition_whose_leader_is_being_chosen() {
     let elsewhere = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
     mock.request_errors(RDKafkaApiKey::ListOffsets, &[elsewhere, elsewhere]);
     let topics = [TOPIC.to_owned()];
-    let mut reader =
-        KafkaReader::open(&mock.bootstrap_servers(), &BTreeMap::new(), &topics, StartAt::Oldest, true)
-            .unwrap();
+    let mut reader = KafkaReader::open(
+        &mock.bootstrap_servers(),
+        &KafkaSettings::default(),
+        &topics,
+        StartAt::Oldest,
+        true,
+    )
+    .unwrap();
     assert!(matches!(reader.next(PATIENCE).unwrap(), Next::Record(_)));
     assert_eq!(reader.next(PATIENCE).unwrap(), Next::End);
 }
 
 #[test]
 fn a_password_under_a_misspelt_name_is_not_repeated() {
-    let raw = BTreeMap::from([("sasl.pasword".to_owned(), "hunter2".to_owned())]);
+    let raw = KafkaSettings::of_texts(&[("sasl.pasword", "hunter2")]);
     let error = list_topics("127.0.0.1:1", &raw).unwrap_err().to_string();
     assert!(error.contains("sasl.pasword") && !error.contains("hunter2"), "{error}");
     let problems = check_settings(&queue_config("127.0.0.1:1", &[("sasl.pasword", "hunter2")]));

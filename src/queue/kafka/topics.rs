@@ -16,7 +16,7 @@ use rdkafka::producer::{BaseProducer, Producer};
 use super::StartError;
 use super::connection::{self, Listener};
 use super::refusal::Class;
-use super::settings;
+use super::settings::{self, with_secrets};
 use crate::config::QueueConfig;
 use crate::queue::completion::wait_for;
 use crate::record::topics::Topics;
@@ -57,9 +57,10 @@ const STRONGLY: f64 = 2.0;
 pub(super) fn check(config: &QueueConfig, all: &Topics) -> Result<Option<usize>, StartError> {
     let (topics, brokers) = (all.names(), config.brokers.as_deref().unwrap_or_default());
     let client = settings::observer(brokers, &config.kafka);
+    let client = with_secrets(client, &config.kafka).map_err(StartError::Refused)?;
     let check = Check {
         brokers,
-        observer: client.create_with_context(Listener::default()).map_err(StartError::unusable)?,
+        observer: client.create_with_context(Listener::of(&client)).map_err(StartError::unusable)?,
         admin: admin(&client)?,
         deadline: Instant::now() + PATIENCE,
     };

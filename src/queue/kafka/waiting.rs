@@ -8,6 +8,7 @@ use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::connection::Listener;
 use super::reader::{PATIENCE, connect, ends_of, hopeless, partitions, unusable};
+use crate::config::KafkaSettings;
 use crate::queue::reader::{ReadError, Waiting};
 use crate::queue::subscription::{Partition, Position};
 
@@ -21,11 +22,11 @@ const FETCHED: &str = "16384";
 /// One sentence: no broker answers or the login is refused.
 pub fn waiting(
     brokers: &str,
-    raw: &BTreeMap<String, String>,
+    settings: &KafkaSettings,
     topics: &[String],
     progress: &Position,
 ) -> Result<BTreeMap<Partition, Waiting>, ReadError> {
-    let (consumer, metadata) = connect(brokers, raw, &[("fetch.message.max.bytes", FETCHED)])?;
+    let (consumer, metadata) = connect(brokers, settings, &[("fetch.message.max.bytes", FETCHED)])?;
     let wanted: BTreeSet<&String> =
         topics.iter().chain(progress.0.keys().map(|partition| &partition.topic)).collect();
     let (mut found, mut firsts) = (BTreeMap::new(), BTreeMap::new());
@@ -68,7 +69,7 @@ fn times_of(
                     times.extend(message.timestamp().to_millis().map(|time| (partition, time)));
                 }
             }
-            Some(Err(error)) => hopeless(&error)?,
+            Some(Err(error)) => hopeless(&error, consumer.context())?,
             None => {}
         }
     }

@@ -178,7 +178,7 @@ fn kafka_settings_become_text_but_may_not_name_the_servers() {
     let kafka = loaded("[queue.kafka]\n'linger.ms' = 5\n'socket.keepalive.enable' = true\n'client.id' = 'x'")
         .queue
         .kafka;
-    let pairs: Vec<_> = kafka.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    let pairs: Vec<_> = kafka.texts().collect();
     assert_eq!(pairs, [("client.id", "x"), ("linger.ms", "5"), ("socket.keepalive.enable", "true")]);
     assert_problem(
         "[queue.kafka]\n'bootstrap.servers' = 'k:1'",

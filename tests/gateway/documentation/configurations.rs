@@ -51,10 +51,14 @@ fn every_configuration_on_every_page_is_valid() {
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
     let own = [
         ("/var/lib/weir", data),
-        ("/run/secrets/tickets", secret),
+        ("/run/secrets/tickets", secret.clone()),
         ("/run/secrets/store", store),
         ("/etc/weir/tls/chain.pem", files.chain()),
         ("/etc/weir/tls/key.pem", files.key()),
+        ("/run/secrets/kafka", secret),
+        ("/etc/weir/kafka/ca.pem", files.chain()),
+        ("/etc/weir/kafka/weir.crt", files.chain()),
+        ("/etc/weir/kafka/weir.key", files.key()),
     ];
     let mut seen = 0;
     for block in blocks().iter().filter(|block| block.language == "toml") {

@@ -35,7 +35,7 @@ pub(super) fn config(journal_bytes: u64) -> QueueConfig {
         journal_bytes,
         free_bytes: 0,
         when_full: WhenFull::Refuse,
-        kafka: BTreeMap::new(),
+        kafka: Default::default(),
     }
 }
 
