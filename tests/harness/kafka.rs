@@ -87,8 +87,18 @@ impl Kafka {
 
     /// A cluster of `brokers` brokers that is stopped and removed on drop.
     pub fn start(brokers: usize) -> Kafka {
+        Kafka::hold(&[&brokers.to_string()])
+    }
+
+    /// One broker that also has the listeners for which `cluster` wants this folder of certificates.
+    pub fn start_secured(certificates: &Path) -> Kafka {
+        Kafka::hold(&["1", certificates.to_str().expect("the folder's name is text")])
+    }
+
+    fn hold(arguments: &[&str]) -> Kafka {
         let mut holder = Command::new(script())
-            .args(["hold", &brokers.to_string()])
+            .arg("hold")
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -233,6 +243,14 @@ impl Kafka {
             .map(|line| line.split_once(' ').expect("two ports"))
             .map(|(at, to)| (port(at), port(to)))
             .collect()
+    }
+
+    /// Where its listener `name`, one of those that are secured, can be reached.
+    pub fn secured(&self, name: &str) -> String {
+        let all =
+            std::fs::read_to_string(Path::new(self.folder()).join("secured")).expect("a file of listeners");
+        let found = all.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        found.expect("a listener of that name").to_owned()
     }
 
     fn folder(&self) -> &str {

@@ -1,7 +1,7 @@
 //! What integration tests share: the real binary as a process ([`weir`]), a client that sends exact bytes ([`wire`]),
-//! the journal read back ([`journal`]), a real Apache Kafka ([`kafka`]) and PostgreSQL ([`postgres`]), the real
-//! RudderStack SDKs ([`sdks`]), the sample tenant ([`tenant`]), what the scenario that goes through the SDKs must leave
-//! ([`scenario`]), certificates and who trusts them ([`tls`]), and the end of all of that with the test program
+//! the journal read back ([`journal`]), a real Apache Kafka ([`kafka`], [`secured`]) and PostgreSQL ([`postgres`]), the
+//! real RudderStack SDKs ([`sdks`]), the sample tenant ([`tenant`]), what the scenario that goes through the SDKs must
+//! leave ([`scenario`]), certificates and who trusts them ([`tls`]), and the end of all of that with the test program
 //! ([`reaper`]).
 #![allow(
     dead_code,
@@ -17,6 +17,7 @@ pub mod reaper;
 pub mod rudderstack;
 pub mod scenario;
 pub mod sdks;
+pub mod secured;
 pub mod tenant;
 pub mod tls;
 pub mod weir;

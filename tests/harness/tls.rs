@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, IsCa, Issuer, KeyPair, date_time_ymd,
+};
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore, SupportedProtocolVersion};
@@ -35,10 +37,24 @@ impl Authority {
         Authority { root, issuer: Issuer::new(params, key) }
     }
 
+    /// Its own certificate, as PEM.
+    pub fn pem(&self) -> String {
+        let lines = data_encoding::BASE64.encode(&self.root);
+        format!("-----BEGIN CERTIFICATE-----\n{lines}\n-----END CERTIFICATE-----\n")
+    }
+
     /// A certificate that is valid until the end of `year`.
     pub fn issue(&self, year: i32) -> Issued {
+        self.certify("a server", &[NAME, "127.0.0.1"], year)
+    }
+
+    /// A certificate of `subject` for hosts of these names, valid until the end of `year`.
+    pub fn certify(&self, subject: &str, names: &[&str], year: i32) -> Issued {
         let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![NAME.to_owned(), "127.0.0.1".to_owned()]).unwrap();
+        let names: Vec<_> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
+        params.distinguished_name = DistinguishedName::new();
+        params.distinguished_name.push(DnType::CommonName, subject);
         (params.not_before, params.not_after) = (date_time_ymd(2020, 1, 1), date_time_ymd(year, 12, 31));
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Issued { chain: certificate.pem(), key: key.serialize_pem(), der: certificate.der().to_vec() }

@@ -20,6 +20,7 @@ mod reload;
 mod roles;
 mod rudderstack;
 mod sdks;
+mod secured;
 mod spool;
 mod store;
 mod subscription;
