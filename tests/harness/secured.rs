@@ -11,7 +11,7 @@ use super::kafka::Kafka;
 use super::reaper;
 use super::tls::Authority;
 
-/// The password of `weir` and, at first, of `rotating` (tests/kafka/cluster).
+/// The password of all users, and of `rotating` at first (tests/kafka/cluster). `narrow` may join no group.
 pub const PASSWORD: &str = "the-password-of-weir";
 
 /// The broker, and the files that it and its clients have.
@@ -47,18 +47,18 @@ impl Secured {
             let kafka = Kafka::start_secured(folder.path());
             let secured = Secured { kafka, folder };
             let topics = ["Write", "DescribeConfigs", "Create", "Read"];
-            secured.allow(&topics, &["--topic", "t", "--resource-pattern-type", "prefixed"]);
-            secured.allow(&["Read"], &["--group", "weir-store"]);
+            let prefixed = ["--topic", "t", "--resource-pattern-type", "prefixed"];
+            secured.allow(&["weir", "rotating", "narrow"], &topics, &prefixed);
+            secured.allow(&["weir"], &["Read"], &["--group", "weir-store"]);
             secured
         })
     }
 
-    /// Allows Weir these operations.
-    fn allow(&self, operations: &[&str], resource: &[&str]) {
+    /// Allows these users these operations.
+    fn allow(&self, users: &[&str], operations: &[&str], resource: &[&str]) {
         let mut arguments = vec!["--add", "--force"];
-        for name in ["User:weir", "User:rotating"] {
-            arguments.extend(["--allow-principal", name]);
-        }
+        let users: Vec<String> = users.iter().map(|user| format!("User:{user}")).collect();
+        users.iter().for_each(|user| arguments.extend(["--allow-principal", user]));
         operations.iter().for_each(|operation| arguments.extend(["--operation", operation]));
         self.kafka.tool("AclCommand", "", &[&arguments, resource].concat());
     }

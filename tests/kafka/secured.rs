@@ -203,6 +203,17 @@ fn with_records_in_the_spool_a_refused_login_stops_no_start_and_they_follow_once
 }
 
 #[test]
+fn a_loader_that_may_not_join_its_group_says_so() {
+    let secured = Secured::shared();
+    let mut settings = secured.login("SASL_SSL", "SCRAM-SHA-512", "narrow", "password");
+    settings.push(secured.trust("ca.pem"));
+    let weir = Start::default().config(config(&secured.queue("LOGIN", &settings), "[store]")).serve();
+    let told =
+        "nothing is loaded: Kafka does not let Weir read as a member of the group weir-store; allow it";
+    wait_until("the loader to be told", || weir.log().contains(told));
+}
+
+#[test]
 fn a_certificate_that_is_not_trusted_stops_no_start_and_the_spool_takes_the_records() {
     let secured = Secured::shared();
     let toml = config(&secured.queue("EXPIRED", &login("PLAIN")), "");

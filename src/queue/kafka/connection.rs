@@ -25,7 +25,7 @@ pub(super) fn log(level: RDKafkaLogLevel, facility: &str, message: &str) {
     tracing::debug!(target: "librdkafka", ?level, facility, "{message}");
 }
 
-/// Keeps the latest error about the connection.
+/// Keeps the latest error about the connection that says most.
 #[derive(Debug, Default)]
 pub(super) struct Listener {
     manner: Manner,
@@ -38,7 +38,7 @@ impl Listener {
         Listener { manner: Manner::of(client), heard: Mutex::default() }
     }
 
-    /// The latest error since the last answer.
+    /// That error, since the last answer.
     fn heard(&self) -> Option<(RDKafkaErrorCode, String)> {
         self.heard.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -58,29 +58,31 @@ impl Listener {
     /// What waiting won't mend: the failure and its sentence. `brokers` are those asked. Blocks for a few seconds at
     /// most, where a look at a port can tell more.
     pub(super) fn why(&self, brokers: &str) -> Option<(Failure, String)> {
-        let first = brokers.split(',').next().unwrap_or_default();
         let heard = self.heard();
-        let failure = heard.as_ref().map(|(code, reason)| Failure::of(*code, reason));
-        let at = heard.as_ref().and_then(|(_, reason)| broker(reason)).unwrap_or(first);
-        let seen = match failure {
-            Some(Some(Failure::Certificate)) | None => probe::certificate(at),
-            Some(_) => None,
-        };
-        let failure = match failure {
-            // librdkafka tells of no error where the other side just hangs up.
-            None if seen.is_some() && self.manner.is_tls() => Failure::NoAnswer,
-            None => seen.as_ref().map(|_| Failure::Tls)?,
-            Some(None) if self.is_cut_off(heard.as_ref()) => Failure::NoAnswer,
-            Some(failure) => failure?,
+        let reason = heard.as_ref().map(|(_, reason)| reason.as_str());
+        let at = reason.and_then(broker).or_else(|| brokers.split(',').next())?;
+        let understood = heard.as_ref().and_then(|(code, reason)| Failure::of(*code, reason));
+        // librdkafka tells nothing where the other side just hangs up, and little where that happens within TLS.
+        let is_open = understood.is_none() && reason.is_none_or(|reason| reason.contains("SSL "));
+        let look = is_open || understood == Some(Failure::Certificate);
+        let seen = look.then(|| probe::certificate(at)).flatten();
+        let failure = match understood {
+            Some(failure) => failure,
+            None if is_open => self.seen(seen.is_some(), reason.is_some())?,
+            None => return None,
         };
         let sentence = failure.sentence(at, &self.manner, seen.as_ref());
         Some((failure, sentence))
     }
 
-    /// Whether a connection without a login broke once TLS was spoken.
-    fn is_cut_off(&self, heard: Option<&(RDKafkaErrorCode, String)>) -> bool {
-        let is_bare = self.manner.is_tls() && !self.manner.logs_in();
-        is_bare && heard.is_some_and(|(_, reason)| reason.contains("SSL transport error"))
+    /// What is in the way where a port speaks TLS or not, and a connection broke within TLS or told nothing.
+    fn seen(&self, speaks_tls: bool, broke: bool) -> Option<Failure> {
+        match (self.manner.is_tls(), speaks_tls) {
+            (false, true) => Some(Failure::Tls),
+            (true, true) if !self.manner.logs_in() => Some(Failure::NoAnswer),
+            (true, false) if broke => Some(Failure::NoTls),
+            _ => None,
+        }
     }
 }
 
@@ -91,10 +93,16 @@ impl ClientContext for Listener {
 
     fn error(&self, error: KafkaError, reason: &str) {
         // "All brokers are down" hides the reason that came before it.
-        if let Some(code) =
-            error.rdkafka_error_code().filter(|code| *code != RDKafkaErrorCode::AllBrokersDown)
+        let Some(code) = error.rdkafka_error_code().filter(|code| *code != RDKafkaErrorCode::AllBrokersDown)
+        else {
+            return;
+        };
+        let is_understood = |code, reason: &str| Failure::of(code, reason).is_some();
+        let mut heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nor may what may pass hide what does not.
+        if is_understood(code, reason) || !heard.as_ref().is_some_and(|(code, old)| is_understood(*code, old))
         {
-            *self.heard.lock().unwrap_or_else(PoisonError::into_inner) = Some((code, reason.to_owned()));
+            *heard = Some((code, reason.to_owned()));
         }
     }
 }

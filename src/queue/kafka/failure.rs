@@ -123,8 +123,8 @@ impl Failure {
             ),
             Failure::Certificate => certificate(broker, manner, seen),
             Failure::ClientCertificate if manner.has_certificate => format!(
-                "the broker at {broker} does not accept Weir's certificate (ssl.certificate.location in [queue.kafka]); \
-                 use one that has not expired, of an authority that the broker trusts"
+                "the broker at {broker} does not accept Weir's certificate (ssl.certificate.location in \
+                 [queue.kafka]); use one that has not expired, of an authority that the broker trusts"
             ),
             Failure::ClientCertificate => format!(
                 "the broker at {broker} asks for a certificate; set ssl.certificate.location and ssl.key.location in \
@@ -141,7 +141,7 @@ impl Failure {
             ),
             Failure::NoAnswer => format!(
                 "the broker at {broker} speaks TLS, but does not answer; if it asks for a login, set \
-                 security.protocol in [queue.kafka] to SASL_SSL"
+                 security.protocol in [queue.kafka] to SASL_SSL, or if for a certificate, ssl.certificate.location"
             ),
         }
     }
@@ -157,8 +157,8 @@ fn certificate(broker: &str, manner: &Manner, seen: Option<&Certificate>) -> Str
              another certificate"
         ),
         Some(Certificate::Sound) if manner.has_authority => format!(
-            "{of} was issued by an authority that is not in ssl.ca.location of [queue.kafka], or has expired there; put \
-             its certificate into that file"
+            "{of} was issued by an authority that is not in ssl.ca.location of [queue.kafka], or has expired there; \
+             put its certificate into that file"
         ),
         Some(Certificate::Sound) => format!(
             "{of} was issued by an authority that this machine does not trust; set ssl.ca.location in [queue.kafka] to \

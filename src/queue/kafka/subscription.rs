@@ -108,6 +108,12 @@ impl Subscription for KafkaSubscription {
                 Some(Err(error)) if is_topic_unknown(&error) => {
                     tracing::debug!(%error, "a topic that is to be read is not there");
                 }
+                Some(Err(error)) if is_group_forbidden(&error) => {
+                    return Err(ReadError(format!(
+                        "Kafka does not let Weir read as a member of the group {}; allow it to read that group",
+                        self.group
+                    )));
+                }
                 Some(Err(error)) => hopeless(&error, &self.consumer.context().listener)?,
                 None if is_begun || left.is_zero() => break,
                 None => {}
@@ -116,6 +122,9 @@ impl Subscription for KafkaSubscription {
             if !batch.notices.is_empty() {
                 break;
             }
+        }
+        if !batch.records.is_empty() {
+            self.consumer.context().listener.forget();
         }
         // Those of a partition that went while the batch was being filled are another member's.
         let assigned = self.assigned();
@@ -217,6 +226,12 @@ fn is_expelled(error: &KafkaError) -> bool {
     use RDKafkaErrorCode as Code;
     let code = error.rdkafka_error_code();
     matches!(code, Some(Code::IllegalGeneration | Code::UnknownMemberId | Code::FencedInstanceId))
+}
+
+/// Whether this client may not be a member of its group. One that assigns its partitions itself, under a group's name
+/// as well, needs no such right.
+fn is_group_forbidden(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::GroupAuthorizationFailed)
 }
 
 /// librdkafka's way to report what the group has decided: from within `poll`, on the same thread.
