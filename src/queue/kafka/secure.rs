@@ -15,8 +15,8 @@ use crate::config::{Environment, QueueConfig};
 const FILES: &[(&str, &str)] = &[
     ("ssl.ca.location", "the certificates, in PEM, of who signs those of the brokers"),
     ("ssl.certificate.location", "Weir's certificate and its chain, in PEM"),
-    ("ssl.key.location", "the key of Weir's certificate, in PEM; ssl.key.password opens an encrypted one"),
-    ("ssl.keystore.location", "Weir's certificate and its key, in PKCS#12; ssl.keystore.password opens it"),
+    ("ssl.key.location", "the key of Weir's certificate, in PEM (ssl.key.password opens an encrypted one)"),
+    ("ssl.keystore.location", "Weir's certificate and its key, in PKCS#12 (ssl.keystore.password opens it)"),
     ("ssl.crl.location", "a list of revoked certificates, in PEM"),
 ];
 
@@ -30,7 +30,7 @@ pub fn check_files(config: &QueueConfig, environment: Environment<'_>) -> Vec<St
     for (key, what) in FILES {
         let path = config.kafka.texts().find(|(name, _)| name == key).map(|(_, path)| Path::new(path));
         if let Some(Err(error)) = path.map(read) {
-            problems.push(format!("queue.kafka.{key}: can't be read: {error}; put {what}, there"));
+            problems.push(format!("queue.kafka.{key}: can't be read: {error}; it has to hold {what}"));
         }
     }
     if problems.is_empty() {
@@ -55,7 +55,7 @@ pub(super) fn unfit_file(error: &KafkaError) -> Option<String> {
         return Some(format!("queue.kafka.ssl.key.location: {advice}"));
     }
     let (key, what) = FILES.iter().find(|(key, _)| why.contains(key))?;
-    Some(format!("queue.kafka.{key}: can't be used; put {what}, there"))
+    Some(format!("queue.kafka.{key}: can't be used; it has to hold {what}"))
 }
 
 /// What is allowed but leaves the way to Kafka open, each as `queue.kafka.<key>: what it means`.
@@ -138,7 +138,10 @@ mod tests {
             let found = files.problems(&[(key, "nothing")]);
             assert!(found[0].starts_with(&format!("queue.kafka.{key}: can't be read: ")), "{found:?}");
             let found = files.problems(&[(key, "text")]);
-            assert!(found[0].starts_with(&format!("queue.kafka.{key}: can't be used; put ")), "{found:?}");
+            assert!(
+                found[0].starts_with(&format!("queue.kafka.{key}: can't be used; it has to hold ")),
+                "{found:?}"
+            );
         }
         let of_another = [("ssl.certificate.location", "one.pem"), ("ssl.key.location", "other.key")];
         let found = files.problems(&of_another);
