@@ -18,10 +18,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use self::batch::Rules;
+use self::batch::{Outcome, Rules};
 use self::session::Session;
 use crate::observe::metrics::Metrics;
 use crate::queue::subscription::{Most, Subscription};
+use crate::record::Kind;
 use crate::store::registry::{Declared, ObjectName};
 use crate::store::{Store, StoreError};
 use crate::system::worker::{Ended, StopToken, Worker};
@@ -143,6 +144,7 @@ fn run(mut plan: Plan, next: &LoaderHandle, metrics: &Metrics, token: &StopToken
     let loader = plan.wanted.rules.loader.clone();
     let ready = metrics.load.ready.with_label_values(&[&loader]);
     ready.set(0);
+    show_failures(metrics, &loader);
     let (mut pause, mut last) = (PAUSES.0, String::new());
     while !token.is_stopped() {
         let mut works = || {
@@ -169,4 +171,14 @@ fn run(mut plan: Plan, next: &LoaderHandle, metrics: &Metrics, token: &StopToken
         pause = (pause * 2).min(PAUSES.1);
     }
     ready.set(0);
+}
+
+/// Shows the counters of what went wrong from the start, at 0: one that appeared with its first failure would show no
+/// increase, and no alert would see it.
+fn show_failures(metrics: &Metrics, loader: &str) {
+    metrics.load.missed.with_label_values(&[loader]);
+    for record in Kind::ALL.map(Kind::label).into_iter().chain(["other"]) {
+        let labels = [loader, record, Outcome::Failed.label()];
+        metrics.load.records.with_label_values(&labels);
+    }
 }

@@ -185,6 +185,7 @@ fn tell_the_end(left: usize, held: u64) {
 fn open_queue(config: &Config, tenants: &Tenants, metrics: &Arc<Metrics>) -> Result<Arc<dyn Queue>, Failure> {
     let named = |error: &dyn std::fmt::Display| Failure::Named(error.to_string());
     let (topics, counting) = (&*tenants.topics, Arc::clone(metrics));
+    metrics.queue.limit_bytes.set(i64::try_from(config.queue.journal_bytes).unwrap_or(i64::MAX));
     Ok(match config.queue.kind() {
         QueueKind::Kafka { .. } => {
             let opened = SpooledQueue::open(&config.data.spool(), &config.queue, topics, counting);

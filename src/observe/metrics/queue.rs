@@ -13,6 +13,8 @@ pub struct QueueMetrics {
     pub inflight_records: IntGauge,
     /// `weir_queue_inflight_bytes`.
     pub inflight_bytes: IntGauge,
+    /// `weir_queue_limit_bytes`: the most that the journal, or the spool, may hold.
+    pub limit_bytes: IntGauge,
 }
 
 impl QueueMetrics {
@@ -24,6 +26,8 @@ impl QueueMetrics {
             )?,
             inflight_records: r.gauge("weir_queue_inflight_records", "Records not yet durable.")?,
             inflight_bytes: r.gauge("weir_queue_inflight_bytes", "Bytes of records not yet durable.")?,
+            limit_bytes: r
+                .gauge("weir_queue_limit_bytes", "The most that the journal, or the spool, may hold.")?,
         })
     }
 }
