@@ -54,8 +54,8 @@ const EXAMPLES: [Example; 10] = [
 ];
 
 /// The languages whose examples are all run by one test: see below, and `configurations`; `postgresql` by that of the
-/// store, which has one.
-const RUN_AS_A_WHOLE: [&str; 5] = ["toml", "sh", "console", "sql", "postgresql"];
+/// store, which has one; `yaml` by that of `deploy`.
+const RUN_AS_A_WHOLE: [&str; 6] = ["toml", "sh", "console", "sql", "postgresql", "yaml"];
 /// The languages whose examples are only looked at.
 const ONLY_SHOWN: [&str; 2] = ["text", "nginx"];
 

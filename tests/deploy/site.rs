@@ -1,0 +1,162 @@
+//! Real Weirs as somebody may run them: one that takes events for Kafka, one that loads them into PostgreSQL, and one
+//! on its own journal.
+
+use std::fs;
+use std::path::PathBuf;
+
+use jiff::ToSpan;
+use jiff::civil::Date;
+use rdkafka::ClientConfig;
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rustls::version::TLS13;
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::harness::PATIENCE;
+use crate::harness::kafka::{Kafka, Own, prefix};
+use crate::harness::postgres::Server;
+use crate::harness::tenant::Sample;
+use crate::harness::tls::{Authority, Files};
+use crate::harness::weir::{Start, Weir};
+use crate::harness::wire::Wire;
+
+/// The shared secret of the publisher.
+const SECRET: &str = "a-secret-of-sixteen-bytes-or-more";
+
+/// The Weirs, and what they need.
+pub struct Site {
+    pub kafka: Own,
+    pub postgres: Server,
+    pub gateway: Weir,
+    pub loader: Weir,
+    pub journal: Weir,
+    pub prefix: String,
+    certificate: Files,
+    authority: Authority,
+    folder: TempDir,
+}
+
+impl Site {
+    pub fn new() -> Self {
+        let folder = TempDir::new().unwrap();
+        let (kafka, postgres, prefix) = (Kafka::own(1), Server::start(), prefix());
+        let authority = Authority::new();
+        let certificate = Files::holding(&authority.issue_until(in_two_days()));
+        fs::write(folder.path().join("url"), &postgres.url).unwrap();
+        let secrets = secrets(&folder);
+        let on_kafka = |more: &str| {
+            let queue = format!(
+                "{secrets}[queue]\nbrokers = {:?}\ncreate_topics = true\n[queue.kafka]\n\
+                 \"statistics.interval.ms\" = 1000\n[store]\nurl = {{ file = {:?} }}\n{more}",
+                kafka.brokers,
+                folder.path().join("url")
+            );
+            Sample::default().prefix(&prefix).more(&queue).toml()
+        };
+        let with_tls = on_kafka(&certificate.toml("listen = \"127.0.0.1:0\""));
+        let gateway = Start::default().config(with_tls).env("WEIR_ONLY", "gateway").serve();
+        let loader = Start::default().config(on_kafka("")).env("WEIR_ONLY", "load").serve();
+        let journal = Weir::with_config(&Sample::default().more(&format!("{secrets}[store]")).toml());
+        Site { kafka, postgres, gateway, loader, journal, prefix, certificate, authority, folder }
+    }
+
+    /// One of everything that a healthy sender sends, and a few things that it had better not.
+    pub fn traffic(&self) {
+        for weir in [&self.gateway, &self.journal] {
+            send_well(weir);
+        }
+        let over_tls = Wire::connect(&self.gateway.tls_url()).over_tls(&self.authority.client(&TLS13));
+        over_tls.expect("the certificate is trusted");
+    }
+
+    /// Puts a record on Kafka that no loader can load.
+    pub fn spoil_a_record(&self) {
+        let producer: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", &self.kafka.brokers).create().unwrap();
+        let headers = [("ce_type", "weir.person.v1"), ("ce_id", "m/person"), ("ce_source", "/acme/web")];
+        let headers = headers
+            .into_iter()
+            .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(value) }));
+        let topic = format!("{}people", self.prefix);
+        let record = BaseRecord::to(&topic).key("acme\u{1f}a@x.org").payload("no JSON").headers(headers);
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+        producer.flush(PATIENCE).unwrap();
+    }
+
+    /// Has Kafka refuse larger records for good, and sends one.
+    pub fn send_too_large(&self) {
+        let topic = format!("{}people", self.prefix);
+        self.kafka.configure_topic(&topic, &[("max.message.bytes", "2500")]);
+        let mut noise = vec![0; 10_000];
+        getrandom::fill(&mut noise).unwrap();
+        let comments = data_encoding::BASE64.encode(&noise);
+        let event = json!({"userId": "u", "traits": {"email": "large@x.org", "comments": comments}});
+        assert_eq!(self.gateway.post("/v1/identify", event.to_string()).brief(), (200, "ok"));
+    }
+
+    /// Leaves what is no certificate where the gateway looks for a new one.
+    pub fn break_certificate(&self) {
+        fs::write(self.certificate.chain(), "no certificate").unwrap();
+    }
+
+    /// The journal's Weir, from the beginning on a port that it keeps, started so often.
+    pub fn restart_journal(&mut self, times: usize) {
+        let admin = self.journal.admin_url().strip_prefix("http://").unwrap().to_owned();
+        for _ in 0..times {
+            self.journal.kill();
+            let config = Sample::default().more(&secrets(&self.folder)).toml();
+            let start = Start::default().config(config).on_data_of(&self.journal);
+            self.journal = start.env("WEIR_ADMIN", &admin).serve();
+        }
+    }
+}
+
+fn in_two_days() -> Date {
+    jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date() + 2.days()
+}
+
+/// The line of a publisher that lists `SECRET`.
+fn secrets(folder: &TempDir) -> String {
+    let file: PathBuf = folder.path().join("secret");
+    fs::write(&file, SECRET).unwrap();
+    format!("secrets = [{{ file = {file:?} }}]\n")
+}
+
+fn send_well(weir: &Weir) {
+    let batch = json!({"batch": [
+        {"type": "identify", "userId": "u", "messageId": "same", "traits": {"email": "a@x.org", "shoe": 42}},
+        {"type": "identify", "userId": "v", "messageId": "same", "traits": {"email": "b@x.org"}},
+        {"type": "group", "userId": "u", "groupId": "g", "traits": {"name": "Acme"},
+            "context": {"traits": {"email": "a@x.org"}}},
+        {"type": "track", "userId": "u", "event": "Ticket Closure", "timestamp": "1969-01-01T00:00:00Z"},
+        {"type": "page", "userId": "u", "name": "home"},
+    ]});
+    let secret = [("sharedSecret", SECRET), ("tenantId", "acme")];
+    // A byte order mark, which is repaired.
+    let body = format!("\u{feff}{batch}");
+    assert_eq!(weir.post_with("/v1/batch", &secret, body).brief(), (200, "ok"));
+}
+
+/// Events that can't be mapped.
+pub fn send_unmappable(weir: &Weir) {
+    let batch = json!({"batch": vec![json!({"type": "identify", "userId": "u"}); 10]});
+    assert!(weir.post("/v1/batch", batch.to_string()).text().contains("quarantined"));
+}
+
+/// A secret that nobody has.
+pub fn send_wrong_secret(weir: &Weir) {
+    let secret = [("sharedSecret", "whsec_d3Jvbmc="), ("tenantId", "acme")];
+    assert_eq!(
+        weir.post_with("/v1/track", &secret, r#"{"userId":"u","event":"Ticket Closure"}"#).status,
+        401
+    );
+}
+
+/// Keys that nobody has.
+pub fn send_wrong_keys(weir: &Weir) {
+    for _ in 0..5 {
+        let key = crate::harness::wire::basic("unknown");
+        assert_eq!(weir.send("POST", "/v1/identify", &[("Authorization", &key)], "{}").status, 401);
+    }
+}
