@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, FromArgMatches};
 
 use super::{Failure, without_empty_variables};
-use crate::config::{Config, Overrides, address};
+use crate::config::{Config, DataDir, Overrides, address};
 use crate::setup::{self, Roles, ToServe};
 
 /// Which queue is read: the one that `weir serve` would write to, unless these say otherwise.
@@ -39,6 +39,30 @@ impl QueueFlags {
             config.queue.brokers = None;
         }
         Ok(config)
+    }
+}
+
+/// Whose data folder is meant.
+#[derive(Args, Clone, Debug)]
+pub struct DataFlags {
+    /// Configuration file that names the data folder
+    #[arg(long, env = "WEIR_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Data folder of the Weir that is meant [default: that of `weir serve`]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+}
+
+impl DataFlags {
+    /// The folder.
+    pub fn folder(&self) -> Result<DataDir, Failure> {
+        Ok(match &self.data {
+            Some(data) => DataDir::new(data),
+            None => {
+                let flags = ConfigFlags::from_environment()?;
+                ConfigFlags { config: self.config.clone(), ..flags }.load()?.data
+            }
+        })
     }
 }
 

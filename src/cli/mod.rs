@@ -2,8 +2,10 @@
 
 mod check;
 mod flags;
+mod health;
 pub mod import_destination;
 mod key;
+mod manual;
 mod moment;
 pub mod output;
 pub mod quarantine;
@@ -21,7 +23,9 @@ use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use check::CheckArgs;
 pub use flags::{ConfigFlags, QueueFlags};
+pub use health::HealthArgs;
 pub use import_destination::ImportArgs;
+pub use manual::{CompletionsArgs, ManArgs};
 pub use quarantine::QuarantineArgs;
 pub use serve::ServeArgs;
 pub use spool::SpoolArgs;
@@ -34,7 +38,7 @@ use crate::setup::first_start::FirstStartError;
 
 /// Receives events over HTTP and puts durable, Gainsight-shaped records on a queue.
 #[derive(Parser, Debug)]
-#[command(name = "weir", version, args_conflicts_with_subcommands = true)]
+#[command(name = "weir", version = env!("WEIR_VERSION"), args_conflicts_with_subcommands = true)]
 pub struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
@@ -57,12 +61,18 @@ enum Command {
     Quarantine(QuarantineArgs),
     /// Look into the store, load again what could not be loaded, erase people, merge companies
     Store(StoreArgs),
+    /// Say whether the Weir on a data folder is ready, by an exit code
+    Health(HealthArgs),
     /// Make an access key, and the hash of it for the configuration
     Key,
     /// Make a shared secret for a publisher and its sender
     Secret,
     /// Turn the settings of RudderStack's Gainsight destinations into a configuration for Weir
     ImportDestination(ImportArgs),
+    /// Print the script by which a shell completes Weir's commands
+    Completions(CompletionsArgs),
+    /// Write man pages
+    Man(ManArgs),
 }
 
 /// `command` as if variables that are set but empty were not set, as compose files leave them.
@@ -90,9 +100,12 @@ impl Cli {
             Command::Spool(args) => spool::run(&args),
             Command::Quarantine(args) => quarantine::run(&args),
             Command::Store(args) => store::run(&args),
+            Command::Health(args) => health::run(&args),
             Command::Key => key::run(),
             Command::Secret => secret::run(),
             Command::ImportDestination(args) => import_destination::run(&args),
+            Command::Completions(args) => manual::completions(&args),
+            Command::Man(args) => manual::man(&args),
         };
         match outcome {
             Ok(()) => ExitCode::SUCCESS,

@@ -295,7 +295,9 @@ fn output_that_nobody_reads_is_a_sentence_and_exit_code_1() {
     let export = folder.path().join("destination.json");
     fs::write(&export, r#"{"accessKey":"key","sharedSecret":"s","tenantId":"t","topicName":"T"}"#).unwrap();
     let import = ["import-destination", export.to_str().unwrap()];
-    for args in [&["check"][..], &["check", "--defaults"], &["key"], &["secret"], &import] {
+    for args in
+        [&["check"][..], &["check", "--defaults"], &["key"], &["secret"], &["completions", "bash"], &import]
+    {
         let (_, unread) = std::io::pipe().unwrap();
         let child = weir(args).stdout(unread).stderr(Stdio::piped()).spawn().unwrap();
         let output = child.wait_with_output().unwrap();

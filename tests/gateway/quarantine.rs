@@ -307,3 +307,26 @@ fn neither_key_nor_trait_shows_in_a_list_or_a_replay_or_a_log() {
     assert_eq!(notes.len(), 2);
     assert!(notes.iter().all(|note| note.value == json!({"replayed": "m1/rejected"})));
 }
+
+#[test]
+fn tail_rejected_shows_the_rejected_events_alone() {
+    let weir = Weir::standard();
+    assert_eq!(
+        weir.post("/v1/identify", r#"{"userId":"u","traits":{"email":"a@b.c"}}"#).brief(),
+        (200, "ok")
+    );
+    weir.post("/v1/identify", r#"{"userId":"nobody"}"#);
+    let tail = |flags: &[&str]| {
+        let mut command = command(&[&["tail", "--json", "--until-end"], flags].concat());
+        let output = command.env("WEIR_DATA", weir.data()).output().unwrap();
+        String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(tail(&[]).len(), 2);
+    let [rejected] = &tail(&["--rejected"])[..] else { panic!("not one rejected event") };
+    assert!(rejected.contains(r#""reason":"email_missing""#), "{rejected}");
+    assert_eq!(
+        tail(&["--rejected", "--topic", "weir.people"]),
+        Vec::<String>::new(),
+        "they contradict each other"
+    );
+}

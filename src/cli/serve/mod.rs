@@ -5,7 +5,7 @@ mod listeners;
 mod load_only;
 mod loader;
 mod reload;
-mod run_file;
+pub(super) mod run_file;
 mod signals;
 mod sockets;
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use crate::cli::Failure;
@@ -18,6 +19,12 @@ pub struct Urls {
     pub tls: Option<String>,
     /// For operators.
     pub admin: String,
+}
+
+/// Where the Weir that works on `data` listens for operators; none where none has said so.
+pub fn admin_address(data: &DataDir) -> Option<SocketAddr> {
+    let run: serde_json::Value = serde_json::from_slice(&fs::read(data.run_file()).ok()?).ok()?;
+    run.get("admin_url")?.as_str()?.strip_prefix("http://")?.parse().ok()
 }
 
 /// `{"pid","admin_url"}`, `"url"` where clients may send, and `"tls_url"` where there is one. Removed when dropped.

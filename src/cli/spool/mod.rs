@@ -11,9 +11,9 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::flags::DataFlags;
 use super::output::{Output, Stdout};
-use super::{ConfigFlags, Failure, counted, tail};
-use crate::config::DataDir;
+use super::{Failure, counted, tail};
 use crate::config::data_dir::aside;
 use crate::observe::telemetry;
 use crate::observe::telemetry::LogFormat;
@@ -36,7 +36,7 @@ enum Action {
     /// Report what is held for Kafka, and what was set aside
     Status {
         #[command(flatten)]
-        place: PlaceFlags,
+        place: DataFlags,
         /// Print one JSON object
         #[arg(long)]
         json: bool,
@@ -44,12 +44,12 @@ enum Action {
     /// Read every byte and report what is damaged; exit with 1 if anything is
     Verify {
         #[command(flatten)]
-        place: PlaceFlags,
+        place: DataFlags,
     },
     /// Print the records that are held, one JSON object per line, as `weir tail --json` does
     Export {
         #[command(flatten)]
-        place: PlaceFlags,
+        place: DataFlags,
         /// Print those that were set aside instead, with the reason in a header
         #[arg(long)]
         aside: bool,
@@ -57,43 +57,20 @@ enum Action {
     /// Have the running Weir try again what was set aside
     Retry {
         #[command(flatten)]
-        place: PlaceFlags,
+        place: DataFlags,
     },
 }
 
-/// Where the spool is.
-#[derive(Args, Clone, Debug)]
-struct PlaceFlags {
-    /// Configuration file that names the data folder
-    #[arg(long, env = "WEIR_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
-    /// Data folder whose spool to read [default: that of `weir serve`]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
-}
-
-impl PlaceFlags {
-    fn data(&self) -> Result<DataDir, Failure> {
-        Ok(match &self.data {
-            Some(data) => DataDir::new(data),
-            None => {
-                let flags = ConfigFlags::from_environment()?;
-                ConfigFlags { config: self.config.clone(), ..flags }.load()?.data
-            }
-        })
+/// The spool's directory, which is there.
+fn spool(place: &DataFlags) -> Result<PathBuf, Failure> {
+    let spool = place.folder()?.spool();
+    if spool.is_dir() {
+        return Ok(spool);
     }
-
-    /// The spool's directory, which is there.
-    fn spool(&self) -> Result<PathBuf, Failure> {
-        let spool = self.data()?.spool();
-        if spool.is_dir() {
-            return Ok(spool);
-        }
-        Err(Failure::Named(format!(
-            "there is no spool in {}; `weir serve` with Kafka creates one; name its data folder with --data",
-            spool.display()
-        )))
-    }
+    Err(Failure::Named(format!(
+        "there is no spool in {}; `weir serve` with Kafka creates one; name its data folder with --data",
+        spool.display()
+    )))
 }
 
 impl From<JournalError> for Failure {
@@ -107,18 +84,18 @@ pub(super) fn run(args: &SpoolArgs) -> Result<(), Failure> {
     let mut out = Stdout::new();
     match &args.action {
         Action::Status { place, json } => {
-            let status = status::of(&place.spool()?)?;
+            let status = status::of(&spool(place)?)?;
             let text = if *json { status.json() } else { status.text() };
             out.write_all(text.as_bytes()).map_err(Failure::Output)?;
         }
-        Action::Verify { place } => verify(&place.spool()?, &mut out)?,
+        Action::Verify { place } => verify(&spool(place)?, &mut out)?,
         Action::Export { place, aside } => {
             // Damage that is passed over must not pass unseen.
             telemetry::init(Some(LogFormat::Human), "warn").map_err(Failure::Named)?;
-            export(&place.spool()?, *aside, &mut out)?;
+            export(&spool(place)?, *aside, &mut out)?;
         }
         Action::Retry { place } => {
-            let data = place.data()?;
+            let data = place.folder()?;
             if !control::retry(&data).map_err(|error| Failure::Named(error.to_string()))? {
                 return Err(Failure::Named(format!(
                     "no Weir is running on {}; the next start tries again what was set aside",

@@ -42,6 +42,9 @@ pub struct TailArgs {
     /// Topic to read; may be repeated [default: all of Weir's topics]
     #[arg(long, value_name = "T")]
     pub topic: Vec<String>,
+    /// Read the topics of rejected events, and no others
+    #[arg(long, conflicts_with = "topic")]
+    pub rejected: bool,
     /// Where to begin; a consumer that has committed continues from there instead
     #[arg(long, value_name = "WHERE", value_enum, default_value_t)]
     pub from: Edge,
@@ -90,6 +93,15 @@ impl TailArgs {
         }
     }
 
+    /// These arguments with the topics that `--rejected` stands for.
+    fn resolved(&self) -> Result<Self, Failure> {
+        let mut args = self.clone();
+        if self.rejected {
+            args.topic = expected_topics(&self.queue.load()?)?.rejected().map(str::to_owned).collect();
+        }
+        Ok(args)
+    }
+
     /// The topics asked for; none: all.
     pub fn topics(&self) -> BTreeSet<String> {
         self.topic.iter().cloned().collect()
@@ -129,7 +141,7 @@ pub(super) fn run(args: &TailArgs) -> Result<(), Failure> {
              takes and does not finish are not read again; --exec remembers what a command has loaded"
         );
     }
-    let mut out = Stdout::new();
+    let (args, mut out) = (&args.resolved()?, Stdout::new());
     if let Some(data) = &args.queue.data {
         return Ok(on_journal(&DataDir::new(data).journal(), args, &mut out)?);
     }
