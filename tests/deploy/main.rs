@@ -12,9 +12,14 @@
 mod harness;
 
 mod alerts;
+mod chart;
+mod container;
 mod pages;
 mod prometheus;
+mod service;
 mod site;
+mod tools;
+mod version;
 
 use std::fs;
 use std::path::{Path, PathBuf};
