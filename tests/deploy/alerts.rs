@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::prometheus::Prometheus;
 use super::site::{Site, send_unmappable, send_wrong_keys, send_wrong_secret};
+use super::tools::go_tool;
 use super::{run, text};
 use crate::harness::wait_until;
 use crate::harness::weir::{Weir, config};
@@ -22,6 +23,11 @@ const ONLY_IN_UNIT_TESTS: [&str; 4] =
 fn promtool_accepts_the_rules_and_they_fire_when_their_unit_tests_say_so() {
     run("promtool", &["check", "rules", "--lint-fatal", "deploy/prometheus/rules.yml"]);
     run("promtool", &["test", "rules", UNIT_TESTS]);
+}
+
+#[test]
+fn grafanas_own_types_have_every_field_of_the_dashboard() {
+    run(go_tool("dashboard"), &["deploy/grafana/weir.json"]);
 }
 
 #[test]

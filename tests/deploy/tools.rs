@@ -19,7 +19,7 @@ fn cache() -> &'static Path {
     })
 }
 
-/// A tool made with Go: `helm` or `compose`.
+/// A tool made with Go: `helm`, `compose` or `dashboard`.
 pub fn go_tool(name: &str) -> PathBuf {
     cache().join("bin").join(name)
 }
