@@ -1,4 +1,4 @@
-//! A real Prometheus with the rules of `deploy/`: it looks at its targets five times a second, and alerts fire a second
+//! A real Prometheus with the rules of `deploy/`: it looks at its targets every second, and alerts fire a second
 //! after their condition holds.
 
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ use crate::harness::{PATIENCE, wait_for};
 const RULES: &str = "deploy/prometheus/rules.yml";
 
 const CONFIG: &str = "
-global: { scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms }
+global: { scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 200ms }
 rule_files: [rules.yml]
 scrape_configs:
   - job_name: weir
