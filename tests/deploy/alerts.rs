@@ -82,7 +82,9 @@ fn refuses_what_clients_send(site: &Site, prometheus: &Prometheus, fired: &mut B
     site.break_certificate();
     prometheus.await_alert("WeirCertificateRefused", "gateway", || {});
     fired.extend(["WeirCertificateExpires", "WeirKeysUnknown", "WeirSecretsWrong"]);
-    fired.extend(["WeirQuarantineGrows", "WeirCertificateRefused"]);
+    site.journal.reload("this is no TOML", "refused");
+    prometheus.await_alert("WeirConfigRefused", "journal", || {});
+    fired.extend(["WeirQuarantineGrows", "WeirCertificateRefused", "WeirConfigRefused"]);
 }
 
 fn has_no_room(prometheus: &mut Prometheus, fired: &mut BTreeSet<&str>) {

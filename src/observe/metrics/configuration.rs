@@ -15,12 +15,14 @@ pub struct ConfigMetrics {
 
 impl ConfigMetrics {
     pub(super) fn register(r: &Registrar) -> prometheus::Result<Self> {
+        let reloads =
+            r.counters("weir_config_reloads_total", "Changed configurations, by outcome.", &["outcome"])?;
+        // From 0 on: an alert sees no increase in a counter that appears with its first count.
+        for outcome in ["loaded", "refused"] {
+            reloads.with_label_values(&[outcome]);
+        }
         Ok(ConfigMetrics {
-            reloads: r.counters(
-                "weir_config_reloads_total",
-                "Changed configurations, by outcome.",
-                &["outcome"],
-            )?,
+            reloads,
             loaded: r.gauge(
                 "weir_config_loaded_timestamp_seconds",
                 "Unix time at which the configuration in use was loaded.",
