@@ -60,17 +60,6 @@ impl Authority {
         Issued { chain: certificate.pem(), key: key.serialize_pem(), der: certificate.der().to_vec() }
     }
 
-    /// A certificate that is valid until this day begins.
-    pub fn issue_until(&self, day: jiff::civil::Date) -> Issued {
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec![NAME.to_owned(), "127.0.0.1".to_owned()]).unwrap();
-        let [month, day_of_month] = [day.month(), day.day()].map(|number| number.try_into().unwrap());
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(day.year().into(), month, day_of_month);
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        Issued { chain: certificate.pem(), key: key.serialize_pem(), der: certificate.der().to_vec() }
-    }
-
     /// A client that trusts this authority and speaks `version` alone.
     pub fn client(&self, version: &'static SupportedProtocolVersion) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
