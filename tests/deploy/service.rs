@@ -15,6 +15,7 @@ use crate::harness::wait_for;
 use crate::harness::wire::{Wire, basic, request};
 
 const UNIT: &str = "deploy/systemd/weir.service";
+const SOCKET: &str = "deploy/systemd/weir.socket";
 
 /// How exposed the service may be at most, in tenths: of 100, where 0 is best.
 const EXPOSURE: &str = "15";
@@ -22,13 +23,14 @@ const EXPOSURE: &str = "15";
 #[test]
 fn systemd_finds_nothing_wrong_with_the_unit_and_it_is_little_exposed() {
     let folder = tempfile::tempdir().unwrap();
-    let unit = folder.path().join("weir.service");
+    let (unit, socket) = (folder.path().join("weir.service"), folder.path().join("weir.socket"));
     // Systemd looks for the program, which is not installed here.
     let installed = "/usr/local/bin/weir";
     assert!(text(UNIT).contains(installed));
     fs::write(&unit, text(UNIT).replace(installed, env!("CARGO_BIN_EXE_weir"))).unwrap();
-    let unit = unit.to_str().unwrap();
-    assert_eq!(run("systemd-analyze", &["verify", unit]), "");
+    fs::copy(file(SOCKET), &socket).unwrap();
+    let (unit, socket) = (unit.to_str().unwrap(), socket.to_str().unwrap());
+    assert_eq!(run("systemd-analyze", &["verify", unit, socket]), "");
     run(
         "systemd-analyze",
         &["security", "--offline=true", &format!("--threshold={EXPOSURE}"), "--no-pager", unit],
@@ -46,6 +48,9 @@ fn the_configuration_to_begin_with_is_valid_and_the_unit_waits_longer_than_weir_
         ],
     );
     assert!(report.contains("configuration is valid"), "{report}");
+    let config: toml::Table = text("deploy/weir.toml").parse().unwrap();
+    let address = format!("\nListenStream={}\n", config["listen"].as_str().unwrap());
+    assert!(text(SOCKET).contains(&address), "{SOCKET} has another address than deploy/weir.toml");
     let seconds = text(UNIT).lines().find_map(|line| line.strip_prefix("TimeoutStopSec=").map(str::to_owned));
     let defaults: toml::Table = text("src/config/default.toml").parse().unwrap();
     let shutdown_ms = defaults["limits"]["shutdown_ms"].as_integer().unwrap();
