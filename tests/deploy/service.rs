@@ -1,4 +1,5 @@
-//! The unit for systemd: what `systemd-analyze` says of it, and that Weir does no more than it allows.
+//! The units for systemd: what `systemd-analyze` says of them, that a real systemd runs Weir by them, and that Weir
+//! does no more than they allow.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -55,6 +56,27 @@ fn the_configuration_to_begin_with_is_valid_and_the_unit_waits_longer_than_weir_
     let defaults: toml::Table = text("src/config/default.toml").parse().unwrap();
     let shutdown_ms = defaults["limits"]["shutdown_ms"].as_integer().unwrap();
     assert!(seconds.unwrap().parse::<i64>().unwrap() * 1_000 > shutdown_ms);
+}
+
+#[test]
+fn a_real_systemd_starts_reloads_and_stops_weir_and_clients_wait_while_it_is_away() {
+    let config = tempfile::NamedTempFile::new().unwrap();
+    let address = "data = \"/var/lib/weir\"\nlisten = \"0.0.0.0:8080\"\n";
+    fs::write(&config, format!("{address}{}", tenant::config(""))).unwrap();
+    let mut booted = Command::new("timeout");
+    booted.arg("120").arg(file("tests/deploy/booted")).arg(env!("CARGO_BIN_EXE_weir"));
+    let output = booted.arg(config.path()).arg(tenant::KEY).output().unwrap();
+    let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+    let expected = [
+        "started as weir, and took an event",
+        "data: weir 700, capabilities: 0000000000000000",
+        "reloaded",
+        "stopped: success",
+        "started by a client",
+        "started after a crash",
+        "finished",
+    ];
+    assert_eq!(said.lines().collect::<Vec<_>>(), expected, "{said}");
 }
 
 /// The system calls of a set of systemd's, and of the sets in it.
