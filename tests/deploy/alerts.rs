@@ -95,6 +95,13 @@ fn has_no_room(prometheus: &mut Prometheus, fired: &mut BTreeSet<&str>) {
         assert_eq!(full.post("/v1/identify", identify).status, 503);
     });
     prometheus.await_alert("WeirNotReady", "full", || {});
+    let slow = config("[limits]\nevents = 10\n").replace("publishers = [", "rate = 1\npublishers = [");
+    let limited = Weir::with_config(&slow);
+    prometheus.watch("limited", &limited);
+    let ten = json!({"batch": vec![json!({"type": "page", "userId": "u"}); 10]}).to_string();
+    prometheus.await_alert("WeirRateLimited", "", || {
+        limited.post("/v1/batch", &ten);
+    });
     let limits = "[queue]\njournal_bytes = 2_200_000\nfree_bytes = 0\n\
                   [limits]\nbody_bytes = 220_000\nevent_bytes = 100_000\nevents = 50\n";
     let small = Weir::with_config(&config(limits));
@@ -104,7 +111,7 @@ fn has_no_room(prometheus: &mut Prometheus, fired: &mut BTreeSet<&str>) {
     let batch = json!({"batch": vec![event; 10]}).to_string();
     while small.post("/v1/batch", &batch).status == 200 {}
     prometheus.await_alert("WeirQueueFilling", "small", || {});
-    fired.extend(["WeirUnavailable", "WeirNotReady", "WeirQueueFilling"]);
+    fired.extend(["WeirUnavailable", "WeirNotReady", "WeirRateLimited", "WeirQueueFilling"]);
 }
 
 fn loses_kafka_and_the_store(site: &Site, prometheus: &Prometheus, fired: &mut BTreeSet<&str>) {
