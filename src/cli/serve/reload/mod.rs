@@ -163,7 +163,8 @@ impl Reload {
         }
     }
 
-    /// A change counts once two looks saw the same: files are not written in one moment. Whether one has just been seen.
+    /// A change counts once two looks saw the same: files are not written in one moment. Returns whether one has just
+    /// been seen.
     fn look(&mut self) -> bool {
         let certificate_changes = self.look_at_certificate();
         let files = Files::read(&self.started.flags, &self.config);
