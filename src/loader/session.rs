@@ -320,7 +320,9 @@ impl<'p> Session<'p> {
         }
         let Some(last) = last else {
             if is_time {
+                // Nothing else would show that one of them is away, until there is something to load.
                 self.queue.reach()?;
+                self.store.progress(&self.wanted.rules.loader)?;
             }
             load.lag_seconds.with_label_values(&labels).set(0.0);
             load.lag_records.with_label_values(&labels).set(0);

@@ -56,6 +56,47 @@ impl Subscription for Feed {
     }
 }
 
+/// A queue on which nothing comes.
+struct Silence;
+
+impl Subscription for Silence {
+    fn next_batch(&mut self, _: Most, wait: Duration) -> Result<Batch, ReadError> {
+        thread::sleep(wait);
+        Ok(Batch::default())
+    }
+
+    fn seek(&mut self, _: &Position) -> Result<(), ReadError> {
+        Ok(())
+    }
+
+    fn ends(&mut self) -> Result<Position, ReadError> {
+        Ok(Position::default())
+    }
+
+    fn commit(&mut self, _: &Position) -> Result<(), ReadError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_loader_with_nothing_to_load_notices_that_its_database_is_gone() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("store.sqlite");
+    let plan = Plan {
+        wanted: wanted(&["person"]),
+        queue: Box::new(|| Ok(Box::new(Silence) as Box<dyn Subscription>)),
+        store: Box::new(move || Ok(Box::new(SqliteStore::open(&file)?) as Box<dyn Store>)),
+    };
+    let metrics = Arc::new(Metrics::new([]).unwrap());
+    let ready = metrics.load.ready.with_label_values(&["store"]);
+    let loader = Loader::start(plan, Arc::clone(&metrics)).unwrap();
+    wait_until("readiness", || ready.get() == 1);
+    let connection = rusqlite::Connection::open(dir.path().join("store.sqlite")).unwrap();
+    connection.execute_batch("DROP TABLE weir_progress").unwrap();
+    wait_until("the loss", || ready.get() == 0);
+    drop(loader);
+}
+
 /// The numbers that `sql` gives.
 fn numbers(dir: &TempDir, sql: &str) -> Vec<i64> {
     let connection = rusqlite::Connection::open(dir.path().join("store.sqlite")).unwrap();
