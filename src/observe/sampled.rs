@@ -1,35 +1,37 @@
 //! Why requests are refused and events rejected: told now and then about each reason, with how often it has happened
 //! since, so that none is a mystery and a flood of them is none in the log.
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
-use super::throttle::Throttle;
+use super::throttle::BETWEEN_LINES;
 use crate::event::rejection::Reason;
 
-/// How many things are told of apart. Two that share a place share its line, which tells of the one that came first.
-const PLACES: usize = 256;
+/// Of how many things the log tells in [`BETWEEN_LINES`] seconds. Clients choose none of them, but sources may be many.
+const MOST: usize = 256;
 
 /// What was told when.
 #[derive(Debug)]
 pub struct Sampled {
     start: Instant,
     hasher: RandomState,
-    places: Vec<Place>,
+    /// By the hash of what happens. Asked for refusals and rejections alone.
+    told: Mutex<HashMap<u64, Told>>,
 }
 
-#[derive(Debug, Default)]
-struct Place {
-    line: Throttle,
+#[derive(Debug)]
+struct Told {
+    /// The second from which on the next line may come.
+    next: u64,
     /// How often it happened since the last line.
-    since: AtomicU64,
+    since: u64,
 }
 
 impl Default for Sampled {
     fn default() -> Self {
-        let places = std::iter::repeat_with(Place::default).take(PLACES).collect();
-        Sampled { start: Instant::now(), hasher: RandomState::new(), places }
+        Sampled { start: Instant::now(), hasher: RandomState::new(), told: Mutex::default() }
     }
 }
 
@@ -61,10 +63,24 @@ impl Sampled {
     }
 
     fn due_at(&self, what: &impl Hash, now: u64) -> Option<u64> {
-        let place = usize::try_from(self.hasher.hash_one(what) % PLACES as u64).unwrap_or(0);
-        let place = self.places.get(place)?;
-        place.since.fetch_add(1, Ordering::Relaxed);
-        place.line.is_due(now).then(|| place.since.swap(0, Ordering::Relaxed))
+        let what = self.hasher.hash_one(what);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(told) = told.get_mut(&what) {
+            told.since += 1;
+            if now < told.next {
+                return None;
+            }
+            told.next = now + BETWEEN_LINES;
+            return Some(std::mem::take(&mut told.since));
+        }
+        if told.len() >= MOST {
+            told.retain(|_, told| now < told.next);
+        }
+        if told.len() >= MOST {
+            return None;
+        }
+        told.insert(what, Told { next: now + BETWEEN_LINES, since: 0 });
+        Some(1)
     }
 }
 
@@ -80,9 +96,11 @@ mod tests {
     }
 
     #[test]
-    fn however_many_reasons_there_are_lines_are_few() {
+    fn however_many_reasons_there_are_lines_are_few_and_later_ones_get_theirs() {
         let sampled = Sampled::default();
-        let lines = (0..100_000).filter(|number| sampled.due_at(number, 1).is_some()).count();
-        assert!((PLACES / 2..=PLACES).contains(&lines), "{lines}");
+        let lines = |from: usize, now| {
+            (from..from + 10_000).filter(|number| sampled.due_at(number, now).is_some()).count()
+        };
+        assert_eq!([lines(0, 1), lines(20_000, 2), lines(40_000, 11)], [MOST, 0, MOST]);
     }
 }
