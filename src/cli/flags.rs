@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, FromArgMatches};
 
 use super::{Failure, without_empty_variables};
@@ -98,7 +99,7 @@ pub struct ConfigFlags {
     #[arg(long, env = "WEIR_BROKERS", value_name = "LIST")]
     pub brokers: Option<String>,
     /// Create the topics that Kafka does not have
-    #[arg(long)]
+    #[arg(long, env = "WEIR_CREATE_TOPICS", value_parser = FalseyValueParser::new())]
     pub create_topics: bool,
 }
 

@@ -27,9 +27,11 @@ fn identify_with(weir: &Weir, key: &str) -> u16 {
 #[test]
 fn topics_of_a_new_tenant_are_created_before_its_records_go_there() {
     let (kafka, first, second) = (Kafka::shared(), prefix(), prefix());
-    let weir = Weir::with_config(&on(kafka, &first, true, ""));
+    // What the environment says stands above the file, then as at the start.
+    let start = Start::default().config(on(kafka, &first, false, "")).env("WEIR_CREATE_TOPICS", "true");
+    let weir = start.serve();
     assert_eq!((identify_with(&weir, KEY), identify_with(&weir, "late")), (200, 401));
-    weir.reload(&on(kafka, &first, true, &late(&second)), "loaded");
+    weir.reload(&on(kafka, &first, false, &late(&second)), "loaded");
     assert_eq!((identify_with(&weir, KEY), identify_with(&weir, "late")), (200, 200));
     assert_eq!(kafka.arrived(&[&format!("{second}people")], 1)[0].topic, format!("{second}people"));
     assert_eq!(kafka.arrived(&[&format!("{first}people")], 2).len(), 2);
