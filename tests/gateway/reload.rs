@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
@@ -144,6 +145,22 @@ fn a_secret_rotates_in_its_file() {
     weir.await_metric(LOADED, 2.0);
     assert_eq!(shown("the-third-secret"), 200, "a file that has come is taken on without being asked");
     assert!(!weir.log().contains("third-secret"));
+}
+
+#[test]
+fn a_secret_that_is_added_to_the_list_takes_one_reload() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = ["first", "second"].map(|name| folder.path().join(name));
+    files.iter().for_each(|file| fs::write(file, "a-secret-of-sixteen-bytes-or-more").unwrap());
+    let listing = |files: &[PathBuf]| {
+        let each: Vec<_> = files.iter().map(|file| format!("{{ file = {file:?} }}")).collect();
+        config(&format!("secrets = [{}]", each.join(", ")))
+    };
+    let weir = Weir::with_config(&listing(&files[..1]));
+    weir.reload(&listing(&files), "loaded");
+    // Two looks, which find nothing new.
+    thread::sleep(Duration::from_secs(8));
+    assert_eq!((weir.metric(LOADED), weir.metric(REFUSED)), (1.0, 0.0), "{}", weir.log());
 }
 
 #[test]

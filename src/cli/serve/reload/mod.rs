@@ -209,10 +209,12 @@ impl Reload {
         let hash = hash(files.text.as_ref().ok().and_then(Option::as_deref));
         let metrics = Arc::clone(&self.parts.metrics);
         let count = |outcome| metrics.configuration.reloads.with_label_values(&[outcome]).inc();
-        match self.try_to_reload(files.text) {
+        match self.try_to_reload(files.text.clone()) {
             Ok(needs_restart) => {
                 count("loaded");
-                (self.used, self.unprepared, self.refused) = (files.digest, None, None);
+                // Of the secrets that it names now.
+                self.used = Files::with_text(files.text, &self.config).digest;
+                (self.last, self.unprepared, self.refused) = (self.used, None, None);
                 self.show(hash, needs_restart);
             }
             Err(refusal) => {
