@@ -68,12 +68,22 @@ impl<'r> Context<'r> {
         let peer = request.peer_addr().map(|peer| peer.ip());
         Context { app, snapshot, headers: request.headers(), path: inbound.path, peer, sender }
     }
+}
 
-    /// Tells the log of a request that is refused.
-    fn tell(&self, answer: &Answer) {
-        if let Some(why) = error_text(answer) {
-            self.app.sampled.refused(self.path, self.sender.get().map(|source| source.id.as_str()), &why);
-        }
+/// Tells the log of a request that is refused, unless it has a line of its own for such. `source` is whose it was,
+/// where that is known.
+pub(super) fn tell(app: &App, route: &str, source: Option<&Source>, answer: &Answer) {
+    let Some(why) = error_text(answer) else { return };
+    let source = source.map(|source| source.id.as_str());
+    tracing::debug!(route, source, why = why.as_ref(), "refused");
+    let is_told = match answer {
+        // In an outage, a line for each source would flood the log.
+        Answer::Unavailable | Answer::KeyNotYetKnown => true,
+        Answer::LimitReached { .. } => source.is_some(),
+        _ => false,
+    };
+    if !is_told {
+        app.sampled.refused(route, source, &why);
     }
 }
 
@@ -106,7 +116,7 @@ pub async fn answer(app: &App, inbound: Inbound<'_>, call: Call) -> Result<Answe
     let context = Context::new(app, &snapshot, &inbound, &sender);
     let answered = answer_in(context, inbound, call).await;
     let (Ok(answer) | Err(Refusal { answer, .. })) = &answered;
-    context.tell(answer);
+    tell(app, context.path, sender.get(), answer);
     answered
 }
 

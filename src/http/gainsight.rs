@@ -13,7 +13,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use super::body::Allowance;
 use super::credentials::{presented_key, signed_id, tenant_id};
 use super::events::{
-    Admitted, Arrived, Awaiting, Context, Inbound, Refusal, admit, make_room, receive, submit,
+    Admitted, Arrived, Awaiting, Context, Inbound, Refusal, admit, make_room, receive, submit, tell,
 };
 use super::proof;
 use crate::admission::secrets::{Proof, each_once};
@@ -39,6 +39,9 @@ pub async fn answer(app: &App, inbound: Inbound<'_>, operation: Operation) -> (H
         Ok(reply) => (reply, true),
         Err(Refusal { answer, body_ended }) => (answer, body_ended),
     };
+    if let Reply::Refused(answer) = &reply {
+        tell(app, path, None, answer);
+    }
     (envelope::response(path, &reply), body_ended)
 }
 

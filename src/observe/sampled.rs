@@ -38,7 +38,6 @@ impl Default for Sampled {
 impl Sampled {
     /// A request was refused, for a reason that clients are told. `source` is whose it was, where that is known.
     pub fn refused(&self, route: &str, source: Option<&str>, why: &str) {
-        tracing::debug!(route, source, why, "refused");
         if let Some(requests) = self.due(&(route, source, why)) {
             tracing::info!(route, source, why, requests, "requests are refused");
         }

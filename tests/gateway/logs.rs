@@ -47,9 +47,21 @@ fn at_debug_the_log_tells_what_became_of_each_event_by_its_message_id() {
 }
 
 #[test]
+fn an_outage_is_told_by_its_cause_and_not_for_each_sender() {
+    let full = Sample::default().more("[queue]\nfree_bytes = 1_000_000_000_000_000").toml();
+    let weir = Start::default().config(full).serve();
+    for _ in 0..5 {
+        assert_eq!(weir.post("/v1/identify", r#"{"userId":"u"}"#).status, 503);
+    }
+    assert_eq!(lines(&weir, "clients get 503").len(), 1, "{}", weir.log());
+    assert_eq!(lines(&weir, "requests are refused").len(), 0, "{}", weir.log());
+}
+
+#[test]
 fn at_info_each_reason_is_told_once_in_a_while_with_its_source() {
     let weir = at("info");
     assert_eq!(weir.send("POST", "/v1/track", &[("Authorization", &basic("wrong"))], "{}").status, 401);
+    assert_eq!(weir.send("PUT", "/v1.0/api/people", &[("Accesskey", "wrong")], "{}").status, 401);
     for _ in 0..50 {
         assert_eq!(weir.post("/v1/identify", r#"{"userId":"u","messageId":"canary"}"#).status, 200);
         let off = weir.send("POST", "/v1/track", &[("Authorization", &basic("key-of-off"))], "{}");
@@ -66,6 +78,7 @@ fn at_info_each_reason_is_told_once_in_a_while_with_its_source() {
     assert!(reasons("invalid write key") <= 5 && reasons("source is disabled") <= 5, "{refused:?}");
     assert!(once.contains(&["/v1/track", "null", "invalid write key"].map(str::to_owned)), "{once:?}");
     assert!(once.contains(&["/v1/track", "off", "source is disabled"].map(str::to_owned)), "{once:?}");
+    assert!(once.contains(&["/v1.0/api/people", "null", "invalid write key"].map(str::to_owned)), "{once:?}");
     let quarantined = lines(&weir, "events are quarantined");
     assert!((1..=5).contains(&quarantined.len()), "{quarantined:?}");
     assert_eq!(fields(&quarantined[0], ["source", "reason", "events"]), ["web", "email_missing", "1"]);
