@@ -11,6 +11,7 @@ pub mod json;
 pub mod key;
 pub mod kind;
 pub mod outcome;
+pub mod pixel;
 pub mod rejection;
 pub mod scan;
 pub mod time;

@@ -181,6 +181,23 @@ pub fn reserve(
     Ok(Reserved { encoding, most: allowance.most, lease })
 }
 
+impl Reserved {
+    /// A body of what `make` makes, for which `room` is needed in all.
+    ///
+    /// # Errors
+    /// There is no room, or it is larger than allowed.
+    pub fn filled(mut self, room: usize, make: impl FnOnce() -> Vec<u8>) -> Result<Body, BodyError> {
+        if !self.lease.grow_to(room) {
+            return Err(BodyError::NoRoom);
+        }
+        let bytes = make();
+        if bytes.len() > self.most {
+            return Err(BodyError::TooLarge);
+        }
+        Ok(Body { bytes: Bytes::from(bytes), _lease: self.lease })
+    }
+}
+
 /// Reads `incoming` to its end. A `signature` takes the bytes as they are transferred.
 ///
 /// # Errors

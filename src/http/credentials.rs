@@ -37,8 +37,8 @@ pub fn presented_key<'r>(headers: &'r HeaderMap, query: &'r str) -> Option<Cow<'
         .or_else(|| key_in(query))
 }
 
-/// The key of a request to a webhook, where the query comes first, as rudder-server has it.
-pub fn webhook_key<'r>(headers: &'r HeaderMap, query: &'r str) -> Option<Cow<'r, [u8]>> {
+/// The key of a request to a webhook, a beacon or a pixel, where the query comes first, as rudder-server has it.
+pub fn query_first_key<'r>(headers: &'r HeaderMap, query: &'r str) -> Option<Cow<'r, [u8]>> {
     key_in(query).or_else(|| presented_key(headers, ""))
 }
 
@@ -157,9 +157,9 @@ mod tests {
     }
 
     #[test]
-    fn at_a_webhook_the_query_comes_first() {
+    fn at_webhooks_beacons_and_pixels_the_query_comes_first() {
         let headers = map(&[("Authorization", BASIC[0]), ("Accesskey", "k3")]);
-        let key = |query| text(webhook_key(&headers, query));
+        let key = |query| text(query_first_key(&headers, query));
         assert_eq!(key("writeKey=k4").as_deref(), Some("k4"));
         for without in ["", "writeKey=", "writekey=k4"] {
             assert_eq!(key(without).as_deref(), Some("k1"), "{without}");

@@ -5,7 +5,6 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use actix_web::HttpRequest;
 use actix_web::http::header::{self, HeaderMap};
@@ -13,7 +12,7 @@ use actix_web::web::Payload;
 
 use super::body::{self, Allowance, Body, BodyError, Incoming, Reserved};
 use super::connection::{ConnectionState, next_turn};
-use super::credentials::{presented_key, webhook_key};
+use super::credentials::{presented_key, query_first_key};
 use super::proof::{self, Shown};
 use super::response::error_text;
 use super::routes::source_named;
@@ -42,6 +41,15 @@ pub struct Inbound<'r> {
     pub path: &'static str,
     /// What it came over.
     pub connection: Option<&'r ConnectionState>,
+}
+
+/// Where a sender puts its key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// In a header, in the query, or in the body.
+    Anywhere,
+    /// In the query, since it can set no header; one that can may use that.
+    Query,
 }
 
 /// What every step for one request needs.
@@ -111,17 +119,22 @@ impl<A: From<Answer>> Refusal<A> {
 ///
 /// # Errors
 /// Why it was refused.
-pub async fn answer(app: &App, inbound: Inbound<'_>, call: Call) -> Result<Answer, Refusal> {
+pub async fn answer(app: &App, inbound: Inbound<'_>, call: Call, place: KeyPlace) -> Result<Answer, Refusal> {
     let (snapshot, sender) = (app.snapshot(), Cell::default());
     let context = Context::new(app, &snapshot, &inbound, &sender);
-    let answered = answer_in(context, inbound, call).await;
+    let answered = answer_in(context, inbound, call, place).await;
     let (Ok(answer) | Err(Refusal { answer, .. })) = &answered;
     tell(app, context.path, sender.get(), answer);
     answered
 }
 
-async fn answer_in(context: Context<'_>, inbound: Inbound<'_>, call: Call) -> Result<Answer, Refusal> {
-    let admitted = admit_call(context, inbound.request, call)
+async fn answer_in(
+    context: Context<'_>,
+    inbound: Inbound<'_>,
+    call: Call,
+    place: KeyPlace,
+) -> Result<Answer, Refusal> {
+    let admitted = admit_call(context, inbound.request, call, place)
         .map_err(|answer| Refusal::before_body(answer, context.headers))?;
     let arrived = receive(context, admitted, inbound).await?;
     let submitted = submit_events(context, arrived, call).map_err(Refusal::after_body)?;
@@ -133,10 +146,15 @@ fn admit_call<'r>(
     context: Context<'r>,
     request: &HttpRequest,
     call: Call,
+    place: KeyPlace,
 ) -> Result<Admitted<Option<&'r Source>>, Answer> {
     let (headers, most) = (context.headers, context.snapshot.limits.body_bytes);
+    if place == KeyPlace::Query {
+        let key = query_first_key(headers, request.query_string()).ok_or(Answer::NoKeyInQuery)?;
+        return Ok(admit(context, Some(key), most)?.map(Some));
+    }
     if call == Call::Webhook {
-        let admitted = admit(context, webhook_key(headers, request.query_string()), most)?;
+        let admitted = admit(context, query_first_key(headers, request.query_string()), most)?;
         // A webhook whose path names a source takes no other's key.
         let is_named = source_named(request.path()).is_none_or(|named| named == admitted.sender.id);
         return is_named.then_some(admitted.map(Some)).ok_or(Answer::UnknownKey);
@@ -174,7 +192,8 @@ pub(super) fn admit<'r>(
     make_room(context, source, shown, Allowance { most, at_once: true }, &context.app.budget)
 }
 
-fn find_source<'r>(context: Context<'r>, key: &[u8]) -> Result<&'r Source, Answer> {
+/// The source that has this access key.
+pub(super) fn find_source<'r>(context: Context<'r>, key: &[u8]) -> Result<&'r Source, Answer> {
     let source = context.snapshot.tenants.keys.get(&digest(key)).map(Arc::as_ref);
     context.sender.set(source);
     source.ok_or_else(|| unknown_key(context))
@@ -184,7 +203,7 @@ fn find_source<'r>(context: Context<'r>, key: &[u8]) -> Result<&'r Source, Answe
 pub(super) struct Admitted<S> {
     pub sender: S,
     shown: Shown,
-    reserved: Reserved,
+    pub reserved: Reserved,
 }
 
 impl<S> Admitted<S> {
@@ -239,7 +258,7 @@ pub(super) async fn receive<S, A: From<Answer>>(
     }
 }
 
-fn refusal(app: &App, error: BodyError) -> Answer {
+pub(super) fn refusal(app: &App, error: BodyError) -> Answer {
     match error {
         BodyError::UnknownEncoding => Answer::UnknownEncoding,
         BodyError::TooLarge => Answer::TooLarge,
@@ -284,8 +303,7 @@ pub(super) fn submit<'r, A>(
     process: impl FnOnce(&Request<'_>, &[u8]) -> Processed<A>,
 ) -> Result<Box<Awaiting<'r, A>>, Answer> {
     let Context { app, snapshot, headers, path, .. } = context;
-    let received_ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-    let received = Received::at(i64::try_from(received_ms).unwrap_or(i64::MAX));
+    let received = Received::now();
     let (traceparent, content_type) = (traceparent(headers), content_type(headers));
     let (received, rules, rate) = (&received, &snapshot.rules, snapshot.rate(source));
     let request = Request { source, proof, path, traceparent, content_type, received, rules, rate };

@@ -31,9 +31,11 @@ pub fn status(answer: &Answer) -> StatusCode {
         | Answer::InvalidJson
         | Answer::EmptyBatch
         | Answer::UnreadableBody => StatusCode::BAD_REQUEST,
-        Answer::NoKey | Answer::UnknownKey | Answer::InvalidSecret | Answer::SignatureExpired => {
-            StatusCode::UNAUTHORIZED
-        }
+        Answer::NoKey
+        | Answer::NoKeyInQuery
+        | Answer::UnknownKey
+        | Answer::InvalidSecret
+        | Answer::SignatureExpired => StatusCode::UNAUTHORIZED,
         Answer::SourceDisabled | Answer::NoRoute => StatusCode::NOT_FOUND,
         Answer::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
         Answer::TooLarge | Answer::TooManyEvents => StatusCode::PAYLOAD_TOO_LARGE,
@@ -56,6 +58,7 @@ pub fn error_text(answer: &Answer) -> Option<Cow<'static, str>> {
         Answer::EmptyBatch => "empty batch payload",
         Answer::UnreadableBody => "failed to read body from request",
         Answer::NoKey => "failed to read writekey from header",
+        Answer::NoKeyInQuery => "failed to read writekey from query params",
         Answer::UnknownKey | Answer::KeyNotYetKnown => "invalid write key",
         Answer::InvalidSecret => "invalid shared secret",
         Answer::SignatureExpired => "signature expired",

@@ -11,6 +11,14 @@ use crate::pipeline::gainsight::Operation;
 pub enum Endpoint {
     /// Takes events.
     Events(Call),
+    /// Takes a batch from a page that is closing, which can't set headers.
+    Beacon,
+    /// Takes an event of this type as the parameters of an image's URL.
+    Pixel(CallType),
+    /// Tells an SDK about its source, in place of RudderStack's control plane.
+    SourceConfig,
+    /// Takes what an SDK reports about itself, and ignores it.
+    SdkMetrics,
     /// Stands in for Gainsight.
     Gainsight(Operation),
     /// Says whether Weir takes events.
@@ -51,6 +59,12 @@ pub const ROUTES: &[Route] = &[
     one("/v1/screen", CallType::Screen),
     one("/v1/alias", CallType::Alias),
     one("/v1/merge", CallType::Merge),
+    Route { path: "/v1/import", endpoint: Endpoint::Events(Call::Import) },
+    Route { path: "/beacon/v1/batch", endpoint: Endpoint::Beacon },
+    Route { path: "/pixel/v1/track", endpoint: Endpoint::Pixel(CallType::Track) },
+    Route { path: "/pixel/v1/page", endpoint: Endpoint::Pixel(CallType::Page) },
+    Route { path: "/sourceConfig", endpoint: Endpoint::SourceConfig },
+    Route { path: "/rsaMetrics", endpoint: Endpoint::SdkMetrics },
     Route { path: "/v1/webhook", endpoint: Endpoint::Events(Call::Webhook) },
     Route { path: WEBHOOK_OF_SOURCE, endpoint: Endpoint::Events(Call::Webhook) },
     Route { path: "/", endpoint: Endpoint::Health },
@@ -68,11 +82,24 @@ impl Endpoint {
     pub fn allow(self) -> &'static str {
         match self {
             Endpoint::Events(Call::Webhook) => "POST, PUT, PATCH",
-            Endpoint::Events(Call::One(_) | Call::Batch) => "POST",
+            Endpoint::Events(Call::One(_) | Call::Batch | Call::Import) => "POST",
+            Endpoint::Beacon | Endpoint::SdkMetrics => "POST",
+            // Not HEAD, which must not change anything.
+            Endpoint::Pixel(_) => "GET",
             Endpoint::Gainsight(Operation::CompanyQuery | Operation::Event) => "POST",
             Endpoint::Gainsight(Operation::People) => "PUT",
             Endpoint::Gainsight(Operation::Company) => "POST, PUT",
-            Endpoint::Health | Endpoint::Version | Endpoint::Robots => "GET, HEAD",
+            Endpoint::Health | Endpoint::Version | Endpoint::Robots | Endpoint::SourceConfig => "GET, HEAD",
+        }
+    }
+
+    /// What it makes of a body or a query with events; none where it takes none of RudderStack's.
+    pub fn call(self) -> Option<Call> {
+        match self {
+            Endpoint::Events(call) => Some(call),
+            Endpoint::Beacon => Some(Call::Batch),
+            Endpoint::Pixel(call) => Some(Call::One(call)),
+            _ => None,
         }
     }
 
@@ -151,7 +178,7 @@ mod tests {
 
     #[test]
     fn other_paths_are_unknown() {
-        for path in ["", "/v1", "/V1/track", "/v1/Track", "/v1/%74rack", "/v1/trac", "/nope", "/v1/import"] {
+        for path in ["", "/v1", "/V1/track", "/v1/Track", "/v1/%74rack", "/v1/trac", "/nope", "/v1/imports"] {
             assert!(find(path).is_none(), "{path}");
         }
     }
@@ -162,6 +189,8 @@ mod tests {
         assert!(endpoint("/v1/batch").knows("POST") && !endpoint("/v1/batch").knows("GET"));
         assert!(["POST", "PUT", "PATCH"].into_iter().all(|method| endpoint("/v1/webhook").knows(method)));
         assert!(!endpoint("/v1/webhook").knows("GET") && !endpoint("/v1/track").knows("PUT"));
+        assert!(endpoint("/pixel/v1/track").knows("GET") && !endpoint("/pixel/v1/page").knows("HEAD"));
+        assert!(endpoint("/sourceConfig/").knows("GET") && endpoint("/beacon/v1/batch").knows("POST"));
         assert!(endpoint("/health").knows("HEAD") && !endpoint("/health").knows("POST"));
         let company = endpoint("/v1/data/objects/Company");
         assert!(company.knows("POST") && company.knows("PUT") && !company.knows("GET"));

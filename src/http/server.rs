@@ -18,16 +18,17 @@ use actix_web::{App as WebApp, HttpRequest, HttpResponse};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::connection::{Connection, ConnectionState, LINGER, Within, next_turn};
-use super::events::{Inbound, Refusal};
+use super::events::{Inbound, KeyPlace, Refusal};
 use super::on_demand::on_demand;
 use super::places::{Place, Places};
 use super::proxied;
 use super::response::response;
 use super::routes::{Endpoint, Route, find};
 use super::tls::Acceptor;
-use super::{cors, events, gainsight, pages};
+use super::{cors, events, gainsight, pages, pixel, source_config};
 use crate::intake::app::App;
 use crate::observe::proxied::Outcome;
+use crate::pipeline::Call;
 use crate::pipeline::answer::Answer;
 
 /// How late actix-http's clock may be: it looks at the time twice a second. A head must not lose that.
@@ -184,13 +185,14 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
         None => (response(&Answer::NoRoute), no_body),
         Some(route) if !route.endpoint.knows(request.method().as_str()) => (wrong_method(route), no_body),
         Some(route) => match route.endpoint {
-            Endpoint::Health => (pages::health(app.is_ready()), no_body),
-            Endpoint::Version => (pages::version(), no_body),
-            Endpoint::Robots => (pages::robots(), no_body),
-            Endpoint::Events(call) => {
+            Endpoint::Events(_) | Endpoint::Beacon => {
+                let (call, place) = match route.endpoint {
+                    Endpoint::Events(call) => (call, KeyPlace::Anywhere),
+                    _ => (Call::Batch, KeyPlace::Query),
+                };
                 let connection = connection.as_deref();
                 let inbound = Inbound { request: &request, payload, path: route.path, connection };
-                let (answer, body_ended) = match events::answer(&app, inbound, call).await {
+                let (answer, body_ended) = match events::answer(&app, inbound, call, place).await {
                     Ok(answer) => (answer, true),
                     Err(Refusal { answer, body_ended }) => (answer, body_ended),
                 };
@@ -202,6 +204,11 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
                 // In a box: every request's future has room for the largest way, and these are few.
                 Box::pin(gainsight::answer(&app, inbound, operation)).await
             }
+            Endpoint::Pixel(call) => {
+                let inbound = Inbound { request: &request, payload, path: route.path, connection: None };
+                (Box::pin(pixel::answer(&app, inbound, call)).await, no_body)
+            }
+            _ => (page(&app, route, &request), no_body),
         },
     };
     if !is_preflight {
@@ -213,6 +220,17 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
         finish(connection, &request, body_ended, &mut response).await;
     }
     response
+}
+
+/// What is answered at once.
+fn page(app: &App, route: &Route, request: &HttpRequest) -> HttpResponse {
+    match route.endpoint {
+        Endpoint::Health => pages::health(app.is_ready()),
+        Endpoint::Version => pages::version(),
+        Endpoint::Robots => pages::robots(),
+        Endpoint::SourceConfig => source_config::answer(app, route.path, request),
+        _ => response(&Answer::Ok),
+    }
 }
 
 fn wrong_method(route: &Route) -> HttpResponse {

@@ -250,10 +250,11 @@ impl<'a> Replay<'a> {
         let event = whole(&entry.event).ok_or(
             "only a part of its bytes is kept, so it can't be replayed; its sender must send it again",
         )?;
-        let (path, way) = match find(&entry.path).map(|route| (route.path, route.endpoint)) {
-            Some((path, Endpoint::Events(call))) => (path, Way::Sdk(call)),
-            Some((path, Endpoint::Gainsight(operation))) => (path, Way::Gainsight(operation)),
-            _ => return Err("this Weir does not know the route by which it arrived".to_owned()),
+        let unknown = || "this Weir does not know the route by which it arrived".to_owned();
+        let route = find(&entry.path).ok_or_else(unknown)?;
+        let (path, way) = match route.endpoint {
+            Endpoint::Gainsight(operation) => (route.path, Way::Gainsight(operation)),
+            endpoint => (route.path, Way::Sdk(endpoint.call().ok_or_else(unknown)?)),
         };
         let is_its = |source: &&Arc<Source>| source.ce_source == entry.source;
         let (source, table) = match way {
@@ -289,7 +290,7 @@ impl<'a> Replay<'a> {
         let nulled = text.without_non_finite();
         let text = nulled.as_ref().unwrap_or(&text).text();
         match *way {
-            Way::Sdk(call @ (Call::Batch | Call::Webhook)) if is_batch => {
+            Way::Sdk(call @ (Call::Batch | Call::Import | Call::Webhook)) if is_batch => {
                 let index = usize::try_from(entry.index).unwrap_or(0);
                 map_batch_again(call, &request, (index, &entry.id), event, records)
             }

@@ -46,7 +46,7 @@ pub fn map_batch_again(
     let opening: &[u8] = match call {
         _ if index == 0 => b"",
         Call::Webhook => b"[",
-        Call::One(_) | Call::Batch => b"{\"batch\":[",
+        Call::One(_) | Call::Batch | Call::Import => b"{\"batch\":[",
     };
     let body = [opening, kept].concat();
     let text = Text::decode(&body, request.content_type);
@@ -106,7 +106,7 @@ impl Work<'_> {
         let event = Event::read(&mut Scan::new(raw)).map_err(|_| Rejection::new(Reason::NotAnObject))?;
         let call = match call {
             Call::One(call) => Ok(call),
-            Call::Batch | Call::Webhook => event.call_type(),
+            Call::Batch | Call::Import | Call::Webhook => event.call_type(),
         };
         self.map_in_bounds(call, &event, stamp)
     }

@@ -39,6 +39,8 @@ pub enum Answer {
     UnreadableBody,
     /// No access key anywhere.
     NoKey,
+    /// The same, where senders put it into the query.
+    NoKeyInQuery,
     /// No source has this key.
     UnknownKey,
     /// No source has this key, but one may soon: come again.

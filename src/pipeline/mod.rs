@@ -51,6 +51,8 @@ pub enum Call {
     One(CallType),
     /// A batch, each event with its own `type`.
     Batch,
+    /// The same, but one without events is fine.
+    Import,
     /// What RudderStack posts to a webhook: one event with its own `type`, or a bare array of them.
     Webhook,
 }
@@ -166,9 +168,11 @@ impl<'a> Work<'a> {
     /// Maps what a body brings, or says why it is refused.
     fn take(&mut self, call: Call, parsed: Parsed<'a>) -> Option<Answer> {
         match (parsed, call) {
-            (Parsed::Batch(batch), _) => self.batch(batch),
+            (Parsed::Batch(batch), _) => {
+                self.batch(batch).filter(|refusal| call != Call::Import || *refusal != Answer::EmptyBatch)
+            }
             (Parsed::One(event), Call::One(given)) => self.one(Some(given), event),
-            (Parsed::One(event), Call::Batch | Call::Webhook) => self.one(None, event),
+            (Parsed::One(event), Call::Batch | Call::Import | Call::Webhook) => self.one(None, event),
         }
     }
 

@@ -38,7 +38,7 @@ impl<'t> Parsed<'t> {
     pub(super) fn read(call: Call, text: &'t str, most: usize) -> Self {
         let trimmed = trim(text);
         match (call, Shape::of(trimmed)) {
-            (Call::Batch, _) => Parsed::Batch(Batch::read(text, most)),
+            (Call::Batch | Call::Import, _) => Parsed::Batch(Batch::read(text, most)),
             (Call::Webhook, Shape::Array) => Parsed::Batch(Batch::read_array(text, most)),
             (_, Shape::Object) => {
                 let mut scan = Scan::new(trimmed);

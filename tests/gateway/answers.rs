@@ -119,8 +119,6 @@ fn what_is_refused_as_a_whole_stores_nothing() {
         ("/v1/track", &[("Content-Encoding", "gzip, gzip")], "{}", 415, "content encoding not supported"),
         ("/v1/track", &[("Content-Encoding", "deflate")], "{}", 415, "content encoding not supported"),
         ("/v1/nope", plain, "{}", 404, "404 page not found"),
-        ("/v1/import", plain, "{}", 404, "404 page not found"),
-        ("/beacon/v1/batch", plain, "{}", 404, "404 page not found"),
     ];
     for (path, headers, body, status, text) in rows {
         assert_error(&weir.post_with(path, headers, body), status, text);

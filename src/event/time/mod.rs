@@ -6,6 +6,7 @@ mod rfc3339;
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use jiff::Timestamp;
 
@@ -29,6 +30,12 @@ impl Received {
     /// Received at `ms` milliseconds since the Unix epoch.
     pub fn at(ms: i64) -> Self {
         Received { ms, text: OnceCell::new() }
+    }
+
+    /// Received now.
+    pub fn now() -> Self {
+        let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        Received::at(i64::try_from(ms).unwrap_or(i64::MAX))
     }
 
     /// Milliseconds since the Unix epoch.

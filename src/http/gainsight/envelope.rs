@@ -167,7 +167,7 @@ fn code(reason: Reason) -> &'static str {
 fn refusal(answer: &Answer) -> (&'static str, Cow<'static, str>) {
     let text = error_text(answer).unwrap_or_default();
     match answer {
-        Answer::NoKey | Answer::UnknownKey => (UNAUTHORIZED, "Unauthorized".into()),
+        Answer::NoKey | Answer::NoKeyInQuery | Answer::UnknownKey => (UNAUTHORIZED, "Unauthorized".into()),
         Answer::InvalidSecret | Answer::SignatureExpired | Answer::SourceDisabled => (UNAUTHORIZED, text),
         Answer::NoRoute => (INVALID_PATH, text),
         Answer::WrongMethod { .. } => (INVALID_PATH, "method not allowed".into()),

@@ -160,6 +160,7 @@ impl Setup {
         let path = match call {
             Call::One(_) => "/v1/{call}",
             Call::Batch => "/v1/batch",
+            Call::Import => "/v1/import",
             Call::Webhook => "/v1/webhook",
         };
         let request = Request { path, content_type, ..sender.request() };

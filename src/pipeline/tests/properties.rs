@@ -155,8 +155,9 @@ pub(super) fn assert_sound<A>(result: &Fate<A>) {
     assert!(events >= quarantined);
 }
 
-const CALLS: [Call; 6] = [
+const CALLS: [Call; 7] = [
     Call::Batch,
+    Call::Import,
     Call::Webhook,
     Call::One(CallType::Identify),
     Call::One(CallType::Group),

@@ -21,6 +21,7 @@ pub fn holds(input: &[u8]) {
     let (call, path) = match route & 15 {
         place @ 0..8 => (Call::One(CallType::ALL[usize::from(place)]), "/v1/{call}"),
         8..12 => (Call::Webhook, "/v1/webhook"),
+        15 => (Call::Import, "/v1/import"),
         _ => (Call::Batch, "/v1/batch"),
     };
     let rules = record::rules(choice & 8 != 0);
@@ -56,7 +57,7 @@ pub fn holds(input: &[u8]) {
     }
     match call {
         Call::One(_) => assert_eq!(events, 1),
-        Call::Batch | Call::Webhook => {
+        Call::Batch | Call::Import | Call::Webhook => {
             if let Some(elements) =
                 elements(call, body).filter(|_| matches!(answer, Answer::Ok | Answer::Quarantined(_)))
             {
@@ -73,7 +74,7 @@ fn elements(call: Call, body: &[u8]) -> Option<u64> {
         #[serde(borrow)]
         batch: Vec<&'a RawValue>,
     }
-    let elements = if call == Call::Batch {
+    let elements = if matches!(call, Call::Batch | Call::Import) {
         serde_json::from_slice::<Batch<'_>>(body).ok()?.batch
     } else if body.trim_ascii_start().starts_with(b"[") {
         serde_json::from_slice(body).ok()?
