@@ -162,12 +162,21 @@ pub struct Source {
     pub rate: u32,
     /// A disabled source is answered 404.
     pub enabled: bool,
+    /// The origins whose pages may send, as browsers write them; empty: all.
+    pub origins: Vec<String>,
     /// Who owns it.
     pub tenant: Arc<Tenant>,
     /// Where its track calls may go.
     pub publishers: Vec<Arc<Publisher>>,
     /// The secrets of those, each once: what its requests may show.
     pub secrets: Vec<Arc<Secret>>,
+}
+
+impl Source {
+    /// Whether it lists `origin`, as a browser writes it.
+    pub fn lists_origin(&self, origin: &[u8]) -> bool {
+        self.origins.iter().any(|listed| listed.as_bytes() == origin)
+    }
 }
 
 /// A tenant as the clients of Gainsight's Events Framework know it: each of its publishers is a sender by itself.

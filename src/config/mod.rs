@@ -2,12 +2,14 @@
 //! and flags. Whether it holds together is checked elsewhere.
 //!
 //! [`read`] reads it, with [`section`] as one table under reading, [`problems`] for everything that is wrong with it,
-//! [`secrets`] for what stands in other files, [`kafka`] for settings of its client, and [`address`] for addresses.
+//! [`secrets`] for what stands in other files, [`kafka`] for settings of its client, [`address`] for addresses, and
+//! [`origin`] for origins of pages.
 //! [`data_dir`] names what lies in the data directory.
 
 pub mod address;
 pub mod data_dir;
 pub mod kafka;
+pub mod origin;
 pub mod problems;
 pub mod quoting;
 pub mod read;
@@ -146,6 +148,8 @@ pub struct SourceConfig {
     pub tenant: String,
     /// SHA-256 of each live access key.
     pub keys: Vec<[u8; 32]>,
+    /// The origins whose pages may send, as browsers write them; none: all.
+    pub origins: Vec<String>,
     /// Ids of the publishers that its track calls may go to.
     pub publishers: Vec<String>,
     /// Most events a second; 0: no limit.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
+use super::origin::{ORIGIN, origin};
 use super::section::{NON_BLANK, Section, non_blank};
 use super::{
     Ack, Config, DataDir, KafkaSettings, Limits, ObjectConfig, Problems, PublisherConfig, QueueConfig,
@@ -91,7 +92,7 @@ pub fn read(mut root: Section<'_>) -> Config {
         limits: limits(root.section("limits"), strangers),
         store: root.given_section("store").map(store),
     };
-    root.finish(&[]);
+    root.finish();
     config
 }
 
@@ -116,7 +117,7 @@ fn tls(mut section: Section<'_>) -> Option<TlsConfig> {
     let key = section.required("key", "the path of a PEM file", path);
     let listen = optional_address(&mut section, "listen");
     let proxy_protocol = section.flag("proxy_protocol");
-    section.finish(&[]);
+    section.finish();
     Some(TlsConfig { certificate: certificate?, key: key?, listen, proxy_protocol })
 }
 
@@ -143,7 +144,7 @@ fn tenant(mut section: Section<'_>) -> TenantConfig {
         merge: section.choice("merge", [("event_time", Merge::EventTime), ("arrival", Merge::Arrival)]),
         objects: section.each("objects", object),
     };
-    section.finish(&[]);
+    section.finish();
     tenant
 }
 
@@ -153,7 +154,7 @@ fn suppress(mut section: Section<'_>) -> SuppressConfig {
         emails: section.list("emails", NON_BLANK, non_blank),
         email_domains: section.list("email_domains", NON_BLANK, non_blank),
     };
-    section.finish(&[]);
+    section.finish();
     suppress
 }
 
@@ -162,7 +163,7 @@ fn object(mut section: Section<'_>) -> ObjectConfig {
         keys: section.list("keys", "the name of a field", non_blank),
         fields: section.values("fields", FIELD_TYPE, field_type),
     };
-    section.finish(&[]);
+    section.finish();
     object
 }
 
@@ -185,11 +186,12 @@ fn source(mut section: Section<'_>) -> SourceConfig {
     let source = SourceConfig {
         tenant: section.text("tenant"),
         keys: section.list("keys", key, keys::parse_hash),
+        origins: section.list("origins", ORIGIN, origin),
         publishers: section.list("publishers", "the id of a publisher", non_blank),
         rate: u32::try_from(section.number("rate", 0..=1_000_000)).unwrap_or_default(),
         enabled: section.flag("enabled"),
     };
-    section.finish(&["origins"]);
+    section.finish();
     source
 }
 
@@ -204,7 +206,7 @@ fn publisher(mut section: Section<'_>) -> PublisherConfig {
         kafka_topic: section.optional_text("kafka_topic"),
         events: section.each("events", event_name),
     };
-    section.finish(&[]);
+    section.finish();
     publisher
 }
 
@@ -224,7 +226,7 @@ fn secret_place(value: &Value) -> Option<SecretPlace> {
 
 fn event_name(mut section: Section<'_>) -> EventName {
     let event = EventName { name: section.text("name"), version: section.text("version") };
-    section.finish(&[]);
+    section.finish();
     event
 }
 
@@ -253,7 +255,7 @@ fn queue(mut section: Section<'_>) -> QueueConfig {
             .choice("when_full", [("refuse", WhenFull::Refuse), ("drop_oldest", WhenFull::DropOldest)]),
         kafka: KafkaSettings(section.values("kafka", SETTING, setting)),
     };
-    section.finish(&[]);
+    section.finish();
     queue
 }
 
@@ -284,7 +286,7 @@ fn store(mut section: Section<'_>) -> StoreConfig {
         place: place.flatten().unwrap_or(StorePlace::Sqlite(PathBuf::new())),
         seen_days: u32::try_from(section.number("seen_days", 1..=LONGEST_DAYS)).unwrap_or(u32::MAX),
     };
-    section.finish(&[]);
+    section.finish();
     config
 }
 
@@ -293,7 +295,7 @@ fn quarantine(mut section: Section<'_>) -> Bounds {
         age: Duration::from_secs(section.number("days", 1..=LONGEST_DAYS) * 86_400),
         bytes: section.number("bytes", 1_048_576..=MOST),
     };
-    section.finish(&[]);
+    section.finish();
     bounds
 }
 
@@ -326,7 +328,7 @@ fn limits(mut section: Section<'_>, strangers: Strangers) -> Limits {
         idle: millis(&mut section, "idle_ms"),
         shutdown: millis(&mut section, "shutdown_ms"),
     };
-    section.finish(&[]);
+    section.finish();
     Limits { request, server }
 }
 

@@ -188,14 +188,11 @@ impl<'a> Section<'a> {
         value.as_table()
     }
 
-    /// Refuses every key that was not asked for. `planned` are names that a later Weir will know: to guess
-    /// at a misspelling there would mislead.
-    pub fn finish(mut self, planned: &[&str]) {
+    /// Refuses every key that was not asked for.
+    pub fn finish(mut self) {
         for key in self.given.into_iter().flat_map(Table::keys) {
             if self.asked.contains(&key.as_str()) {
                 continue;
-            } else if planned.contains(&key.as_str()) {
-                self.problem(key, "is not supported yet; remove it");
             } else if let Some(known) = nearest(key, self.asked.iter().copied()) {
                 self.problem(key, format_args!("unknown key; did you mean {known}?"));
             } else {

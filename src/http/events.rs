@@ -186,9 +186,7 @@ pub(super) fn admit<'r>(
     let tenant = &source.tenant.gainsight_id;
     let logs = (&*context.app.metrics, &context.app.unverifiable);
     let shown = proof::shown(logs, Some(&sender), context.headers, tenant, &source.secrets)?;
-    if !source.enabled {
-        return Err(Answer::SourceDisabled);
-    }
+    may_send(source, context.headers)?;
     make_room(context, source, shown, Allowance { most, at_once: true }, &context.app.budget)
 }
 
@@ -197,6 +195,20 @@ pub(super) fn find_source<'r>(context: Context<'r>, key: &[u8]) -> Result<&'r So
     let source = context.snapshot.tenants.keys.get(&digest(key)).map(Arc::as_ref);
     context.sender.set(source);
     source.ok_or_else(|| unknown_key(context))
+}
+
+/// Whether `source` may send, and from the page that these headers name, if a browser sent them.
+fn may_send(source: &Source, headers: &HeaderMap) -> Result<(), Answer> {
+    may_come_from(source, headers)?;
+    source.enabled.then_some(()).ok_or(Answer::SourceDisabled)
+}
+
+/// Whether the page that these headers name, if a browser sent them, may use the keys of `source`.
+pub(super) fn may_come_from(source: &Source, headers: &HeaderMap) -> Result<(), Answer> {
+    // Most sources list none, and are then not asked for a header.
+    let is_open = source.origins.is_empty()
+        || headers.get(header::ORIGIN).is_none_or(|origin| source.lists_origin(origin.as_bytes()));
+    is_open.then_some(()).ok_or(Answer::OriginNotAllowed)
 }
 
 /// A sender that may send, what it has shown, and memory for its body.
@@ -283,7 +295,7 @@ fn submit_events<'r>(
 fn find_source_in<'r>(context: Context<'r>, body: &Body) -> Result<&'r Source, Answer> {
     let text = Text::decode(&body.bytes, content_type(context.headers));
     let source = find_source(context, write_key(text.text()).ok_or(Answer::NoKey)?.as_bytes())?;
-    source.enabled.then_some(source).ok_or(Answer::SourceDisabled)
+    may_send(source, context.headers).map(|()| source)
 }
 
 /// A request whose records are on their way, and its answer once they are durable.

@@ -36,6 +36,7 @@ pub fn status(answer: &Answer) -> StatusCode {
         | Answer::UnknownKey
         | Answer::InvalidSecret
         | Answer::SignatureExpired => StatusCode::UNAUTHORIZED,
+        Answer::OriginNotAllowed => StatusCode::FORBIDDEN,
         Answer::SourceDisabled | Answer::NoRoute => StatusCode::NOT_FOUND,
         Answer::WrongMethod { .. } => StatusCode::METHOD_NOT_ALLOWED,
         Answer::TooLarge | Answer::TooManyEvents => StatusCode::PAYLOAD_TOO_LARGE,
@@ -62,6 +63,7 @@ pub fn error_text(answer: &Answer) -> Option<Cow<'static, str>> {
         Answer::UnknownKey | Answer::KeyNotYetKnown => "invalid write key",
         Answer::InvalidSecret => "invalid shared secret",
         Answer::SignatureExpired => "signature expired",
+        Answer::OriginNotAllowed => "origin not allowed",
         Answer::SourceDisabled => "source is disabled",
         Answer::NoRoute => "404 page not found",
         Answer::TooLarge => "request size exceeds max limit",

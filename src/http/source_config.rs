@@ -11,7 +11,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use serde_json::json;
 
 use super::credentials::presented_key;
-use super::events::{Context, find_source, tell};
+use super::events::{Context, find_source, may_come_from, tell};
 use super::response::{JSON, response};
 use crate::intake::app::App;
 use crate::pipeline::answer::Answer;
@@ -45,7 +45,9 @@ pub fn answer(app: &App, path: &'static str, request: &HttpRequest) -> HttpRespo
 
 fn find<'r>(context: Context<'r>, request: &'r HttpRequest) -> Result<(&'r Source, Cow<'r, [u8]>), Answer> {
     let key = presented_key(request.headers(), request.query_string()).ok_or(Answer::NoKey)?;
-    Ok((find_source(context, &key)?, key))
+    let source = find_source(context, &key)?;
+    may_come_from(source, context.headers)?;
+    Ok((source, key))
 }
 
 /// All that any SDK wants to find. Nothing is measured, because there is nobody to report it to, and no destination is

@@ -49,6 +49,8 @@ pub enum Answer {
     InvalidSecret,
     /// A signature whose time is outside the window.
     SignatureExpired,
+    /// The page that sends has an origin that the key's source does not list.
+    OriginNotAllowed,
     /// The key's source is switched off.
     SourceDisabled,
     /// No such route.

@@ -41,6 +41,7 @@ mod memory;
 mod merging;
 mod metrics;
 mod moving_over;
+mod origins;
 mod pages;
 mod pixel;
 mod proxied;

@@ -168,7 +168,10 @@ fn refusal(answer: &Answer) -> (&'static str, Cow<'static, str>) {
     let text = error_text(answer).unwrap_or_default();
     match answer {
         Answer::NoKey | Answer::NoKeyInQuery | Answer::UnknownKey => (UNAUTHORIZED, "Unauthorized".into()),
-        Answer::InvalidSecret | Answer::SignatureExpired | Answer::SourceDisabled => (UNAUTHORIZED, text),
+        Answer::InvalidSecret
+        | Answer::SignatureExpired
+        | Answer::OriginNotAllowed
+        | Answer::SourceDisabled => (UNAUTHORIZED, text),
         Answer::NoRoute => (INVALID_PATH, text),
         Answer::WrongMethod { .. } => (INVALID_PATH, "method not allowed".into()),
         Answer::TooLarge | Answer::TooManyEvents => (TOO_LONG, text),

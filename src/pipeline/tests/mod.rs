@@ -143,6 +143,7 @@ impl Setup {
             ce_source: "/acme/web".to_owned(),
             rate: 0,
             enabled: true,
+            origins: Vec::new(),
             tenant: Arc::new(self.tenant),
             publishers: self.publishers.into_iter().map(Arc::new).collect(),
             secrets: Vec::new(),

@@ -39,12 +39,6 @@ fn a_listener_that_asks_for_the_proxy_protocol_must_know_its_proxies() {
 }
 
 #[test]
-fn a_key_of_a_later_weir_is_told_apart_from_a_misspelling() {
-    let later = sample("tenant = \"acme\"\nkeys", "origins = []\ntenant = \"acme\"\nkeys");
-    assert_problem(&later, "sources.web.origins", "is not supported yet; remove it");
-}
-
-#[test]
 fn a_value_of_the_wrong_type_or_out_of_bounds_is_one_problem() {
     for (text, key, advice) in [
         ("data = ''", "data", "must be a text that is not blank"),
