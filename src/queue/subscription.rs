@@ -88,7 +88,8 @@ pub trait Subscription {
     /// When the queue can't be read there.
     fn seek(&mut self, position: &Position) -> Result<(), ReadError>;
 
-    /// Where its partitions end now: of each, the offset behind its last record.
+    /// Where its partitions end, as far as that is known, some seconds ago at most: of each, the offset behind its last
+    /// record.
     ///
     /// # Errors
     /// When the queue does not tell.

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use weir::config::{KafkaSettings, Overrides, QueueConfig};
 use weir::observe::metrics::Metrics;
 use weir::queue::Queue;
@@ -127,6 +128,26 @@ fn members_of_a_group_share_the_partitions_and_one_goes_on_from_what_a_dead_one_
     }
     heir.values.sort();
     assert_eq!(heir.values, ["40", "41", "42", "43"]);
+}
+
+#[test]
+fn where_partitions_end_is_known_without_a_question_that_would_wait_behind_a_fetch() {
+    let kafka = Kafka::own(1);
+    let topic = format!("{}people", prefix());
+    kafka.create_topic(&topic, 3, &[]);
+    let queue = open(&kafka, &topic);
+    (0..9).for_each(|number| send(&queue, &topic, &number.to_string()));
+    let mut member = Member::join(&kafka, &topic, &topic);
+    let sum = |member: &mut Member| member.subscription.ends().unwrap().0.values().sum::<i64>();
+    let limit = Instant::now() + PATIENCE;
+    while member.values.len() < 9 || sum(&mut member) < 9 {
+        assert!(Instant::now() < limit, "{:?}", member.subscription.ends());
+        member.read();
+    }
+
+    kafka.signal(1, Signal::STOP);
+    assert_eq!(sum(&mut member), 9, "the broker can't have been asked");
+    kafka.signal(1, Signal::CONT);
 }
 
 fn partition(topic: &str, number: i32) -> Partition {

@@ -9,6 +9,7 @@
 
 mod check;
 mod connection;
+mod ends;
 mod failure;
 mod forwarding;
 mod health;

@@ -1,17 +1,17 @@
 //! Reads Weir's topics back from Kafka, without a consumer group and without commits, so that it leaves no trace and
 //! disturbs no loader.
 
-use std::collections::{BTreeMap, HashMap};
-use std::thread;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Headers};
 use rdkafka::metadata::Metadata;
 use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::connection::{self, Listener};
+use super::ends::{self, Spans};
 use super::settings::{self, with_secrets};
 use super::start::without_set_up;
 use crate::config::KafkaSettings;
@@ -20,9 +20,6 @@ use crate::queue::subscription::{Gone, Partition, Position};
 
 /// How long Kafka may take to answer.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
-
-/// The pause before a partition without a leader is asked for again.
-const LOOK: Duration = Duration::from_millis(100);
 
 /// Offset behind the last record, by topic and partition; partitions that are read to there are gone.
 type Ends = HashMap<(String, i32), i64>;
@@ -47,13 +44,14 @@ impl KafkaReader {
         until_end: bool,
     ) -> Result<Self, ReadError> {
         let (consumer, metadata) = connect(brokers, settings, &[])?;
-        let mut spans = BTreeMap::new();
+        let mut wanted = Vec::new();
         for topic in topics {
-            for number in partitions(&metadata, topic)? {
-                let (first, end) = ends_of(&consumer, topic, number)?;
-                let begin = if start == StartAt::Oldest { first } else { end };
-                spans.insert(Partition { topic: topic.clone(), number }, (begin, end));
-            }
+            let numbers = partitions(&metadata, topic)?;
+            wanted.extend(numbers.into_iter().map(|number| Partition { topic: topic.clone(), number }));
+        }
+        let mut spans = ends::spans(&consumer, wanted)?;
+        if start == StartAt::End {
+            spans.values_mut().for_each(|(begin, end)| *begin = *end);
         }
         KafkaReader::assigned(consumer, &spans, until_end)
     }
@@ -70,18 +68,21 @@ impl KafkaReader {
         to: &Position,
     ) -> Result<(Self, Vec<Gone>), ReadError> {
         let (consumer, metadata) = connect(brokers, settings, &[])?;
-        let (mut spans, mut gone) = (BTreeMap::new(), Vec::new());
+        let is_there = |partition: &&Partition| {
+            partitions(&metadata, &partition.topic).is_ok_and(|numbers| numbers.contains(&partition.number))
+        };
+        let there = ends::spans(&consumer, to.0.keys().filter(is_there).cloned())?;
+        let (mut spans, mut gone) = (Spans::new(), Vec::new());
         for (partition, end) in &to.0 {
-            let Partition { topic, number } = partition;
             let wanted = from.0.get(partition).copied().unwrap_or_default();
-            let is_there = partitions(&metadata, topic).is_ok_and(|numbers| numbers.contains(number));
-            let (first, last) = if is_there { ends_of(&consumer, topic, *number)? } else { (*end, *end) };
+            let span = there.get(partition);
+            let (first, last) = span.copied().unwrap_or((*end, *end));
             let (begin, last) = (first.clamp(wanted, *end), last.clamp(wanted, *end));
             let missing = [wanted..begin, last..*end];
             gone.extend(
                 missing.into_iter().filter(|range| !range.is_empty()).map(|range| (partition.clone(), range)),
             );
-            if is_there {
+            if span.is_some() {
                 spans.insert(partition.clone(), (begin, last));
             }
         }
@@ -89,11 +90,7 @@ impl KafkaReader {
     }
 
     /// Reads from the first to the second of these offsets, or on from there.
-    fn assigned(
-        consumer: BaseConsumer<Listener>,
-        spans: &BTreeMap<Partition, (i64, i64)>,
-        until_end: bool,
-    ) -> Result<Self, ReadError> {
+    fn assigned(consumer: BaseConsumer<Listener>, spans: &Spans, until_end: bool) -> Result<Self, ReadError> {
         let mut places = TopicPartitionList::new();
         let mut ends = Ends::new();
         for (Partition { topic, number }, (begin, end)) in spans {
@@ -165,36 +162,6 @@ pub(super) fn connect(
     let metadata = connection::metadata(consumer.client(), serve, brokers, None, deadline)
         .map_err(|silence| ReadError(silence.sentence()))?;
     Ok((consumer, metadata))
-}
-
-/// The first offset of a partition, and the one behind its last record. While it has no leader, as when a broker
-/// has just come back, nobody knows them: that is waited for.
-pub(super) fn ends_of<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
-    topic: &str,
-    partition: i32,
-) -> Result<(i64, i64), ReadError> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        match consumer.fetch_watermarks(topic, partition, left.max(LOOK)) {
-            Ok(ends) => return Ok(ends),
-            Err(error) if is_leaderless(&error) && !left.is_zero() => thread::sleep(LOOK.min(left)),
-            Err(error) => {
-                return Err(ReadError(format!(
-                    "cannot find the end of topic {topic} ({error}); check the brokers' log"
-                )));
-            }
-        }
-    }
-}
-
-fn is_leaderless(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode as Code;
-    matches!(
-        error.rdkafka_error_code(),
-        Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::UnknownPartition)
-    )
 }
 
 pub(super) fn partitions(metadata: &Metadata, topic: &str) -> Result<Vec<i32>, ReadError> {

@@ -1,8 +1,8 @@
 //! A subscription on Kafka: one member of a consumer group. Partitions move one by one (cooperative-sticky), so the
 //! others go on meanwhile; offsets are committed only where that is asked for.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,12 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::statistics::{self, Topic};
+use rdkafka::{Offset, Statistics, TopicPartitionList};
 
 use super::connection::Listener;
-use super::reader::{ends_of, hopeless, is_topic_unknown, record, unusable};
+use super::ends::spans;
+use super::reader::{hopeless, is_topic_unknown, record, unusable};
 use super::settings::{self, with_secrets};
 use crate::config::KafkaSettings;
 use crate::queue::reader::{ReadError, StartAt};
@@ -22,6 +24,8 @@ use crate::queue::subscription::{Batch, Most, Notice, Partition, Position, Subsc
 /// How long a commit is tried, and the pause between two tries.
 const PATIENCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(100);
+/// How often librdkafka tells where partitions end, in milliseconds.
+const TOLD_EVERY_MS: &str = "2000";
 /// How long a broker may take to show that it is there.
 const REACH: Duration = Duration::from_secs(3);
 
@@ -55,6 +59,7 @@ impl KafkaSubscription {
         let client = settings::consumer(brokers, kafka, group);
         let mut client = with_secrets(client, kafka).map_err(ReadError)?;
         client.set("partition.assignment.strategy", "cooperative-sticky").set("auto.offset.reset", reset);
+        client.set("statistics.interval.ms", TOLD_EVERY_MS);
         let consumer: BaseConsumer<Member> =
             client.create_with_context(Member::of(&client)).map_err(unusable)?;
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
@@ -63,23 +68,22 @@ impl KafkaSubscription {
         Ok(KafkaSubscription { consumer, brokers: brokers.to_owned(), group: group.to_owned(), topic })
     }
 
-    /// Where in `partition` the reading goes on for whom `next` is the first offset not read: there, unless the
-    /// partition does not hold it, which the next batch reports.
-    fn place(&self, partition: &Partition, next: i64) -> Result<i64, ReadError> {
-        let (low, high) = ends_of(&self.consumer, &partition.topic, partition.number)?;
+    /// Where in `partition`, which holds the records from `low` to before `high`, the reading goes on for whom `next`
+    /// is the first offset not read: there, unless the partition does not hold it, which the next batch reports.
+    fn place(&self, partition: &Partition, next: i64, (low, high): (i64, i64)) -> i64 {
         let number = |offset: i64| u64::try_from(offset).unwrap_or_default();
         let notice = if next < low {
             Notice::Missed(partition.clone(), number(next)..number(low))
         } else if next > high {
             Notice::MadeAnew(partition.clone())
         } else {
-            return Ok(next);
+            return next;
         };
         // Where nothing was read of it yet, nothing was missed.
         if next > 0 {
             self.consumer.context().report(notice);
         }
-        Ok(low)
+        low
     }
 
     /// The partitions that this member reads now.
@@ -139,11 +143,16 @@ impl Subscription for KafkaSubscription {
     fn seek(&mut self, position: &Position) -> Result<(), ReadError> {
         let assigned = self.assigned();
         let mut offsets = TopicPartitionList::new();
-        for (partition, next) in position.0.iter().filter(|(partition, _)| assigned.contains(partition)) {
-            let at = self.place(partition, *next)?;
+        let wanted = position.0.keys().filter(|partition| assigned.contains(partition));
+        let spans = spans(&self.consumer, wanted.cloned())?;
+        for (partition, span) in &spans {
+            let next = position.0.get(partition).copied().unwrap_or_default();
+            let at = self.place(partition, next, *span);
             let added = offsets.add_partition_offset(&partition.topic, partition.number, Offset::Offset(at));
             added.map_err(unusable)?;
         }
+        let ends = spans.into_iter().map(|(partition, (_, end))| (partition, end));
+        lock(&self.consumer.context().ends).extend(ends);
         let deadline = Instant::now() + PATIENCE;
         while offsets.count() > 0 {
             match self.consumer.seek_partitions(offsets.clone(), PATIENCE).and_then(|done| failed(&done)) {
@@ -163,12 +172,11 @@ impl Subscription for KafkaSubscription {
         Ok(())
     }
 
+    /// As the last fetches told: to ask would cost up to half a second, behind a fetch that waits for records.
     fn ends(&mut self) -> Result<Position, ReadError> {
-        let end = |partition: Partition| {
-            let (_, end) = ends_of(&self.consumer, &partition.topic, partition.number)?;
-            Ok((partition, end))
-        };
-        Ok(Position(self.assigned().into_iter().map(end).collect::<Result<_, _>>()?))
+        let (assigned, mut ends) = (self.assigned(), lock(&self.consumer.context().ends).clone());
+        ends.retain(|partition, _| assigned.contains(partition));
+        Ok(Position(ends))
     }
 
     fn reach(&mut self) -> Result<(), ReadError> {
@@ -237,21 +245,23 @@ fn is_group_forbidden(error: &KafkaError) -> bool {
 /// librdkafka's way to report what the group has decided: from within `poll`, on the same thread.
 struct Member {
     notices: Mutex<Vec<Notice>>,
+    /// Where partitions ended when that was last told.
+    ends: Mutex<BTreeMap<Partition, i64>>,
     listener: Listener,
 }
 
 impl Member {
     /// One for a client with these settings.
     fn of(client: &ClientConfig) -> Self {
-        Member { notices: Mutex::default(), listener: Listener::of(client) }
+        Member { notices: Mutex::default(), ends: Mutex::default(), listener: Listener::of(client) }
     }
 
     fn report(&self, notice: Notice) {
-        self.notices.lock().unwrap_or_else(PoisonError::into_inner).push(notice);
+        lock(&self.notices).push(notice);
     }
 
     fn take(&self) -> Vec<Notice> {
-        std::mem::take(&mut *self.notices.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut *lock(&self.notices))
     }
 }
 
@@ -264,6 +274,22 @@ impl ClientContext for Member {
         tracing::debug!(%error, reason, "a member of a consumer group reports an error");
         self.listener.error(error, reason);
     }
+
+    fn stats(&self, statistics: Statistics) {
+        let of_topic = |(topic, told): (String, Topic)| {
+            let number = |(number, told): (i32, statistics::Partition)| {
+                let partition = Partition { topic: topic.clone(), number };
+                // Below 0 while nothing is known of it.
+                (told.hi_offset >= 0).then_some((partition, told.hi_offset))
+            };
+            told.partitions.into_iter().filter_map(number).collect::<Vec<_>>()
+        };
+        lock(&self.ends).extend(statistics.topics.into_iter().flat_map(of_topic));
+    }
+}
+
+fn lock<T>(held: &Mutex<T>) -> MutexGuard<'_, T> {
+    held.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl ConsumerContext for Member {

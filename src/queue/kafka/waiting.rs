@@ -7,7 +7,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::{Message, Offset, TopicPartitionList};
 
 use super::connection::Listener;
-use super::reader::{PATIENCE, connect, ends_of, hopeless, partitions, unusable};
+use super::ends::spans;
+use super::reader::{PATIENCE, connect, hopeless, partitions, unusable};
 use crate::config::KafkaSettings;
 use crate::queue::reader::{ReadError, Waiting};
 use crate::queue::subscription::{Partition, Position};
@@ -29,19 +30,19 @@ pub fn waiting(
     let (consumer, metadata) = connect(brokers, settings, &[("fetch.message.max.bytes", FETCHED)])?;
     let wanted: BTreeSet<&String> =
         topics.iter().chain(progress.0.keys().map(|partition| &partition.topic)).collect();
+    let there = wanted.into_iter().flat_map(|topic| {
+        let numbers = partitions(&metadata, topic).unwrap_or_default();
+        numbers.into_iter().map(|number| Partition { topic: topic.clone(), number })
+    });
     let (mut found, mut firsts) = (BTreeMap::new(), BTreeMap::new());
-    for topic in wanted {
-        for number in partitions(&metadata, topic).unwrap_or_default() {
-            let partition = Partition { topic: topic.clone(), number };
-            let (low, end) = ends_of(&consumer, topic, number)?;
-            let next = progress.0.get(&partition).copied().unwrap_or_default();
-            // A loader that is past the end finds that the topic was made anew, and reads it from its start.
-            let first = if next > end { low } else { next.max(low) };
-            if first < end {
-                firsts.insert(partition.clone(), first);
-            }
-            found.insert(partition, Waiting { end, lag: end - first, oldest_ms: None });
+    for (partition, (low, end)) in spans(&consumer, there)? {
+        let next = progress.0.get(&partition).copied().unwrap_or_default();
+        // A loader that is past the end finds that the topic was made anew, and reads it from its start.
+        let first = if next > end { low } else { next.max(low) };
+        if first < end {
+            firsts.insert(partition.clone(), first);
         }
+        found.insert(partition, Waiting { end, lag: end - first, oldest_ms: None });
     }
     for (partition, received_ms) in times_of(&consumer, firsts)? {
         found.entry(partition).and_modify(|waiting| waiting.oldest_ms = Some(received_ms));
