@@ -46,6 +46,7 @@ stop_server() {
 
 stop() {
     stop_server
+    stop_postgres
     stop_kafka
 }
 

@@ -158,6 +158,50 @@ scenario_load() {
     done
 }
 
+# Loading from Kafka into PostgreSQL, by Weir and by Benthos: the same topics, filled in the first round.
+scenario_drain() {
+    local server prefix=drain. seconds=600 data=$dir/drain group
+    local store='[store]
+url = { env = "WEIR_LOAD_STORE" }'
+    [ -n "$(among weir-kafka)" ] || return 0
+    command -v psql >/dev/null || die "psql is missing; install it: apt-get install -y postgresql"
+    if [ "$round" = 1 ]; then
+        start_postgres
+        export WEIR_LOAD_STORE="${postgres_url%/*}/loaded?sslmode=disable"
+        postgres_server=$(ask_postgres "SELECT pg_read_file('postmaster.pid')" | head -n 1)
+        WEIR_ONLY=gateway start_server weir-kafka "$prefix"
+        # As many people as wanted, and each makes calls of all kinds.
+        send --connections 64 --batch 50 --mix mixed --people 19999 --warm 0 --requests 8000 >"$data/report"
+        stop_server
+        prove drain weir-kafka "$prefix"
+        drained_topics=$(tests/kafka/cluster tool TopicCommand --bootstrap-server "$brokers" --list |
+            grep "^$prefix" | grep -v rejected | paste -sd ,)
+    fi
+    for server in $(among weir-kafka benthos); do
+        ask_postgres "DROP DATABASE IF EXISTS loaded" >/dev/null
+        ask_postgres "CREATE DATABASE loaded" >/dev/null
+        if [ "$server" = benthos ]; then
+            group=benthos
+            loadtest/peers/peer benthos load "$brokers" "$drained_topics" "$WEIR_LOAD_STORE" >"$data/log" 2>&1 &
+            server_pid=$!
+        else
+            group=weir-store
+            WEIR_ONLY=load launch weir-kafka "$prefix"
+        fi
+        "$loadtest" drain --brokers "$brokers" --topics "$drained_topics" --group "$group" --pid "$server_pid" \
+            --postgres "$postgres_server" --scenario drain --server "$server" >>"$reports" ||
+            { cat "$data/log" >&2 && die "$server did not load; its log is above"; }
+        stop_server
+        # The next round reads all of it again.
+        tests/kafka/cluster tool consumer.group.ConsumerGroupCommand --bootstrap-server "$brokers" --delete \
+            --group "$group" >&2
+    done
+}
+
+ask_postgres() {
+    psql -q -A -t -v ON_ERROR_STOP=1 -c "$1" "$postgres_url"
+}
+
 # What the gateway costs at a quarter of its peak: without a store, with one whose loader can't write, and with one that
 # is filled. The loader's own thread is left out.
 scenario_beside() {

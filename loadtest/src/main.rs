@@ -4,9 +4,10 @@
 //! [`generator`] drives them in a closed or an open loop, [`process`] reads what the server used, and
 //! [`report`] is what came of it. Every event that was answered 200 goes down in [`acknowledged`]; [`verify`]
 //! holds that against what [`delivered`] finds on the queue. [`bare`] and [`mod@reference`] are the servers to
-//! compare with; [`server`] is what those two share. [`load`] measures a store's loader beside [`bare_store`], and
-//! [`grown`] one that has many rows; [`hold`] keeps a loader from its store. [`wakeups`] counts what wakes an idle
-//! server. [`table`] turns reports into a page, with what they shall reach ([`targets`]).
+//! compare with; [`server`] is what those two share. [`load`] measures a store's loader beside [`bare_store`],
+//! [`grown`] one that has many rows, and [`drain`] one that reads Kafka; [`hold`] keeps a loader from its store.
+//! [`wakeups`] counts what wakes an idle server. [`table`] turns reports into a page, with what they shall reach
+//! ([`targets`]).
 //!
 //! [`counts`] stands apart: the instructions an event costs, for tests/counts/run.
 
@@ -16,6 +17,7 @@ mod bare_store;
 mod connection;
 mod counts;
 mod delivered;
+mod drain;
 mod generator;
 mod grown;
 mod hold;
@@ -53,6 +55,8 @@ enum Command {
     Reference(reference::Flags),
     /// Loads a journal into a store, and by hand, and prints a report
     Load(load::Flags),
+    /// Waits until a consumer group has loaded its topics, and prints a report
+    Drain(drain::Flags),
     /// Loads batches into a store with many rows, and prints a report
     Grown(grown::Flags),
     /// Keeps a store from its loader
@@ -86,6 +90,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Bare(place) => bare::run(&place)?,
         Command::Reference(flags) => reference::run(&flags)?,
         Command::Load(flags) => report::write(&load::run(&flags)?, &mut out)?,
+        Command::Drain(flags) => report::write(&drain::run(&flags)?, &mut out)?,
         Command::Grown(flags) => report::write(&grown::run(&flags)?, &mut out)?,
         Command::Hold(flags) => hold::run(&flags)?,
         Command::Wakeups(flags) => report::write(&wakeups::run(&flags)?, &mut out)?,

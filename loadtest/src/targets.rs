@@ -104,6 +104,8 @@ const TARGETS: &[Target] = &[
     target("memory more than without a store, MB", "lag", more_memory, Alone, AtMost(60.0)),
     target("loader's CPU / rows written by hand", "load-mixed", by_hand, Alone, AtMost(4.0)),
     target("events a second / written by hand", "load-track", rate_by_hand, Alone, AtLeast(0.4)),
+    target("loader's CPU / Benthos", "drain", load_cpu, Server("benthos"), AtMost(2.0)),
+    target("records a second / Benthos", "drain", load_rate, Server("benthos"), AtLeast(1.0)),
     target("Weir's own wake-ups a second, no connection", "idle-0", wakeups, Alone, AtMost(0.0)),
     target("Weir's own wake-ups a second, 100 connections", "idle-100", wakeups, Alone, AtMost(0.0)),
 ];
@@ -160,6 +162,14 @@ fn by_hand(report: &Report) -> Option<f64> {
 
 fn rate_by_hand(report: &Report) -> Option<f64> {
     report.figures.get("records/s / by hand").copied()
+}
+
+fn load_cpu(report: &Report) -> Option<f64> {
+    report.figures.get("CPU µs/record").copied()
+}
+
+fn load_rate(report: &Report) -> Option<f64> {
+    report.figures.get("records/s").copied()
 }
 
 fn wakeups(report: &Report) -> Option<f64> {
