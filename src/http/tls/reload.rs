@@ -19,6 +19,9 @@ pub struct Reloader {
     /// Of the files' contents: those in use, and those that the last look saw.
     in_use: [u8; 32],
     last: [u8; 32],
+    /// When the pair in use expires, in Unix time, and whether that was logged.
+    not_after: i64,
+    is_known_expired: bool,
     /// The contents that can't be used, and why: told once.
     refused: Option<([u8; 32], Problems)>,
     metrics: Arc<Metrics>,
@@ -35,6 +38,8 @@ impl Reloader {
             current: Arc::new(Current(RwLock::new(Arc::clone(&pair.settings)))),
             in_use: *digest,
             last: *digest,
+            not_after: pair.not_after,
+            is_known_expired: false,
             refused: None,
             loaded: counter("loaded"),
             failed: counter("failed"),
@@ -68,6 +73,12 @@ impl Reloader {
     /// A change counts once two looks saw the same: two files, or a long one, are not written in one moment. What
     /// was refused is tried again each time, for its day may come.
     pub(super) fn compare(&mut self, files: &Files, now: Timestamp) -> bool {
+        if self.has_just_expired(now) {
+            tracing::error!(
+                "TLS: the certificate in use has expired, so clients refuse to connect: put a renewed one in its \
+                 place; Weir takes it without a restart, and would not start with this one"
+            );
+        }
         let digest = files.digest();
         let changing = mem::replace(&mut self.last, digest) != digest;
         if changing {
@@ -95,8 +106,15 @@ impl Reloader {
         false
     }
 
+    /// Whether the pair in use was valid at the last look and isn't any more.
+    pub(super) fn has_just_expired(&mut self, now: Timestamp) -> bool {
+        let is_expired = now.as_second() > self.not_after;
+        is_expired && !mem::replace(&mut self.is_known_expired, is_expired)
+    }
+
     fn put_to_use(&mut self, digest: [u8; 32], pair: &Pair) {
         self.in_use = digest;
+        (self.not_after, self.is_known_expired) = (pair.not_after, false);
         self.current.set(Arc::clone(&pair.settings));
         self.show(pair);
         tracing::info!(valid_until = %pair.expires(), "TLS: a new certificate is in use");

@@ -401,6 +401,20 @@ fn a_certificate_whose_time_has_not_come_is_taken_when_it_comes() {
 }
 
 #[test]
+fn that_the_certificate_in_use_has_expired_is_told_once_until_there_is_another() {
+    let mut watched = Watched::new();
+    let mut told = |now: &str| watched.reloader.has_just_expired(at(now));
+    assert_eq!(["2026-12-31T23:59:59Z", "2027-01-01T00:00:00Z"].map(&mut told), [false, false]);
+    assert_eq!(["2027-01-01T00:00:01Z", "2027-01-01T00:00:06Z"].map(told), [true, false]);
+    let (certificate, key) = made(date(2026, 6, 1), date(2027, 6, 1), &rcgen::PKCS_ECDSA_P256_SHA256);
+    watched.sample.write(&certificate, &key);
+    watched.look("2027-01-02T00:00:00Z");
+    watched.look("2027-01-02T00:00:00Z");
+    watched.expect(1, 0, "2027-06-01");
+    assert!(watched.reloader.has_just_expired(at("2027-06-02T00:00:00Z")));
+}
+
+#[test]
 fn files_that_are_replaced_behind_links_are_seen() {
     let mut watched = Watched::new();
     let folder = watched.sample.folder.path().to_owned();
