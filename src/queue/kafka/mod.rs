@@ -40,6 +40,7 @@ use self::in_flight::InFlight;
 use self::producer::{Pending, Producer};
 use self::replacer::{Doubts, retire};
 use self::start::Unchecked;
+use self::statistics::Brokers;
 use crate::config::QueueConfig;
 use crate::observe::metrics::Metrics;
 use crate::queue::{Completion, Queue, Receipt, Refused, TopicsError};
@@ -77,6 +78,7 @@ struct Shared {
     /// The producer's, without what is secret.
     settings: ClientConfig,
     doubts: Arc<Doubts>,
+    brokers: Arc<Brokers>,
     /// Requests hold it for reading while they send, so that a producer is taken out between requests.
     /// None: closed, or being replaced.
     producer: RwLock<Option<Producer>>,
@@ -168,6 +170,7 @@ impl KafkaQueue {
             room,
             settings,
             doubts: Arc::default(),
+            brokers: Arc::default(),
             producer: RwLock::new(None),
         };
         let first = producer::start(&shared).map_err(StartError::Refused)?;

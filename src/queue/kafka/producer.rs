@@ -74,7 +74,7 @@ pub(super) struct Link {
     rescue: Option<Arc<dyn Rescue>>,
     health: Arc<Health>,
     metrics: Arc<Metrics>,
-    brokers: Brokers,
+    brokers: Arc<Brokers>,
     /// Reaches whoever replaces a broken producer.
     doubts: Arc<Doubts>,
 }
@@ -93,7 +93,7 @@ pub(super) fn start(shared: &Shared) -> Result<Producer, String> {
         rescue: shared.rescue.clone(),
         health: Arc::clone(&shared.health),
         metrics: Arc::clone(&shared.metrics),
-        brokers: Brokers::default(),
+        brokers: Arc::clone(&shared.brokers),
         doubts: Arc::clone(&shared.doubts),
     });
     made.map_err(without_set_up)

@@ -8,7 +8,8 @@ use rdkafka::statistics::Broker;
 
 use crate::observe::metrics::Metrics;
 
-/// The brokers that stand in the metrics, so that those that left the cluster can be taken out.
+/// The brokers that stand in the metrics, so that those that left the cluster can be taken out. One for all producers
+/// of a queue: each knows only the brokers that it has reached itself.
 #[derive(Debug, Default)]
 pub(super) struct Brokers(Mutex<BTreeSet<String>>);
 
@@ -33,12 +34,20 @@ impl Brokers {
             seen.insert(broker.name.clone());
         }
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let knows_the_cluster = !seen.is_empty();
         for gone in known.difference(&seen) {
-            // Both were set together; one that isn't there needs no removal.
-            metrics.kafka.broker_up.remove_label_values(&[gone]).unwrap_or_default();
+            // One that isn't there needs no removal.
             metrics.kafka.broker_rtt.remove_label_values(&[gone]).unwrap_or_default();
+            if knows_the_cluster {
+                metrics.kafka.broker_up.remove_label_values(&[gone]).unwrap_or_default();
+            } else {
+                // A new producer that has reached nobody: those that the last one knew are away.
+                metrics.kafka.broker_up.with_label_values(&[gone]).set(0.0);
+            }
         }
-        *known = seen;
+        if knows_the_cluster {
+            *known = seen;
+        }
         statistics.brokers.values().any(is_up)
     }
 }
@@ -93,5 +102,19 @@ mod tests {
         assert!(!brokers.publish(&report(vec![broker("k2:9092/2", 2, "CONNECT")]), &metrics));
         let text = String::from_utf8(metrics.render()).unwrap();
         assert!(text.contains("weir_kafka_broker_up{broker=\"k2:9092/2\"} 0\n") && !text.contains("k1:9092"));
+    }
+
+    #[test]
+    fn brokers_are_down_while_a_new_producer_reaches_none_of_them() {
+        let (brokers, metrics) = (Brokers::default(), Metrics::new([]).unwrap());
+        let rendered = || String::from_utf8(metrics.render()).unwrap();
+        brokers.publish(&report(vec![broker("k1:9092/1", 1, "UP")]), &metrics);
+        assert!(!brokers.publish(&report(vec![broker("kafka:9092/bootstrap", -1, "CONNECT")]), &metrics));
+        let text = rendered();
+        assert!(text.contains("weir_kafka_broker_up{broker=\"k1:9092/1\"} 0\n"), "{text}");
+        assert!(!text.contains("weir_kafka_broker_rtt_seconds{"), "{text}");
+        // It may come back as another.
+        brokers.publish(&report(vec![broker("k2:9092/2", 2, "UP")]), &metrics);
+        assert!(!rendered().contains("k1:9092"));
     }
 }
