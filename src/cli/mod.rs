@@ -34,6 +34,7 @@ pub use tail::TailArgs;
 
 use self::output::Stdout;
 use crate::config::Problems;
+use crate::observe::telemetry;
 use crate::setup::first_start::FirstStartError;
 
 /// Receives events over HTTP and puts durable, Gainsight-shaped records on a queue.
@@ -110,8 +111,7 @@ impl Cli {
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
-                // There is nowhere left to say that stderr is closed.
-                drop(writeln!(io::stderr().lock(), "{failure}"));
+                telemetry::write_failure(&failure);
                 if matches!(failure, Failure::Usage(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
             }
         }

@@ -1,10 +1,13 @@
 //! What the log says of requests and events.
 
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+
 use serde_json::Value;
 
 use crate::harness::tenant::{Sample, source};
 use crate::harness::wait_until;
-use crate::harness::weir::{Start, Weir};
+use crate::harness::weir::{Start, Weir, command};
 use crate::harness::wire::basic;
 
 const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -83,4 +86,36 @@ fn at_info_each_reason_is_told_once_in_a_while_with_its_source() {
     assert!((1..=5).contains(&quarantined.len()), "{quarantined:?}");
     assert_eq!(fields(&quarantined[0], ["source", "reason", "events"]), ["web", "email_missing", "1"]);
     assert!(!weir.log().contains("canary"), "ids of events are for debugging: {}", weir.log());
+}
+
+/// What Weir writes, up to its end, that listens where another does, with `stream` beside the file's own identity as
+/// what systemd says of stderr.
+fn last_words(stream: &str) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = Sample::default().more("[queue]\nfree_bytes = 1_000_000_000_000_000").toml();
+    let (path, log) = (folder.path().join("weir.toml"), folder.path().join("log"));
+    fs::write(&path, config).unwrap();
+    let stderr = File::create(&log).unwrap();
+    let own = stderr.metadata().unwrap();
+    let status = command(&["serve", "--listen", &taken.local_addr().unwrap().to_string()])
+        .args(["--admin", "127.0.0.1:0", "--config", path.to_str().unwrap()])
+        .args(["--data", folder.path().join("data").to_str().unwrap()])
+        .env("JOURNAL_STREAM", format!("{}:{}{stream}", own.dev(), own.ino()))
+        .stderr(stderr)
+        .status()
+        .unwrap();
+    assert_eq!(status.code(), Some(1));
+    fs::read_to_string(log).unwrap()
+}
+
+#[test]
+fn systemds_journal_learns_how_grave_each_line_is_and_nobody_else_does() {
+    let said = last_words("");
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines.iter().any(|line| line.starts_with("<4>{") && line.contains("queue.free_bytes")), "{said}");
+    assert!(lines.last().unwrap().starts_with("<3>listen: cannot listen on "), "{said}");
+    assert!(lines.iter().all(|line| line.starts_with('<')), "{said}");
+    let elsewhere = last_words("1");
+    assert!(!elsewhere.is_empty() && !elsewhere.contains("<4>") && !elsewhere.contains("<3>"), "{elsewhere}");
 }
