@@ -18,6 +18,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use prometheus::Gauge;
+
 use self::batch::{Outcome, Rules};
 use self::session::Session;
 use crate::observe::metrics::Metrics;
@@ -146,6 +148,7 @@ fn run(mut plan: Plan, next: &LoaderHandle, metrics: &Metrics, token: &StopToken
     ready.set(0);
     show_failures(metrics, &loader);
     let (mut pause, mut last) = (PAUSES.0, String::new());
+    let mut standstill = Standstill::new(metrics.load.lag_seconds.with_label_values(&[&loader]));
     while !token.is_stopped() {
         let mut works = || {
             ready.set(1);
@@ -153,6 +156,7 @@ fn run(mut plan: Plan, next: &LoaderHandle, metrics: &Metrics, token: &StopToken
                 tracing::info!(loader, "loading again");
             }
             (pause, last) = (PAUSES.0, String::new());
+            standstill.is_over();
         };
         let ends = || token.is_stopped() || next.has_plan();
         let ended = Session::open(&mut plan, metrics).and_then(|mut session| session.run(&ends, &mut works));
@@ -162,6 +166,7 @@ fn run(mut plan: Plan, next: &LoaderHandle, metrics: &Metrics, token: &StopToken
         }
         let Err(error) = ended else { continue };
         ready.set(0);
+        standstill.goes_on();
         let sentence = error.to_string();
         if sentence != last {
             tracing::warn!(loader, "nothing is loaded: {sentence}. The records stay on the queue");
@@ -171,6 +176,29 @@ fn run(mut plan: Plan, next: &LoaderHandle, metrics: &Metrics, token: &StopToken
         pause = (pause * 2).min(PAUSES.1);
     }
     ready.set(0);
+}
+
+/// The lag while nothing is loaded. Nobody can say then what is on the queue, so it grows with the time: the figure of
+/// the last batch would look as if all were well.
+struct Standstill {
+    lag: Gauge,
+    /// When it began, and the lag at that time.
+    since: Option<(Instant, f64)>,
+}
+
+impl Standstill {
+    fn new(lag: Gauge) -> Self {
+        Standstill { lag, since: None }
+    }
+
+    fn goes_on(&mut self) {
+        let (since, before) = *self.since.get_or_insert_with(|| (Instant::now(), self.lag.get()));
+        self.lag.set(before + since.elapsed().as_secs_f64());
+    }
+
+    fn is_over(&mut self) {
+        self.since = None;
+    }
 }
 
 /// Shows the counters of what went wrong from the start, at 0: one that appeared with its first failure would show no

@@ -54,8 +54,12 @@ impl Sources {
             return Arc::clone(source);
         }
         let has_label = known.len() < LABELLED_SOURCES;
+        let label = if has_label { id } else { "other" };
+        // At 0 from the start: one that appeared with its first refusal would show no increase, and no alert would see
+        // it.
+        self.counters.rate_limited.with_label_values(&[label]);
         let source = Arc::new(ObservedSource {
-            label: if has_label { id.to_owned() } else { "other".to_owned() },
+            label: label.to_owned(),
             counters: self.counters.clone(),
             events: if has_label { Arc::default() } else { Arc::clone(&self.other) },
             reuses_ids: AtomicBool::new(false),
@@ -157,6 +161,19 @@ mod tests {
         let last = format!("s{}", LABELLED_SOURCES - 1);
         assert!(text.contains(&line(&last, 1)) && text.contains(&line("other", 2)));
         assert!(!text.contains(&format!("source=\"s{LABELLED_SOURCES}\"")));
+    }
+
+    #[test]
+    fn what_a_source_had_refused_for_its_rate_is_counted_from_0() {
+        let metrics = Metrics::new([]).unwrap();
+        let source = metrics.source("web");
+        let refused = |events: u64| {
+            let line = format!("weir_rate_limited_total{{source=\"web\"}} {events}\n");
+            String::from_utf8(metrics.render()).unwrap().contains(&line)
+        };
+        assert!(refused(0));
+        source.rate_limited("web", 7);
+        assert!(refused(7));
     }
 
     #[test]

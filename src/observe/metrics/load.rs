@@ -13,7 +13,8 @@ pub struct LoadMetrics {
     pub missed: IntCounterVec,
     /// `weir_load_lag_records{loader}`: on the queue and not loaded.
     pub lag_records: IntGaugeVec,
-    /// `weir_load_lag_seconds{loader}`: how long ago the record was received that is loaded now; 0 at the end.
+    /// `weir_load_lag_seconds{loader}`: how long ago the record was received that is loaded now; 0 at the end,
+    /// and growing while nothing can be loaded.
     pub lag_seconds: GaugeVec,
     /// `weir_load_batch_seconds{loader}`: one transaction.
     pub batch: HistogramVec,
