@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::prometheus::Prometheus;
-use super::site::{Site, send_unmappable, send_wrong_keys, send_wrong_secret};
+use super::site::{Site, send_from_tomorrow, send_unmappable, send_wrong_keys, send_wrong_secret};
 use super::tools::go_tool;
 use super::{run, text};
 use crate::harness::wait_until;
@@ -16,8 +16,8 @@ use crate::harness::weir::{Weir, config};
 const UNIT_TESTS: &str = "tests/deploy/rules_test.yml";
 
 /// What takes longer to bring about than a test may: the unit tests of the rules alone show that these fire.
-const ONLY_IN_UNIT_TESTS: [&str; 4] =
-    ["WeirFilesShort", "WeirSourceSilent", "WeirLoaderBehind", "WeirLoadMissed"];
+const ONLY_IN_UNIT_TESTS: [&str; 5] =
+    ["WeirFilesShort", "WeirClockWrong", "WeirSourceSilent", "WeirLoaderBehind", "WeirLoadMissed"];
 
 #[test]
 fn promtool_accepts_the_rules_and_they_fire_when_their_unit_tests_say_so() {
@@ -79,12 +79,14 @@ fn refuses_what_clients_send(site: &Site, prometheus: &Prometheus, fired: &mut B
     prometheus.await_alert("WeirSecretsWrong", "journal", || send_wrong_secret(&site.journal));
     // Alerts on sources are those of all instances.
     prometheus.await_alert("WeirQuarantineGrows", "", || send_unmappable(&site.journal));
+    prometheus.await_alert("WeirTimesUnreadable", "", || send_from_tomorrow(&site.journal));
     site.break_certificate();
     prometheus.await_alert("WeirCertificateRefused", "gateway", || {});
     fired.extend(["WeirCertificateExpires", "WeirKeysUnknown", "WeirSecretsWrong"]);
     site.journal.reload("this is no TOML", "refused");
     prometheus.await_alert("WeirConfigRefused", "journal", || {});
-    fired.extend(["WeirQuarantineGrows", "WeirCertificateRefused", "WeirConfigRefused"]);
+    fired.extend(["WeirQuarantineGrows", "WeirTimesUnreadable"]);
+    fired.extend(["WeirCertificateRefused", "WeirConfigRefused"]);
 }
 
 fn has_no_room(prometheus: &mut Prometheus, fired: &mut BTreeSet<&str>) {
@@ -95,6 +97,7 @@ fn has_no_room(prometheus: &mut Prometheus, fired: &mut BTreeSet<&str>) {
         assert_eq!(full.post("/v1/identify", identify).status, 503);
     });
     prometheus.await_alert("WeirNotReady", "full", || {});
+    prometheus.await_alert("WeirDiskShort", "full", || {});
     let slow = config("[limits]\nevents = 10\n").replace("publishers = [", "rate = 1\npublishers = [");
     let limited = Weir::with_config(&slow);
     prometheus.watch("limited", &limited);
@@ -111,7 +114,8 @@ fn has_no_room(prometheus: &mut Prometheus, fired: &mut BTreeSet<&str>) {
     let batch = json!({"batch": vec![event; 10]}).to_string();
     while small.post("/v1/batch", &batch).status == 200 {}
     prometheus.await_alert("WeirQueueFilling", "small", || {});
-    fired.extend(["WeirUnavailable", "WeirNotReady", "WeirRateLimited", "WeirQueueFilling"]);
+    fired.extend(["WeirUnavailable", "WeirNotReady", "WeirDiskShort"]);
+    fired.extend(["WeirRateLimited", "WeirQueueFilling"]);
 }
 
 fn loses_kafka_and_the_store(site: &Site, prometheus: &Prometheus, fired: &mut BTreeSet<&str>) {

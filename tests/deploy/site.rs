@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use jiff::ToSpan;
+use jiff::{SignedDuration, Timestamp, ToSpan};
 use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rdkafka::ClientConfig;
 use rdkafka::message::{Header, OwnedHeaders};
@@ -112,7 +112,7 @@ impl Site {
 
 /// A certificate that nobody has signed.
 fn valid_for_two_days() -> Issued {
-    let until = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date() + 2.days();
+    let until = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date() + 2.days();
     let [month, day] = [until.month(), until.day()].map(|number| number.try_into().unwrap());
     let key = KeyPair::generate().unwrap();
     let mut params = CertificateParams::new(vec!["weir.test".to_owned()]).unwrap();
@@ -148,6 +148,14 @@ fn send_well(weir: &Weir) {
 pub fn send_unmappable(weir: &Weir) {
     let batch = json!({"batch": vec![json!({"type": "identify", "userId": "u"}); 10]});
     assert!(weir.post("/v1/batch", batch.to_string()).text().contains("quarantined"));
+}
+
+/// Events of a sender whose clock is a day ahead.
+pub fn send_from_tomorrow(weir: &Weir) {
+    let tomorrow = Timestamp::now() + SignedDuration::from_hours(24);
+    let event = json!({"type": "identify", "userId": "u", "timestamp": tomorrow.to_string(),
+        "traits": {"email": "a@b.c"}});
+    assert_eq!(weir.post("/v1/batch", json!({"batch": vec![event; 10]}).to_string()).status, 200);
 }
 
 /// A secret that nobody has.

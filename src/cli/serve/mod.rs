@@ -98,6 +98,7 @@ fn run_gateway(started: Started, to_serve: ToServe, demo: Option<Demo>) -> Resul
     let (admin, _) = sockets.bind(config.admin, "admin", " with --admin")?;
     sockets.all_taken()?;
     let queue = open_queue(&config, &tenants, &metrics)?;
+    metrics.machine.watch_disk(config.data.path().to_owned(), config.queue.free_bytes);
     RunFile::clear(&config.data);
     let loader = if roles.run(Role::Load) { loader::start(&config, &metrics)? } else { None };
     let app = Arc::new(App::new(tenants, queue, Arc::clone(&metrics), config.limits.clone()));

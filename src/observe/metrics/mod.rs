@@ -4,6 +4,7 @@
 mod configuration;
 mod http;
 mod load;
+mod machine;
 mod queue;
 mod registrar;
 mod tls;
@@ -15,6 +16,7 @@ use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, Registry, TextEncode
 use self::configuration::ConfigMetrics;
 use self::http::HttpMetrics;
 use self::load::LoadMetrics;
+use self::machine::MachineMetrics;
 use self::queue::{JournalMetrics, KafkaMetrics, QueueMetrics, SpoolMetrics};
 use self::registrar::Registrar;
 use self::tls::TlsMetrics;
@@ -49,6 +51,8 @@ pub struct Metrics {
     pub load: LoadMetrics,
     /// TLS.
     pub tls: TlsMetrics,
+    /// The machine.
+    pub machine: MachineMetrics,
     /// `weir_ready`: 1 while Weir accepts events.
     pub ready: Gauge,
 }
@@ -87,6 +91,7 @@ impl Metrics {
             kafka: KafkaMetrics::register(r)?,
             load: LoadMetrics::register(r)?,
             tls: TlsMetrics::register(r)?,
+            machine: MachineMetrics::register(r)?,
             ready: r.add(Gauge::new("weir_ready", "1 while Weir accepts events."))?,
             registry: registrar.0.clone(),
         };
@@ -116,6 +121,7 @@ impl Metrics {
 
     /// All metrics in Prometheus' text format.
     pub fn render(&self) -> Vec<u8> {
+        self.machine.look();
         let mut text = Vec::new();
         if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut text) {
             tracing::error!(%error, "/metrics is incomplete; please report this");
