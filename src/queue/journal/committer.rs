@@ -235,13 +235,13 @@ impl Committer {
         if std::mem::replace(&mut self.logged, now) == now {
             return;
         }
-        let dir = self.dir.display();
+        let (dir, name) = (self.dir.display(), self.shared.meters.name);
         match now {
-            Condition::Fine => tracing::info!(%dir, "the journal accepts records again"),
+            Condition::Fine => tracing::info!(%dir, "{name} accepts records again"),
             Condition::Full => tracing::error!(
                 %dir,
                 journal_bytes = self.journal_bytes,
-                "the journal is full and accepts no records until {}",
+                "{name} is full and accepts no records until {}",
                 self.shared.meters.relief
             ),
             Condition::LowSpace => tracing::error!(
@@ -254,7 +254,7 @@ impl Committer {
             Condition::Broken => tracing::error!(
                 %dir,
                 error = error.map(tracing::field::display),
-                "cannot write to the journal, so it accepts no records for now: {}",
+                "cannot write to {name}, so it accepts no records for now: {}",
                 error.map_or("check its disk", advice)
             ),
         }

@@ -109,6 +109,8 @@ pub(in crate::queue) struct Meters {
     sync: Histogram,
     inflight_records: IntGauge,
     inflight_bytes: IntGauge,
+    /// What the log calls it.
+    name: &'static str,
     /// What makes room in a full one.
     relief: &'static str,
 }
@@ -121,13 +123,14 @@ impl Meters {
             sync: metrics.journal.sync.clone(),
             inflight_records: metrics.queue.inflight_records.clone(),
             inflight_bytes: metrics.queue.inflight_bytes.clone(),
+            name: "the journal",
             relief: "its consumers read on",
         }
     }
 
     /// Those of a part of the spool: its size in `bytes`, and what makes room once it is full.
     pub(in crate::queue) fn spool(metrics: &Metrics, bytes: &IntGauge, relief: &'static str) -> Self {
-        Meters { bytes: bytes.clone(), relief, ..Meters::journal(metrics) }
+        Meters { bytes: bytes.clone(), name: "the spool", relief, ..Meters::journal(metrics) }
     }
 }
 
