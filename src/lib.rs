@@ -48,7 +48,7 @@
 //! | [`record`] | what goes on the queue, and its topics |
 //! | [`tenants`] | who may send, and what is mapped how |
 //! | [`config`] | the configuration as data, and how it is read |
-//! | [`observe`] | metrics and logs |
+//! | [`observe`] | metrics, logs and spans |
 //! | [`mapping`] | from an event's traits to a record's fields |
 //! | [`queue`] | where records become durable, and how they are read back |
 //! | [`store`] | rows that can be asked in SQL: what a record changes in them, and their database |

@@ -26,6 +26,7 @@ use crate::intake::app::App;
 use crate::intake::budget::Budget;
 use crate::intake::snapshot::Snapshot;
 use crate::intake::submit::PendingRequest;
+use crate::observe::spans::RequestSpan;
 use crate::observe::unavailable::Cause;
 use crate::pipeline::answer::Answer;
 use crate::pipeline::{Call, Processed, Request, process};
@@ -41,6 +42,8 @@ pub struct Inbound<'r> {
     pub path: &'static str,
     /// What it came over.
     pub connection: Option<&'r ConnectionState>,
+    /// Its span.
+    pub span: &'r RequestSpan,
 }
 
 /// Where a sender puts its key.
@@ -63,6 +66,7 @@ pub(super) struct Context<'r> {
     pub peer: Option<IpAddr>,
     /// Whose key it has presented, as soon as that is known: for the log.
     pub sender: &'r Cell<Option<&'r Source>>,
+    pub span: &'r RequestSpan,
 }
 
 impl<'r> Context<'r> {
@@ -72,9 +76,9 @@ impl<'r> Context<'r> {
         inbound: &Inbound<'r>,
         sender: &'r Cell<Option<&'r Source>>,
     ) -> Self {
-        let request = inbound.request;
+        let Inbound { request, path, span, .. } = *inbound;
         let peer = request.peer_addr().map(|peer| peer.ip());
-        Context { app, snapshot, headers: request.headers(), path: inbound.path, peer, sender }
+        Context { app, snapshot, headers: request.headers(), path, peer, sender, span }
     }
 }
 
@@ -194,6 +198,9 @@ pub(super) fn admit<'r>(
 pub(super) fn find_source<'r>(context: Context<'r>, key: &[u8]) -> Result<&'r Source, Answer> {
     let source = context.snapshot.tenants.keys.get(&digest(key)).map(Arc::as_ref);
     context.sender.set(source);
+    if let Some(source) = source {
+        context.span.source(&source.id);
+    }
     source.ok_or_else(|| unknown_key(context))
 }
 
@@ -303,6 +310,7 @@ pub(super) struct Awaiting<'r, A> {
     app: &'r App,
     pending: PendingRequest<'r>,
     answer: A,
+    span: &'r RequestSpan,
 }
 
 /// Maps a body with `process`, and hands its records to the queue. Not async, and its result boxed: a request's future
@@ -314,7 +322,7 @@ pub(super) fn submit<'r, A>(
     body: Body,
     process: impl FnOnce(&Request<'_>, &[u8]) -> Processed<A>,
 ) -> Result<Box<Awaiting<'r, A>>, Answer> {
-    let Context { app, snapshot, headers, path, .. } = context;
+    let Context { app, snapshot, headers, path, span, .. } = context;
     let received = Received::now();
     let (traceparent, content_type) = (traceparent(headers), content_type(headers));
     let (received, rules, rate) = (&received, &snapshot.rules, snapshot.rate(source));
@@ -322,16 +330,22 @@ pub(super) fn submit<'r, A>(
     let Processed { records, answer, tally } = process(&request, &body.bytes);
     // The records have all that is needed: during the wait the body's memory is free for others.
     drop(body);
+    span.events(|| tally.each().map(|(_, _, events)| events).sum());
     let pending = PendingRequest::submit(app, snapshot, source, records, tally);
     let pending = pending.map_err(|cause| app.unavailable(cause))?;
-    Ok(Box::new(Awaiting { app, pending, answer }))
+    Ok(Box::new(Awaiting { app, pending, answer, span }))
 }
 
 impl<A> Awaiting<'_, A> {
     /// The answer, once the records are durable.
     pub async fn answer(mut self: Box<Self>) -> Result<A, Answer> {
         let app = self.app;
-        self.pending.durable().await.map_err(|cause| app.unavailable(cause))?;
+        let waiting = self.pending.has_records().then(|| self.span.waiting());
+        let durable = self.pending.durable().await;
+        if let Some(waiting) = waiting {
+            waiting.over(durable.is_ok());
+        }
+        durable.map_err(|cause| app.unavailable(cause))?;
         Ok(self.answer)
     }
 }
@@ -347,7 +361,7 @@ fn content_type(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// The W3C trace context, if it is a well-formed one of version 00.
-fn traceparent(headers: &HeaderMap) -> Option<&str> {
+pub fn traceparent(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get("traceparent")?.to_str().ok().filter(|value| value.starts_with("00-"))?;
     let mut parts = value.split('-').map(str::len);
     let shape = [parts.next(), parts.next(), parts.next(), parts.next(), parts.next()];

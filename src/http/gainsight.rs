@@ -84,6 +84,7 @@ fn submit_event<'r>(
     let proof = Proof::Secrets(&secrets);
     let publisher = sender.publisher(head.topic.as_deref(), head.contract.as_deref(), proof);
     let publisher = publisher.ok_or(Answer::InvalidSecret)?;
+    context.span.source(&publisher.id);
     // Its id was signed with the body, or the request refused.
     let id = signed_id(context.headers).map(String::from_utf8_lossy);
     submit(context, publisher, proof, body, |request, body| {

@@ -27,7 +27,9 @@ use super::routes::{Endpoint, Route, find};
 use super::tls::Acceptor;
 use super::{cors, events, gainsight, pages, pixel, source_config};
 use crate::intake::app::App;
+use crate::observe::answered::Ended;
 use crate::observe::proxied::Outcome;
+use crate::observe::spans::RequestSpan;
 use crate::pipeline::Call;
 use crate::pipeline::answer::Answer;
 
@@ -179,6 +181,7 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
     let route = find(request.path());
     let label = route.map_or("other", |route| route.path);
     let no_body = !events::announces_body(request.headers());
+    let span = &app.spans.of(|| events::traceparent(request.headers()));
     let is_preflight = *request.method() == Method::OPTIONS && cors::is_preflight(request.headers());
     let (mut response, body_ended) = match route {
         _ if is_preflight => (cors::preflight(request.headers()), no_body),
@@ -191,7 +194,7 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
                     _ => (Call::Batch, KeyPlace::Query),
                 };
                 let connection = connection.as_deref();
-                let inbound = Inbound { request: &request, payload, path: route.path, connection };
+                let inbound = Inbound { request: &request, payload, path: route.path, connection, span };
                 let (answer, body_ended) = match events::answer(&app, inbound, call, place).await {
                     Ok(answer) => (answer, true),
                     Err(Refusal { answer, body_ended }) => (answer, body_ended),
@@ -200,22 +203,25 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
             }
             Endpoint::Gainsight(operation) => {
                 let connection = connection.as_deref();
-                let inbound = Inbound { request: &request, payload, path: route.path, connection };
+                let inbound = Inbound { request: &request, payload, path: route.path, connection, span };
                 // In a box: every request's future has room for the largest way, and these are few.
                 Box::pin(gainsight::answer(&app, inbound, operation)).await
             }
             Endpoint::Pixel(call) => {
-                let inbound = Inbound { request: &request, payload, path: route.path, connection: None };
+                let inbound =
+                    Inbound { request: &request, payload, path: route.path, connection: None, span };
                 (Box::pin(pixel::answer(&app, inbound, call)).await, no_body)
             }
-            _ => (page(&app, route, &request), no_body),
+            _ => (page(&app, route, &request, span), no_body),
         },
     };
     if !is_preflight {
         cors::allow(request.headers(), &mut response);
     }
     app.metrics.http.answer(label, response.status().as_str(), began.elapsed().as_secs_f64());
-    tracing::debug!(route = label, status = response.status().as_u16(), "answered");
+    let status = response.status().as_u16();
+    tracing::debug!(route = label, status, "answered");
+    span.end(&app.spans, &Ended { method: request.method().as_str(), route: label, status, began });
     if let Some(connection) = &connection {
         finish(connection, &request, body_ended, &mut response).await;
     }
@@ -223,12 +229,12 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
 }
 
 /// What is answered at once.
-fn page(app: &App, route: &Route, request: &HttpRequest) -> HttpResponse {
+fn page(app: &App, route: &Route, request: &HttpRequest, span: &RequestSpan) -> HttpResponse {
     match route.endpoint {
         Endpoint::Health => pages::health(app.is_ready()),
         Endpoint::Version => pages::version(),
         Endpoint::Robots => pages::robots(),
-        Endpoint::SourceConfig => source_config::answer(app, route.path, request),
+        Endpoint::SourceConfig => source_config::answer(app, route.path, request, span),
         _ => response(&Answer::Ok),
     }
 }

@@ -14,6 +14,7 @@ use super::credentials::presented_key;
 use super::events::{Context, find_source, may_come_from, tell};
 use super::response::{JSON, response};
 use crate::intake::app::App;
+use crate::observe::spans::RequestSpan;
 use crate::pipeline::answer::Answer;
 use crate::tenants::Source;
 
@@ -21,11 +22,11 @@ use crate::tenants::Source;
 const UPDATED_AT: &str = "2024-01-01T00:00:00.000Z";
 
 /// Answers one request, whose route is `path`.
-pub fn answer(app: &App, path: &'static str, request: &HttpRequest) -> HttpResponse {
+pub fn answer(app: &App, path: &'static str, request: &HttpRequest, span: &RequestSpan) -> HttpResponse {
     let (snapshot, sender) = (app.snapshot(), Cell::default());
     let peer = request.peer_addr().map(|peer| peer.ip());
     let headers = request.headers();
-    let context = Context { app, snapshot: &snapshot, headers, path, peer, sender: &sender };
+    let context = Context { app, snapshot: &snapshot, headers, path, peer, sender: &sender, span };
     match find(context, request) {
         Ok((source, key)) => {
             let body = source_config(source, &String::from_utf8_lossy(&key)).to_string();

@@ -13,6 +13,7 @@ use crate::config::{Limits, RequestLimits, ServerLimits};
 use crate::observe::metrics::Metrics;
 use crate::observe::proxied::Proxied;
 use crate::observe::sampled::Sampled;
+use crate::observe::spans::Spans;
 use crate::observe::unavailable::{Cause, Unavailable};
 use crate::observe::unmapped::UnmappedNames;
 use crate::observe::unverifiable::Unverifiable;
@@ -47,6 +48,8 @@ pub struct App {
     pub proxied: Proxied,
     /// Why requests are refused and events rejected.
     pub sampled: Sampled,
+    /// Where spans of requests go.
+    pub spans: Spans,
     snapshot: ArcSwap<Snapshot>,
     unavailable: Unavailable,
     draining: AtomicBool,
@@ -72,10 +75,17 @@ impl App {
             failed_keys: FailedKeys::default(),
             proxied: Proxied::default(),
             sampled: Sampled::default(),
+            spans: Spans::none(),
             snapshot: ArcSwap::from_pointee(snapshot),
             unavailable: Unavailable::default(),
             draining: AtomicBool::new(false),
         }
+    }
+
+    /// The same, with its requests' spans going to `spans`.
+    #[must_use]
+    pub fn with_spans(self, spans: Spans) -> Self {
+        App { spans, ..self }
     }
 
     /// The tenants and limits as they are now. A request reads them once and keeps them to its end.

@@ -117,6 +117,11 @@ impl<'a> PendingRequest<'a> {
         }
     }
 
+    /// Whether there is anything to wait for.
+    pub fn has_records(&self) -> bool {
+        self.enqueued.receipt.is_some()
+    }
+
     /// Waits until the records are durable, and only then counts the events.
     ///
     /// # Errors

@@ -119,3 +119,12 @@ fn systemds_journal_learns_how_grave_each_line_is_and_nobody_else_does() {
     let elsewhere = last_words("1");
     assert!(!elsewhere.is_empty() && !elsewhere.contains("<4>") && !elsewhere.contains("<3>"), "{elsewhere}");
 }
+
+#[test]
+fn a_weir_without_spans_says_so_where_some_are_asked_for() {
+    let start = Start::default().config(Sample::default().toml());
+    let weir = start.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9").serve();
+    assert_eq!(weir.post_with("/v1/identify", &[("Traceparent", TRACE)], r#"{"userId":"u"}"#).status, 200);
+    assert_eq!(lines(&weir, "OTEL_EXPORTER_OTLP_ENDPOINT is set, but").len(), 1, "{}", weir.log());
+    assert!(!weir.metrics().keys().any(|name| name.starts_with("weir_spans")));
+}

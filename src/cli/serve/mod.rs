@@ -30,6 +30,7 @@ use crate::http::{admin, routes, server};
 use crate::intake::app::App;
 use crate::loader::Loader;
 use crate::observe::metrics::Metrics;
+use crate::observe::spans::Spans;
 use crate::observe::telemetry;
 use crate::observe::telemetry::LogFormat;
 use crate::operate::control::{Control, Running};
@@ -92,6 +93,7 @@ fn run_gateway(started: Started, to_serve: ToServe, demo: Option<Demo>) -> Resul
     config.limits.server.connections = open_files(config.limits.server.connections);
     let tenants = Tenants::from_config(&config);
     let metrics = metrics()?;
+    let spans = Spans::from_environment(&|name| std::env::var_os(name), &metrics).map_err(Failure::Named)?;
     // The addresses first: a port in use should not cost a look at the queue.
     let mut sockets = Sockets::of_process();
     let mut clients = Clients::bind(&mut sockets, &config, tls.as_ref(), &metrics)?;
@@ -101,7 +103,8 @@ fn run_gateway(started: Started, to_serve: ToServe, demo: Option<Demo>) -> Resul
     metrics.machine.watch_disk(config.data.path().to_owned(), config.queue.free_bytes);
     RunFile::clear(&config.data);
     let loader = if roles.run(Role::Load) { loader::start(&config, &metrics)? } else { None };
-    let app = Arc::new(App::new(tenants, queue, Arc::clone(&metrics), config.limits.clone()));
+    let app = App::new(tenants, queue, Arc::clone(&metrics), config.limits.clone()).with_spans(spans);
+    let app = Arc::new(app);
     let parts = Parts {
         app: Some(Arc::clone(&app)),
         loader: loader.as_ref().map(Loader::handle),
@@ -239,8 +242,12 @@ async fn serve(
     }
     app.drain();
     gateway_handle.stop(true).await;
-    let queue = Arc::clone(&app.queue);
-    let closing = tokio::task::spawn_blocking(move || close(&*queue, loader, deadline));
+    let last = Arc::clone(&app);
+    let closing = tokio::task::spawn_blocking(move || {
+        let left = close(&*last.queue, loader, deadline);
+        last.spans.stop();
+        left
+    });
     let left = closing.await.unwrap_or_default();
     admin_handle.stop(false).await;
     drop((control, run_file, watch));

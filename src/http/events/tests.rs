@@ -71,7 +71,8 @@ async fn take_three(app: &App) -> Answer {
     let (snapshot, headers) = (app.snapshot(), HeaderMap::new());
     let known = Cell::default();
     let (snapshot, headers) = (&*snapshot, &headers);
-    let context = Context { app, snapshot, headers, path: "/v1/batch", peer: None, sender: &known };
+    let span = &app.spans.of(|| None);
+    let context = Context { app, snapshot, headers, path: "/v1/batch", peer: None, sender: &known, span };
     let sender = Some(&*snapshot.tenants.sources[0]);
     match submit_events(context, Arrived { sender, secrets: Vec::new(), body }, Call::Batch) {
         Ok(submitted) => submitted.answer().await.unwrap_or_else(|answer| answer),

@@ -51,6 +51,9 @@ pub struct Metrics {
     pub load: LoadMetrics,
     /// TLS.
     pub tls: TlsMetrics,
+    /// `weir_spans_total{outcome}`: spans for a collector: `sent`, `failed`, `dropped`.
+    #[cfg(feature = "otlp")]
+    pub spans: IntCounterVec,
     /// The machine.
     pub machine: MachineMetrics,
     /// `weir_ready`: 1 while Weir accepts events.
@@ -91,6 +94,8 @@ impl Metrics {
             kafka: KafkaMetrics::register(r)?,
             load: LoadMetrics::register(r)?,
             tls: TlsMetrics::register(r)?,
+            #[cfg(feature = "otlp")]
+            spans: r.counters("weir_spans_total", "Spans for the collector, by outcome.", &["outcome"])?,
             machine: MachineMetrics::register(r)?,
             ready: r.add(Gauge::new("weir_ready", "1 while Weir accepts events."))?,
             registry: registrar.0.clone(),
