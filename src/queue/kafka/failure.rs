@@ -157,8 +157,8 @@ fn certificate(broker: &str, manner: &Manner, seen: Option<&Certificate>) -> Str
              another certificate"
         ),
         Some(Certificate::Sound) if manner.has_authority => format!(
-            "{of} was issued by an authority that is not in ssl.ca.location of [queue.kafka], or has expired there; \
-             put its certificate into that file"
+            "{of} was issued by an authority that is not in ssl.ca.location of [queue.kafka], or is not valid there by \
+             this machine's clock; put its certificate into that file, or set the clock"
         ),
         Some(Certificate::Sound) => format!(
             "{of} was issued by an authority that this machine does not trust; set ssl.ca.location in [queue.kafka] to \
@@ -166,7 +166,7 @@ fn certificate(broker: &str, manner: &Manner, seen: Option<&Certificate>) -> Str
         ),
         Some(Certificate::Unknown) | None => format!(
             "{of} can't be verified: it has expired, is for another host, or was issued by an authority that Weir does \
-             not trust; check it, and ssl.ca.location in [queue.kafka]"
+             not trust; check it, ssl.ca.location in [queue.kafka], and this machine's clock"
         ),
     }
 }

@@ -159,7 +159,7 @@ impl Refusal {
     pub(in crate::queue) fn advice(self) -> &'static str {
         match (self.code, self.class) {
             (Some(Code::InvalidTimestamp), _) => {
-                "raise the topic's bound for timestamps, which are the times of receipt"
+                "set this machine's clock, or raise the topic's bound for timestamps, which are the times of receipt"
             }
             (_, Class::TooLarge) => "raise the topic's max.message.bytes, or lower limits.event_bytes",
             (Some(Code::InvalidRecord | Code::InvalidDifferentRecord), _) => {
