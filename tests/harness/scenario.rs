@@ -1,7 +1,7 @@
 //! What the scenario that goes through every SDK (`tests/sdks/scenario.jsonl`) must leave on the queue:
 //! `tests/fixtures/records/scenario.json`, written by hand, and how records are compared with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use weir::queue::reader::ReadRecord;
@@ -32,8 +32,8 @@ pub fn topics(prefix: &str) -> Vec<String> {
 /// A record with everything that is the same in every run, by its `ce_id`.
 pub type Seen = BTreeMap<String, Value>;
 
-/// What must be there; `time` spells a time as the SDK does.
-pub fn expected(time: impl Fn(&str) -> String) -> Seen {
+/// What must be there, sent by `source`; `time` spells a time as the SDK does.
+pub fn expected(source: &str, time: impl Fn(&str) -> String) -> Seen {
     let records: Vec<Value> =
         serde_json::from_str(include_str!("../fixtures/records/scenario.json")).unwrap();
     let record = |mut record: Value| {
@@ -50,7 +50,7 @@ pub fn expected(time: impl Fn(&str) -> String) -> Seen {
             "ce_type": kind,
             "content-type": "application/json",
             "ce_id": id,
-            "ce_source": "/acme/web",
+            "ce_source": format!("/acme/{source}"),
             "ce_time": time(record["time"].as_str().unwrap()),
         });
         if let Some(more) = record["headers"].as_object() {
@@ -77,7 +77,8 @@ pub fn seen(prefix: &str, records: &[ReadRecord]) -> Seen {
             let event = rejected.remove("event").unwrap();
             assert_eq!(event["type"], "group");
             assert!(rejected.remove("index").unwrap().is_u64());
-            assert_eq!(rejected.remove("path").unwrap(), "/v1/batch");
+            let path = rejected.remove("path").unwrap();
+            assert!(path == "/v1/batch" || path == "/v1/group", "{path}");
         }
         let seen = json!({
             "topic": record.topic.strip_prefix(prefix).unwrap(),
@@ -109,4 +110,24 @@ pub fn assert_same(seen: &Seen, expected: &Seen) {
     }
     let unexpected: Vec<_> = seen.keys().filter(|id| !expected.contains_key(*id)).collect();
     assert!(unexpected.is_empty(), "nobody expected {unexpected:?}");
+}
+
+/// Topic, key and value, without ids and times, which not every SDK brings.
+pub type Facts = BTreeSet<String>;
+
+/// Those of `records`.
+pub fn facts(records: impl IntoIterator<Item = Value>) -> Facts {
+    let fact = |record: Value| {
+        let value = numbers(record["value"].clone());
+        json!([record["topic"], record["key"], record["headers"]["ce_type"], value]).to_string()
+    };
+    records.into_iter().map(fact).collect()
+}
+
+/// `record` less what is null in its value: Java's SDK leaves that out.
+pub fn without_nulls(mut record: Value) -> Value {
+    if let Some(members) = record["value"].as_object_mut() {
+        members.retain(|_, value| !value.is_null());
+    }
+    record
 }

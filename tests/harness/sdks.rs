@@ -1,5 +1,5 @@
-//! The real SDKs, as installed by `tests/sdks/prepare`: runs a scenario through one of RudderStack's, reads records
-//! with those of CloudEvents.
+//! The real SDKs, as installed by `tests/sdks/prepare`: runs a scenario through one of RudderStack's or Segment's,
+//! reads records with those of CloudEvents.
 #![cfg(test)]
 
 use std::io::Write;
@@ -11,19 +11,78 @@ use serde_json::Value;
 pub const SCENARIO: &str = include_str!("../sdks/scenario.jsonl");
 
 /// An SDK that can be run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sdk {
     /// `@rudderstack/rudder-sdk-node`
     Node,
     /// `rudder-sdk-python`
     Python,
+    /// `github.com/rudderlabs/analytics-go/v4`
+    Go,
+    /// `com.rudderstack.sdk.java.analytics`
+    Java,
+    /// `rudderanalytics`, a call in each request
+    Rust,
+    /// `rudderanalytics`, all calls in one request
+    RustBatch,
+    /// `@segment/analytics-node`
+    SegmentNode,
+    /// `segment-analytics-python`
+    SegmentPython,
 }
 
 impl Sdk {
-    fn name(self) -> &'static str {
+    /// All of them.
+    pub const ALL: [Sdk; 8] = [
+        Sdk::Node,
+        Sdk::Python,
+        Sdk::Go,
+        Sdk::Java,
+        Sdk::Rust,
+        Sdk::RustBatch,
+        Sdk::SegmentNode,
+        Sdk::SegmentPython,
+    ];
+
+    /// As `tests/sdks/send` knows it.
+    pub fn name(self) -> &'static str {
         match self {
             Sdk::Node => "node",
             Sdk::Python => "python",
+            Sdk::Go => "go",
+            Sdk::Java => "java",
+            Sdk::Rust => "rust",
+            Sdk::RustBatch => "rust-batch",
+            Sdk::SegmentNode => "segment-node",
+            Sdk::SegmentPython => "segment-python",
+        }
+    }
+
+    /// How it spells a time of the scenario.
+    pub fn time(self, time: &str) -> String {
+        let seconds = time.trim_end_matches('Z');
+        match self {
+            Sdk::Python => match seconds.strip_suffix(".000") {
+                Some(whole) => format!("{whole}+00:00"),
+                None => format!("{seconds}000+00:00"),
+            },
+            Sdk::SegmentPython => format!("{seconds}+00:00"),
+            _ => time.to_owned(),
+        }
+    }
+
+    /// How it spells two numbers of the first track call, `1.0` and `12345678901234567890`: they must arrive in just
+    /// that spelling.
+    pub fn numbers(self) -> [&'static str; 2] {
+        match self {
+            Sdk::Node | Sdk::SegmentNode => [r#""rating":1,"#, r#""reference":12345678901234567000,"#],
+            Sdk::Python | Sdk::SegmentPython => {
+                [r#""rating": 1.0,"#, r#""reference": 12345678901234567890,"#]
+            }
+            Sdk::Go => [r#""rating":1,"#, r#""reference":12345678901234567000,"#],
+            Sdk::Java | Sdk::Rust | Sdk::RustBatch => {
+                [r#""rating":1.0,"#, r#""reference":12345678901234567890,"#]
+            }
         }
     }
 }
@@ -57,12 +116,18 @@ pub fn read_events(sdk: Sdk, records: &[u8]) -> Vec<Value> {
 /// Sends `scenario` (JSON lines `{"call","args"}`) through the SDK to the gateway at `url` and returns what the SDK
 /// itself reported: `{"sdk","calls","ok","errors"}`. Panics where the SDK could not be run at all, or never ended.
 pub fn run(sdk: Sdk, url: &str, key: &str, scenario: &str) -> Value {
+    run_with(sdk, url, key, scenario, None)
+}
+
+/// The same, with no more than so many `retries` of a request, where the SDK lets one say so.
+pub fn run_with(sdk: Sdk, url: &str, key: &str, scenario: &str, retries: Option<u32>) -> Value {
     let name = sdk.name();
-    // The Python SDK retries for minutes where it gets no final answer; a test waits for three.
+    // Some SDKs retry for minutes where they get no final answer; a test waits for three.
     let mut child = Command::new("timeout")
         .args(["180", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/sdks/send"), name])
         .env("WEIR_URL", url)
         .env("WEIR_KEY", key)
+        .envs(retries.map(|retries| ("WEIR_RETRIES", retries.to_string())))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

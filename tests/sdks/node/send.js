@@ -7,8 +7,10 @@ const { version } = require('@rudderstack/rudder-sdk-node/package.json');
 
 const calls = fs.readFileSync(0, 'utf8').split('\n').filter((line) => line.trim() !== '').map((line) => JSON.parse(line));
 const errors = [];
-const client = new Analytics(process.env.WEIR_KEY, {
-  dataPlaneUrl: process.env.WEIR_URL,
+const { WEIR_URL, WEIR_KEY, WEIR_RETRIES } = process.env;
+const client = new Analytics(WEIR_KEY, {
+  dataPlaneUrl: WEIR_URL,
+  ...(WEIR_RETRIES && { retryCount: Number(WEIR_RETRIES) }),
   logLevel: 'silent',
   // Without a handler a failed request is an unhandled rejection, and the process ends without a report.
   errorHandler: () => {},

@@ -1,14 +1,15 @@
-"""Sends a scenario (JSON lines on stdin) through the unmodified RudderStack Python SDK and tells, as one JSON line,
-what the SDK itself confirmed. Exits 1 on any SDK error."""
+"""Sends a scenario (JSON lines on stdin) through an unmodified Python SDK, RudderStack's (`rudderstack.analytics`) or
+Segment's (`segment.analytics`), and tells, as one JSON line, what the SDK itself confirmed. Exits 1 on any SDK error."""
 
+import importlib
 import json
 import os
 import re
 import sys
 from datetime import datetime
 
-import rudderstack.analytics as rudder
-
+name = sys.argv[1]
+sdk = importlib.import_module(name)
 calls = [json.loads(line) for line in sys.stdin.buffer.read().decode().split("\n") if line.strip()]
 errors = []
 failed = 0
@@ -26,17 +27,23 @@ def send(call, args):
     named = {re.sub("[A-Z]", lambda c: "_" + c.group().lower(), name): value for name, value in args.items()}
     if "timestamp" in named:
         named["timestamp"] = datetime.fromisoformat(named["timestamp"].replace("Z", "+00:00"))
-    getattr(rudder, call)(**named)
+    getattr(sdk, call)(**named)
 
 
-rudder.write_key = os.environ["WEIR_KEY"]
-rudder.dataPlaneUrl = os.environ["WEIR_URL"]
-rudder.on_error = on_error
+sdk.write_key = os.environ["WEIR_KEY"]
+if name == "rudderstack.analytics":
+    sdk.dataPlaneUrl = os.environ["WEIR_URL"]
+else:
+    sdk.host = os.environ["WEIR_URL"]
+if "WEIR_RETRIES" in os.environ:
+    sdk.max_retries = int(os.environ["WEIR_RETRIES"])
+sdk.on_error = on_error
 for line in calls:
     send(line["call"], line["args"])
 # Returns once every event was confirmed or given up.
-rudder.flush()
+sdk.flush()
 
 ok = len(calls) - failed
-print(json.dumps({"sdk": f"python {rudder.__version__}", "calls": len(calls), "ok": ok, "errors": errors}))
+maker = "" if name == "rudderstack.analytics" else "segment-"
+print(json.dumps({"sdk": f"{maker}python {sdk.__version__}", "calls": len(calls), "ok": ok, "errors": errors}))
 sys.exit(0 if calls and failed == 0 else 1)

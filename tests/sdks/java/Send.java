@@ -1,4 +1,5 @@
-// Sends a scenario (JSON lines on stdin) through the unmodified RudderStack Java SDK, so that its payloads can be recorded.
+// Sends a scenario (JSON lines on stdin) through the unmodified RudderStack Java SDK and tells, as one JSON line, what the
+// SDK itself confirmed. Exits 1 on any SDK error.
 
 import com.google.gson.Gson;
 import com.google.gson.GsonBuilder;
@@ -7,14 +8,16 @@ import com.rudderstack.sdk.java.analytics.Callback;
 import com.rudderstack.sdk.java.analytics.RudderAnalytics;
 import com.rudderstack.sdk.java.analytics.messages.*;
 import java.io.BufferedReader;
+import java.io.File;
 import java.io.InputStreamReader;
 import java.nio.charset.StandardCharsets;
 import java.time.Instant;
 import java.util.Date;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.CountDownLatch;
-import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicInteger;
 
 public class Send {
     record Line(String call, Map<String, Object> args) {
@@ -46,31 +49,41 @@ public class Send {
         List<Line> lines = in.lines().map(line -> gson.fromJson(line, Line.class)).toList();
 
         var answered = new CountDownLatch(lines.size());
-        var client = RudderAnalytics.builder(System.getenv("WEIR_KEY"))
+        var ok = new AtomicInteger();
+        var errors = new ConcurrentLinkedQueue<String>();
+        var builder = RudderAnalytics.builder(System.getenv("WEIR_KEY"))
                 .setDataPlaneUrl(System.getenv("WEIR_URL"))
                 .callback(new Callback() {
                     public void success(Message message) {
+                        ok.incrementAndGet();
                         answered.countDown();
                     }
 
                     public void failure(Message message, Throwable cause) {
-                        System.err.println(cause);
-                        System.exit(1);
+                        errors.add(String.valueOf(cause));
+                        answered.countDown();
                     }
-                })
-                .build();
+                });
+        String retries = System.getenv("WEIR_RETRIES");
+        if (retries != null) builder.retries(Integer.parseInt(retries));
+        var client = builder.build();
         for (Line line : lines) {
             MessageBuilder<?, ?> message = line.message();
             if (line.text("userId") != null) message.userId(line.text("userId"));
             if (line.text("anonymousId") != null) message.anonymousId(line.text("anonymousId"));
-            message.messageId(line.text("messageId"));
-            message.timestamp(Date.from(Instant.parse(line.text("timestamp"))));
+            if (line.text("messageId") != null) message.messageId(line.text("messageId"));
+            if (line.text("timestamp") != null) message.timestamp(Date.from(Instant.parse(line.text("timestamp"))));
             message.context(line.map("context"));
             client.enqueue(message);
         }
         client.flush();
-        boolean confirmed = answered.await(30, TimeUnit.SECONDS);
+        answered.await();
         client.shutdown();
-        System.exit(confirmed ? 0 : 1);
+        // Its version is in the name of its archive.
+        String archive = new File(RudderAnalytics.class.getProtectionDomain().getCodeSource().getLocation().toURI()).getName();
+        String version = archive.replaceAll("^analytics-|\\.jar$", "");
+        System.out.println(gson.toJson(
+                Map.of("sdk", "java " + version, "calls", lines.size(), "ok", ok.get(), "errors", errors)));
+        System.exit(!lines.isEmpty() && ok.get() == lines.size() ? 0 : 1);
     }
 }

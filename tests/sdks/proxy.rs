@@ -1,0 +1,210 @@
+//! A proxy in front of a real Weir, for one client: it counts the requests, and does to each what its plan says, where
+//! Weir itself can't be brought to do it.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+use rustix::net::sockopt::set_socket_linger;
+
+use crate::harness::wire::{Answer, Wire};
+use crate::harness::{wait_for, wait_until};
+
+/// What becomes of a request.
+#[derive(Clone)]
+pub enum Step {
+    /// It goes to Weir, and the answer back. While nobody listens there, it waits.
+    Pass,
+    /// The same, once this has run.
+    PassAfter(Arc<dyn Fn() + Send + Sync>),
+    /// The proxy gives this answer in Weir's place, and Weir never sees the request.
+    Answer(u16, &'static str),
+    /// The connection is reset, and Weir never sees the request.
+    Reset,
+    /// Weir takes the request, and the connection is reset instead of the answer.
+    LoseAnswer,
+    /// The same, once the proxy was released.
+    LoseAnswerReleased,
+}
+
+/// It ends when it is dropped.
+pub struct Proxy {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+}
+
+struct Shared {
+    weir: String,
+    plan: Mutex<VecDeque<Step>>,
+    then: Step,
+    requests: AtomicUsize,
+    answered: AtomicUsize,
+    released: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "a proxy at {}", self.address)
+    }
+}
+
+impl Proxy {
+    /// In front of the gateway at `weir`: what becomes of the first requests, and of all others.
+    pub fn new(weir: &str, plan: Vec<Step>, then: Step) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = Arc::new(Shared {
+            weir: weir.to_owned(),
+            plan: Mutex::new(plan.into()),
+            then,
+            requests: AtomicUsize::new(0),
+            answered: AtomicUsize::new(0),
+            released: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+        });
+        let proxy = Proxy { shared: Arc::clone(&shared), address };
+        thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                if shared.ended.load(Ordering::Acquire) {
+                    return;
+                }
+                let shared = Arc::clone(&shared);
+                thread::spawn(move || shared.serve(client));
+            }
+        });
+        proxy
+    }
+
+    /// Where clients send.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// How many requests came.
+    pub fn requests(&self) -> usize {
+        self.shared.requests.load(Ordering::Acquire)
+    }
+
+    /// How many requests Weir answered, whether or not the client heard of it.
+    pub fn answered(&self) -> usize {
+        self.shared.answered.load(Ordering::Acquire)
+    }
+
+    /// Lets go on what waits for it.
+    pub fn release(&self) {
+        self.shared.released.store(true, Ordering::Release);
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.ended.store(true, Ordering::Release);
+        // Wakes the listener.
+        TcpStream::connect(self.address).ok();
+    }
+}
+
+impl Shared {
+    fn serve(&self, mut client: TcpStream) {
+        client.set_nodelay(true).ok();
+        let mut read = Vec::new();
+        while let Ok(Some(request)) = next_request(&mut client, &mut read) {
+            self.requests.fetch_add(1, Ordering::AcqRel);
+            let step = self.plan.lock().unwrap().pop_front().unwrap_or_else(|| self.then.clone());
+            let answer = match step {
+                Step::Pass => self.pass(&request),
+                Step::PassAfter(first) => {
+                    first();
+                    self.pass(&request)
+                }
+                Step::Answer(status, text) => Some(plain(status, text)),
+                Step::Reset => None,
+                Step::LoseAnswer => self.pass(&request).and(None),
+                Step::LoseAnswerReleased => {
+                    let answer = self.pass(&request);
+                    wait_until("the proxy to be released", || self.released.load(Ordering::Acquire));
+                    answer.and(None)
+                }
+            };
+            let Some(answer) = answer else {
+                // Closing is then a reset.
+                set_socket_linger(&client, Some(Duration::ZERO)).ok();
+                return;
+            };
+            if client.write_all(&answer).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Weir's answer, or none where it ended meanwhile.
+    fn pass(&self, request: &[u8]) -> Option<Vec<u8>> {
+        let address = self.weir.trim_start_matches("http://");
+        wait_for("Weir to listen", || TcpStream::connect(address).ok());
+        let answer = Wire::connect(&self.weir).exchange(request).ok()?;
+        self.answered.fetch_add(1, Ordering::AcqRel);
+        Some(on_wire(&answer))
+    }
+}
+
+/// `answer` as it came.
+fn on_wire(answer: &Answer) -> Vec<u8> {
+    let mut head = format!("HTTP/1.1 {} \r\n", answer.status);
+    for (name, value) in &answer.headers {
+        head += &format!("{name}: {value}\r\n");
+    }
+    [head.as_bytes(), b"\r\n", &answer.body].concat()
+}
+
+fn plain(status: u16, text: &str) -> Vec<u8> {
+    let length = text.len();
+    format!("HTTP/1.1 {status} \r\ncontent-type: text/plain\r\ncontent-length: {length}\r\n\r\n{text}").into()
+}
+
+/// The next request, head and body as they came; none at the end.
+fn next_request(client: &mut TcpStream, read: &mut Vec<u8>) -> io::Result<Option<Vec<u8>>> {
+    let end = loop {
+        if let Some(end) = whole_request(read) {
+            break end;
+        }
+        let mut chunk = [0; 16 << 10];
+        match client.read(&mut chunk)? {
+            0 => return Ok(None),
+            count => read.extend_from_slice(&chunk[..count]),
+        }
+    };
+    Ok(Some(read.drain(..end).collect()))
+}
+
+/// Where the request at the beginning of `read` ends, once all of it is there.
+fn whole_request(read: &[u8]) -> Option<usize> {
+    let body = find(read, b"\r\n\r\n")? + 4;
+    let head = String::from_utf8_lossy(&read[..body]).to_ascii_lowercase();
+    let header = |name: &str| head.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+    if header("transfer-encoding:") != Some("chunked") {
+        let end = body + header("content-length:").map_or(0, |length| length.parse().unwrap());
+        return (read.len() >= end).then_some(end);
+    }
+    let mut at = body;
+    loop {
+        let line = find(&read[at..], b"\r\n")?;
+        let size = usize::from_str_radix(std::str::from_utf8(&read[at..at + line]).unwrap(), 16).unwrap();
+        at += line + 2 + size + 2;
+        if read.len() < at {
+            return None;
+        }
+        if size == 0 {
+            return Some(at);
+        }
+    }
+}
+
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|window| window == wanted)
+}

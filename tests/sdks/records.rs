@@ -1,0 +1,138 @@
+//! Every call through every SDK: the records that come out, field by field.
+
+use std::sync::OnceLock;
+use std::thread;
+
+use serde_json::{Value, json};
+use weir::queue::reader::ReadRecord;
+
+use crate::harness::journal;
+use crate::harness::scenario::{assert_same, expected, facts, sample, seen, without_nulls};
+use crate::harness::sdks::{SCENARIO, Sdk, run};
+use crate::harness::weir::{Weir, source};
+
+/// The gateway that every SDK sent the scenario to, each with a source of its own name; and what they reported.
+struct Sent {
+    weir: Weir,
+    reports: Vec<(Sdk, Value)>,
+}
+
+fn sent() -> &'static Sent {
+    static SENT: OnceLock<Sent> = OnceLock::new();
+    SENT.get_or_init(|| {
+        let table = |sdk: Sdk| source(sdk.name(), "acme", &[sdk.name()], "publishers = [\"tickets\"]");
+        let sources: String = Sdk::ALL.into_iter().map(table).collect();
+        let weir = Weir::with_config(&sample("weir.").more(&sources).toml());
+        let reports = thread::scope(|scope| {
+            let url = weir.url();
+            let send = |sdk: Sdk| scope.spawn(move || (sdk, run(sdk, url, sdk.name(), SCENARIO)));
+            Sdk::ALL.map(send).into_iter().map(|sent| sent.join().unwrap()).collect()
+        });
+        Sent { weir, reports }
+    })
+}
+
+/// Its package and the version that sent, as the SDK says it.
+pub fn version(sdk: Sdk) -> String {
+    let report = report(sdk)["sdk"].as_str().unwrap();
+    report.rsplit(' ').next().unwrap().to_owned()
+}
+
+fn report(sdk: Sdk) -> &'static Value {
+    sent().reports.iter().find_map(|(sent, report)| (*sent == sdk).then_some(report)).unwrap()
+}
+
+/// What its source left, in order.
+fn records(sdk: Sdk) -> Vec<ReadRecord> {
+    let source = format!("/acme/{}", sdk.name()).into_bytes();
+    let mut records = journal::read(sent().weir.data());
+    records.retain(|record| record.headers.contains(&("ce_source".to_owned(), source.clone())));
+    records
+}
+
+/// `record` less its time, which is that of the scenario and the way from the SDK to Weir.
+fn without_time(mut record: Value) -> Value {
+    let time = record["headers"].as_object_mut().unwrap().remove("ce_time").unwrap();
+    assert!(time.as_str().unwrap().starts_with("2026-01-02T03:"), "{time}");
+    record
+}
+
+/// The SDK confirms each call, and all that is fixed in it arrives: ids, times, keys, every field, every number as it
+/// was spelled.
+fn assert_scenario(sdk: Sdk) {
+    let report = report(sdk);
+    assert_eq!((&report["calls"], &report["ok"], &report["errors"]), (&json!(11), &json!(11), &json!([])));
+    let records = records(sdk);
+    let (seen, expected) = (seen("weir.", &records), expected(sdk.name(), |text| sdk.time(text)));
+    match sdk {
+        // They have no messageId.
+        Sdk::Rust | Sdk::RustBatch => assert_eq!(facts(seen.into_values()), facts(expected.into_values())),
+        Sdk::Java => {
+            let less = |(id, record)| (id, without_nulls(record));
+            assert_same(&seen.into_iter().map(less).collect(), &expected.into_iter().map(less).collect());
+        }
+        Sdk::Go => {
+            let less = |(id, record)| (id, without_time(record));
+            assert_same(&seen.into_iter().map(less).collect(), &expected.into_iter().map(less).collect());
+        }
+        _ => assert_same(&seen, &expected),
+    }
+    let track = records.iter().find(|record| record.topic.ends_with(".standard")).unwrap();
+    let properties = std::str::from_utf8(&track.value).unwrap();
+    for number in sdk.numbers() {
+        assert!(properties.contains(number), "{number} is not in {properties}");
+    }
+    let count = |outcome: &str, call: &str| {
+        let name = sdk.name();
+        let labels = format!(r#"outcome="{outcome}",source="{name}",type="{call}""#);
+        sent().weir.metric(&format!("weir_events_total{{{labels}}}"))
+    };
+    for (outcome, call, events) in [
+        ("queued", "identify", 3.0),
+        ("queued", "group", 1.0),
+        ("quarantined", "group", 1.0),
+        ("queued", "track", 2.0),
+        ("ignored", "track", 1.0),
+        ("ignored", "page", 1.0),
+        ("ignored", "screen", 1.0),
+        ("ignored", "alias", 1.0),
+    ] {
+        assert_eq!(count(outcome, call), events, "{call} {outcome}");
+    }
+}
+
+#[test]
+fn the_node_sdk_leaves_the_right_records() {
+    assert_scenario(Sdk::Node);
+}
+
+#[test]
+fn the_python_sdk_leaves_the_right_records() {
+    assert_scenario(Sdk::Python);
+}
+
+#[test]
+fn the_go_sdk_leaves_the_right_records() {
+    assert_scenario(Sdk::Go);
+}
+
+#[test]
+fn the_java_sdk_leaves_the_right_records_less_its_nulls() {
+    assert_scenario(Sdk::Java);
+}
+
+#[test]
+fn the_rust_sdk_leaves_the_right_records_one_by_one_and_in_a_batch() {
+    assert_scenario(Sdk::Rust);
+    assert_scenario(Sdk::RustBatch);
+}
+
+#[test]
+fn segments_node_sdk_leaves_the_right_records() {
+    assert_scenario(Sdk::SegmentNode);
+}
+
+#[test]
+fn segments_python_sdk_leaves_the_right_records() {
+    assert_scenario(Sdk::SegmentPython);
+}

@@ -1,0 +1,49 @@
+//! The table in `docs/sdks.md`, which is what the run found, word by word.
+
+use std::fmt::Write;
+
+use crate::faults::{Fault, Outcome, SDKS, outcomes};
+use crate::harness::sdks::Sdk;
+use crate::records::version;
+
+const PAGE: &str = include_str!("../../docs/sdks.md");
+
+/// The name under which it is installed.
+fn package(sdk: Sdk) -> &'static str {
+    match sdk {
+        Sdk::Node => "npm `@rudderstack/rudder-sdk-node`",
+        Sdk::Python => "PyPI `rudder-sdk-python`",
+        Sdk::Go => "Go `github.com/rudderlabs/analytics-go/v4`",
+        Sdk::Java => "Maven `com.rudderstack.sdk.java.analytics:analytics`",
+        Sdk::Rust | Sdk::RustBatch => "crate `rudderanalytics`",
+        Sdk::SegmentNode => "npm `@segment/analytics-node`",
+        Sdk::SegmentPython => "PyPI `segment-analytics-python`",
+    }
+}
+
+/// What came of a fault, in a few words.
+fn cell(outcome: Option<&Outcome>) -> String {
+    let Some(outcome) = outcome else { return "not tried".to_owned() };
+    let arrived = outcome.arrived.len();
+    match (arrived == outcome.calls, outcome.confirmed()) {
+        (true, true) => "arrives".to_owned(),
+        (true, false) => "arrives, reported as failed".to_owned(),
+        (false, _) if arrived > 0 => "reported as failed".to_owned(),
+        (false, _) => match outcome.requests {
+            1 => "given up".to_owned(),
+            requests => format!("given up after {requests}"),
+        },
+    }
+}
+
+#[test]
+fn the_table_of_the_server_sdks_is_what_the_run_found() {
+    let names = Fault::ALL.map(|(_, name)| name);
+    let mut found = format!("| client | version | {} |\n", names.join(" | "));
+    writeln!(found, "|---|---|{}", "---|".repeat(names.len())).unwrap();
+    for sdk in SDKS {
+        let cells = Fault::ALL.map(|(fault, _)| cell(outcomes().get(&(sdk, fault))));
+        writeln!(found, "| {} | {} | {} |", package(sdk), version(sdk), cells.join(" | ")).unwrap();
+    }
+    assert!(PAGE.contains(&found), "docs/sdks.md should have this table:\n{found}");
+}
