@@ -1,8 +1,8 @@
 //! What integration tests share: the real binary as a process ([`weir`]), a client that sends exact bytes ([`wire`]),
-//! the journal read back ([`journal`]), a real Apache Kafka ([`kafka`], [`secured`]) and PostgreSQL ([`postgres`]), the
-//! real RudderStack SDKs ([`sdks`]), the sample tenant ([`tenant`]), what the scenario that goes through the SDKs must
-//! leave ([`scenario`]), certificates and who trusts them ([`tls`]), and the end of all of that with the test program
-//! ([`reaper`]).
+//! the journal read back ([`journal`]), the store asked ([`stored`]), a real Apache Kafka ([`kafka`], [`secured`]) and
+//! PostgreSQL ([`postgres`]), the real SDKs ([`sdks`]), the sample tenant ([`tenant`]), what the scenario that goes
+//! through the SDKs must leave ([`scenario`]), certificates and who trusts them ([`tls`]), and the end of all of that
+//! with the test program ([`reaper`]).
 #![allow(
     dead_code,
     unused_imports,
@@ -18,6 +18,7 @@ pub mod rudderstack;
 pub mod scenario;
 pub mod sdks;
 pub mod secured;
+pub mod stored;
 pub mod tenant;
 pub mod tls;
 pub mod weir;

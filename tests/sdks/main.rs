@@ -1,6 +1,7 @@
 //! The SDKs of RudderStack and Segment, installed by name and unmodified (`tests/sdks/prepare`), against the real
-//! binary: what they send becomes the right records ([`records`]), nothing is lost or doubled whatever Weir answers
-//! ([`faults`], [`outcomes`]), and the table in `docs/sdks.md` says just what came of it ([`table`]).
+//! binary. What they send becomes the right records ([`records`]), from pages in a real [`browser`] too. Nothing is
+//! lost or doubled whatever Weir answers ([`faults`], [`outcomes`]). What a [`shop`] sends stands in the store. The
+//! tables in `docs/sdks.md` say just what came of it ([`table`]).
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -12,8 +13,10 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod browser;
 mod faults;
 mod outcomes;
 mod proxy;
 mod records;
+mod shop;
 mod table;

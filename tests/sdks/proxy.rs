@@ -41,7 +41,7 @@ pub struct Proxy {
 struct Shared {
     weir: String,
     plan: Mutex<VecDeque<Step>>,
-    then: Step,
+    then: Mutex<Step>,
     requests: AtomicUsize,
     answered: AtomicUsize,
     released: AtomicBool,
@@ -62,7 +62,7 @@ impl Proxy {
         let shared = Arc::new(Shared {
             weir: weir.to_owned(),
             plan: Mutex::new(plan.into()),
-            then,
+            then: Mutex::new(then),
             requests: AtomicUsize::new(0),
             answered: AtomicUsize::new(0),
             released: AtomicBool::new(false),
@@ -96,6 +96,11 @@ impl Proxy {
         self.shared.answered.load(Ordering::Acquire)
     }
 
+    /// Has every request pass from now on.
+    pub fn mend(&self) {
+        *self.shared.then.lock().unwrap() = Step::Pass;
+    }
+
     /// Lets go on what waits for it.
     pub fn release(&self) {
         self.shared.released.store(true, Ordering::Release);
@@ -116,7 +121,8 @@ impl Shared {
         let mut read = Vec::new();
         while let Ok(Some(request)) = next_request(&mut client, &mut read) {
             self.requests.fetch_add(1, Ordering::AcqRel);
-            let step = self.plan.lock().unwrap().pop_front().unwrap_or_else(|| self.then.clone());
+            let planned = self.plan.lock().unwrap().pop_front();
+            let step = planned.unwrap_or_else(|| self.then.lock().unwrap().clone());
             let answer = match step {
                 Step::Pass => self.pass(&request),
                 Step::PassAfter(first) => {

@@ -1,7 +1,8 @@
-//! The table in `docs/sdks.md`, which is what the run found, word by word.
+//! The tables in `docs/sdks.md`, which are what the run found, word by word.
 
 use std::fmt::Write;
 
+use crate::browser::{Browser, WAYS, assert_way};
 use crate::faults::{Fault, Outcome, SDKS, outcomes};
 use crate::harness::sdks::Sdk;
 use crate::records::version;
@@ -44,6 +45,17 @@ fn the_table_of_the_server_sdks_is_what_the_run_found() {
     for sdk in SDKS {
         let cells = Fault::ALL.map(|(fault, _)| cell(outcomes().get(&(sdk, fault))));
         writeln!(found, "| {} | {} | {} |", package(sdk), version(sdk), cells.join(" | ")).unwrap();
+    }
+    assert!(PAGE.contains(&found), "docs/sdks.md should have this table:\n{found}");
+}
+
+#[test]
+fn the_table_of_the_browser_sdks_is_what_the_run_found() {
+    let mut found = "| client | version | a page sends | result |\n|---|---|---|---|\n".to_owned();
+    for way in WAYS {
+        assert_way(way.source);
+        let (package, version) = (way.package, Browser::shared().versions[way.package].as_str().unwrap());
+        writeln!(found, "| npm `{package}` | {version} | {} | arrives |", way.tried).unwrap();
     }
     assert!(PAGE.contains(&found), "docs/sdks.md should have this table:\n{found}");
 }
