@@ -15,7 +15,7 @@ use crate::harness::weir::{KEY, Weir};
 use crate::harness::wire::{basic, request};
 
 /// The recorded requests of one SDK, in order.
-fn fixtures(sdk: &str) -> Vec<Value> {
+pub fn fixtures(sdk: &str) -> Vec<Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/sdk");
     let mut names: Vec<_> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.retain(|path| path.file_name().unwrap().to_str().unwrap().starts_with(&format!("{sdk}-")));
@@ -25,7 +25,7 @@ fn fixtures(sdk: &str) -> Vec<Value> {
 }
 
 /// Sends a recorded request as it came, with this gateway's key.
-fn replay(weir: &Weir, fixture: &Value) {
+pub fn replay(weir: &Weir, fixture: &Value) {
     let plain = fixture["body"].as_str().unwrap().as_bytes();
     let body = if fixture["gzip"] == true {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());

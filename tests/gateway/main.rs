@@ -43,6 +43,7 @@ mod metrics;
 mod moving_over;
 mod origins;
 mod pages;
+mod phones;
 mod pixel;
 mod proxied;
 mod quarantine;
