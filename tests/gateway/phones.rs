@@ -1,5 +1,5 @@
-//! What the SDKs for phones send, made from their source: none of them runs without a phone. Those for Flutter and React
-//! Native send through the ones for Android and iOS.
+//! What the SDKs for phones send, made from their source: none of them runs without a phone. Those for Flutter and
+//! React Native send through the ones for Android and iOS.
 
 use std::collections::BTreeMap;
 

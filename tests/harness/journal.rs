@@ -41,6 +41,14 @@ pub fn read(data: &Path) -> Vec<ReadRecord> {
     }
 }
 
+/// Those of the source `id` of the sample tenant, likewise.
+pub fn read_source(data: &Path, id: &str) -> Vec<ReadRecord> {
+    let source = ("ce_source".to_owned(), format!("/acme/{id}").into_bytes());
+    let mut records = read(data);
+    records.retain(|record| record.headers.contains(&source));
+    records
+}
+
 /// Every record in the journal of `data`.
 pub fn records(data: &Path) -> Vec<Record> {
     let record = |read: ReadRecord| Record {

@@ -204,14 +204,16 @@ impl Kafka {
     }
 
     /// The records of `topics` once there are `count` different ones, without repeats, as a reader sees them that
-    /// drops those by `ce_id`. What Kafka is slow to take comes by way of the spool: later, and perhaps twice.
+    /// drops those by `ce_source` and `ce_id`. What Kafka is slow to take comes by way of the spool: later, and perhaps
+    /// twice.
     pub fn arrived(&self, topics: &[&str], count: usize) -> Vec<ReadRecord> {
         let records = wait_for(&format!("{count} records on {topics:?}"), || {
             let mut known = HashSet::new();
             let mut records = self.read_all(topics);
             records.retain(|record| {
                 let named = |wanted| record.headers.iter().find(|(name, _)| name == wanted).cloned();
-                known.insert((record.topic.clone(), named("ce_type"), named("ce_id")))
+                let names = ["ce_type", "ce_source", "ce_id"];
+                known.insert((record.topic.clone(), names.map(named)))
             });
             (records.len() >= count).then_some(records)
         });

@@ -6,9 +6,10 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Mutex, OnceLock};
 
 use serde_json::{Value, json};
+use weir::queue::reader::ReadRecord;
 
-use crate::harness::journal::{self, Record};
-use crate::harness::scenario::{facts, sample};
+use crate::harness::journal;
+use crate::harness::scenario::{Facts, facts, numbers, sample, seen};
 use crate::harness::wait_until;
 use crate::harness::weir::{Weir, source};
 use crate::proxy::{Proxy, Step};
@@ -118,10 +119,8 @@ fn weir() -> &'static Weir {
 }
 
 /// The records of a source.
-fn records(id: &str) -> Vec<Record> {
-    let mut records = journal::records(weir().data());
-    records.retain(|record| record.header("ce_source") == format!("/acme/{id}"));
-    records
+fn records(id: &str) -> Vec<ReadRecord> {
+    journal::read_source(weir().data(), id)
 }
 
 fn visit(id: &str, way: &Way, url: &str, more: &Value) -> Value {
@@ -131,36 +130,25 @@ fn visit(id: &str, way: &Way, url: &str, more: &Value) -> Value {
     Browser::shared().visit(&visit)
 }
 
-/// What the five calls of `pages/calls.js` leave, whichever SDK makes them.
-fn expected(email: &str) -> BTreeSet<String> {
+/// What the five calls of `pages/calls.js` leave, whichever SDK makes them: topic, key, type and value of each record.
+fn expected(email: &str) -> Facts {
+    let (ada, acme) = ("acme|ada@example.com", "acme|Acme Größe GmbH");
     let company = "1P02KKFU3L462QA0KE7K5UPS3NEEB4G7H3TU";
-    let record = |topic: &str, key: &str, kind: &str, value: Value| json!({"topic": topic, "key": key, "headers": {"ce_type": kind}, "value": value});
-    facts([
-        record(
-            "weir.people",
-            "",
-            "weir.person.v1",
-            json!({"Email": "Ada@Example.com", "Name": "Ada Lovelace", "Plan__gc": "gold"}),
-        ),
-        record(
-            "weir.companies",
-            "",
+    let person = json!({"Email": "Ada@Example.com", "Name": "Ada Lovelace", "Plan__gc": "gold"});
+    let link = json!({"Email": email, "CompanyId": company, "CompanyName": "Acme Größe GmbH"});
+    let track = json!({"ticketId": "T-1", "rating": 1, "tags": ["résumé", 7], "agent": {"name": "Joan"}});
+    let records = [
+        json!(["people", ada, "weir.person.v1", person]),
+        json!(["people", ada, "weir.person-company.v1", link]),
+        json!([
+            "companies",
+            acme,
             "weir.company.v1",
-            json!({"Name": "Acme Größe GmbH", "Employees": 250, "Tier__gc": "A"}),
-        ),
-        record(
-            "weir.people",
-            "",
-            "weir.person-company.v1",
-            json!({"Email": email, "CompanyId": company, "CompanyName": "Acme Größe GmbH"}),
-        ),
-        record(
-            "weir.events.ticket-actions.standard",
-            "",
-            "weir.event.v1",
-            json!({"ticketId": "T-1", "rating": 1, "tags": ["résumé", 7], "agent": {"name": "Joan"}}),
-        ),
-    ])
+            {"Name": "Acme Größe GmbH", "Employees": 250, "Tier__gc": "A"}
+        ]),
+        json!(["events.ticket-actions.standard", "acme|u-ada", "weir.event.v1", track]),
+    ];
+    records.into_iter().map(|record| numbers(record).to_string()).collect()
 }
 
 /// Waits for the records of a source, and compares them.
@@ -171,14 +159,9 @@ fn assert_arrives(id: &str, email: &str) {
             == 1.0
     };
     wait_until(&format!("page and alias of {id}"), || ignored("page") && ignored("alias"));
-    let seen = records(id).into_iter().map(|record| {
-        json!({
-            "topic": record.topic, "key": "", "headers": {"ce_type": record.header("ce_type")}, "value": record.value,
-        })
-    });
-    assert_eq!(facts(seen), expected(email), "{id}");
-    let ids: BTreeSet<_> = records(id).iter().map(|record| record.header("ce_id").to_owned()).collect();
-    assert_eq!(ids.len(), 4, "{id}: something came twice: {ids:?}");
+    let seen = seen("weir.", &records(id));
+    assert_eq!(facts(seen.into_values()), expected(email), "{id}");
+    assert_eq!(records(id).len(), 4, "{id}: something came twice");
 }
 
 /// Visits the page of a way, once, and waits for all that it sends.

@@ -4,7 +4,6 @@ use std::sync::OnceLock;
 use std::thread;
 
 use serde_json::{Value, json};
-use weir::queue::reader::ReadRecord;
 
 use crate::harness::journal;
 use crate::harness::scenario::{assert_same, expected, facts, sample, seen, without_nulls};
@@ -42,14 +41,6 @@ fn report(sdk: Sdk) -> &'static Value {
     sent().reports.iter().find_map(|(sent, report)| (*sent == sdk).then_some(report)).unwrap()
 }
 
-/// What its source left, in order.
-fn records(sdk: Sdk) -> Vec<ReadRecord> {
-    let source = format!("/acme/{}", sdk.name()).into_bytes();
-    let mut records = journal::read(sent().weir.data());
-    records.retain(|record| record.headers.contains(&("ce_source".to_owned(), source.clone())));
-    records
-}
-
 /// `record` less its time, which is that of the scenario and the way from the SDK to Weir.
 fn without_time(mut record: Value) -> Value {
     let time = record["headers"].as_object_mut().unwrap().remove("ce_time").unwrap();
@@ -62,7 +53,7 @@ fn without_time(mut record: Value) -> Value {
 fn assert_scenario(sdk: Sdk) {
     let report = report(sdk);
     assert_eq!((&report["calls"], &report["ok"], &report["errors"]), (&json!(11), &json!(11), &json!([])));
-    let records = records(sdk);
+    let records = journal::read_source(sent().weir.data(), sdk.name());
     let (seen, expected) = (seen("weir.", &records), expected(sdk.name(), |text| sdk.time(text)));
     match sdk {
         // They have no messageId.
