@@ -81,6 +81,8 @@ pub struct Outcome {
     pub calls: usize,
     /// The requests that it made.
     pub requests: usize,
+    /// What Weir answered, in order.
+    pub answers: Vec<u16>,
     /// What it reported.
     pub report: Value,
     /// The `ce_id`s of the records of each call that arrived.
@@ -147,6 +149,7 @@ pub fn outcomes() -> &'static BTreeMap<(Sdk, Fault), Outcome> {
             let outcome = Outcome {
                 calls: calls(case.fault),
                 requests: case.proxy.requests(),
+                answers: case.proxy.answers(),
                 report,
                 arrived: records.iter().find_map(of_case).unwrap_or_default(),
             };
@@ -238,7 +241,7 @@ fn run_all(cases: &[Case], gateways: &mut Gateways) -> Vec<Value> {
         }
         let killed: Vec<_> = cases.iter().filter(|case| case.fault == Fault::Killed).collect();
         wait_until("Weir to have a request of every SDK", || {
-            killed.iter().all(|case| case.proxy.answered() > 0)
+            killed.iter().all(|case| !case.proxy.answers().is_empty())
         });
         let weir = &mut gateways.killed;
         weir.kill();

@@ -18,6 +18,22 @@ fn of(fault: Fault) -> impl Iterator<Item = (Sdk, &'static Outcome)> {
 }
 
 #[test]
+fn it_is_weir_that_refuses_wherever_it_can_be_brought_to() {
+    for (fault, status) in [(Fault::WrongKey, 401), (Fault::Disabled, 404), (Fault::TooLarge, 413)] {
+        for (sdk, outcome) in of(fault) {
+            assert!(outcome.answers.iter().all(|answer| *answer == status), "{sdk:?} {fault:?}: {outcome:?}");
+            assert_eq!(outcome.answers.len(), outcome.requests, "{sdk:?} {fault:?}: {outcome:?}");
+        }
+    }
+    for (fault, status) in [(Fault::TooFast, 429), (Fault::Busy, 503)] {
+        for (sdk, outcome) in of(fault) {
+            let (first, last) = (outcome.answers.first(), outcome.answers.last());
+            assert_eq!((first, last), (Some(&status), Some(&200)), "{sdk:?} {fault:?}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
 fn what_an_sdk_confirms_has_arrived() {
     for ((sdk, fault), outcome) in outcomes() {
         let confirmed = usize::try_from(outcome.report["ok"].as_u64().unwrap()).unwrap();

@@ -43,7 +43,7 @@ struct Shared {
     plan: Mutex<VecDeque<Step>>,
     then: Mutex<Step>,
     requests: AtomicUsize,
-    answered: AtomicUsize,
+    answers: Mutex<Vec<u16>>,
     released: AtomicBool,
     ended: AtomicBool,
 }
@@ -64,7 +64,7 @@ impl Proxy {
             plan: Mutex::new(plan.into()),
             then: Mutex::new(then),
             requests: AtomicUsize::new(0),
-            answered: AtomicUsize::new(0),
+            answers: Mutex::default(),
             released: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         });
@@ -91,9 +91,9 @@ impl Proxy {
         self.shared.requests.load(Ordering::Acquire)
     }
 
-    /// How many requests Weir answered, whether or not the client heard of it.
-    pub fn answered(&self) -> usize {
-        self.shared.answered.load(Ordering::Acquire)
+    /// The statuses that Weir answered, whether or not the client heard of it.
+    pub fn answers(&self) -> Vec<u16> {
+        self.shared.answers.lock().unwrap().clone()
     }
 
     /// Has every request pass from now on.
@@ -154,7 +154,7 @@ impl Shared {
         let address = self.weir.trim_start_matches("http://");
         wait_for("Weir to listen", || TcpStream::connect(address).ok());
         let answer = Wire::connect(&self.weir).exchange(request).ok()?;
-        self.answered.fetch_add(1, Ordering::AcqRel);
+        self.answers.lock().unwrap().push(answer.status);
         Some(on_wire(&answer))
     }
 }
