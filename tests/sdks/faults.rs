@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::harness::scenario::sample;
 use crate::harness::sdks::{Sdk, run_with};
+use crate::harness::stored::ask;
 use crate::harness::weir::{Start, Weir, source};
 use crate::harness::wire::{Wire, basic, request};
 use crate::harness::{journal, wait_until};
@@ -87,6 +88,8 @@ pub struct Outcome {
     pub report: Value,
     /// The `ce_id`s of the records of each call that arrived.
     pub arrived: BTreeMap<u64, Vec<String>>,
+    /// The rows that the store has of them.
+    pub stored: usize,
 }
 
 /// A fault on the way of one SDK.
@@ -143,15 +146,17 @@ pub fn outcomes() -> &'static BTreeMap<(Sdk, Fault), Outcome> {
         };
         let cases = cases(&gateways);
         let reports = run_all(&cases, &mut gateways);
-        let records = [&gateways.weir, &gateways.busy.weir, &gateways.killed].map(arrived);
+        let records = [&gateways.weir, &gateways.busy.weir, &gateways.killed].map(left);
         let outcome = |(case, report): (&Case, Value)| {
-            let of_case = |arrived: &BTreeMap<_, _>| arrived.get(&case.source()).cloned();
+            let of_case = |left: &BTreeMap<_, _>| left.get(&case.source()).cloned();
+            let (arrived, stored) = records.iter().find_map(of_case).unwrap_or_default();
             let outcome = Outcome {
                 calls: calls(case.fault),
                 requests: case.proxy.requests(),
                 answers: case.proxy.answers(),
                 report,
-                arrived: records.iter().find_map(of_case).unwrap_or_default(),
+                arrived,
+                stored,
             };
             ((case.sdk, case.fault), outcome)
         };
@@ -165,20 +170,20 @@ fn calls(fault: Fault) -> usize {
 
 /// The sample tenant, with a source for each of `sdks` that meets one of `faults`; its key is its id.
 fn config(top: &str, sdks: &[Sdk], faults: &[Fault]) -> String {
-    let limits = "[limits]\nbody_bytes = 12_000\nevent_bytes = 12_000\nevents = 20\nfailed_keys = 0";
+    let more = "[limits]\nbody_bytes = 12_000\nevent_bytes = 12_000\nevents = 20\nfailed_keys = 0\n[store]";
     let mut sample = sample("weir.");
     for (sdk, fault) in sdks.iter().flat_map(|sdk| faults.iter().map(move |fault| (*sdk, *fault))) {
         let id = Case::id(sdk, fault);
-        let more = match fault {
+        let line = match fault {
             Fault::WrongKey => continue,
             Fault::Disabled => "enabled = false",
             Fault::TooFast => "rate = 2",
             _ => "",
         };
-        let lines = format!("publishers = [\"tickets\"]\n{more}");
+        let lines = format!("publishers = [\"tickets\"]\n{line}");
         sample = sample.more(&source(&id, "acme", &[&id], &lines));
     }
-    format!("{top}\n{}", sample.more(limits).toml())
+    format!("{top}\n{}", sample.more(more).toml())
 }
 
 fn cases(gateways: &Gateways) -> Vec<Case> {
@@ -264,13 +269,22 @@ fn run_case(case: &Case) -> Value {
     run_with(case.sdk, &case.proxy.url(), &case.source(), &scenario, retries)
 }
 
-/// The `ce_id`s of the records of each call, by source.
-fn arrived(weir: &Weir) -> BTreeMap<String, BTreeMap<u64, Vec<String>>> {
-    let mut arrived: BTreeMap<String, BTreeMap<u64, Vec<String>>> = BTreeMap::new();
+/// What a gateway has of each source: the `ce_id`s of the records of each call, and how many rows the store made of
+/// them, once all are loaded.
+fn left(weir: &Weir) -> BTreeMap<String, (BTreeMap<u64, Vec<String>>, usize)> {
+    let mut left: BTreeMap<String, (BTreeMap<u64, Vec<String>>, usize)> = BTreeMap::new();
     for record in journal::records(weir.data()) {
         let source = record.header("ce_source").trim_start_matches("/acme/").to_owned();
         let call = record.value["n"].as_f64().map(|n| n.to_string().parse().unwrap()).unwrap();
-        arrived.entry(source).or_default().entry(call).or_default().push(record.header("ce_id").to_owned());
+        left.entry(source).or_default().0.entry(call).or_default().push(record.header("ce_id").to_owned());
     }
-    arrived
+    let calls: usize = left.values().map(|(calls, _)| calls.len()).sum();
+    let rows = || ask(weir.data(), "SELECT source FROM acme_event");
+    wait_until("the store to have every call", || {
+        weir.metric("weir_load_lag_records") == 0.0 && rows().len() >= calls
+    });
+    for source in rows() {
+        left.entry(source.trim_start_matches("/acme/").to_owned()).or_default().1 += 1;
+    }
+    left
 }

@@ -65,6 +65,13 @@ fn what_an_sdk_sends_twice_has_the_same_id_twice() {
 }
 
 #[test]
+fn the_store_has_each_call_once_however_often_it_came() {
+    for ((sdk, fault), outcome) in outcomes() {
+        assert_eq!(outcome.stored, outcome.arrived.len(), "{sdk:?} {fault:?}: {outcome:?}");
+    }
+}
+
+#[test]
 fn a_request_whose_answer_was_lost_comes_again_and_is_told_by_its_id() {
     for (sdk, outcome) in of(Fault::AnswerLost).chain(of(Fault::Killed)) {
         let twice = outcome.arrived.values().filter(|ids| ids.len() > 1).count();
