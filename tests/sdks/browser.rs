@@ -119,8 +119,8 @@ fn weir() -> &'static Weir {
 }
 
 /// The records of a source.
-fn records(id: &str) -> Vec<ReadRecord> {
-    journal::read_source(weir().data(), id)
+fn records(weir: &Weir, id: &str) -> Vec<ReadRecord> {
+    journal::read_source(weir.data(), id)
 }
 
 fn visit(id: &str, way: &Way, url: &str, more: &Value) -> Value {
@@ -152,16 +152,15 @@ fn expected(email: &str) -> Facts {
 }
 
 /// Waits for the records of a source, and compares them.
-fn assert_arrives(id: &str, email: &str) {
-    wait_until(&format!("the records of {id}"), || records(id).len() >= 4);
+fn assert_arrives(weir: &Weir, id: &str, email: &str) {
+    wait_until(&format!("the records of {id}"), || records(weir, id).len() >= 4);
     let ignored = |call: &str| {
-        weir().metric(&format!(r#"weir_events_total{{outcome="ignored",source="{id}",type="{call}"}}"#))
-            == 1.0
+        weir.metric(&format!(r#"weir_events_total{{outcome="ignored",source="{id}",type="{call}"}}"#)) == 1.0
     };
     wait_until(&format!("page and alias of {id}"), || ignored("page") && ignored("alias"));
-    let seen = seen("weir.", &records(id));
+    let seen = seen("weir.", &records(weir, id));
     assert_eq!(facts(seen.into_values()), expected(email), "{id}");
-    assert_eq!(records(id).len(), 4, "{id}: something came twice");
+    assert_eq!(records(weir, id).len(), 4, "{id}: something came twice");
 }
 
 /// Visits the page of a way, once, and waits for all that it sends.
@@ -171,8 +170,8 @@ pub fn assert_way(source: &'static str) {
     if VISITED.lock().unwrap().insert(source) {
         visit(source, way, weir().url(), &json!({}));
     }
-    // The service worker's page says it itself; the others remember what they heard in identify.
-    assert_arrives(source, if way.package == WORKER { "ada@example.com" } else { "Ada@Example.com" });
+    // A page remembers its user's traits, and sends them with group. A service worker sends what group is called with.
+    assert_arrives(weir(), source, if way.package == WORKER { "ada@example.com" } else { "Ada@Example.com" });
 }
 
 #[test]
@@ -210,8 +209,8 @@ fn a_service_worker_sends() {
     assert_way("worker");
 }
 
-/// A page that Weir refuses, because its source doesn't list the page's origin.
-pub fn assert_refused() {
+#[test]
+fn a_page_of_an_origin_that_is_not_listed_sends_nothing() {
     let refused =
         |route: &str| weir().metric(&format!(r#"weir_http_requests_total{{route="{route}",status="403"}}"#));
     visit("elsewhere", &WAYS[0], weir().url(), &json!({"wait": "no"}));
@@ -221,26 +220,29 @@ pub fn assert_refused() {
     for call in ["page", "identify", "group", "track", "alias"] {
         wait_until(&format!("the refusal of {call}"), || refused(&format!("/v1/{call}")) >= 1.0);
     }
-    assert!(records("elsewhere").is_empty());
-}
-
-/// A page that is closed while Weir takes nothing, and opened again.
-pub fn assert_comes_later() {
-    let proxy = Proxy::new(weir().url(), vec![], Step::Answer(503, "service unavailable\n"));
-    let (own, way) = (json!({"config": "own"}), Way { leave: true, ..WAYS[0] });
-    visit("v3-away", &way, &proxy.url(), &own);
-    assert!(records("v3-away").is_empty());
-    proxy.mend();
-    visit("v3-away", &Way { leave: false, page: "again.html", ..way }, &proxy.url(), &own);
-    assert_arrives("v3-away", "Ada@Example.com");
-}
-
-#[test]
-fn a_page_of_an_origin_that_is_not_listed_sends_nothing() {
-    assert_refused();
+    assert!(records(weir(), "elsewhere").is_empty());
 }
 
 #[test]
 fn what_a_closed_page_could_not_send_comes_when_it_is_opened_again() {
-    assert_comes_later();
+    let proxy = Proxy::new(weir().url(), vec![], Step::Answer(503, "service unavailable\n"));
+    let (own, way) = (json!({"config": "own"}), Way { leave: true, ..WAYS[0] });
+    visit("v3-away", &way, &proxy.url(), &own);
+    assert!(records(weir(), "v3-away").is_empty());
+    proxy.mend();
+    visit("v3-away", &Way { leave: false, page: "again.html", ..way }, &proxy.url(), &own);
+    assert_arrives(weir(), "v3-away", "Ada@Example.com");
+}
+
+#[test]
+fn a_page_whose_events_get_503_sends_them_again() {
+    let config = |sources: &str| format!("unknown_key = \"retry\"\n{}", sample("weir.").more(sources).toml());
+    let weir = Weir::with_config(&config(""));
+    visit("v3-busy", &WAYS[0], weir.url(), &json!({"config": "own"}));
+    for call in ["page", "identify", "group", "track", "alias"] {
+        let refused = format!(r#"weir_http_requests_total{{route="/v1/{call}",status="503"}}"#);
+        wait_until(&refused, || weir.metric(&refused) >= 1.0);
+    }
+    weir.reload(&config(&source("v3-busy", "acme", &["v3-busy"], "publishers = [\"tickets\"]")), "loaded");
+    assert_arrives(&weir, "v3-busy", "Ada@Example.com");
 }
