@@ -9,6 +9,7 @@ use std::sync::Arc;
 use foldhash::{HashMap, HashSet};
 
 use crate::admission::secrets::{Proof, Secret};
+use crate::event::kind::CallType;
 
 /// What becomes of a custom trait that the tenant does not map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,6 +117,46 @@ pub struct EventName {
     pub version: String,
 }
 
+/// Names of RudderStack's (exact) → Gainsight's name and version.
+pub type EventNames = HashMap<String, EventName>;
+
+/// What pages and screens are called at Gainsight; nothing where none is mapped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ViewNames {
+    /// Of pages.
+    pub pages: Views,
+    /// Of screens.
+    pub screens: Views,
+}
+
+impl ViewNames {
+    /// Those of a screen, or else of a page.
+    pub fn of(&self, call: CallType) -> &Views {
+        if call == CallType::Screen { &self.screens } else { &self.pages }
+    }
+}
+
+/// One of the two.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Views {
+    /// By their names (exact).
+    pub named: EventNames,
+    /// All others, also those without a name.
+    pub any: Option<EventName>,
+}
+
+impl Views {
+    /// What one with this name is called; nothing if it is not mapped.
+    pub fn get(&self, name: Option<&str>) -> Option<&EventName> {
+        name.and_then(|name| self.named.get(name)).or(self.any.as_ref())
+    }
+
+    /// Whether none is mapped.
+    pub fn is_empty(&self) -> bool {
+        self.named.is_empty() && self.any.is_none()
+    }
+}
+
 /// A registered sender of Events-Framework events.
 #[derive(Debug)]
 pub struct Publisher {
@@ -123,8 +164,10 @@ pub struct Publisher {
     pub id: String,
     /// Events-Framework topic, as configured (`ce_topic`).
     pub topic: String,
-    /// RudderStack event name (exact) → Gainsight's name and version.
-    pub events: HashMap<String, EventName>,
+    /// What track events are called.
+    pub events: EventNames,
+    /// The same of pages and screens.
+    pub views: ViewNames,
     /// The contract of an event that names none.
     pub contract: Option<String>,
     /// Every contract it may name (the default one included) with the queue topic of its events.

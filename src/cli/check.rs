@@ -6,13 +6,14 @@ use clap::Args;
 
 use super::flags::RoleFlags;
 use super::{ConfigFlags, Failure, print};
-use crate::config::{self, DataDir, Problems, QueueKind, StorePlace};
+use crate::config::{self, DataDir, Problems, PublisherConfig, QueueKind, StorePlace, ViewKey};
 use crate::loader;
 use crate::operate::control;
 use crate::operate::in_use::hash;
 use crate::setup::{self, Role, ToServe, first_start};
 use crate::store::registry::MOST_FIELDS;
 use crate::system::advice::readable;
+use crate::tenants::EventName;
 
 /// The arguments of `weir check`.
 #[derive(Args, Clone, Debug)]
@@ -54,6 +55,7 @@ fn report(to_serve: &ToServe) -> Result<String, Problems> {
     };
     let mut lines = vec!["configuration is valid".to_owned(), String::new(), "topics:".to_owned()];
     lines.extend(first_start::expected_topics(config)?.names().iter().map(|name| format!("  {name}")));
+    lines.extend(config.publishers.iter().flat_map(|(id, publisher)| views(id, publisher)));
     lines.push(format!("queue: {place}"));
     let store = first_start::expected(config)?.store;
     if let Some(store) = store.filter(|_| to_serve.roles.run(Role::Load)) {
@@ -71,6 +73,20 @@ fn report(to_serve: &ToServe) -> Result<String, Problems> {
     lines.push(format!("memory: at most {}", readable(setup::memory_bound(config, &to_serve.roles))));
     lines.extend(to_serve.warnings().iter().map(|warning| format!("warning: {warning}")));
     Ok(lines.join("\n") + "\n")
+}
+
+/// Which pages and screens are events, since their names may be patterns: a line for each key of `publisher`.
+fn views(id: &str, publisher: &PublisherConfig) -> Vec<String> {
+    let line = |(key, EventName { name, version }): (&String, &EventName)| {
+        let what = match ViewKey::of(key)? {
+            ViewKey::Page("*") => "any other page".to_owned(),
+            ViewKey::Screen("*") => "any other screen".to_owned(),
+            ViewKey::Page(page) => format!("the page {page}"),
+            ViewKey::Screen(screen) => format!("the screen {screen}"),
+        };
+        Some(format!("publisher {id}: {what} is the event {name} {version}"))
+    };
+    publisher.events.iter().filter_map(line).collect()
 }
 
 #[cfg(test)]
@@ -95,5 +111,23 @@ mod tests {
         ] {
             assert!(report.contains(part), "{part:?} is not in\n{report}");
         }
+    }
+
+    #[test]
+    fn a_report_says_which_pages_and_screens_are_events() {
+        let text = "tenants.acme = {}\n[publishers.p]\ntenant = 'acme'\ntopic = 'T'\n[publishers.p.events]\n\
+                    'Page' = { name = 'A', version = '1' }\n'page:*' = { name = 'Page Viewed', version = '1.0.0' }\n\
+                    'screen:Home: 2' = { name = 'Home', version = '2' }\n\
+                    [sources.web]\ntenant = 'acme'\nkeys = []\n";
+        let config = load(Some((std::path::Path::new("weir.toml"), text)), &Overrides::default()).unwrap();
+        let report = report(&ToServe { config, tls: None, roles: Roles::default() }).unwrap();
+        let lines: Vec<&str> = report.lines().filter(|line| line.starts_with("publisher")).collect();
+        assert_eq!(
+            lines,
+            [
+                "publisher p: any other page is the event Page Viewed 1.0.0",
+                "publisher p: the screen Home: 2 is the event Home 2"
+            ]
+        );
     }
 }

@@ -175,8 +175,32 @@ pub struct PublisherConfig {
     pub require_secret: bool,
     /// The whole queue topic name, where the made-up one won't do.
     pub kafka_topic: Option<String>,
-    /// RudderStack event name → Gainsight's name and version.
+    /// RudderStack event name, or [`ViewKey`], → Gainsight's name and version.
     pub events: BTreeMap<String, EventName>,
+}
+
+/// A key of a publisher's `events` that is not the name of a track event: which pages or screens it maps, by their
+/// name, or `*` for all that have no key of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ViewKey<'a> {
+    /// `page:<name>`
+    Page(&'a str),
+    /// `screen:<name>`
+    Screen(&'a str),
+}
+
+impl<'a> ViewKey<'a> {
+    /// What `key` maps. None: a track event.
+    pub fn of(key: &'a str) -> Option<ViewKey<'a>> {
+        let page = key.strip_prefix("page:").map(ViewKey::Page);
+        page.or_else(|| key.strip_prefix("screen:").map(ViewKey::Screen))
+    }
+
+    /// The name that it maps, or `*`.
+    pub fn name(self) -> &'a str {
+        let (ViewKey::Page(name) | ViewKey::Screen(name)) = self;
+        name
+    }
 }
 
 impl PublisherConfig {

@@ -81,6 +81,12 @@ impl<'a> Event<'a> {
         Ok(Event { value, levels, ..event })
     }
 
+    /// Members that only some types of call have, and that are not read with the others.
+    pub fn members<const N: usize>(&self, names: [&str; N]) -> [Option<Value<'a>>; N] {
+        // It was read before, so it is an object.
+        Scan::new(self.value.json()).members_named(names).unwrap_or([None; N])
+    }
+
     /// The type that it says it is of.
     ///
     /// # Errors

@@ -14,9 +14,9 @@ pub enum CallType {
     Group,
     /// What a user did: becomes an event for each publisher that maps its name.
     Track,
-    /// Accepted, not mapped.
+    /// Which page a user looks at: becomes an event for each publisher that maps it.
     Page,
-    /// Accepted, not mapped.
+    /// The same of a screen of an app.
     Screen,
     /// Accepted, not mapped.
     Alias,

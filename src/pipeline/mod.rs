@@ -33,7 +33,7 @@ use crate::event::value::{Shape, Value};
 use crate::mapping::company::company;
 use crate::mapping::person::person;
 use crate::mapping::suppressed::is_suppressed;
-use crate::mapping::track::track;
+use crate::mapping::track::{Sender, track, view};
 use crate::pipeline::answer::{Answer, Quarantined};
 use crate::pipeline::quarantine::{Kept, Quarantine, Rejected};
 use crate::pipeline::tally::{Ignored, Map, Tally};
@@ -358,7 +358,7 @@ impl<'a> Work<'a> {
         let user = event.user();
         let who = event.who(user.as_ref()).ok_or(Rejection::new(Reason::IdentityMissing))?;
         let call = call.map_err(Rejection::new)?;
-        if !matches!(call, CallType::Identify | CallType::Group | CallType::Track) {
+        if !self.is_mapped(call) {
             return Ok(self.ignore(Ignored::CallType));
         }
         if !self.routed && !event.is_wanted() {
@@ -371,6 +371,7 @@ impl<'a> Work<'a> {
         let user_id = user.as_deref().filter(|id| id.len() <= LONGEST_USER_ID && is_decoded(id));
         let stamp = &Stamp { user_id, ..*stamp };
         let records = &mut stamp.on(&mut self.records);
+        let sender = Sender { source, proof, who: &who };
         match call {
             CallType::Identify => {
                 let dropped = person(event, &source.tenant, records)?;
@@ -380,13 +381,30 @@ impl<'a> Work<'a> {
                 let dropped = company(event, &source.tenant, records)?;
                 self.tally.traits_dropped(Map::Company, dropped);
             }
+            CallType::Page | CallType::Screen => {
+                if view(event, sender, records, |publisher| publisher.views.of(call))? == 0 {
+                    return Ok(self.ignore(Ignored::EventNotMapped));
+                }
+            }
             _ => {
-                if track(event, source, proof, &who, records)? == 0 {
+                if track(event, sender, records)? == 0 {
                     return self.unmapped(event);
                 }
             }
         }
         Ok(Outcome::Queued)
+    }
+
+    /// Whether anything may come of a `call`.
+    fn is_mapped(&self, call: CallType) -> bool {
+        let source = self.request.source;
+        match call {
+            CallType::Identify | CallType::Group | CallType::Track => true,
+            CallType::Page | CallType::Screen => {
+                source.publishers.iter().any(|publisher| !publisher.views.of(call).is_empty())
+            }
+            CallType::Alias | CallType::Merge | CallType::Unknown => false,
+        }
     }
 
     /// A track call that no publisher of its source maps.

@@ -1,9 +1,9 @@
 //! Whether the largest request that the limits allow fits into the queue. If it never can, its client would get 503
 //! for ever.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use crate::config::{Config, Problems, QueueKind, SourceConfig};
+use crate::config::{Config, Problems, QueueKind, SourceConfig, ViewKey};
 use crate::mapping::gainsight::MOST_COMPANIES;
 use crate::queue::{journal, kafka};
 
@@ -60,8 +60,16 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
 fn fan_out(config: &Config, source: &SourceConfig) -> usize {
     let publishers = source.publishers.iter().filter_map(|id| config.publishers.get(id));
     let mut mapping: HashMap<&str, usize> = HashMap::new();
-    for name in publishers.flat_map(|publisher| publisher.events.keys()) {
-        *mapping.entry(name).or_default() += 1;
+    for publisher in publishers {
+        // Any page may be one that all of its publishers map.
+        let names: BTreeSet<&str> = publisher.events.keys().map(|key| kind_of(key).unwrap_or(key)).collect();
+        names.into_iter().for_each(|name| *mapping.entry(name).or_default() += 1);
     }
     mapping.into_values().max().unwrap_or(1)
+}
+
+/// What all keys that map pages have in common, and all that map screens.
+fn kind_of(key: &str) -> Option<&str> {
+    let name = ViewKey::of(key)?.name();
+    key.strip_suffix(name)
 }

@@ -9,7 +9,7 @@ use crate::config::address::broker_fault;
 use crate::config::problems::Problems;
 use crate::config::quoting::join;
 use crate::config::section::{nearest, non_blank};
-use crate::config::{Config, Limits, QueueConfig, SourceConfig};
+use crate::config::{Config, Limits, QueueConfig, SourceConfig, ViewKey};
 use crate::mapping::fields::{COMPANY, CUSTOM_SUFFIX, PERSON, Table};
 use crate::queue::kafka;
 
@@ -37,6 +37,12 @@ pub fn check(config: &Config, problems: &mut Problems) {
         known_tenant(config, &path, &publisher.tenant, problems);
         if publisher.events.keys().any(|name| non_blank(name).is_none()) {
             problems.add(join(&path, "events"), "a blank name matches no event; remove it");
+        }
+        let blank = |key: &&String| ViewKey::of(key).is_some_and(|view| view.name().trim().is_empty());
+        if let Some(key) = publisher.events.keys().find(blank) {
+            let advice =
+                format_args!("must name what it maps: {key}* is any, {key}Pricing the one called Pricing");
+            problems.add(join(&join(&path, "events"), key), advice);
         }
         if publisher.require_secret && publisher.secrets.is_empty() {
             let advice = "needs secrets, or no event is ever accepted; list one (`weir secret` makes it), or \

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use super::suppressed;
 use super::topics::{contract_topic, publisher_topic, tenant_topics};
 use crate::admission::secrets::each_once;
-use crate::config::{Config, PublisherConfig, TenantConfig};
+use crate::config::{Config, PublisherConfig, TenantConfig, ViewKey};
 use crate::record::topics::Topics;
-use crate::tenants::{ContractRouting, Publisher, Senders, Source, Tenant, Tenants};
+use crate::tenants::{ContractRouting, EventNames, Publisher, Senders, Source, Tenant, Tenants, ViewNames};
 
 impl Tenants {
     /// Resolves `config`. Its topics are those of every tenant and publisher, whether or not a source uses
@@ -102,14 +102,36 @@ fn publisher(id: &str, settings: &PublisherConfig, tenant: &TenantConfig, topics
         ContractRouting::Topic => topics.intern(&contract_topic(&name, contract)),
         ContractRouting::Header => queue_topic,
     };
+    let (events, views) = event_names(settings);
     Publisher {
         id: id.to_owned(),
         topic: settings.topic.clone(),
-        events: settings.events.clone().into_iter().collect(),
+        events,
+        views,
         contract: settings.contract.clone(),
         contracts: contracts.map(|contract| (contract.to_owned(), topic_of(contract))).collect(),
         queue_topic,
         secrets: Vec::new(),
         require_secret: settings.require_secret,
     }
+}
+
+/// What a publisher's track events are called, and what its pages and screens are.
+fn event_names(settings: &PublisherConfig) -> (EventNames, ViewNames) {
+    let (mut events, mut views) = (EventNames::default(), ViewNames::default());
+    for (key, name) in &settings.events {
+        let (views, view) = match ViewKey::of(key) {
+            None => {
+                events.insert(key.clone(), name.clone());
+                continue;
+            }
+            Some(ViewKey::Page(view)) => (&mut views.pages, view),
+            Some(ViewKey::Screen(view)) => (&mut views.screens, view),
+        };
+        match view {
+            "*" => views.any = Some(name.clone()),
+            view => drop(views.named.insert(view.to_owned(), name.clone())),
+        }
+    }
+    (events, views)
 }

@@ -59,4 +59,5 @@ mod spool;
 mod store;
 mod suppressed;
 mod tls;
+mod views;
 mod webhook;

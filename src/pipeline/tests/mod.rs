@@ -13,6 +13,7 @@ mod rate;
 mod rejected;
 mod suppressed;
 mod traps;
+mod views;
 mod webhook;
 
 use std::collections::BTreeMap;
@@ -25,7 +26,7 @@ use crate::admission::secrets::{Secret, SecretId};
 use crate::observe::metrics::Metrics;
 use crate::record::Kind;
 use crate::record::topics::Topics;
-use crate::tenants::{EventName, GroupEmail, Publisher, Tenant, UnmappedTraits};
+use crate::tenants::{EventName, GroupEmail, Publisher, Tenant, UnmappedTraits, ViewNames};
 
 /// 2026-11-21T12:00:00Z
 const RECEIVED: i64 = 1_795_262_400_000;
@@ -104,6 +105,7 @@ impl Setup {
             id: id.to_owned(),
             topic: topic.to_owned(),
             events: HashMap::new(),
+            views: ViewNames::default(),
             contract: contract.map(str::to_owned),
             contracts,
             queue_topic: self.topics.intern(&name),
