@@ -82,6 +82,8 @@ pub struct Tenant {
     pub company_fields: HashMap<String, String>,
     /// Whose events are ignored; none where nobody is listed.
     pub suppressed: Option<Box<Suppressed>>,
+    /// Whether there is a store, which joins user ids.
+    pub has_store: bool,
 }
 
 /// Those whom a tenant does not want to hear of, as they are in the keys of records.

@@ -15,6 +15,7 @@ use weir::queue::reader::{Next, ReadRecord, Reader, StartAt};
 use weir::queue::subscription::Partition;
 use weir::setup;
 use weir::store::erase::{Erase, Exceptions};
+use weir::store::join::{Join, Joins, Known, Member, MemberLink, UserKey};
 use weir::store::load::{EventLoad, Identity};
 use weir::store::merge::{Alias, Aliases};
 use weir::store::registry::{Column, ObjectName, Registry, SeenField};
@@ -131,19 +132,15 @@ impl Memory {
 /// Nobody was erased.
 impl Erase for Memory {
     fn exceptions(&mut self) -> Result<Exceptions, StoreError> {
-        Ok(Exceptions { salt: Salt::new(&[]), suppresses: false, merges: false })
+        Ok(Exceptions { salt: Salt::new(&[]), suppresses: false, merges: false, joins: false })
     }
 
-    fn are_suppressed(&mut self, hashes: &[Hash]) -> Result<Vec<bool>, StoreError> {
-        Ok(vec![false; hashes.len()])
+    fn suppressed(&mut self, hashes: &[Hash]) -> Result<Vec<Option<Hash>>, StoreError> {
+        Ok(vec![None; hashes.len()])
     }
 
     fn suppress(&mut self, _: (&str, &Hash), _: &[Hash], _: i64) -> Result<(), StoreError> {
         Ok(())
-    }
-
-    fn user_rank(&mut self, _: &str, _: &str) -> Result<Option<i64>, StoreError> {
-        Ok(None)
     }
 
     fn remove_users(&mut self, _: &str, _: &[&str]) -> Result<u64, StoreError> {
@@ -183,6 +180,42 @@ impl Aliases for Memory {
 
     fn move_links(&mut self) -> Result<u64, StoreError> {
         Ok(0)
+    }
+}
+
+/// No ids are joined.
+impl Joins for Memory {
+    fn hold_joins(&mut self, _: bool) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn joins(&mut self, _: &[&UserKey]) -> Result<Vec<Join>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn put_joins(&mut self, _: &[Join]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn users(&mut self, _: &[&UserKey]) -> Result<Vec<Known>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    fn put_owners(&mut self, _: &[(&UserKey, Option<&str>)]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn put_members(&mut self, _: &[Member]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn member_links(
+        &mut self,
+        _: &str,
+        _: Option<&str>,
+        _: Option<&str>,
+    ) -> Result<Vec<MemberLink>, StoreError> {
+        Ok(Vec::new())
     }
 }
 

@@ -12,6 +12,7 @@ use super::characters::visible;
 use super::envelope::Event;
 use super::key::{composed, is_decoded, scalar};
 use super::kind::CallType;
+use super::scan::Scan;
 use super::time::Happened;
 use super::value::{Shape, Value};
 
@@ -27,6 +28,18 @@ impl<'a> Event<'a> {
     /// Whom it is about, as part of a key: its `user`, else its `anonymousId`, if one of them shows anything.
     pub fn who(&self, user: Option<&Cow<'a, str>>) -> Option<Cow<'a, str>> {
         user.cloned().or_else(|| identity(self.anonymous_id).map(composed))
+    }
+
+    /// The other ids that an `alias` or `merge` call says are its user's, as they are in keys: `previousId`, or else
+    /// those of its two `mergeProperties` that are ids of users. The user's own is not among them.
+    pub fn other_ids(&self, user: Option<&str>) -> Vec<Cow<'a, str>> {
+        let [previous, merged] = self.members(["previousId", "mergeProperties"]);
+        let mut ids: Vec<_> = identity(previous).into_iter().collect();
+        if ids.is_empty() {
+            ids = merged_ids(merged.unwrap_or(Value::NULL));
+        }
+        let ids = ids.into_iter().map(composed).filter(|id| user != Some(id.as_ref()));
+        ids.collect()
     }
 
     /// Its id: its `messageId`, or one that is made for it if it has none that can be decoded.
@@ -58,6 +71,24 @@ impl<'a> Event<'a> {
         let given = identity(self.message_id.filter(is_scalar));
         given.filter(|id| is_decoded(id))
     }
+}
+
+/// Those of the first two `mergeProperties` that are ids which events come under. Others are emails, phones, devices.
+fn merged_ids(properties: Value<'_>) -> Vec<Cow<'_, str>> {
+    const IDS: [&str; 4] = ["userId", "user_id", "anonymousId", "anonymous_id"];
+    let (mut ids, mut place) = (Vec::new(), 0);
+    let read = Scan::new(properties.json()).elements(|scan| {
+        place += 1;
+        if scan.next_byte() != Some(b'{') || place > 2 {
+            return scan.value().map(|_| ());
+        }
+        let [kind, id] = scan.members_named(["type", "value"])?;
+        let kind = kind.and_then(Value::string).unwrap_or_default();
+        ids.extend(identity(id).filter(|_| IDS.iter().any(|name| name.eq_ignore_ascii_case(&kind))));
+        Ok(())
+    });
+    // What is no list has none.
+    read.map(|()| ids).unwrap_or_default()
 }
 
 /// The user with this id as part of a key; none if the text shows nothing.

@@ -18,9 +18,9 @@ pub enum CallType {
     Page,
     /// The same of a screen of an app.
     Screen,
-    /// Accepted, not mapped.
+    /// That two user ids are one user's, for a store to join them.
     Alias,
-    /// Accepted, not mapped.
+    /// The same of any two ids.
     Merge,
     /// Missing, or none of the above.
     Unknown,

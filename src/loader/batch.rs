@@ -5,12 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use jiff::Timestamp;
 
+use super::joined::{self, Said};
 use super::kept_out::{self, Read};
 use crate::queue::line;
 use crate::queue::reader::ReadRecord;
 use crate::queue::subscription::Partition;
 use crate::record::Kind;
-use crate::store::load::{EventLoad, Fault, Identity, LINK, Load, RowLoad, load};
+use crate::store::join::{Join, Member, UserKey};
+use crate::store::load::{EventLoad, Fault, Identity, LINK, Load, MemberLoad, RowLoad, load, rank};
 use crate::store::registry::{ObjectName, Registry};
 use crate::store::row::{Applied, Row, RowKey};
 use crate::store::{Failed, Store, StoreError, User};
@@ -41,7 +43,17 @@ impl Rules {
             tenant: load.tenant.to_owned(),
             user_id: user.user_id.to_owned(),
             person: user.person.to_owned(),
-            rank: user.rank(self.merge(load.tenant)),
+            rank: rank(user.when, user.received_ms, self.merge(load.tenant)),
+        })
+    }
+
+    /// Whom the user of `load` is joined with.
+    pub(super) fn join(&self, load: &Load<'_>) -> Option<Join> {
+        let join = load.join.as_ref()?;
+        Some(Join {
+            user: UserKey { tenant: load.tenant.to_owned(), user_id: join.user_id.to_owned() },
+            into: join.into.clone(),
+            rank: rank(join.when, join.received_ms, self.merge(load.tenant)),
         })
     }
 }
@@ -94,11 +106,10 @@ pub type Counts = BTreeMap<(&'static str, Outcome), u64>;
 /// What a batch writes.
 #[derive(Default)]
 struct Writes<'a> {
-    users: Vec<User>,
+    said: Said,
+    members: BTreeMap<(UserKey, String), Member>,
     events: Vec<(&'a str, &'a EventLoad<'a>)>,
     failed: Vec<Failed>,
-    /// Users who are people that were erased.
-    erased: Vec<User>,
     counts: Counts,
 }
 
@@ -115,6 +126,7 @@ pub fn apply(
 ) -> Result<Counts, StoreError> {
     let now_ms = Timestamp::now().as_millisecond();
     let (reads, exceptions) = kept_out::read(store, rules, records, refused.is_some())?;
+    let are_joined = joined::hold(store, rules, &reads)?;
     let loads = || reads.iter().filter_map(Read::load);
     let day = now_ms / DAY_MS;
     let remembered: Vec<Identity> = loads()
@@ -132,8 +144,8 @@ pub fn apply(
                 let is_repeat = needs_memory(load, merge) && repeats.next().unwrap_or_default();
                 if is_repeat { Outcome::Repeat } else { writes.take(load, rules, &mut rows) }
             }
-            Read::Suppressed(user) => {
-                writes.erased.extend(user.clone());
+            Read::Suppressed(gone) => {
+                writes.said.gone.extend(gone.clone());
                 Outcome::Suppressed
             }
             Read::Faulty(fault) => {
@@ -152,12 +164,10 @@ pub fn apply(
     if exceptions.merges {
         store.move_links()?;
     }
-    store.put_users(&writes.users)?;
+    store.put_members(&writes.members.into_values().collect::<Vec<_>>())?;
     store.put_events(&writes.events)?;
     store.put_failed(&writes.failed)?;
-    if exceptions.suppresses {
-        kept_out::forget(store, &exceptions.salt, &writes.erased, now_ms)?;
-    }
+    joined::settle(store, (&writes.said, are_joined), &exceptions.salt, now_ms)?;
     store.forget(day - rules.seen_days)?;
     Ok(writes.counts)
 }
@@ -167,9 +177,28 @@ impl<'a> Writes<'a> {
     fn take(&mut self, load: &'a Load<'a>, rules: &Rules, rows: &mut Rows<'a>) -> Outcome {
         let merge = rules.merge(load.tenant);
         let applied = load.rows.iter().map(|row| rows.change(row, merge)).last();
-        self.users.extend(rules.user(load));
+        self.said.users.extend(rules.user(load));
+        self.said.joins.extend(rules.join(load));
+        self.members(load);
         self.events.extend(load.event.as_ref().map(|event| (load.tenant, event)));
         applied.map_or(Outcome::Loaded, Outcome::from)
+    }
+
+    fn members(&mut self, load: &Load<'_>) {
+        let Some(MemberLoad { user_id, company, source, when, received_ms }) = &load.member else { return };
+        let user = UserKey { tenant: load.tenant.to_owned(), user_id: (*user_id).to_owned() };
+        let new = Member {
+            user: user.clone(),
+            company: company.clone(),
+            created_ms: *received_ms,
+            created_by: (*source).to_owned(),
+            told_ms: when.ns / 1_000_000,
+        };
+        let known = self.members.entry((user, company.clone())).or_insert_with(|| new.clone());
+        known.told_ms = known.told_ms.max(new.told_ms);
+        if new.created_ms < known.created_ms {
+            (known.created_ms, known.created_by) = (new.created_ms, new.created_by);
+        }
     }
 
     fn count(&mut self, record: &ReadRecord, outcome: Outcome) {

@@ -1,16 +1,18 @@
 //! What records are to a store: most are loaded, and what they say of people who were erased is kept out.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::batch::Rules;
 use super::merged::hand_on;
 use crate::queue::reader::ReadRecord;
 use crate::store::erase::Exceptions;
+use crate::store::join::{Join, UserKey};
 use crate::store::load::{Fault, Load, load};
 use crate::store::suppress::{Hash, Salt, Whom, whom};
 use crate::store::{Store, StoreError, User};
 
 /// What a record is to the store.
+#[expect(clippy::large_enum_variant, reason = "nearly all are to be loaded: a box for each would cost more")]
 pub(super) enum Read<'a> {
     /// Nothing: it is not meant for one.
     Foreign,
@@ -19,7 +21,36 @@ pub(super) enum Read<'a> {
     /// It can't be.
     Faulty(Fault),
     /// It is of somebody who was erased, with the user who that is, if it says so.
-    Suppressed(Option<User>),
+    Suppressed(Option<Gone>),
+}
+
+/// A user who is somebody that was erased, as a record says.
+#[derive(Clone, Debug)]
+pub(super) struct Gone {
+    pub(super) user: UserKey,
+    /// The hash of that person.
+    pub(super) person: Hash,
+    /// What is known of the user with a higher rank counts more.
+    pub(super) rank: i64,
+    /// The id that the record joins the user's with; none: it is of the person itself.
+    pub(super) into: Option<String>,
+}
+
+impl Gone {
+    fn of(User { tenant, user_id, rank, .. }: User, person: Hash) -> Gone {
+        Gone { user: UserKey { tenant, user_id }, person, rank, into: None }
+    }
+
+    /// The users that it names.
+    pub(super) fn users(&self) -> impl Iterator<Item = UserKey> {
+        let tenant = &self.user.tenant;
+        let into = self.into.iter().map(|id| UserKey { tenant: tenant.clone(), user_id: id.clone() });
+        into.chain([self.user.clone()])
+    }
+
+    fn joined(Join { user, into, rank }: Join, person: Hash) -> Gone {
+        Gone { user, person, rank, into: Some(into) }
+    }
 }
 
 impl<'a> Read<'a> {
@@ -52,12 +83,7 @@ pub(super) fn read<'a>(
     let mut reads: Vec<Read<'a>> = records.iter().map(|record| Read::of(record, is_refused)).collect();
     let exceptions = store.exceptions()?;
     if exceptions.suppresses {
-        let suppressed = suppressed(store, &exceptions.salt, records)?;
-        for (record, read) in records.iter().zip(&mut reads) {
-            if whom(record).is_some_and(|about| suppressed.contains(&about)) {
-                *read = Read::Suppressed(read.load().and_then(|load| rules.user(load)));
-            }
-        }
+        keep_out(store, (rules, &exceptions.salt), records, &mut reads)?;
     }
     if exceptions.merges {
         hand_on(store, &mut reads)?;
@@ -65,39 +91,36 @@ pub(super) fn read<'a>(
     Ok((reads, exceptions))
 }
 
-/// Who of those that `records` are about was erased: tenant, and person or user.
-fn suppressed<'a>(
+/// Keeps out what is of people who were erased.
+fn keep_out(
     store: &mut dyn Store,
-    salt: &Salt,
-    records: &'a [ReadRecord],
-) -> Result<BTreeSet<(&'a str, Whom<'a>)>, StoreError> {
-    let about: BTreeSet<_> = records.iter().filter_map(whom).collect();
-    let hashes: Vec<Hash> = about.iter().map(|(tenant, whom)| salt.hash(tenant, *whom)).collect();
-    let are = store.are_suppressed(&hashes)?;
-    Ok(about.into_iter().zip(are).filter(|(_, is)| *is).map(|(about, _)| about).collect())
-}
-
-/// Suppresses `users`, who are erased people as records of these say, and removes what is stored of them. Those who
-/// later turned out to be others stay.
-pub(super) fn forget(
-    store: &mut dyn Store,
-    salt: &Salt,
-    users: &[User],
-    now_ms: i64,
+    (rules, salt): (&Rules, &Salt),
+    records: &[ReadRecord],
+    reads: &mut [Read<'_>],
 ) -> Result<(), StoreError> {
-    // By hash: so all loaders suppress in the same order.
-    let users: BTreeMap<Hash, &User> =
-        users.iter().map(|user| (salt.hash(&user.tenant, Whom::User(&user.user_id)), user)).collect();
-    let hashes: Vec<Hash> = users.keys().copied().collect();
-    let are = store.are_suppressed(&hashes)?;
-    for ((hash, user), _) in users.into_iter().zip(are).filter(|(_, is)| !is) {
-        let User { tenant, user_id, person, rank } = user;
-        if store.user_rank(tenant, user_id)?.is_some_and(|known| known > *rank) {
-            continue;
+    // Whom each is about, and whom else it names.
+    let hashes = |(record, read): (&ReadRecord, &Read<'_>)| {
+        let about = whom(record).map(|(tenant, whom)| salt.hash(tenant, whom));
+        let other = read.load().and_then(|load| Some(salt.hash(load.tenant, Whom::User(load.other_user()?))));
+        [about, other]
+    };
+    let hashes: Vec<[Option<Hash>; 2]> = records.iter().zip(&*reads).map(hashes).collect();
+    let all: Vec<Hash> =
+        hashes.iter().flatten().flatten().copied().collect::<BTreeSet<_>>().into_iter().collect();
+    let persons = all.iter().zip(store.suppressed(&all)?);
+    let persons: HashMap<&Hash, Hash> = persons.filter_map(|(hash, person)| Some((hash, person?))).collect();
+    let person = |hash: &Option<Hash>| persons.get(hash.as_ref()?).copied();
+    for ([about, other], read) in hashes.iter().zip(reads) {
+        if let Some(person) = person(about) {
+            // Whoever erased ids are joined with is not erased by that.
+            let user = read.load().and_then(|load| rules.user(load));
+            *read = Read::Suppressed(user.map(|user| Gone::of(user, person)));
+        } else if let (Some(person), Read::Load(load)) = (person(other), &mut *read) {
+            load.member = None;
+            if let Some(join) = rules.join(load) {
+                *read = Read::Suppressed(Some(Gone::joined(join, person)));
+            }
         }
-        let person = salt.hash(tenant, Whom::Person(person));
-        store.suppress((tenant, &person), &[hash], now_ms)?;
-        store.remove_users(tenant, &[user_id])?;
     }
     Ok(())
 }

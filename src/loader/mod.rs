@@ -1,11 +1,13 @@
 //! Loaders: from the queue to the store. A loader is one thread with one subscription and one connection; several, in
 //! one process or many, share the partitions of Kafka.
 //!
-//! [`batch`] loads one batch, less what [`kept_out`] keeps out of it and with what [`merged`] hands on; [`retry`] loads
-//! what could not be loaded before, and [`rebuild`] everything anew; [`session`] reads, loads and commits until
-//! something fails; this file starts sessions anew until it is asked to stop.
+//! [`batch`] loads one batch, less what [`kept_out`] keeps out of it and with what [`merged`] hands on; [`joined`]
+//! works out whose users are; [`retry`] loads what could not be loaded before, and [`rebuild`] everything anew;
+//! [`session`] reads, loads and commits until something fails; this file starts sessions anew until it is asked to
+//! stop.
 
 pub mod batch;
+mod joined;
 mod kept_out;
 mod merged;
 pub mod rebuild;

@@ -31,7 +31,9 @@ pub fn company(event: &Event<'_>, tenant: &Tenant, records: &mut Stamped<'_>) ->
         return Err(Rejection::new(Reason::UserEmailMissing));
     }
     let email = email.map(|email| Ok((email, email_key(email)?))).transpose()?;
-    let company_id = write_company(&company, &name_key, tenant, records);
+    // A store finds the person of a user without an email.
+    let user_id = records.stamp.user_id.filter(|_| email.is_none());
+    let company_id = write_company(&company, (&name_key, user_id), tenant, records);
     if let Some((email, email_key)) = email {
         let key = Some([tenant.id.as_str(), email_key.as_str()]);
         records.draft(Kind::Link, tenant.people, key, ["link.", "0"]).value(|out| {
@@ -59,10 +61,10 @@ pub(super) fn required_name<'a>(company: &Object<'a>) -> Result<(Value<'a>, Cow<
     Ok((name, key))
 }
 
-/// Writes `company`, whose name has this `key`, and returns its id.
+/// Writes `company`, whose name has this `key` and which is that of a user, if one is named. Returns its id.
 pub(super) fn write_company(
     company: &Object<'_>,
-    key: &str,
+    (key, user_id): (&str, Option<&str>),
     tenant: &Tenant,
     records: &mut Stamped<'_>,
 ) -> String {
@@ -70,6 +72,9 @@ pub(super) fn write_company(
     let key = Some([tenant.id.as_str(), key]);
     let mut draft = records.draft(Kind::Company, tenant.companies, key, ["company", ""]);
     draft.header(Header::CompanyId, &[company_id.as_bytes()]);
+    if let Some(user_id) = user_id {
+        draft.header(Header::UserId, &[user_id.as_bytes()]);
+    }
     draft.value(|out| company.write(out, None));
     company_id
 }

@@ -107,7 +107,7 @@ pub fn company(
     let sources = [Traits::read(Some(object))];
     let company = Object::fill(&COMPANY_BY_FIELD, &sources, &tenant.company_fields, tenant.unmapped_traits);
     let (_, key) = required_name(&company)?;
-    let id = write_company(&company, &key, tenant, records);
+    let id = write_company(&company, (&key, None), tenant, records);
     Ok((id, company.dropped))
 }
 

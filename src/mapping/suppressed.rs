@@ -11,11 +11,15 @@ use crate::event::value::Value;
 use crate::tenants::{Suppressed, Tenant};
 
 /// Whether `event`, a `call` of this `user`, is about somebody whom its tenant suppresses: by its user, by the email
-/// that accompanies every call or, of an identify, by the person's.
+/// that accompanies every call or, of an identify, by the person's. One that joins ids is so by any of them.
 pub fn is_suppressed(event: &Event<'_>, call: CallType, user: Option<&str>, tenant: &Tenant) -> bool {
     let Some(listed) = tenant.suppressed.as_deref() else { return false };
-    if user.is_some_and(|user| listed.user_ids.contains(user)) {
+    let is_user_listed = |user: &str| listed.user_ids.contains(user);
+    if user.is_some_and(is_user_listed) {
         return true;
+    }
+    if matches!(call, CallType::Alias | CallType::Merge) {
+        return event.other_ids(None).iter().any(|id| is_user_listed(id));
     }
     if !listed.has_emails() {
         return false;

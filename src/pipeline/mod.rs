@@ -30,6 +30,7 @@ use crate::event::rejection::{Reason, Rejection};
 use crate::event::scan::{NotJson, read_value};
 use crate::event::time::Received;
 use crate::event::value::{Shape, Value};
+use crate::mapping::alias::alias;
 use crate::mapping::company::company;
 use crate::mapping::person::person;
 use crate::mapping::suppressed::is_suppressed;
@@ -386,6 +387,11 @@ impl<'a> Work<'a> {
                     return Ok(self.ignore(Ignored::EventNotMapped));
                 }
             }
+            CallType::Alias | CallType::Merge => {
+                if alias(event, user.as_deref(), &source.tenant, records)? == 0 {
+                    return Ok(self.ignore(Ignored::CallType));
+                }
+            }
             _ => {
                 if track(event, sender, records)? == 0 {
                     return self.unmapped(event);
@@ -403,7 +409,8 @@ impl<'a> Work<'a> {
             CallType::Page | CallType::Screen => {
                 source.publishers.iter().any(|publisher| !publisher.views.of(call).is_empty())
             }
-            CallType::Alias | CallType::Merge | CallType::Unknown => false,
+            CallType::Alias | CallType::Merge => source.tenant.has_store,
+            CallType::Unknown => false,
         }
     }
 

@@ -43,11 +43,13 @@ pub enum Kind {
     Object,
     /// That a person, a company, a link or an object is gone.
     Deleted,
+    /// That two ids of users are one user's.
+    Alias,
 }
 
 impl Kind {
     /// Every kind, in the order of `index`.
-    pub const ALL: [Kind; 8] = [
+    pub const ALL: [Kind; 9] = [
         Kind::Person,
         Kind::Link,
         Kind::Company,
@@ -56,6 +58,7 @@ impl Kind {
         Kind::Replayed,
         Kind::Object,
         Kind::Deleted,
+        Kind::Alias,
     ];
 
     /// The `ce_type` header.
@@ -69,6 +72,7 @@ impl Kind {
             Kind::Replayed => "weir.replayed.v1",
             Kind::Object => "weir.object.v1",
             Kind::Deleted => "weir.deleted.v1",
+            Kind::Alias => "weir.user-alias.v1",
         }
     }
 
@@ -88,6 +92,7 @@ impl Kind {
             Kind::Replayed => "replayed",
             Kind::Object => "object",
             Kind::Deleted => "deleted",
+            Kind::Alias => "alias",
         }
     }
 
@@ -117,7 +122,7 @@ pub enum Header {
     Contract,
     /// The derived company id, on a company.
     CompanyId,
-    /// The userId of the call, on a person and a link.
+    /// The userId of the call, on a person and a link, and on a company that has no link.
     UserId,
     /// W3C trace context of the request that brought the event.
     TraceParent,

@@ -18,7 +18,7 @@ impl Tenants {
         let mut tenants = HashMap::new();
         let mut publishers = HashMap::new();
         for (id, settings) in &config.tenants {
-            tenants.insert(id, Arc::new(tenant(id, settings, &mut topics)));
+            tenants.insert(id, Arc::new(tenant(id, config, settings, &mut topics)));
             for (name, one) in config.publishers.iter().filter(|(_, one)| one.tenant == *id) {
                 let mut publisher = publisher(name, one, settings, &mut topics);
                 publisher.secrets = config.secrets.of(name).to_vec();
@@ -76,7 +76,7 @@ impl Tenants {
     }
 }
 
-fn tenant(id: &str, settings: &TenantConfig, topics: &mut Topics) -> Tenant {
+fn tenant(id: &str, config: &Config, settings: &TenantConfig, topics: &mut Topics) -> Tenant {
     let [people, companies, rejected] =
         tenant_topics(&settings.topic_prefix).map(|name| topics.intern(&name));
     Tenant {
@@ -91,6 +91,7 @@ fn tenant(id: &str, settings: &TenantConfig, topics: &mut Topics) -> Tenant {
         person_fields: settings.person_fields.clone().into_iter().collect(),
         company_fields: settings.company_fields.clone().into_iter().collect(),
         suppressed: suppressed::resolve(&settings.suppress).map(Box::new),
+        has_store: config.store.is_some(),
     }
 }
 

@@ -5,6 +5,14 @@ use super::inspect::{Inspect, WhichFailed};
 use super::row::RowKey;
 use super::suppress::{Hash, Salt, Theirs, Whom};
 
+/// Where a store has ids of users, beside their events: table and column.
+pub const HELD: [(&str, &str); 4] = [
+    ("weir_user", "user_id"),
+    ("weir_join", "user_id"),
+    ("weir_join", "into_id"),
+    ("weir_member", "user_id"),
+];
+
 /// What is not as it is of everybody else.
 #[derive(Clone, Debug)]
 pub struct Exceptions {
@@ -14,10 +22,15 @@ pub struct Exceptions {
     pub suppresses: bool,
     /// Whether any company is part of another.
     pub merges: bool,
+    /// Whether any ids of users are joined.
+    pub joins: bool,
 }
 
 /// The tables of what is excepted. A store that is filled beside another has them from there.
 pub const TABLES: [&str; 3] = ["weir_salt", "weir_suppressed", "weir_alias"];
+
+/// The tables that such a store brings in the place of the other's, beside that of failures.
+pub const REBUILT: [&str; 5] = ["weir_row", "weir_user", "weir_join", "weir_member", "weir_event"];
 
 /// Why a store that was filled beside another can't take its place.
 pub fn has_changed() -> StoreError {
@@ -32,17 +45,14 @@ pub trait Erase {
     /// What is excepted now, and stays so until the transaction ends.
     fn exceptions(&mut self) -> Result<Exceptions, StoreError>;
 
-    /// Whether each of `hashes` is suppressed.
-    fn are_suppressed(&mut self, hashes: &[Hash]) -> Result<Vec<bool>, StoreError>;
+    /// Of each of `hashes` that is suppressed, the hash of the person whose it is.
+    fn suppressed(&mut self, hashes: &[Hash]) -> Result<Vec<Option<Hash>>, StoreError>;
 
     /// Suppresses `theirs`, of the tenant and the person `of`, since `now_ms`. No other loader has a transaction from
     /// here to the end of this one.
     fn suppress(&mut self, of: (&str, &Hash), theirs: &[Hash], now_ms: i64) -> Result<(), StoreError>;
 
-    /// The rank of what is known of a user.
-    fn user_rank(&mut self, tenant: &str, user_id: &str) -> Result<Option<i64>, StoreError>;
-
-    /// Removes these users and their events. Returns how many events those were.
+    /// Removes these users with all that is known of them, and their events. Returns how many events those were.
     fn remove_users(&mut self, tenant: &str, user_ids: &[&str]) -> Result<u64, StoreError>;
 
     /// From here on, what is removed is written over, as far as a database lets one.
@@ -51,7 +61,8 @@ pub trait Erase {
     /// The hashes that are suppressed with a person's.
     fn suppressed_with(&mut self, person: &Hash) -> Result<Vec<Hash>, StoreError>;
 
-    /// Removes a person's row and links. Returns how many those were.
+    /// Removes a person's row and links, and that an id was theirs which is joined with somebody else's. Returns how
+    /// many rows and links those were.
     fn remove_person(&mut self, person: &RowKey) -> Result<(u64, u64), StoreError>;
 
     /// Removes what remains of removed rows in files, as far as a database lets one. False if somebody who reads for
@@ -97,6 +108,7 @@ fn remove(store: &mut dyn Inspect, person: &RowKey, now_ms: i64) -> Result<(Thei
     let new = user_ids.iter().map(|id| salt.hash(tenant, Whom::User(id)));
     let hashes = new.chain([hash]).chain(store.suppressed_with(&hash)?).collect();
     let theirs = Theirs { salt, tenant: tenant.clone(), key: key.clone(), hashes };
+    let of_members = u64::try_from(store.member_links(tenant, Some(key), None)?.len()).unwrap_or_default();
     let (rows, links) = store.remove_person(person)?;
     let events = store.remove_users(tenant, &user_ids.iter().map(String::as_str).collect::<Vec<_>>())?;
     let mut failures = 0;
@@ -108,5 +120,5 @@ fn remove(store: &mut dyn Inspect, person: &RowKey, now_ms: i64) -> Result<(Thei
     }
     store.suppress((tenant, &hash), &theirs.hashes.iter().copied().collect::<Vec<_>>(), now_ms)?;
     let user_ids = u64::try_from(user_ids.len()).unwrap_or(u64::MAX);
-    Ok((theirs, Erased { rows, links, user_ids, events, failures }))
+    Ok((theirs, Erased { rows, links: links + of_members, user_ids, events, failures }))
 }

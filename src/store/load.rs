@@ -30,8 +30,20 @@ pub struct Load<'a> {
     pub rows: Vec<RowLoad<'a>>,
     /// The person that its user is.
     pub user: Option<UserLoad<'a>>,
+    /// The company that its user belongs to, where nobody said who that is.
+    pub member: Option<MemberLoad<'a>>,
+    /// The user id that is another one's, too.
+    pub join: Option<JoinLoad<'a>>,
     /// The event that it adds.
     pub event: Option<EventLoad<'a>>,
+}
+
+impl Load<'_> {
+    /// A user whom it names beside the one that it is about.
+    pub fn other_user(&self) -> Option<&str> {
+        let member = self.member.as_ref().map(|member| member.user_id);
+        member.or_else(|| self.join.as_ref().map(|join| &*join.into))
+    }
 }
 
 /// 128 bits of the SHA-256 of `ce_source` and `ce_id`.
@@ -61,13 +73,39 @@ pub struct UserLoad<'a> {
     pub received_ms: i64,
 }
 
-impl UserLoad<'_> {
-    /// What is said later has more of it.
-    pub fn rank(&self, merge: Merge) -> i64 {
-        match merge {
-            Merge::EventTime => self.when.rank().0,
-            Merge::Arrival => self.received_ms.saturating_mul(1_000_000),
-        }
+/// That a user of a sender's app belongs to a company.
+#[derive(Clone, Debug)]
+pub struct MemberLoad<'a> {
+    /// The user's id in calls.
+    pub user_id: &'a str,
+    /// Id of the company.
+    pub company: String,
+    /// `ce_source`.
+    pub source: &'a str,
+    /// When that was said.
+    pub when: When,
+    /// When the record was received: milliseconds since the Unix epoch.
+    pub received_ms: i64,
+}
+
+/// That what comes under one user id is of the person of another one.
+#[derive(Clone, Debug)]
+pub struct JoinLoad<'a> {
+    /// The one.
+    pub user_id: &'a str,
+    /// The other.
+    pub into: String,
+    /// When that was said.
+    pub when: When,
+    /// When the record was received: milliseconds since the Unix epoch.
+    pub received_ms: i64,
+}
+
+/// What is said later of a user has more of it.
+pub fn rank(when: When, received_ms: i64, merge: Merge) -> i64 {
+    match merge {
+        Merge::EventTime => when.rank().0,
+        Merge::Arrival => received_ms.saturating_mul(1_000_000),
     }
 }
 
@@ -139,7 +177,7 @@ impl Fault {
                 "its key does not fit its ce_type; Weir did not write it, so look at who else writes to its topic"
             }
             Fault::KeyTooLong => {
-                "its key is over 1,000 bytes, which no index holds; shorten the email or name where it comes from"
+                "its key is over 1,000 bytes, which no index holds; shorten the email, name or id where it comes from"
             }
             Fault::ValueInvalid => {
                 "its value is not the JSON object that its ce_type has; look at who else writes to its topic"
@@ -174,13 +212,25 @@ pub fn load(record: &ReadRecord) -> Result<Option<Load<'_>>, Fault> {
         },
         received_ms: record.timestamp_ms,
     };
-    let mut load = Load { tenant, identity: identity(source, id), rows: Vec::new(), user: None, event: None };
+    let mut load = Load {
+        tenant,
+        identity: identity(source, id),
+        rows: Vec::new(),
+        user: None,
+        member: None,
+        join: None,
+        event: None,
+    };
     match kind {
         Kind::Person => {
             load.rows.push(about.row("person", about.fields()?));
             load.user = about.user(headers.named(Header::UserId));
         }
-        Kind::Company => load.rows.push(about.row("company", about.fields()?)),
+        Kind::Company => {
+            let row = about.row("company", about.fields()?);
+            load.member = about.member(headers.named(Header::UserId), (source, &row.id));
+            load.rows.push(row);
+        }
         Kind::Link => {
             load.rows = about.link()?.into();
             load.user = about.user(headers.named(Header::UserId));
@@ -188,6 +238,7 @@ pub fn load(record: &ReadRecord) -> Result<Option<Load<'_>>, Fault> {
         Kind::Event => load.event = Some(about.event(&headers, id)?),
         Kind::Object => load.rows.push(about.object()?),
         Kind::Deleted => load.rows.push(about.deleted()?),
+        Kind::Alias => load.join = about.join()?,
         Kind::Rejected | Kind::Replayed => {}
     }
     Ok(Some(load))
@@ -339,6 +390,24 @@ impl<'a> About<'a> {
     fn user(&self, user_id: Option<&'a str>) -> Option<UserLoad<'a>> {
         let user_id = user_id.filter(|id| !id.is_empty() && id.len() <= LONGEST_KEY)?;
         Some(UserLoad { user_id, person: self.key, when: self.stamp.when, received_ms: self.received_ms })
+    }
+
+    fn member(&self, user_id: Option<&'a str>, (source, company): (&'a str, &str)) -> Option<MemberLoad<'a>> {
+        let user_id = user_id.filter(|id| !id.is_empty() && id.len() <= LONGEST_KEY)?;
+        let (when, received_ms) = (self.stamp.when, self.received_ms);
+        Some(MemberLoad { user_id, company: company.to_owned(), source, when, received_ms })
+    }
+
+    /// What an alias joins: `{"previousId","userId"}`. None where both are one.
+    fn join(&self) -> Result<Option<JoinLoad<'a>>, Fault> {
+        let value = Traits::read(Some(object(self.value)?));
+        let into = value.get("userId").and_then(Value::string).filter(|id| !id.is_empty());
+        let into = into.ok_or(Fault::ValueInvalid)?.into_owned();
+        if into.len() > LONGEST_KEY {
+            return Err(Fault::KeyTooLong);
+        }
+        let (when, received_ms) = (self.stamp.when, self.received_ms);
+        Ok((into != self.key).then_some(JoinLoad { user_id: self.key, into, when, received_ms }))
     }
 
     fn event(&self, headers: &Headers<'a>, id: &'a str) -> Result<EventLoad<'a>, Fault> {

@@ -1,12 +1,14 @@
 //! The store: rows of people, companies, links, own objects and events that one can ask in SQL. Only loaders write it.
 //!
 //! [`load`] says what a record asks for, [`row`] how it changes a row, and [`stamp`] which of two writers of a value
-//! wins; [`registry`] keeps which fields were seen, of which [`types`], and [`suppress`] knows who was erased. All of
-//! that is pure. The databases are behind small traits: [`Store`] for loaders, with [`mod@erase`] to forget people and
-//! [`mod@merge`] to join companies, and [`inspect`] for operators: [`sqlite`], [`postgres`].
+//! wins; [`registry`] keeps which fields were seen, of which [`types`], [`mod@join`] tells whose user ids are, and
+//! [`suppress`] knows who was erased. All of that is pure. The databases are behind small traits: [`Store`] for
+//! loaders, with [`mod@erase`] to forget people and [`mod@merge`] to merge companies, and [`inspect`] for operators:
+//! [`sqlite`], [`postgres`].
 
 pub mod erase;
 pub mod inspect;
+pub mod join;
 pub mod load;
 pub mod merge;
 pub mod postgres;
@@ -20,6 +22,7 @@ pub mod types;
 use std::collections::BTreeMap;
 
 use self::erase::Erase;
+use self::join::{Joins, UserKey};
 use self::load::{EventLoad, Identity};
 use self::merge::Aliases;
 use self::registry::{Column, ObjectName, SeenField};
@@ -69,6 +72,13 @@ pub struct User {
     pub rank: i64,
 }
 
+impl User {
+    /// Which user that is.
+    pub fn key(&self) -> UserKey {
+        UserKey { tenant: self.tenant.clone(), user_id: self.user_id.clone() }
+    }
+}
+
 /// A record that can't be loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failed {
@@ -94,7 +104,7 @@ pub struct Failed {
 
 /// One loader's connection to the database. What stands between [`Store::begin`] and [`Store::commit`] happens as a
 /// whole or not at all.
-pub trait Store: Erase + Aliases + Send {
+pub trait Store: Erase + Aliases + Joins + Send {
     /// Begins a transaction.
     fn begin(&mut self) -> Result<(), StoreError>;
 
@@ -130,7 +140,7 @@ pub trait Store: Erase + Aliases + Send {
     /// Writes rows.
     fn put_rows(&mut self, rows: &[(&RowKey, &Row)]) -> Result<(), StoreError>;
 
-    /// Notes who users are.
+    /// Notes who users are by their own records. Joins of theirs are to be considered then ([`Joins::put_owners`]).
     fn put_users(&mut self, users: &[User]) -> Result<(), StoreError>;
 
     /// Adds events, each with its tenant.

@@ -67,7 +67,7 @@ pub fn whom(record: &ReadRecord) -> Option<(&str, Whom<'_>)> {
     let whom = match kind {
         Kind::Person | Kind::Link => Whom::Person(key),
         Kind::Deleted if is_of_person(&record.value) => Whom::Person(key),
-        Kind::Event => Whom::User(key),
+        Kind::Event | Kind::Alias => Whom::User(key),
         _ => return None,
     };
     Some((tenant, whom))
@@ -123,12 +123,13 @@ impl Theirs {
         struct Sender {
             user_id: Option<serde_json::Value>,
             anonymous_id: Option<serde_json::Value>,
+            previous_id: Option<serde_json::Value>,
         }
         let Ok(json) = serde_json::from_str::<serde_json::Value>(event) else {
             return self.are_named_in(event.as_bytes());
         };
         let sender: Option<Sender> = serde_json::from_str(event).ok();
-        let ids = sender.map(|sender| [sender.user_id, sender.anonymous_id]);
+        let ids = sender.map(|sender| [sender.user_id, sender.anonymous_id, sender.previous_id]);
         let is_theirs = |id: serde_json::Value| match id {
             serde_json::Value::String(id) => self.are(Whom::User(&id)),
             other => self.are(Whom::User(&other.to_string())),

@@ -34,19 +34,21 @@ const FIRST_NODE: Example = example("README.md", "A first event", "js", "");
 const FIRST_PYTHON: Example = example("README.md", "A first event", "python", "");
 const TRACK_WITH_CONTRACT: Example = example("docs/events.md", "Routes", "sh", "");
 const RECORDS: Example = example("docs/records.md", "The records", "json", "");
+const RECORD_OF_IDS: Example = example("docs/records.md", "Ids that are one user's", "json", "");
 const TAIL_TO_LOADER: Example = example("docs/records.md", "Loading from the journal", "sh", "--exec");
 const LOADER: Example = example("docs/records.md", "Loading from the journal", "sh", "psql");
 const SECRET_IN_HEADERS: Example = example("docs/secrets.md", "In headers", "sh", "");
 const SECRET_BY_SIGNATURE: Example = example("docs/secrets.md", "By a signature", "python", "");
 
 /// Every example that no test over all examples of its language runs, and some that are run as well.
-const EXAMPLES: [Example; 10] = [
+const EXAMPLES: [Example; 11] = [
     COMPLETE,
     FIRST_CURL,
     FIRST_NODE,
     FIRST_PYTHON,
     TRACK_WITH_CONTRACT,
     RECORDS,
+    RECORD_OF_IDS,
     TAIL_TO_LOADER,
     LOADER,
     SECRET_IN_HEADERS,
@@ -273,19 +275,29 @@ fn the_examples_of_records_are_what_comes_out() {
          "context":{"externalId":[{"type":"gainsightEventContractId","id":"gold"}]}},
         {"type":"identify","userId":"u-grace","messageId":"m-4","timestamp":"2026-11-21T09:00:00.000Z",
          "traits":{"name":"Grace"}}]}"#;
-    let answer = weir.post("/v1/batch", batch);
-    assert_eq!(answer.status, 200, "{answer:?}");
+    assert_eq!(weir.post("/v1/batch", batch).status, 200);
+    comes_out(&weir, &RECORDS.text());
+}
 
+#[test]
+fn the_example_of_ids_that_are_one_users_is_what_comes_out() {
+    let weir = weir(|complete| format!("{complete}\n[store]\n"));
+    let alias = r#"{"type":"alias","userId":"u-ada","previousId":"phone-1","messageId":"m-5",
+        "timestamp":"2026-11-21T09:00:00.000Z"}"#;
+    assert_eq!(weir.post("/v1/alias", alias).brief(), (200, "ok"));
+    comes_out(&weir, &RECORD_OF_IDS.text());
+}
+
+/// The records of `weir` are those that a page shows as `records`, but for the time of receipt.
+fn comes_out(weir: &Weir, records: &str) {
     let output = command(&["tail", "--json", "--until-end", "--data"]).arg(weir.data()).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let printed = String::from_utf8(output.stdout).unwrap();
     // The page breaks the lines, and indents what belongs to one.
-    let shown: String =
-        RECORDS.text().lines().fold(String::new(), |shown, line| match line.strip_prefix(' ') {
-            Some(rest) => shown + rest.trim_start(),
-            None => shown + "\n" + line,
-        });
-    // Only the time of receipt is another one.
+    let shown: String = records.lines().fold(String::new(), |shown, line| match line.strip_prefix(' ') {
+        Some(rest) => shown + rest.trim_start(),
+        None => shown + "\n" + line,
+    });
     let received = |line: &str| serde_json::from_str::<Value>(line).unwrap()["received"].to_string();
     let printed = printed.replace(
         &received(printed.lines().next().unwrap()),

@@ -31,6 +31,7 @@ mod handed_over;
 mod health;
 mod hostile;
 mod idle;
+mod joining;
 mod lenient;
 mod lifecycle;
 mod limits;

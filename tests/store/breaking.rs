@@ -4,6 +4,7 @@
 use weir::queue::subscription::Partition;
 use weir::store::erase::{Erase, Exceptions};
 use weir::store::inspect::Inspect;
+use weir::store::join::{Join, Joins, Known, Member, MemberLink, UserKey};
 use weir::store::load::{EventLoad, Identity};
 use weir::store::merge::{Alias, Aliases};
 use weir::store::registry::{Column, ObjectName, SeenField};
@@ -102,9 +103,8 @@ impl Store for Breaking {
 impl Erase for Breaking {
     pass_on! {
         exceptions() -> Exceptions;
-        are_suppressed(hashes: &[Hash]) -> Vec<bool>;
+        suppressed(hashes: &[Hash]) -> Vec<Option<Hash>>;
         suppress(of: (&str, &Hash), theirs: &[Hash], now_ms: i64) -> ();
-        user_rank(tenant: &str, user_id: &str) -> Option<i64>;
         remove_users(tenant: &str, user_ids: &[&str]) -> u64;
         overwrite() -> ();
         suppressed_with(person: &Hash) -> Vec<Hash>;
@@ -119,5 +119,17 @@ impl Aliases for Breaking {
         parts(company: &RowKey) -> Vec<Alias>;
         put_alias(alias: &Alias, now_ms: i64) -> ();
         move_links() -> u64;
+    }
+}
+
+impl Joins for Breaking {
+    pass_on! {
+        hold_joins(is_alone: bool) -> ();
+        joins(users: &[&UserKey]) -> Vec<Join>;
+        put_joins(joins: &[Join]) -> ();
+        users(users: &[&UserKey]) -> Vec<Known>;
+        put_owners(owners: &[(&UserKey, Option<&str>)]) -> ();
+        put_members(members: &[Member]) -> ();
+        member_links(tenant: &str, person: Option<&str>, company: Option<&str>) -> Vec<MemberLink>;
     }
 }

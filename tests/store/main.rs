@@ -28,6 +28,7 @@ mod erasing;
 mod fought;
 mod inspecting;
 mod interrupted;
+mod joining;
 mod loading;
 mod merging;
 mod migrating;

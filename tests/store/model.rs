@@ -26,8 +26,10 @@ const DAY: i64 = 1_440 * MINUTE;
 enum Says {
     /// A person's Name and Comments, and whose user that is. None: not said; none within: null.
     Person([Option<Option<u8>>; 2], Option<u8>),
-    /// A company's Employees.
-    Company(Option<u16>),
+    /// A company's Employees, and the user who belongs to it.
+    Company(Option<u16>, Option<u8>),
+    /// That one user is the other.
+    Alias(u8, u8),
     Link,
     Event,
     PersonGone,
@@ -84,10 +86,14 @@ impl Told {
                 comments.into_iter().for_each(|text| value += &format!(r#","Comments":{}"#, json(text)));
                 (Kind::Person, email, value + "}", user)
             }
-            Says::Company(employees) => {
+            Says::Company(employees, user) => {
                 let employees =
                     employees.map_or(String::new(), |number| format!(r#","Employees":{number}.50"#));
-                (Kind::Company, company.clone(), format!(r#"{{"Name":"{company}"{employees}}}"#), None)
+                (Kind::Company, company.clone(), format!(r#"{{"Name":"{company}"{employees}}}"#), user)
+            }
+            Says::Alias(one, other) => {
+                let value = format!(r#"{{"previousId":"u{one}","userId":"u{other}"}}"#);
+                (Kind::Alias, format!("u{one}"), value, None)
             }
             Says::Link => {
                 let email_of_link = email.to_uppercase();
@@ -182,6 +188,9 @@ struct Model {
     companies: BTreeMap<u8, Thing>,
     links: BTreeMap<(u8, u8), Thing>,
     users: BTreeMap<u8, Newest<u8>>,
+    aliases: BTreeMap<u8, Newest<u8>>,
+    /// Of a user and a company, when its first record was received, and the latest time at which that was said.
+    members: BTreeMap<(u8, u8), (i64, i64)>,
     events: BTreeMap<usize, Told>,
 }
 
@@ -217,7 +226,19 @@ impl Model {
                     .for_each(|user| self.users.entry(user).or_default().hear(newness, told.person));
                 (person, false)
             }
-            Says::Company(employees) => {
+            Says::Alias(one, other) => {
+                let newness = if merge == Merge::Arrival { told.received() } else { newness };
+                if one != other {
+                    self.aliases.entry(one).or_default().hear(newness, other);
+                }
+                return;
+            }
+            Says::Company(employees, user) => {
+                if let Some(user) = user {
+                    let now = (told.received(), told.time());
+                    let known = self.members.entry((user, told.company)).or_insert(now);
+                    *known = (known.0.min(now.0), known.1.max(now.1));
+                }
                 let company = self.companies.entry(told.company).or_default();
                 let mut hear =
                     |field, value| company.values.entry(field).or_default().hear(newness, Some(value));
@@ -242,11 +263,45 @@ impl Model {
         thing.touch(told);
     }
 
+    /// Where aliases lead from a user to; from a circle, to where its oldest starts.
+    fn last(&self, user: u8) -> u8 {
+        let next = |user: u8| self.aliases.get(&user).and_then(Newest::said);
+        let path: Vec<u8> = std::iter::successors(Some(user), |user| next(*user)).take(99).collect();
+        if path.len() < 99 {
+            return *path.last().unwrap();
+        }
+        let oldest = |user: &&u8| self.aliases[*user].0.unwrap().0;
+        *path[50..].iter().min_by_key(oldest).unwrap()
+    }
+
+    /// Who a user is: the person of where its aliases lead to, else the person that was told last of any that lead
+    /// there.
+    fn person(&self, user: u8) -> Option<u8> {
+        let last = self.last(user);
+        let of = |user: &u8| self.users.get(user).and_then(|said| said.0);
+        let alike = (0..3_u8).filter(|other| self.last(*other) == last);
+        let latest = alike.filter_map(|user| of(&user)).max_by_key(|(newness, _)| *newness);
+        of(&last).or(latest).map(|(_, person)| person)
+    }
+
+    /// Every user of a person, also those of whom nothing is known but aliases.
+    fn users_of(&self, person: u8) -> Vec<u8> {
+        (0..3).filter(|user| self.person(*user) == Some(person)).collect()
+    }
+
+    /// Since when a person belongs to a company by way of its users alone.
+    fn member_since(&self, person: u8, company: u8) -> Option<i64> {
+        let link = self.links.get(&(person, company));
+        let is_said = |told: i64| link.is_none_or(|link| link.gone_at().is_some_and(|gone| gone < told));
+        let of = |user| self.members.get(&(user, company));
+        let said = self.users_of(person).into_iter().filter_map(of).filter(|(_, told)| is_said(*told));
+        said.map(|(received, _)| *received).min()
+    }
+
     /// What [`QUERIES`] must find.
     fn shown(&self) -> [Vec<String>; 4] {
         let person = |(number, person): (&u8, &Thing)| {
-            let ids = self.users.iter().filter(|(_, said)| said.said() == Some(*number));
-            let ids: Vec<_> = ids.map(|(user, _)| format!("\"u{user}\"")).collect();
+            let ids: Vec<_> = self.users_of(*number).iter().map(|user| format!("\"u{user}\"")).collect();
             let [email, name, comments] = ["Email", "Name", "Comments"].map(|field| person.shown(field));
             let (gone, created) = (person.gone_text(), person.created_text());
             format!("p{number}@x.org|{email}|{name}|{comments}|{gone}|{created}|[{}]", ids.join(","))
@@ -266,18 +321,28 @@ impl Model {
                 link.created_text()
             )
         };
+        let pairs = || (0..3_u8).flat_map(|person| (0..3_u8).map(move |company| (person, company)));
+        let members = pairs().filter_map(|(person, company)| {
+            let since = self.member_since(person, company)?;
+            let (of, email) = (&self.companies[&company], self.people[&person].shown("Email"));
+            let id = derived_id("1P01", "acme", &format!("p{person}@x.org"));
+            Some(format!("{id}|{email}|{}|{}|{}", company_id(company), of.shown("Name"), text(since)))
+        });
         let event = |(number, told): (&usize, &Told)| {
-            let person = self.users.get(&told.person).and_then(Newest::said);
-            let live =
-                self.links.iter().filter(|((of, _), link)| Some(*of) == person && link.gone_at().is_none());
-            let companies: Vec<u8> = live.map(|((_, company), _)| *company).collect();
+            let person = self.person(told.person);
+            let live = |pair: &(u8, u8)| {
+                self.links.get(pair).is_some_and(|link| link.gone_at().is_none())
+                    || self.member_since(pair.0, pair.1).is_some()
+            };
+            let live = pairs().filter(|pair| Some(pair.0) == person && live(pair));
+            let companies: Vec<u8> = live.map(|(_, company)| company).collect();
             let company = if let [company] = companies[..] { company_id(company) } else { "NULL".to_owned() };
             let id = |person| derived_id("1P01", "acme", &format!("p{person}@x.org"));
             let person = person.map_or("NULL".to_owned(), id);
             format!("m{number}|u{}|{person}|{company}|{}", told.person, text(told.time()))
         };
         let mut links: Vec<String> =
-            self.links.iter().filter(|(_, link)| link.gone_at().is_none()).map(link).collect();
+            self.links.iter().filter(|(_, link)| link.gone_at().is_none()).map(link).chain(members).collect();
         links.sort();
         let mut events: Vec<String> = self.events.iter().map(event).collect();
         events.sort();
@@ -309,7 +374,9 @@ fn says() -> impl Strategy<Value = Says> {
     let value = || proptest::option::of(proptest::option::weighted(0.8, 0..4_u8));
     prop_oneof![
         4 => ([value(), value()], proptest::option::of(0..3_u8)).prop_map(|(values, user)| Says::Person(values, user)),
-        2 => proptest::option::of(0..9_u16).prop_map(Says::Company),
+        3 => (proptest::option::of(0..9_u16), proptest::option::of(0..3_u8))
+            .prop_map(|(employees, user)| Says::Company(employees, user)),
+        3 => (0..3_u8, 0..3_u8).prop_map(|(one, other)| Says::Alias(one, other)),
         3 => Just(Says::Link),
         3 => Just(Says::Event),
         1 => Just(Says::PersonGone),
@@ -402,7 +469,8 @@ fn run_on_postgres<S: Strategy>(
     let mut runner = TestRunner::new(Config { failure_persistence: None, ..Config::with_cases(cases) });
     let hold = |value| {
         asking.run(
-            "TRUNCATE weir_row, weir_event, weir_user, weir_seen, weir_progress, weir_failed, weir_field",
+            "TRUNCATE weir_row, weir_event, weir_user, weir_join, weir_member, weir_seen, weir_progress, weir_failed, \
+             weir_field",
         );
         let mut loading = loading.lock().unwrap_or_else(PoisonError::into_inner);
         loading.declare(Declared::default());

@@ -32,6 +32,7 @@ on_both! {
     who_was_erased_stays_out_of_what_is_made_anew
     companies_that_were_merged_are_one_in_what_is_made_anew
     an_erasure_or_a_merge_meanwhile_stands_and_the_rebuild_changes_nothing
+    joined_ids_and_users_of_companies_are_made_anew
 }
 
 /// A queue of one partition that still has these records.
@@ -325,6 +326,26 @@ fn companies_that_were_merged_are_one_in_what_is_made_anew(mut loading: Loading)
     rebuild_from(&mut loading, &queue).unwrap();
     assert_eq!(loading.ask("SELECT name, industry FROM acme_company"), ["New|Rockets"]);
     assert_eq!(loading.ask("SELECT person_email, company_name FROM acme_company_person"), ["ada@x.org|New"]);
+}
+
+fn joined_ids_and_users_of_companies_are_made_anew(mut loading: Loading) {
+    let alias = |id: &str, value: &str| record(Kind::Alias, "phone", id, value);
+    let of_ada = with(record(Kind::Company, "Acme", "3/company", r#"{"Name":"Acme"}"#), "ce_userid", "phone");
+    let queue = Queue::of([
+        person("1/person", r#"{"Email":"ada@x.org"}"#),
+        alias("2/alias.0", r#"{"previousId":"phone","userId":"ada"}"#),
+        of_ada,
+    ]);
+    load(&mut *loading.store, &queue.0, None, queue.end());
+    // By a record that the queue no longer has.
+    let stray = alias("4/alias.0", r#"{"previousId":"phone","userId":"bob"}"#);
+    loading.load(&[with(stray, "ce_time", "2026-05-28T20:10:00Z")]);
+    assert_eq!(loading.ask("SELECT user_id FROM weir_user"), ["ada"]);
+    rebuild_from(&mut loading, &queue).unwrap();
+    let users = "SELECT user_id, person, told FROM weir_user ORDER BY user_id";
+    assert_eq!(loading.ask(users), ["ada|ada@x.org|ada@x.org", "phone|ada@x.org|NULL"]);
+    assert_eq!(loading.ask("SELECT user_id, into_id FROM weir_join"), ["phone|ada"]);
+    assert_eq!(loading.ask("SELECT person_email, company_name FROM acme_company_person"), ["ada@x.org|Acme"]);
 }
 
 fn an_erasure_or_a_merge_meanwhile_stands_and_the_rebuild_changes_nothing(mut loading: Loading) {

@@ -15,17 +15,20 @@ pub(super) struct Shown {
     pub(super) key: RowKey,
     pub(super) row: Row,
     pub(super) user_ids: Vec<String>,
+    /// Those of them that are joined into another one, with that.
+    pub(super) joined: BTreeMap<String, String>,
     /// Of a company: those that were merged into it.
     pub(super) parts: Vec<String>,
     /// And the one that it was merged into.
     pub(super) part_of: Option<String>,
-    pub(super) links: Vec<Row>,
+    /// JSON.
+    pub(super) links: Vec<String>,
     pub(super) events: Vec<ShownEvent>,
 }
 
 /// A field a line with its writer, then what belongs to the row.
 pub(super) fn plain(shown: &Shown) -> String {
-    let Shown { key, row, user_ids, parts, part_of, links, events } = shown;
+    let Shown { key, row, user_ids, joined, parts, part_of, links, events } = shown;
     let mut text = format!("{} {} of tenant {}\n", key.object, printable(&key.key), key.tenant);
     let mut line = |name: &str, value: &str| text.push_str(&format!("  {name:<10}  {}\n", printable(value)));
     line("id", &row.id);
@@ -39,6 +42,9 @@ pub(super) fn plain(shown: &Shown) -> String {
     }
     if !user_ids.is_empty() {
         line("user ids", &user_ids.join(", "));
+    }
+    for (id, into) in joined {
+        line("joined", &format!("{id} into {into}"));
     }
     if let Some(whole) = part_of {
         line("part of", whole);
@@ -58,7 +64,7 @@ pub(super) fn plain(shown: &Shown) -> String {
         ));
     }
     for link in links {
-        text.push_str(&format!("link  {}\n", printable(&link.fields_json())));
+        text.push_str(&format!("link  {}\n", printable(link)));
     }
     for event in events {
         let name = event.name.as_deref().or(event.topic.as_deref()).unwrap_or("event");
@@ -68,9 +74,9 @@ pub(super) fn plain(shown: &Shown) -> String {
 }
 
 /// One object: the row's own columns, `"fields": {name: {"value","source","time","own_time"}}`, `"user_ids"`,
-/// `"parts"`, `"part_of"`, `"links"` and `"events"`. Values are as they came.
+/// `"joined"` (`{id: into}`), `"parts"`, `"part_of"`, `"links"` and `"events"`. Values are as they came.
 pub(super) fn as_json(shown: &Shown) -> String {
-    let Shown { key, row, user_ids, parts, part_of, links, events } = shown;
+    let Shown { key, row, user_ids, joined, parts, part_of, links, events } = shown;
     let fields = row.fields().map(|(name, value, stamp)| {
         let field = FieldLine {
             value: raw(value),
@@ -99,9 +105,10 @@ pub(super) fn as_json(shown: &Shown) -> String {
         deleted_at: row.deleted_ms.map(time),
         fields: fields.collect(),
         user_ids,
+        joined,
         parts,
         part_of: part_of.as_deref(),
-        links: links.iter().map(|link| raw(&link.fields_json())).collect(),
+        links: links.iter().map(|link| raw(link)).collect(),
         events: events.collect(),
     };
     serde_json::to_string(&line).unwrap_or_default() + "\n"
@@ -125,6 +132,7 @@ struct RowLine<'a> {
     deleted_at: Option<String>,
     fields: BTreeMap<&'a str, FieldLine<'a>>,
     user_ids: &'a [String],
+    joined: &'a BTreeMap<String, String>,
     parts: &'a [String],
     part_of: Option<&'a str>,
     links: Vec<Box<RawValue>>,

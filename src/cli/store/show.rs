@@ -1,6 +1,9 @@
 //! `weir store show`.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
+use serde_json::json;
 
 use super::StoreFlags;
 use super::find::{only, row_key, rows};
@@ -8,6 +11,8 @@ use super::print::{Shown, as_json, plain};
 use crate::cli::{Failure, print};
 use crate::config::Config;
 use crate::store::inspect::Inspect;
+use crate::store::join::{MemberLink, UserKey};
+use crate::store::row::RowKey;
 
 /// How many events are shown.
 const EVENTS: u32 = 10;
@@ -73,7 +78,30 @@ fn find(config: &Config, args: &ShowArgs, key: &str, store: &mut dyn Inspect) ->
         }
         _ => {}
     }
-    let links = links.into_iter().map(|(_, link)| link).collect();
+    let mut links: Vec<String> = links.into_iter().map(|(_, link)| link.fields_json()).collect();
+    let (person, company) = match args.object.as_str() {
+        "person" => (Some(key.key.as_str()), None),
+        _ => (None, Some(row.id.as_str())),
+    };
+    links.extend(store.member_links(&key.tenant, person, company)?.iter().map(link_json));
     let events = store.last_events(&key.tenant, &user_ids, EVENTS)?;
-    Ok(Shown { key, row, user_ids, parts, part_of, links, events })
+    let joined = joined(store, &key, &user_ids)?;
+    Ok(Shown { key, row, user_ids, joined, parts, part_of, links, events })
+}
+
+/// Those of a person's user ids that are joined into another one, with that.
+fn joined(
+    store: &mut dyn Inspect,
+    person: &RowKey,
+    user_ids: &[String],
+) -> Result<BTreeMap<String, String>, Failure> {
+    let key = |id: &String| UserKey { tenant: person.tenant.clone(), user_id: id.clone() };
+    let users: Vec<UserKey> = user_ids.iter().map(key).collect();
+    let joins = store.joins(&users.iter().collect::<Vec<_>>())?;
+    Ok(joins.into_iter().map(|join| (join.user.user_id, join.into)).collect())
+}
+
+/// A link as a record has it.
+fn link_json(link: &MemberLink) -> String {
+    json!({ "Email": link.email, "CompanyId": link.company, "CompanyName": link.company_name }).to_string()
 }

@@ -1,6 +1,7 @@
 //! What a body becomes: records, an answer and counts. The request path without its network.
 
 mod again;
+mod aliases;
 mod event;
 mod gainsight;
 mod group;
@@ -84,6 +85,7 @@ impl Setup {
             person_fields: map(&[("plan", "Plan__gc")]),
             company_fields: map(&[("tier", "Tier__gc")]),
             suppressed: None,
+            has_store: false,
         };
         let rules = Rules { event_bytes: 524_288, events: 5_000, depth: 200, record_bytes: 1_000_000 };
         let mut setup = Setup { topics, tenant, publishers: Vec::new(), shown: Vec::new(), rules };

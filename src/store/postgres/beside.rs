@@ -5,7 +5,7 @@ use tokio_postgres::types::Type;
 use super::PostgresStore;
 use super::session::{Parameter, Session};
 use crate::store::StoreError;
-use crate::store::erase::{self, TABLES};
+use crate::store::erase::{self, REBUILT, TABLES};
 
 /// Its schema: no tenant's, for those have no `-`.
 const SCHEMA: &str = "\"weir-rebuild\"";
@@ -70,7 +70,7 @@ impl PostgresStore {
              WHERE $1 IS NULL OR tenant = $1 ON CONFLICT DO NOTHING"
         );
         self.session.execute(&take, &of_tenant)?;
-        for table in ["weir_row", "weir_user", "weir_event"] {
+        for table in REBUILT {
             let which = "$1 IS NULL OR tenant = $1";
             self.session.execute(&format!("DELETE FROM {table} WHERE {which}"), &of_tenant)?;
             let take = format!("INSERT INTO {table} SELECT * FROM {SCHEMA}.{table} WHERE {which}");

@@ -1,13 +1,13 @@
 //! Forgets people, in PostgreSQL.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use tokio_postgres::types::Type;
 
 use super::PostgresStore;
 use super::session::Parameter;
 use crate::store::StoreError;
-use crate::store::erase::{Erase, Exceptions};
+use crate::store::erase::{Erase, Exceptions, HELD};
 use crate::store::row::RowKey;
 use crate::store::suppress::{Hash, Salt};
 
@@ -16,7 +16,8 @@ impl Erase for PostgresStore {
         let row = self
             .session
             .row(
-                "SELECT salt, EXISTS (SELECT FROM weir_suppressed), EXISTS (SELECT FROM weir_alias) FROM weir_salt",
+                "SELECT salt, EXISTS (SELECT FROM weir_suppressed), EXISTS (SELECT FROM weir_alias), \
+                 EXISTS (SELECT FROM weir_join) FROM weir_salt",
                 &[],
             )?
             .ok_or_else(|| {
@@ -25,17 +26,18 @@ impl Erase for PostgresStore {
                     self.session.place()
                 ))
             })?;
-        Ok(Exceptions { salt: Salt::new(row.get(0)), suppresses: row.get(1), merges: row.get(2) })
+        let salt = Salt::new(row.get(0));
+        Ok(Exceptions { salt, suppresses: row.get(1), merges: row.get(2), joins: row.get(3) })
     }
 
-    fn are_suppressed(&mut self, hashes: &[Hash]) -> Result<Vec<bool>, StoreError> {
+    fn suppressed(&mut self, hashes: &[Hash]) -> Result<Vec<Option<Hash>>, StoreError> {
         let given: Vec<&[u8]> = hashes.iter().map(Hash::as_slice).collect();
         let rows = self.session.query(
-            "SELECT hash FROM weir_suppressed WHERE hash = ANY ($1)",
+            "SELECT hash, person FROM weir_suppressed WHERE hash = ANY ($1)",
             &[(&given, Type::BYTEA_ARRAY)],
         )?;
-        let found: HashSet<&[u8]> = rows.iter().map(|row| row.get(0)).collect();
-        Ok(given.iter().map(|hash| found.contains(hash)).collect())
+        let found: HashMap<&[u8], &[u8]> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        Ok(given.iter().map(|hash| found.get(hash).and_then(|&person| person.try_into().ok())).collect())
     }
 
     fn suppress(
@@ -59,17 +61,12 @@ impl Erase for PostgresStore {
         Ok(())
     }
 
-    fn user_rank(&mut self, tenant: &str, user_id: &str) -> Result<Option<i64>, StoreError> {
-        let row = self.session.row(
-            "SELECT rank FROM weir_user WHERE tenant = $1 AND user_id = $2",
-            &[(&tenant, Type::TEXT), (&user_id, Type::TEXT)],
-        )?;
-        Ok(row.map(|row| row.get(0)))
-    }
-
     fn remove_users(&mut self, tenant: &str, user_ids: &[&str]) -> Result<u64, StoreError> {
         let theirs: [Parameter<'_>; 2] = [(&tenant, Type::TEXT), (&user_ids, Type::TEXT_ARRAY)];
-        self.session.execute("DELETE FROM weir_user WHERE tenant = $1 AND user_id = ANY ($2)", &theirs)?;
+        for (table, column) in HELD {
+            let delete = format!("DELETE FROM {table} WHERE tenant = $1 AND {column} = ANY ($2)");
+            self.session.execute(&delete, &theirs)?;
+        }
         self.session.execute("DELETE FROM weir_event WHERE tenant = $1 AND user_id = ANY ($2)", &theirs)
     }
 
@@ -93,6 +90,10 @@ impl Erase for PostgresStore {
         let links = self.session.execute(
             "DELETE FROM weir_row WHERE tenant = $1 AND object = 'company_person' AND person = $2",
             &theirs,
+        )?;
+        self.session.execute(
+            "UPDATE weir_user SET told = NULL, rank = $3 WHERE tenant = $1 AND told = $2",
+            &[(&person.tenant, Type::TEXT), (&person.key, Type::TEXT), (&i64::MIN, Type::INT8)],
         )?;
         Ok((rows, links))
     }

@@ -4,13 +4,14 @@ use super::session::Session;
 use crate::store::StoreError;
 
 /// What makes each version of the tables out of the one before. Which one they have is in `weir_store`.
-const VERSIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema-2.sql")];
+const VERSIONS: [&str; 3] =
+    [include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
 /// The oldest PostgreSQL that Weir works with, as the server writes it.
 const OLDEST: i32 = 150_000;
 /// How often tables are looked for that another loader may just be making.
 const LOOKS: usize = 3;
-/// SQLSTATEs of two that make the same at once: relation, key, function, type.
-const MADE: [&str; 4] = ["42P07", "23505", "42723", "42710"];
+/// SQLSTATEs of two that make the same at once: relation, key, function, type, column.
+const MADE: [&str; 5] = ["42P07", "23505", "42723", "42710", "42701"];
 
 /// Makes the tables that are missing.
 pub(super) fn migrate(session: &mut Session) -> Result<(), StoreError> {

@@ -17,6 +17,7 @@ mod erase;
 mod exact;
 mod failure;
 mod inspect;
+mod joins;
 mod migrate;
 mod replace;
 mod rows;

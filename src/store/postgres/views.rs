@@ -6,6 +6,7 @@ use std::fmt::Write;
 use data_encoding::HEXLOWER;
 use sha2::{Digest, Sha256};
 
+use crate::store::join::member_links_sql;
 use crate::store::registry::{Column, ObjectName};
 use crate::store::types::FieldType;
 
@@ -98,16 +99,39 @@ const ONCE: &str = "NOT EXISTS (SELECT 1 FROM weir_row o WHERE o.tenant = l.tena
     AND o.object = 'company_person' AND o.person = l.person AND o.company = l.company AND o.key < l.key \
     AND o.deleted_ms IS NULL)";
 
-fn links(tenant: &str) -> String {
+/// The id of the person of a link `m`.
+const PERSON_ID: &str = "(SELECT p.id FROM weir_row p WHERE p.tenant = m.tenant AND p.object = 'person' \
+    AND p.key = m.person)";
+
+/// The email of that person.
+pub(super) const EMAIL: &str = "(SELECT p.shown ->> 'Email' FROM weir_row p WHERE p.tenant = m.tenant \
+    AND p.object = 'person' AND p.key = m.person)";
+
+/// The name of the company of a link `m`.
+pub(super) const COMPANY_NAME: &str = "(SELECT c.shown ->> 'Name' FROM weir_row c WHERE c.tenant = m.tenant \
+    AND c.object = 'company' AND c.id = m.company LIMIT 1)";
+
+/// The links that no record is of, each once, as the first that was received.
+pub(super) fn members(tenant: &str) -> String {
+    let all = member_links_sql(&format!("o.tenant = {}", text(tenant)));
     format!(
-        "SELECT (SELECT p.id FROM weir_row p WHERE p.tenant = l.tenant AND p.object = 'person' AND p.key = l.person) \
-         AS person_id, l.shown ->> 'Email' AS person_email, l.company AS company_id, \
-         coalesce((SELECT c.shown ->> 'Name' FROM weir_row c WHERE c.tenant = l.tenant AND c.object = 'company' \
-         AND c.id = l.company LIMIT 1), l.shown ->> 'CompanyName') AS company_name, \
-         weir_time(l.created_ms) AS created_at, weir_time(l.modified_ms) AS modified_at, l.modified_by \
-         FROM weir_row l \
-         WHERE l.tenant = {} AND l.object = 'company_person' AND l.deleted_ms IS NULL AND {ONCE}",
-        text(tenant)
+        "SELECT DISTINCT ON (person, company) * FROM ({all}) a ORDER BY person, company, created_ms, created_by"
+    )
+}
+
+fn links(tenant: &str) -> String {
+    let of_record = |part: &str| part.replace("m.", "l.");
+    format!(
+        "SELECT {} AS person_id, l.shown ->> 'Email' AS person_email, l.company AS company_id, \
+         coalesce({}, l.shown ->> 'CompanyName') AS company_name, \
+         weir_time(l.created_ms) AS created_at, weir_time(l.modified_ms) AS modified_at, l.modified_by FROM weir_row l \
+         WHERE l.tenant = {} AND l.object = 'company_person' AND l.deleted_ms IS NULL AND {ONCE} \
+         UNION ALL SELECT {PERSON_ID}, {EMAIL}, m.company, {COMPANY_NAME}, weir_time(m.created_ms), \
+         weir_time(m.created_ms), m.created_by FROM ({}) m",
+        of_record(PERSON_ID),
+        of_record(COMPANY_NAME),
+        text(tenant),
+        members(tenant)
     )
 }
 
@@ -116,12 +140,13 @@ fn events(tenant: &str) -> String {
         "SELECT e.source, e.event_id, e.topic, e.contract, e.name, e.version, e.user_id, \
          (SELECT p.id FROM weir_row p WHERE p.tenant = e.tenant AND p.object = 'person' AND p.key = u.person) \
          AS person_id, \
-         (SELECT CASE WHEN count(DISTINCT l.company) = 1 THEN max(l.company) END FROM weir_row l \
-         WHERE l.tenant = e.tenant AND l.object = 'company_person' AND l.person = u.person AND l.deleted_ms IS NULL) \
-         AS company_id, \
+         (SELECT CASE WHEN count(DISTINCT company) = 1 THEN max(company) END FROM (\
+         SELECT l.company FROM weir_row l WHERE l.tenant = e.tenant AND l.object = 'company_person' \
+         AND l.person = u.person AND l.deleted_ms IS NULL UNION ALL SELECT company FROM ({}) a) c) AS company_id, \
          e.time, weir_time(e.received_ms) AS received_at, e.properties \
          FROM weir_event e LEFT JOIN weir_user u ON u.tenant = e.tenant AND u.user_id = e.user_id \
          WHERE e.tenant = {}",
+        member_links_sql("o.tenant = e.tenant AND o.person = u.person"),
         text(tenant)
     )
 }

@@ -33,9 +33,10 @@ const PUT_EVENTS: &str = "INSERT INTO weir_event (tenant, source, event_id, topi
     $9::bigint[], $10::bigint[], $11::text[]) \
     n (tenant, source, event_id, topic, contract, name, version, user_id, us, received_ms, properties)";
 
-const PUT_USERS: &str = "INSERT INTO weir_user (tenant, user_id, person, rank) \
-    SELECT * FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) \
-    ON CONFLICT (tenant, user_id) DO UPDATE SET person = excluded.person, rank = excluded.rank \
+const PUT_USERS: &str = "INSERT INTO weir_user (tenant, user_id, person, told, rank) \
+    SELECT tenant, user_id, person, person, rank FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[]) \
+    n (tenant, user_id, person, rank) \
+    ON CONFLICT (tenant, user_id) DO UPDATE SET person = excluded.person, told = excluded.told, rank = excluded.rank \
     WHERE excluded.rank >= weir_user.rank";
 
 const PUT_FAILED: &str = "INSERT INTO weir_failed (loader, tenant, topic, partition, \"offset\", run, reason, detail, \

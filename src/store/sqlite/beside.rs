@@ -9,7 +9,7 @@ use rustix::process::{Pid, test_kill_process};
 
 use super::{SqliteStore, failure};
 use crate::store::StoreError;
-use crate::store::erase::{self, TABLES};
+use crate::store::erase::{self, REBUILT, TABLES};
 
 const FAILED: &str = "loader, tenant, topic, partition, \"offset\", run, reason, detail, record, failed_at";
 
@@ -77,7 +77,7 @@ impl SqliteStore {
                  AND old.gsid IS NOT NULL",
                 [],
             )?;
-            for table in ["weir_row", "weir_user", "weir_event"] {
+            for table in REBUILT {
                 let which = "?1 IS NULL OR tenant = ?1";
                 connection.execute(&format!("DELETE FROM main.{table} WHERE {which}"), [tenant])?;
                 let take = format!("INSERT INTO main.{table} SELECT * FROM beside.{table} WHERE {which}");

@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::SqliteStore;
 use crate::store::StoreError;
-use crate::store::erase::{Erase, Exceptions};
+use crate::store::erase::{Erase, Exceptions, HELD};
 use crate::store::row::RowKey;
 use crate::store::suppress::{Hash, Salt};
 
@@ -12,20 +12,21 @@ impl Erase for SqliteStore {
     fn exceptions(&mut self) -> Result<Exceptions, StoreError> {
         self.run(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT salt, EXISTS (SELECT 1 FROM weir_suppressed), EXISTS (SELECT 1 FROM weir_alias) \
-                 FROM weir_salt",
+                "SELECT salt, EXISTS (SELECT 1 FROM weir_suppressed), EXISTS (SELECT 1 FROM weir_alias), \
+                 EXISTS (SELECT 1 FROM weir_join) FROM weir_salt",
             )?;
             statement.query_row([], |row| {
                 let salt = Salt::new(row.get_ref(0)?.as_blob()?);
-                Ok(Exceptions { salt, suppresses: row.get(1)?, merges: row.get(2)? })
+                Ok(Exceptions { salt, suppresses: row.get(1)?, merges: row.get(2)?, joins: row.get(3)? })
             })
         })
     }
 
-    fn are_suppressed(&mut self, hashes: &[Hash]) -> Result<Vec<bool>, StoreError> {
+    fn suppressed(&mut self, hashes: &[Hash]) -> Result<Vec<Option<Hash>>, StoreError> {
         self.run(|connection| {
-            let mut statement = connection.prepare_cached("SELECT 1 FROM weir_suppressed WHERE hash = ?1")?;
-            hashes.iter().map(|hash| statement.exists([hash])).collect()
+            let mut statement =
+                connection.prepare_cached("SELECT person FROM weir_suppressed WHERE hash = ?1")?;
+            hashes.iter().map(|hash| statement.query_row([hash], |row| row.get(0)).optional()).collect()
         })
     }
 
@@ -47,26 +48,18 @@ impl Erase for SqliteStore {
         })
     }
 
-    fn user_rank(&mut self, tenant: &str, user_id: &str) -> Result<Option<i64>, StoreError> {
-        self.run(|connection| {
-            let mut statement =
-                connection.prepare_cached("SELECT rank FROM weir_user WHERE tenant = ?1 AND user_id = ?2")?;
-            statement.query_row([tenant, user_id], |row| row.get(0)).optional()
-        })
-    }
-
     fn remove_users(&mut self, tenant: &str, user_ids: &[&str]) -> Result<u64, StoreError> {
         self.run(|connection| {
-            let mut users =
-                connection.prepare_cached("DELETE FROM weir_user WHERE tenant = ?1 AND user_id = ?2")?;
-            let mut events =
-                connection.prepare_cached("DELETE FROM weir_event WHERE tenant = ?1 AND user_id = ?2")?;
-            let mut removed = 0;
-            for user_id in user_ids {
-                users.execute([tenant, user_id])?;
-                removed += events.execute([tenant, user_id])?;
+            let delete = |table: &str, column: &str| {
+                let which = format!("DELETE FROM {table} WHERE tenant = ?1 AND {column} = ?2");
+                let mut statement = connection.prepare_cached(&which)?;
+                user_ids.iter().try_fold(0, |removed, id| Ok(removed + statement.execute([tenant, id])?))
+            };
+            for (table, column) in HELD {
+                delete(table, column)?;
             }
-            Ok(u64::try_from(removed).unwrap_or(u64::MAX))
+            let removed: rusqlite::Result<usize> = delete("weir_event", "user_id");
+            Ok(u64::try_from(removed?).unwrap_or(u64::MAX))
         })
     }
 
@@ -93,6 +86,10 @@ impl Erase for SqliteStore {
             let links = connection.execute(
                 "DELETE FROM weir_row WHERE tenant = ?1 AND object = 'company_person' AND person = ?2",
                 [tenant, key],
+            )?;
+            connection.execute(
+                "UPDATE weir_user SET told = NULL, rank = ?3 WHERE tenant = ?1 AND told = ?2",
+                params![tenant, key, i64::MIN],
             )?;
             Ok((u64::try_from(rows).unwrap_or(u64::MAX), u64::try_from(links).unwrap_or(u64::MAX)))
         })

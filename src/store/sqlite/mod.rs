@@ -4,6 +4,7 @@ mod aliases;
 mod beside;
 mod erase;
 mod inspect;
+mod joins;
 mod views;
 
 use self::beside::Beside;
@@ -25,7 +26,8 @@ use super::{Failed, Progress, Store, StoreError, User};
 use crate::queue::subscription::Partition;
 
 /// What makes each version of the tables out of the one before. Which one they have is the file's `user_version`.
-const VERSIONS: [&str; 2] = [include_str!("schema.sql"), include_str!("schema-2.sql")];
+const VERSIONS: [&str; 3] =
+    [include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
 /// How long a statement waits for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Pages of 4 KiB that gather in the log before they are put in their places: the same ones change batch after batch.
@@ -289,9 +291,9 @@ impl Store for SqliteStore {
     fn put_users(&mut self, users: &[User]) -> Result<(), StoreError> {
         self.run(|connection| {
             let mut statement = connection.prepare_cached(
-                "INSERT INTO weir_user (tenant, user_id, person, rank) VALUES (?1, ?2, ?3, ?4) \
-                 ON CONFLICT (tenant, user_id) DO UPDATE SET person = excluded.person, rank = excluded.rank \
-                 WHERE excluded.rank >= rank",
+                "INSERT INTO weir_user (tenant, user_id, person, told, rank) VALUES (?1, ?2, ?3, ?3, ?4) \
+                 ON CONFLICT (tenant, user_id) DO UPDATE SET person = excluded.person, told = excluded.told, \
+                 rank = excluded.rank WHERE excluded.rank >= rank",
             )?;
             for User { tenant, user_id, person, rank } in users {
                 statement.execute(params![tenant, user_id, person, rank])?;

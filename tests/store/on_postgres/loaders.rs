@@ -188,6 +188,37 @@ fn two_transactions_that_write_one_row_both_have_their_fields_in_it() {
     assert_eq!(first.ask("SELECT company_name FROM acme_company_person"), ["Acme"]);
 }
 
+/// Neither sees what the other is about to write. First the ids are joined first, then the person is told first.
+#[test]
+fn two_transactions_that_join_ids_and_say_who_one_is_find_each_other() {
+    let mut first = Loading::on_postgres();
+    let (url, asking) = first.postgres();
+    for round in 0..2 {
+        let (id, phone) = (format!("ada-{round}"), format!("phone-{round}"));
+        let value = format!(r#"{{"previousId":"{phone}","userId":"{id}"}}"#);
+        let alias = record(Kind::Alias, &phone, &format!("{round}/alias.0"), &value);
+        let ada = person(&format!("{round}/person"), r#"{"Email":"ada@x.org"}"#);
+        let mut both = [alias, with(ada, "ce_userid", &id)];
+        both.rotate_left(round);
+        let [one, other] = both;
+        first.store.begin().unwrap();
+        first.apply(&[one]).unwrap();
+        let mut second = Loading::beside(&url);
+        let waiting = thread::spawn(move || {
+            let loaded = second.try_to_load(std::slice::from_ref(&other));
+            if matches!(loaded, Err(StoreError::Overtaken(_))) {
+                second.load(&[other]);
+            }
+        });
+        wait_for_a_wait(&asking);
+        first.store.commit().unwrap();
+        waiting.join().unwrap();
+        let users =
+            format!("SELECT user_id, person FROM weir_user WHERE user_id LIKE '%-{round}' ORDER BY 1");
+        assert_eq!(first.ask(&users), [id, phone].map(|id| format!("{id}|ada@x.org")));
+    }
+}
+
 #[test]
 fn who_did_not_know_of_new_fields_begins_again_with_them() {
     let mut first = Loading::on_postgres();
@@ -210,5 +241,5 @@ fn several_that_start_at_once_make_the_tables_once() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(opened.iter().all(Result::is_ok), "{opened:?}");
-    assert_eq!(database.session().ask("SELECT version FROM weir_store"), ["2"]);
+    assert_eq!(database.session().ask("SELECT version FROM weir_store"), ["3"]);
 }
