@@ -1,5 +1,6 @@
 //! The commands, a file or folder each: arguments in, results on stdout, problems on stderr, and an exit code.
 
+mod admin;
 mod check;
 mod flags;
 mod health;
@@ -14,6 +15,7 @@ mod serve;
 pub mod spool;
 mod store;
 pub mod tail;
+mod top;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -31,6 +33,7 @@ pub use serve::ServeArgs;
 pub use spool::SpoolArgs;
 pub use store::StoreArgs;
 pub use tail::TailArgs;
+pub use top::TopArgs;
 
 use self::output::Stdout;
 use crate::config::Problems;
@@ -64,6 +67,8 @@ enum Command {
     Store(StoreArgs),
     /// Say whether the Weir on a data folder is ready, by an exit code
     Health(HealthArgs),
+    /// Show on a terminal how a running Weir is doing: events, refusals, queue, loaders
+    Top(TopArgs),
     /// Make an access key, and the hash of it for the configuration
     Key,
     /// Make a shared secret for a publisher and its sender
@@ -102,6 +107,7 @@ impl Cli {
             Command::Quarantine(args) => quarantine::run(&args),
             Command::Store(args) => store::run(&args),
             Command::Health(args) => health::run(&args),
+            Command::Top(args) => top::run(&args),
             Command::Key => key::run(),
             Command::Secret => secret::run(),
             Command::ImportDestination(args) => import_destination::run(&args),

@@ -60,5 +60,6 @@ mod spool;
 mod store;
 mod suppressed;
 mod tls;
+mod top;
 mod views;
 mod webhook;

@@ -5,7 +5,7 @@ mod exec;
 mod follow;
 pub(super) mod print;
 mod printer;
-mod stop;
+pub(super) mod stop;
 #[cfg(test)]
 mod tests;
 

@@ -12,11 +12,11 @@ use crate::cli::Failure;
 
 /// Whether a signal has come.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Stop(Arc<AtomicUsize>);
+pub(in crate::cli) struct Stop(Arc<AtomicUsize>);
 
 impl Stop {
     /// Waits for signals from now on.
-    pub(super) fn new() -> io::Result<Self> {
+    pub(in crate::cli) fn new() -> io::Result<Self> {
         let (stop, came) = (Stop::default(), Arc::new(AtomicBool::new(false)));
         for signal in [SIGTERM, SIGINT] {
             // In this order: the first signal finds nothing that has come.
@@ -28,7 +28,7 @@ impl Stop {
     }
 
     /// The signal that has come.
-    pub(super) fn signal(&self) -> Option<i32> {
+    pub(in crate::cli) fn signal(&self) -> Option<i32> {
         i32::try_from(self.0.load(Ordering::Relaxed)).ok().filter(|signal| *signal != 0)
     }
 }
