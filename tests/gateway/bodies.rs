@@ -1,7 +1,7 @@
 //! Bodies as they come: any Content-Type, chunked or not, compressed, announced, pipelined.
 
 use crate::harness::weir::Weir;
-use crate::harness::wire::{basic, chunked, gzip, request};
+use crate::harness::wire::{basic, chunked, compressed, gzip, request};
 
 const PAGE: &str = r#"{"userId":"u"}"#;
 const IDENTIFY: &str = r#"{"userId":"u","traits":{"email":"ada@example.com"}}"#;
@@ -144,6 +144,46 @@ fn several_gzip_members_are_one_body() {
     let body = [gzip(head.as_bytes()), gzip(tail.as_bytes())].concat();
     assert_eq!(weir.post_with("/v1/identify", &[("Content-Encoding", "gzip")], body).brief(), (200, "ok"));
     assert_eq!(weir.records()[0].value["Email"], "ada@example.com");
+}
+
+#[test]
+fn gzip_deflate_and_zstandard_are_read_and_broken_ones_are_a_400() {
+    let weir = Weir::standard();
+    for (name, body) in compressed(IDENTIFY.as_bytes()) {
+        let shouted = name.to_uppercase();
+        for name in [name, &shouted] {
+            let answer = weir.post_with("/v1/identify", &[("Content-Encoding", name)], &body);
+            assert_eq!(answer.brief(), (200, "ok"), "{name}");
+        }
+        let headers = [("Content-Encoding", name), ("Transfer-Encoding", "chunked")];
+        assert_eq!(
+            weir.post_with("/v1/identify", &headers, chunked(&body, 3)).brief(),
+            (200, "ok"),
+            "{name}"
+        );
+        let junk = [body.as_slice(), b"junk"].concat();
+        for broken in [&body[..body.len() - 1], &junk, IDENTIFY.as_bytes(), b""] {
+            let answer = weir.post_with("/v1/identify", &[("Content-Encoding", name)], broken);
+            assert_eq!(answer.brief(), (400, "failed to read body from request\n"), "{name}");
+        }
+    }
+    assert_eq!(weir.records().len(), 12);
+    assert!(weir.records().iter().all(|record| record.value["Email"] == "ada@example.com"));
+    weir.await_metric("weir_body_inflight_bytes", 0.0);
+}
+
+#[test]
+fn bombs_of_every_encoding_cost_no_more_memory_than_the_limit() {
+    let weir = Weir::standard();
+    weir.post("/v1/page", PAGE);
+    let before = weir.peak_memory();
+    for (name, bomb) in compressed(&vec![b' '; 72 << 20]) {
+        let answer = weir.post_with("/v1/track", &[("Content-Encoding", name)], &bomb);
+        assert_eq!(answer.brief(), (413, "request size exceeds max limit\n"), "{name}");
+    }
+    let grown = weir.peak_memory() - before;
+    assert!(grown < 64 << 20, "grew by {grown} bytes");
+    weir.await_metric("weir_body_inflight_bytes", 0.0);
 }
 
 #[test]

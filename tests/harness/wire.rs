@@ -256,6 +256,25 @@ pub fn basic(key: &str) -> String {
     format!("Basic {}", data_encoding::BASE64.encode(format!("{key}:").as_bytes()))
 }
 
+/// `plain` in every way of compression that Weir reads, by the name that `Content-Encoding` has for it: `deflate` in
+/// zlib's format, and bare.
+pub fn compressed(plain: &[u8]) -> [(&'static str, Vec<u8>); 4] {
+    let level = flate2::Compression::default();
+    let mut zlib = flate2::write::ZlibEncoder::new(Vec::new(), level);
+    zlib.write_all(plain).unwrap();
+    let mut bare = flate2::write::DeflateEncoder::new(Vec::new(), level);
+    bare.write_all(plain).unwrap();
+    let mut zstd = vec![0; plain.len() + 1_000];
+    let length = zstd_safe::compress(&mut zstd[..], plain, 3).unwrap();
+    zstd.truncate(length);
+    [
+        ("gzip", gzip(plain)),
+        ("deflate", zlib.finish().unwrap()),
+        ("deflate", bare.finish().unwrap()),
+        ("zstd", zstd),
+    ]
+}
+
 /// `plain` as one gzip member.
 pub fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
