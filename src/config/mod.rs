@@ -2,14 +2,15 @@
 //! and flags. Whether it holds together is checked elsewhere.
 //!
 //! [`read`] reads it, with [`section`] as one table under reading, [`problems`] for everything that is wrong with it,
-//! [`secrets`] for what stands in other files, [`kafka`] for settings of its client, [`address`] for addresses, and
-//! [`origin`] for origins of pages.
+//! [`secrets`] for what stands in other files, [`kafka`] for settings of its client, [`address`] for addresses,
+//! [`origin`] for origins of pages, and [`paths`] for other paths of the routes.
 //! [`data_dir`] names what lies in the data directory.
 
 pub mod address;
 pub mod data_dir;
 pub mod kafka;
 pub mod origin;
+pub mod paths;
 pub mod problems;
 pub mod quoting;
 pub mod read;
@@ -18,6 +19,7 @@ pub mod section;
 
 pub use data_dir::DataDir;
 pub use kafka::{KafkaSettings, Setting};
+pub use paths::Paths;
 pub use problems::Problems;
 pub use read::{DEFAULTS, Overrides};
 pub use secrets::{Environment, SecretPlace, Secrets};
@@ -290,6 +292,8 @@ pub struct RequestLimits {
     pub chunk: Duration,
     /// How long a body may take in all.
     pub body: Duration,
+    /// `[http]`: under which other paths it may come.
+    pub paths: Paths,
     /// How senders are treated that no source knows.
     pub strangers: Strangers,
 }

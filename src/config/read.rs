@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::{Table, Value};
 
 use super::origin::{ORIGIN, origin};
+use super::paths::{PATH, Paths, path};
 use super::section::{NON_BLANK, Section, non_blank};
 use super::{
     Ack, Config, DataDir, KafkaSettings, Limits, ObjectConfig, Problems, PublisherConfig, QueueConfig,
@@ -89,7 +90,10 @@ pub fn read(mut root: Section<'_>) -> Config {
         secrets: Secrets::default(),
         queue: queue(root.section("queue")),
         quarantine: quarantine(root.section("quarantine")),
-        limits: limits(root.section("limits"), strangers),
+        limits: {
+            let paths = paths(root.section("http"));
+            limits(root.section("limits"), paths, strangers)
+        },
         store: root.given_section("store").map(store),
     };
     root.finish();
@@ -308,7 +312,17 @@ const LARGEST_BODY: u64 = 1 << 30;
 /// A day: more than anyone waits for a request.
 const LONGEST_MS: u64 = 86_400_000;
 
-fn limits(mut section: Section<'_>, strangers: Strangers) -> Limits {
+fn paths(mut section: Section<'_>) -> Paths {
+    let route = |value: &Value| value.as_str().map(str::to_owned);
+    let paths = Paths {
+        prefix: section.optional("path_prefix", PATH, |value| value.as_str().and_then(path)),
+        aliases: section.values("aliases", "the path of a route, such as \"/beacon/v1/batch\"", route),
+    };
+    section.finish();
+    paths
+}
+
+fn limits(mut section: Section<'_>, paths: Paths, strangers: Strangers) -> Limits {
     let request = RequestLimits {
         body_bytes: size(&mut section, "body_bytes", LARGEST_BODY),
         event_bytes: size(&mut section, "event_bytes", LARGEST_BODY),
@@ -316,6 +330,7 @@ fn limits(mut section: Section<'_>, strangers: Strangers) -> Limits {
         depth: size(&mut section, "depth", 1_000),
         chunk: millis(&mut section, "chunk_ms"),
         body: millis(&mut section, "body_ms"),
+        paths,
         strangers: Strangers {
             failed_keys: u32::try_from(section.number("failed_keys", 0..=1_000_000)).unwrap_or_default(),
             ..strangers

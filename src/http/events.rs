@@ -160,7 +160,8 @@ fn admit_call<'r>(
     if call == Call::Webhook {
         let admitted = admit(context, query_first_key(headers, request.query_string()), most)?;
         // A webhook whose path names a source takes no other's key.
-        let is_named = source_named(request.path()).is_none_or(|named| named == admitted.sender.id);
+        let is_named =
+            source_named(context.path, request.path()).is_none_or(|named| named == admitted.sender.id);
         return is_named.then_some(admitted.map(Some)).ok_or(Answer::UnknownKey);
     }
     match presented_key(headers, request.query_string()) {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::config::Paths;
 use crate::event::kind::CallType;
 use crate::pipeline::Call;
 use crate::pipeline::gainsight::Operation;
@@ -132,9 +133,23 @@ pub fn find(path: &str) -> Option<&'static Route> {
     ROUTES.iter().find(|route| route.path == pattern)
 }
 
-/// The source that the path of a webhook names, if it names one.
-pub fn source_named(path: &str) -> Option<String> {
-    of_source(&normalised(path)).map(str::to_owned)
+/// The route that `path` leads to by a prefix or an alias of `paths`. It is no route's own path: most requests have
+/// that, and need not come here.
+pub fn find_by(paths: &Paths, path: &str) -> Option<&'static Route> {
+    let path = normalised(path);
+    let below = paths.prefix.as_deref().and_then(|prefix| path.strip_prefix(prefix));
+    let path = match below {
+        Some("") => "/",
+        Some(rest) if rest.starts_with('/') => rest,
+        _ => &path,
+    };
+    find(paths.aliases.get(path).map_or(path, String::as_str))
+}
+
+/// The source that the `path` of a request names, if its `route` has one in its path.
+pub fn source_named<'p>(route: &str, path: &'p str) -> Option<&'p str> {
+    let named = path.rsplit('/').find(|part| !part.is_empty());
+    named.filter(|_| route == WEBHOOK_OF_SOURCE)
 }
 
 fn of_source(path: &str) -> Option<&str> {
@@ -168,12 +183,37 @@ mod tests {
             [("/webhook/web", "web"), ("//webhook/web/", "web"), ("/webhook/{source}", "{source}")]
         {
             assert_eq!(find(path).map(|route| route.path), Some("/webhook/{source}"), "{path}");
-            assert_eq!(source_named(path).as_deref(), Some(source), "{path}");
+            assert_eq!(source_named("/webhook/{source}", path), Some(source), "{path}");
         }
         for path in ["/webhook", "/webhook/", "/webhook/a/b", "/v1/webhook/web"] {
             assert!(find(path).is_none(), "{path}");
         }
-        assert_eq!(source_named("/v1/webhook"), None);
+        assert_eq!(source_named("/v1/webhook", "/v1/webhook"), None);
+    }
+
+    #[test]
+    fn a_route_is_found_behind_a_prefix_and_by_its_aliases() {
+        let aliases = [("/b", "/beacon/v1/batch"), ("/c/d", "/sourceConfig")];
+        let owned = aliases.map(|(alias, route)| (alias.to_owned(), route.to_owned()));
+        let paths = Paths { prefix: Some("/events".to_owned()), aliases: owned.into() };
+        for (path, expected) in [
+            ("/events/v1/track", Some("/v1/track")),
+            ("//events//v1/track/", Some("/v1/track")),
+            ("/events", Some("/")),
+            ("/events/webhook/web", Some("/webhook/{source}")),
+            ("/b", Some("/beacon/v1/batch")),
+            ("/events/b/", Some("/beacon/v1/batch")),
+            ("/c/d", Some("/sourceConfig")),
+            ("/eventsv1/track", None),
+            ("/eventss/v1/track", None),
+            ("/events/events/v1/track", None),
+            ("/other/v1/track", None),
+            ("/b/v1", None),
+        ] {
+            assert_eq!(find_by(&paths, path).map(|route| route.path), expected, "{path}");
+        }
+        assert_eq!(source_named("/webhook/{source}", "/events/webhook/web/"), Some("web"));
+        assert!(find_by(&Paths::default(), "/events/v1/track").is_none());
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::on_demand::on_demand;
 use super::places::{Place, Places};
 use super::proxied;
 use super::response::response;
-use super::routes::{Endpoint, Route, find};
+use super::routes::{Endpoint, Route, find, find_by};
 use super::tls::Acceptor;
 use super::{cors, events, gainsight, pages, pixel, source_config};
 use crate::intake::app::App;
@@ -178,7 +178,7 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
     if let Some(connection) = &connection {
         connection.request_began(|| head_size(&request));
     }
-    let route = find(request.path());
+    let route = find(request.path()).or_else(|| find_by(&app.snapshot().limits.paths, request.path()));
     let label = route.map_or("other", |route| route.path);
     let no_body = !events::announces_body(request.headers());
     let span = &app.spans.of(|| events::traceparent(request.headers()));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
 
-use super::{capacity, store, suppressed, topics};
+use super::{capacity, paths, store, suppressed, topics};
 use crate::config::address::broker_fault;
 use crate::config::problems::Problems;
 use crate::config::quoting::join;
@@ -52,6 +52,7 @@ pub fn check(config: &Config, problems: &mut Problems) {
     }
     queue(&config.queue, problems);
     limits(&config.limits, problems);
+    paths::check(&config.limits.request.paths, problems);
     capacity::check(config, problems);
     topics::check(config, problems);
     store::check(config, problems);

@@ -1,11 +1,11 @@
 //! What a configuration means for the parts of Weir: whether it holds together, what it costs, and what the running
 //! gateway looks up.
 //!
-//! [`load`](load()) reads and checks it, with every problem at once; [`capacity`] and [`topics`] are checks of their
-//! own. [`advice`] and [`disk`] say what may surprise an operator about a valid one. [`roles`] are the parts of it that
-//! a process runs. [`store`] says what it means for loaders, [`reload`] what a
-//! running Weir takes over of a changed one. [`resolve`] turns it into [`crate::tenants`], and
-//! [`first_start`] adds a source to try Weir with if none is configured.
+//! [`load`](load()) reads and checks it, with every problem at once; [`capacity`], [`paths`] and [`topics`] are checks
+//! of their own. [`advice`] and [`disk`] say what may surprise an operator about a valid one. [`roles`] are the parts
+//! of it that a process runs. [`store`] says what it means for loaders, [`reload`] what a running Weir takes over of a
+//! changed one. [`resolve`] turns it into [`crate::tenants`], and [`first_start`] adds a source to try Weir with if
+//! none is configured.
 
 pub mod advice;
 pub mod capacity;
@@ -13,6 +13,7 @@ pub mod check;
 pub mod disk;
 pub mod first_start;
 pub mod load;
+pub mod paths;
 pub mod reload;
 pub mod resolve;
 pub mod roles;

@@ -44,6 +44,7 @@ mod metrics;
 mod moving_over;
 mod origins;
 mod pages;
+mod paths;
 mod phones;
 mod pixel;
 mod proxied;
