@@ -1,4 +1,4 @@
-//! The operators' listener: metrics and health, on an address of its own.
+//! The operators' listener: metrics, health and the description of the interface, on an address of its own.
 
 use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
@@ -16,8 +16,9 @@ use actix_web::http::header::{self, HeaderValue};
 use actix_web::{App as WebApp, HttpRequest, HttpResponse, web};
 
 use super::on_demand::on_demand;
-use super::pages;
-use super::response::response;
+use super::response::{JSON, response};
+use super::routes::{ADMIN_ROUTES, AdminPage};
+use super::{openapi, pages};
 use crate::intake::app::App;
 use crate::pipeline::answer::Answer;
 
@@ -43,7 +44,7 @@ impl Watched for App {
     }
 }
 
-/// Serves `/metrics`, `/livez` and `/readyz` of `process` on `listener`.
+/// Serves the pages of `process` for operators on `listener`.
 ///
 /// # Errors
 /// When the listener can't be used.
@@ -76,15 +77,31 @@ type Accepted = (TcpStream, Option<SocketAddr>);
 
 /// To HEAD as to GET: actix-http leaves out the body.
 fn answer(process: &dyn Watched, request: &HttpRequest) -> HttpResponse {
-    let page: fn(&dyn Watched) -> HttpResponse = match request.path() {
-        "/metrics" => metrics,
-        "/livez" => |_| pages::alive(),
-        "/readyz" => |process| pages::ready(process.is_ready()),
-        _ => return response(&Answer::NoRoute),
-    };
-    match *request.method() {
-        Method::GET | Method::HEAD => page(process),
-        _ => response(&Answer::WrongMethod { allow: "GET, HEAD", advice: "" }),
+    let route = ADMIN_ROUTES.iter().find(|(path, _)| *path == request.path());
+    match (route, request.method()) {
+        (None, _) => response(&Answer::NoRoute),
+        (Some((_, page)), &Method::GET | &Method::HEAD) => show(process, *page),
+        (Some(_), _) => response(&Answer::WrongMethod { allow: "GET, HEAD", advice: "" }),
+    }
+}
+
+fn show(process: &dyn Watched, page: AdminPage) -> HttpResponse {
+    match page {
+        AdminPage::Metrics => metrics(process),
+        AdminPage::Alive => pages::alive(),
+        AdminPage::Ready => pages::ready(process.is_ready()),
+        AdminPage::OpenApi => {
+            let document = openapi::document().to_string();
+            HttpResponse::Ok().insert_header((header::CONTENT_TYPE, JSON)).body(document)
+        }
+        AdminPage::Docs => {
+            let html = HeaderValue::from_static("text/html; charset=utf-8");
+            let policy = HeaderValue::from_static(openapi::page::POLICY);
+            let mut response = HttpResponse::Ok();
+            response.insert_header((header::CONTENT_TYPE, html));
+            response.insert_header((header::CONTENT_SECURITY_POLICY, policy));
+            response.body(openapi::page::html(&openapi::document()))
+        }
     }
 }
 

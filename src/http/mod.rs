@@ -9,6 +9,7 @@ pub mod credentials;
 pub mod events;
 pub mod gainsight;
 pub mod on_demand;
+pub mod openapi;
 pub mod pages;
 pub mod pixel;
 pub mod places;

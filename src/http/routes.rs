@@ -1,4 +1,4 @@
-//! The routes: the whole table in one place, with what answers each.
+//! The routes: the whole table in one place, with what answers each; and the pages of the operators' listener.
 
 use std::borrow::Cow;
 
@@ -76,6 +76,30 @@ pub const ROUTES: &[Route] = &[
     gainsight("/v1/data/objects/query/Company", Operation::CompanyQuery),
     gainsight("/v1/data/objects/Company", Operation::Company),
     gainsight("/v1.0/api/eventManager/event", Operation::Event),
+];
+
+/// A page of the operators' listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AdminPage {
+    /// The metrics.
+    Metrics,
+    /// Says that the process answers.
+    Alive,
+    /// Says whether the process can do what it is there for.
+    Ready,
+    /// Describes every route, for programs.
+    OpenApi,
+    /// The same, to read.
+    Docs,
+}
+
+/// Every route of the operators' listener; all of them know GET and HEAD.
+pub const ADMIN_ROUTES: &[(&str, AdminPage)] = &[
+    ("/metrics", AdminPage::Metrics),
+    ("/livez", AdminPage::Alive),
+    ("/readyz", AdminPage::Ready),
+    ("/openapi.json", AdminPage::OpenApi),
+    ("/docs", AdminPage::Docs),
 ];
 
 impl Endpoint {
@@ -232,6 +256,11 @@ mod tests {
         assert!(endpoint("/pixel/v1/track").knows("GET") && !endpoint("/pixel/v1/page").knows("HEAD"));
         assert!(endpoint("/sourceConfig/").knows("GET") && endpoint("/beacon/v1/batch").knows("POST"));
         assert!(endpoint("/health").knows("HEAD") && !endpoint("/health").knows("POST"));
+        // By these, a replay knows what a rejected event came as.
+        assert_eq!(endpoint("/pixel/v1/page").call(), Some(Call::One(CallType::Page)));
+        assert_eq!(endpoint("/beacon/v1/batch").call(), Some(Call::Batch));
+        assert_eq!(endpoint("/v1/import").call(), Some(Call::Import));
+        assert_eq!(endpoint("/sourceConfig").call(), None);
         let company = endpoint("/v1/data/objects/Company");
         assert!(company.knows("POST") && company.knows("PUT") && !company.knows("GET"));
         assert!(endpoint("/v1.0/api/people").knows("PUT") && !endpoint("/v1.0/api/people").knows("POST"));

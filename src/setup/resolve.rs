@@ -50,19 +50,7 @@ impl Tenants {
             let Some(tenant) = tenants.get(id) else { continue };
             let of_tenant = config.publishers.iter().filter(|(_, one)| one.tenant == *id);
             let of_tenant: Vec<_> = of_tenant.filter_map(|(id, _)| publishers.get(id)).cloned().collect();
-            let source = |(publisher, index): (&Arc<Publisher>, usize)| {
-                Arc::new(Source {
-                    id: publisher.id.clone(),
-                    index,
-                    ce_source: format!("/{id}/{}", publisher.id),
-                    rate: 0,
-                    enabled: true,
-                    origins: Vec::new(),
-                    tenant: Arc::clone(tenant),
-                    publishers: vec![Arc::clone(publisher)],
-                    secrets: publisher.secrets.clone(),
-                })
-            };
+            let source = |(publisher, index)| Arc::new(sending_by_itself(publisher, index, tenant));
             resolved.senders.push(Senders {
                 tenant: Arc::clone(tenant),
                 publishers: of_tenant.iter().zip(index.by_ref()).map(source).collect(),
@@ -73,6 +61,21 @@ impl Tenants {
         topics.bound(rejected, config.quarantine);
         resolved.topics = Arc::new(topics);
         resolved
+    }
+}
+
+/// A publisher of `tenant` as the source of its events.
+fn sending_by_itself(publisher: &Arc<Publisher>, index: usize, tenant: &Arc<Tenant>) -> Source {
+    Source {
+        id: publisher.id.clone(),
+        index,
+        ce_source: format!("/{}/{}", tenant.id, publisher.id),
+        rate: 0,
+        enabled: true,
+        origins: Vec::new(),
+        tenant: Arc::clone(tenant),
+        publishers: vec![Arc::clone(publisher)],
+        secrets: publisher.secrets.clone(),
     }
 }
 

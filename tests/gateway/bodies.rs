@@ -147,7 +147,7 @@ fn several_gzip_members_are_one_body() {
 }
 
 #[test]
-fn gzip_deflate_and_zstandard_are_read_and_broken_ones_are_a_400() {
+fn trap_6_gzip_deflate_in_both_forms_and_zstandard_are_read_and_broken_ones_are_a_400() {
     let weir = Weir::standard();
     for (name, body) in compressed(IDENTIFY.as_bytes()) {
         let shouted = name.to_uppercase();

@@ -42,6 +42,7 @@ mod memory;
 mod merging;
 mod metrics;
 mod moving_over;
+mod openapi;
 mod origins;
 mod pages;
 mod paths;

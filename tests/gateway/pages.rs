@@ -32,12 +32,13 @@ fn health_and_version_have_the_keys_that_probes_of_rudder_server_read() {
 }
 
 #[test]
-fn the_operators_listener_tells_metrics_liveness_and_readiness_and_nothing_else() {
+fn the_operators_listener_has_its_own_pages_and_no_route_of_the_clients() {
     let weir = Weir::standard();
     assert_eq!(weir.admin("/livez"), (200, "ok".to_owned()));
     assert_eq!(weir.admin("/readyz"), (200, "ok".to_owned()));
     assert_eq!(weir.metric("weir_ready"), 1.0);
-    for path in ["/", "/v1/track", "/health", "/nope"] {
+    assert_eq!([weir.admin("/openapi.json").0, weir.admin("/docs").0], [200, 200]);
+    for path in ["/", "/v1/track", "/health", "/sourceConfig", "/nope"] {
         assert_eq!(weir.admin(path).0, 404, "{path}");
     }
     assert_ne!(weir.url(), weir.admin_url());

@@ -8,7 +8,7 @@ use crate::harness::wire::basic;
 const UNKNOWN: &str = "invalid write key\n";
 
 #[test]
-fn a_source_is_described_in_one_body_that_every_sdk_reads() {
+fn trap_9_a_source_is_described_in_one_body_that_every_sdk_reads() {
     let weir = Weir::with_config(&config(&source("off", "acme", &["k\"2"], "enabled = false")));
     let expected = |id: &str, key: &str, enabled: bool| {
         json!({"source": {
@@ -42,7 +42,7 @@ fn a_source_is_described_in_one_body_that_every_sdk_reads() {
 }
 
 #[test]
-fn only_a_key_that_no_source_has_is_told_to_be_wrong_and_too_many_are_limited() {
+fn trap_9_only_a_key_that_no_source_has_is_told_to_be_wrong_and_too_many_are_limited() {
     let weir = Weir::with_limits("failed_keys = 3");
     // Kotlin and Swift delete what they hold on a 400, so nothing else may be one.
     let without = weir.send("GET", "/sourceConfig", &[], "");

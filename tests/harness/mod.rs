@@ -1,8 +1,8 @@
 //! What integration tests share: the real binary as a process ([`weir`]), a client that sends exact bytes ([`wire`]),
-//! the journal read back ([`journal`]), the store asked ([`stored`]), a real Apache Kafka ([`kafka`], [`secured`]) and
-//! PostgreSQL ([`postgres`]), the real SDKs ([`sdks`]), the sample tenant ([`tenant`]), what the scenario that goes
-//! through the SDKs must leave ([`scenario`]), certificates and who trusts them ([`tls`]), and the end of all of that
-//! with the test program ([`reaper`]).
+//! whether its answers are described ([`documented`]), the journal read back ([`journal`]), the store asked
+//! ([`stored`]), a real Apache Kafka ([`kafka`], [`secured`]) and PostgreSQL ([`postgres`]), the real SDKs ([`sdks`]),
+//! the sample tenant ([`tenant`]), what the scenario that goes through the SDKs must leave ([`scenario`]), certificates
+//! and who trusts them ([`tls`]), and the end of all of that with the test program ([`reaper`]).
 #![allow(
     dead_code,
     unused_imports,
@@ -10,6 +10,7 @@
     reason = "every test program is a crate of its own and uses a part"
 )]
 
+pub mod documented;
 pub mod journal;
 pub mod kafka;
 pub mod postgres;

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use super::documented::assert_documented;
 use super::journal::{self, Record};
 use super::reaper::{self, Reaped};
 pub use super::tenant::{KEY, config, hash, source};
@@ -352,7 +353,9 @@ impl Weir {
         let empty_post = [("Content-Length", "0")];
         let extra: &[_] = if body.is_empty() && method == "POST" { &empty_post } else { &[] };
         wire.send(request(method, target, &[headers, extra].concat(), body));
-        if method == "HEAD" { wire.answer_to_head() } else { wire.answer() }
+        let answer = if method == "HEAD" { wire.answer_to_head() } else { wire.answer() };
+        assert_documented(method, target, answer.status);
+        answer
     }
 
     /// A page of the operators' listener: its status and text.
