@@ -49,6 +49,11 @@ fn every_kept_time_is_written_as_the_same_instant_in_rfc_3339() {
 }
 
 #[test]
+fn every_kept_pixel_becomes_one_event_of_its_type_without_its_key() {
+    replay("pixel", properties::pixel::holds);
+}
+
+#[test]
 fn every_kept_segment_is_read_but_for_what_is_damaged() {
     replay("journal_frames", properties::journal_frames::holds);
 }
