@@ -126,7 +126,7 @@ pub fn apply(
 ) -> Result<Counts, StoreError> {
     let now_ms = Timestamp::now().as_millisecond();
     let (reads, exceptions) = kept_out::read(store, rules, records, refused.is_some())?;
-    let are_joined = joined::hold(store, rules, &reads)?;
+    let are_joined = joined::hold(store, rules, &reads, exceptions.joins)?;
     let loads = || reads.iter().filter_map(Read::load);
     let day = now_ms / DAY_MS;
     let remembered: Vec<Identity> = loads()

@@ -29,37 +29,47 @@ enum Who {
     Erased(Hash),
 }
 
-/// Before anything is written: sees to it that no other loader changes joins of the users that `reads` name, and tells
-/// whether there are any. Whose users are is worked out from all ids that are joined: only one may do that at a time.
-pub(super) fn hold(store: &mut dyn Store, rules: &Rules, reads: &[Read<'_>]) -> Result<bool, StoreError> {
-    let (mut users, mut joins) = (BTreeSet::new(), false);
-    for read in reads {
-        match read {
-            Read::Load(load) => {
-                users.extend(rules.user(load).map(|user| user.key()));
-                joins |= load.join.is_some();
-            }
-            Read::Suppressed(gone) => users.extend(gone.iter().flat_map(Gone::users)),
-            Read::Foreign | Read::Faulty(_) => {}
-        }
-    }
-    if users.is_empty() && !joins {
+/// Before anything is written: keeps other loaders from changing joins of the users that `reads` name, and tells
+/// whether there are any. `may_be_joined`: the store had joins when this transaction began. Whose users are is worked
+/// out from all ids that are joined: only one may do that at a time.
+pub(super) fn hold(
+    store: &mut dyn Store,
+    rules: &Rules,
+    reads: &[Read<'_>],
+    may_be_joined: bool,
+) -> Result<bool, StoreError> {
+    let has_joins = reads.iter().filter_map(Read::load).any(|load| load.join.is_some());
+    let names_users = reads.iter().any(|read| match read {
+        Read::Load(load) => load.user.is_some(),
+        Read::Suppressed(gone) => gone.is_some(),
+        Read::Foreign | Read::Faulty(_) => false,
+    });
+    if !names_users && !has_joins {
         return Ok(false);
     }
-    let users: Vec<&UserKey> = users.iter().collect();
-    if joins || are_joined(store, &users)? {
+    if has_joins || (may_be_joined && are_joined(store, rules, reads)?) {
         return store.hold_joins(true).map(|()| true);
     }
     store.hold_joins(false)?;
-    if are_joined(store, &users)? {
+    // Most stores never have any: then no user need be looked at.
+    if store.exceptions()?.joins && are_joined(store, rules, reads)? {
         let text = "another loader has just joined some of these users; try again";
         return Err(StoreError::Overtaken(text.to_owned()));
     }
     Ok(false)
 }
 
-fn are_joined(store: &mut dyn Store, users: &[&UserKey]) -> Result<bool, StoreError> {
-    Ok(store.exceptions()?.joins && !store.joins(users)?.is_empty())
+/// Whether any of the users that `reads` name is joined with another.
+fn are_joined(store: &mut dyn Store, rules: &Rules, reads: &[Read<'_>]) -> Result<bool, StoreError> {
+    let mut users = BTreeSet::new();
+    for read in reads {
+        match read {
+            Read::Load(load) => users.extend(rules.user(load).map(|user| user.key())),
+            Read::Suppressed(gone) => users.extend(gone.iter().flat_map(Gone::users)),
+            Read::Foreign | Read::Faulty(_) => {}
+        }
+    }
+    Ok(!store.joins(&users.iter().collect::<Vec<_>>())?.is_empty())
 }
 
 /// Notes what was `said` of users and, if any `are_joined`, whose those and all that they are joined with are then.
