@@ -53,6 +53,7 @@
 //! | [`queue`] | where records become durable, and how they are read back |
 //! | [`store`] | rows that can be asked in SQL: what a record changes in them, and their database |
 //! | [`loader`] | from the queue to the store, batch by batch |
+//! | [`gainsight`] | from the queue into Gainsight, within its limits |
 //! | [`pipeline`] | from a body to records and an answer, without I/O |
 //! | [`intake`] | where requests and replays meet the queue |
 //! | [`http`] | listeners, routes, bodies, answers, TLS |
@@ -64,6 +65,7 @@ pub mod admission;
 pub mod cli;
 pub mod config;
 pub mod event;
+pub mod gainsight;
 pub mod http;
 pub mod intake;
 pub mod loader;

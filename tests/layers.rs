@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The top-level modules, from the ground up: each may use those before it.
-const LAYERS: [&[&str]; 17] = [
+const LAYERS: [&[&str]; 18] = [
     &["system"],
     &["event"],
     &["admission"],
@@ -24,6 +24,7 @@ const LAYERS: [&[&str]; 17] = [
     &["queue"],
     &["store"],
     &["loader"],
+    &["gainsight"],
     &["pipeline"],
     &["intake"],
     &["http"],

@@ -2,5 +2,6 @@
 //! do where one is refused, [`worker`] a thread that can be woken, stopped and waited for.
 
 pub mod advice;
+pub mod certificates;
 pub mod disk;
 pub mod worker;

@@ -2,6 +2,7 @@
 //! routes, configured ids. docs/operating.md lists them all (a test checks that); dashboards rely on their names.
 
 mod configuration;
+mod gainsight;
 mod http;
 mod load;
 mod machine;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, Registry, TextEncoder};
 
 use self::configuration::ConfigMetrics;
+use self::gainsight::GainsightMetrics;
 use self::http::HttpMetrics;
 use self::load::LoadMetrics;
 use self::machine::MachineMetrics;
@@ -49,6 +51,8 @@ pub struct Metrics {
     pub kafka: KafkaMetrics,
     /// Loaders.
     pub load: LoadMetrics,
+    /// Gainsight as a target.
+    pub gainsight: GainsightMetrics,
     /// TLS.
     pub tls: TlsMetrics,
     /// `weir_spans_total{outcome}`: spans for a collector: `sent`, `failed`, `dropped`.
@@ -93,6 +97,7 @@ impl Metrics {
             spool: SpoolMetrics::register(r)?,
             kafka: KafkaMetrics::register(r)?,
             load: LoadMetrics::register(r)?,
+            gainsight: GainsightMetrics::register(r)?,
             tls: TlsMetrics::register(r)?,
             #[cfg(feature = "otlp")]
             spans: r.counters("weir_spans_total", "Spans for the collector, by outcome.", &["outcome"])?,

@@ -20,14 +20,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_postgres::tls::{ChannelBinding, MakeTlsConnect, TlsConnect, TlsStream};
 use tokio_rustls::TlsConnector;
 
-/// Where systems keep the certificates that all programs trust: Debian, Ubuntu and Alpine; Fedora and RHEL; openSUSE;
-/// the BSDs. A crate that looks for them would look here, too.
-const SYSTEM: [&str; 4] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-];
+use crate::system::certificates;
 
 /// Whose certificate is taken. The file holds those that may have signed it; without one, the system's are meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +82,7 @@ impl Signers {
     fn read(file: Option<&Path>, is_named: bool, provider: &Arc<CryptoProvider>) -> Result<Self, String> {
         let path = match file {
             Some(path) => path,
-            None => SYSTEM.iter().map(Path::new).find(|path| path.exists()).ok_or(
+            None => certificates::file().ok_or(
                 "verifies the server, but this system has no certificates to do it with; install them \
                  (ca-certificates), or name a file with sslrootcert",
             )?,

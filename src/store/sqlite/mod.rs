@@ -102,7 +102,11 @@ impl SqliteStore {
         Ok(usize::try_from(version).unwrap_or(usize::MAX))
     }
 
-    fn run<T>(&self, statement: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, StoreError> {
+    /// Runs `statement` on its connection.
+    pub(crate) fn run<T>(
+        &self,
+        statement: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
         statement(&self.connection).map_err(|error| failure(&self.path, &error))
     }
 }

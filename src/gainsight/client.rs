@@ -1,0 +1,110 @@
+//! Calls to an org's API: one at a time, each with its deadline, none followed anywhere else.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::crypto::ring;
+use ureq::Agent;
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
+
+use super::answer::Answer;
+use crate::system::certificates;
+
+/// Longest that an answer may take. A call that was given up may have been done: what it did is asked for before it is
+/// made again.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest that connecting may take.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Most bytes of an answer: of 5,000 records at most.
+const LARGEST: u64 = 32 << 20;
+
+/// How a call is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// POST
+    Post,
+    /// PUT
+    Put,
+}
+
+/// One call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// How.
+    pub method: Method,
+    /// Path and query.
+    pub path: &'static str,
+    /// Headers beside the access key and the type.
+    pub headers: Vec<(&'static str, String)>,
+    /// JSON.
+    pub body: String,
+}
+
+impl Call {
+    /// A call without headers of its own.
+    pub fn new(method: Method, path: &'static str, body: String) -> Self {
+        Call { method, path, headers: Vec::new(), body }
+    }
+}
+
+/// A way to an org.
+#[derive(Debug)]
+pub struct Client {
+    agent: Agent,
+    url: String,
+    access_key: String,
+}
+
+impl Client {
+    /// A client of the org at `url`, without a slash at its end.
+    ///
+    /// # Errors
+    /// When the system has no certificates to trust: a sentence.
+    pub fn new(url: &str, access_key: &str) -> Result<Self, String> {
+        let roots = if url.starts_with("https:") { certificates::of_system()? } else { Vec::new() };
+        let roots = roots.iter().map(|root| Certificate::from_der(root.as_ref()).to_owned());
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
+            .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
+            .build();
+        let agent = Agent::config_builder()
+            .tls_config(tls)
+            .timeout_connect(Some(CONNECT))
+            .timeout_global(Some(PATIENCE))
+            .http_status_as_error(false)
+            // The access key must not go anywhere else.
+            .max_redirects(0)
+            .max_redirects_will_error(false)
+            .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
+            .build();
+        Ok(Client { agent: agent.into(), url: url.to_owned(), access_key: access_key.to_owned() })
+    }
+
+    /// Makes a call. Returns the status, none where there was no answer, and what the answer means.
+    pub fn call(&self, call: &Call) -> (Option<u16>, Answer) {
+        match self.exchange(call) {
+            Ok((status, body)) if call.path == super::event::PATH => {
+                (Some(status), Answer::of_event(status, &body))
+            }
+            Ok((status, body)) => (Some(status), Answer::read(status, &body)),
+            Err(error) => (None, Answer::Away(format!("it can't be reached: {error}"))),
+        }
+    }
+
+    fn exchange(&self, call: &Call) -> Result<(u16, Vec<u8>), ureq::Error> {
+        let url = format!("{}{}", self.url, call.path);
+        let mut request = match call.method {
+            Method::Post => self.agent.post(url),
+            Method::Put => self.agent.put(url),
+        };
+        request = request.header("accesskey", &self.access_key).content_type("application/json");
+        for (name, value) in &call.headers {
+            request = request.header(*name, value);
+        }
+        let mut response = request.send(&call.body)?;
+        let status = response.status().as_u16();
+        let body = response.body_mut().with_config().limit(LARGEST).read_to_vec()?;
+        Ok((status, body))
+    }
+}

@@ -1,0 +1,341 @@
+//! What fields an org's objects have, as its metadata says, and values as those fields want them. Pure.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The fields of an object, by name. Without any, nothing is known of them, and all go out as they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields(HashMap<String, Field>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Field {
+    kind: Kind,
+    /// Most characters of a text.
+    length: Option<usize>,
+    /// Of a dropdown: what an item may be called, in small letters, and its Gsid.
+    items: HashMap<String, String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Text,
+    Number,
+    Boolean,
+    Date,
+    DateTime,
+    Picklist,
+    MultiPicklist,
+    /// Of a type that this Weir leaves as it came.
+    Other,
+}
+
+/// Why a value can't go into its field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// The object has no such field.
+    #[error("the object has no such field")]
+    Unknown,
+    /// The value is not of the field's type.
+    #[error("the value is not of the field's type")]
+    Type,
+    /// The dropdown has no such item.
+    #[error("the dropdown has no such item")]
+    Item,
+    /// The value is longer than the field takes.
+    #[error("the value is longer than the field takes")]
+    Length,
+}
+
+impl Misfit {
+    /// The code by which Gainsight would refuse it.
+    pub fn code(self) -> &'static str {
+        match self {
+            Misfit::Unknown => "GSOBJ_1002",
+            Misfit::Type => "GSOBJ_1008",
+            Misfit::Item => "GSOBJ_VDTPKLST1002",
+            Misfit::Length => "GSOBJ_1001",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Described {
+    #[serde(rename = "objectName")]
+    object: String,
+    fields: Vec<DescribedField>,
+}
+
+#[derive(Deserialize)]
+struct DescribedField {
+    #[serde(rename = "fieldName")]
+    name: String,
+    #[serde(rename = "dataType", default)]
+    kind: String,
+    #[serde(default)]
+    options: Option<Vec<Item>>,
+    #[serde(default)]
+    meta: Option<Meta>,
+}
+
+#[derive(Deserialize)]
+struct Meta {
+    #[serde(default)]
+    length: Option<usize>,
+}
+
+#[derive(Deserialize)]
+struct Item {
+    #[serde(default)]
+    label: Option<String>,
+    #[serde(rename = "systemName", default)]
+    system_name: Option<String>,
+    /// Its Gsid.
+    value: String,
+    #[serde(default)]
+    active: Option<bool>,
+}
+
+/// The fields of `object` as records of a description say. None where it is not among them.
+pub fn described(object: &str, records: &[Value]) -> Option<Fields> {
+    let described = records.iter().filter_map(|record| Described::deserialize(record).ok());
+    let ours = described.into_iter().find(|described| described.object.eq_ignore_ascii_case(object))?;
+    Some(Fields(ours.fields.into_iter().map(|field| (field.name.clone(), Field::of(field))).collect()))
+}
+
+impl Field {
+    fn of(described: DescribedField) -> Self {
+        let kind = match described.kind.to_ascii_uppercase().as_str() {
+            "STRING" | "EMAIL" | "URL" | "RICHTEXTAREA" => Kind::Text,
+            "NUMBER" | "PERCENTAGE" | "CURRENCY" => Kind::Number,
+            "BOOLEAN" => Kind::Boolean,
+            "DATE" => Kind::Date,
+            "DATETIME" => Kind::DateTime,
+            "PICKLIST" => Kind::Picklist,
+            "MULTISELECTDROPDOWNLIST" => Kind::MultiPicklist,
+            _ => Kind::Other,
+        };
+        let mut items = HashMap::new();
+        for item in described.options.into_iter().flatten().filter(|item| item.active != Some(false)) {
+            for called in [item.label, item.system_name, Some(item.value.clone())].into_iter().flatten() {
+                items.entry(called.trim().to_lowercase()).or_insert_with(|| item.value.clone());
+            }
+        }
+        let length = described.meta.and_then(|meta| meta.length).filter(|length| *length > 0);
+        Field { kind, length, items }
+    }
+
+    /// `json`, a value as it came, as JSON for this field. A number keeps its digits.
+    fn fit(&self, json: &str) -> Result<String, Misfit> {
+        let value: Value = serde_json::from_str(json).map_err(|_| Misfit::Type)?;
+        if value.is_null() {
+            return Ok(NULL.to_owned());
+        }
+        match self.kind {
+            Kind::Text => self.short(&text(value, json)),
+            Kind::Number => number(&value, json),
+            Kind::Boolean => boolean(&value),
+            Kind::Date => date(&value).map(|date| quoted(&date.to_string())),
+            Kind::DateTime => date_time(&value).map(|time| quoted(&time)),
+            Kind::Picklist => Ok(self.item(&value)?.map_or_else(|| NULL.to_owned(), quoted)),
+            Kind::MultiPicklist => self.several(&value),
+            Kind::Other => Ok(json.to_owned()),
+        }
+    }
+
+    fn short(&self, text: &str) -> Result<String, Misfit> {
+        let is_short = self.length.is_none_or(|most| text.len() <= most || text.chars().count() <= most);
+        is_short.then(|| quoted(text)).ok_or(Misfit::Length)
+    }
+
+    /// The Gsid of the item that is meant. None: an empty text, which empties the field.
+    fn item(&self, value: &Value) -> Result<Option<&str>, Misfit> {
+        let called = match value {
+            Value::String(called) => called.trim().to_lowercase(),
+            Value::Number(number) => number.to_string(),
+            Value::Bool(flag) => flag.to_string(),
+            _ => return Err(Misfit::Type),
+        };
+        if called.is_empty() {
+            return Ok(None);
+        }
+        self.items.get(&called).map(|gsid| Some(gsid.as_str())).ok_or(Misfit::Item)
+    }
+
+    /// Several items, of a list or of a text with semicolons between them; as Gainsight writes them.
+    fn several(&self, value: &Value) -> Result<String, Misfit> {
+        let items: Vec<Value> = match value {
+            Value::Array(items) => items.clone(),
+            Value::String(text) => text.split(';').map(Value::from).collect(),
+            _ => return Err(Misfit::Type),
+        };
+        let gsids: Vec<Option<&str>> = items.iter().map(|item| self.item(item)).collect::<Result<_, _>>()?;
+        Ok(quoted(&gsids.into_iter().flatten().collect::<Vec<_>>().join(";")))
+    }
+}
+
+const NULL: &str = "null";
+
+/// `text` as JSON.
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// A text, or the JSON of what is none.
+fn text(value: Value, json: &str) -> String {
+    match value {
+        Value::String(text) => text,
+        _ => json.to_owned(),
+    }
+}
+
+fn number(value: &Value, json: &str) -> Result<String, Misfit> {
+    match value {
+        Value::Number(_) => Ok(json.to_owned()),
+        Value::String(text) if text.trim().is_empty() => Ok(NULL.to_owned()),
+        Value::String(text) => {
+            let is_number = serde_json::from_str::<serde_json::Number>(text.trim()).is_ok();
+            is_number.then(|| text.trim().to_owned()).ok_or(Misfit::Type)
+        }
+        _ => Err(Misfit::Type),
+    }
+}
+
+fn boolean(value: &Value) -> Result<String, Misfit> {
+    let word = match value {
+        Value::String(text) => text.trim().to_ascii_lowercase(),
+        Value::Bool(_) | Value::Number(_) => value.to_string(),
+        _ => return Err(Misfit::Type),
+    };
+    match word.as_str() {
+        "true" | "yes" | "1" => Ok("true".to_owned()),
+        "false" | "no" | "0" => Ok("false".to_owned()),
+        "" => Ok(NULL.to_owned()),
+        _ => Err(Misfit::Type),
+    }
+}
+
+/// The day, of a date, or of a time as its own offset counts it.
+fn date(value: &Value) -> Result<Date, Misfit> {
+    let text = value.as_str().map(str::trim).ok_or(Misfit::Type)?;
+    text.parse::<Date>().map_err(|_| Misfit::Type)
+}
+
+/// `yyyy-MM-dd'T'HH:mm:ss.SSSZ`, in UTC. A date is its midnight there.
+fn date_time(value: &Value) -> Result<String, Misfit> {
+    let text = value.as_str().map(str::trim).ok_or(Misfit::Type)?;
+    let time = text.parse::<Timestamp>().or_else(|_| {
+        let midnight = text.parse::<Date>()?.to_zoned(TimeZone::UTC)?;
+        Ok(midnight.timestamp())
+    });
+    let time = time.map_err(|_: jiff::Error| Misfit::Type)?;
+    Ok(time.strftime("%Y-%m-%dT%H:%M:%S.%3f+0000").to_string())
+}
+
+impl Fields {
+    /// `json`, the value of `field` as it came, as that field wants it.
+    ///
+    /// # Errors
+    /// When it can't go there.
+    pub fn fit(&self, field: &str, json: &str) -> Result<String, Misfit> {
+        if self.0.is_empty() {
+            return Ok(json.to_owned());
+        }
+        self.0.get(field).ok_or(Misfit::Unknown)?.fit(json)
+    }
+
+    /// Whether the object has `field`, as far as that is known.
+    pub fn have(&self, field: &str) -> bool {
+        self.0.is_empty() || self.0.contains_key(field)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn fields() -> Fields {
+        let field =
+            |name: &str, kind: &str| json!({"fieldName": name, "dataType": kind, "meta": {"length": 5}});
+        let items = json!([
+            {"label": "Kicked Off", "systemName": "KICKED", "value": "1I001", "active": true},
+            {"label": "Gone", "value": "1I002", "active": false},
+        ]);
+        let with_items =
+            |name: &str, kind: &str| json!({"fieldName": name, "dataType": kind, "options": items});
+        let record = json!({"objectName": "Company", "fields": [
+            field("Name", "STRING"), field("Users", "NUMBER"), field("Vip__gc", "BOOLEAN"),
+            field("RenewalDate", "DATE"), field("Seen__gc", "DATETIME"),
+            with_items("Stage", "PICKLIST"), with_items("Tags", "MULTISELECTDROPDOWNLIST"), field("Csm", "LOOKUP"),
+        ]});
+        described("company", &[json!({"objectName": "person", "fields": []}), record]).unwrap()
+    }
+
+    fn fit(field: &str, value: &Value) -> Result<Value, Misfit> {
+        fields().fit(field, &value.to_string()).map(|json| serde_json::from_str(&json).unwrap())
+    }
+
+    #[test]
+    fn texts_are_as_long_as_their_field() {
+        assert_eq!(fit("Name", &json!("Acmé!")), Ok(json!("Acmé!")));
+        assert_eq!(fit("Name", &json!("Acme Inc")), Err(Misfit::Length));
+        assert_eq!(fit("Name", &json!(12)), Ok(json!("12")));
+    }
+
+    #[test]
+    fn numbers_keep_their_digits() {
+        assert_eq!(fields().fit("Users", "1.10").unwrap(), "1.10");
+        assert_eq!(
+            fields().fit("Users", r#"" 12345678901234567890123 ""#).unwrap(),
+            "12345678901234567890123"
+        );
+        assert_eq!(fit("Users", &json!("many")), Err(Misfit::Type));
+        assert_eq!(fit("Users", &json!("")), Ok(Value::Null));
+        assert_eq!(fit("Users", &json!([1])), Err(Misfit::Type));
+    }
+
+    #[test]
+    fn booleans_are_read_in_words() {
+        for (word, flag) in [(json!("Yes"), true), (json!(0), false), (json!(true), true)] {
+            assert_eq!(fit("Vip__gc", &word), Ok(json!(flag)));
+        }
+        assert_eq!(fit("Vip__gc", &json!("perhaps")), Err(Misfit::Type));
+    }
+
+    #[test]
+    fn dates_and_times_are_written_as_gainsight_reads_them() {
+        assert_eq!(fit("RenewalDate", &json!("2026-01-31")), Ok(json!("2026-01-31")));
+        assert_eq!(fit("RenewalDate", &json!("2026-01-31T23:30:00+02:00")), Ok(json!("2026-01-31")));
+        assert_eq!(fit("RenewalDate", &json!(210_318)), Err(Misfit::Type));
+        let time = Ok(json!("2026-01-31T21:30:00.250+0000"));
+        assert_eq!(fit("Seen__gc", &json!("2026-01-31T23:30:00.25+02:00")), time);
+        assert_eq!(fit("Seen__gc", &json!("2026-01-31")), Ok(json!("2026-01-31T00:00:00.000+0000")));
+        assert_eq!(fit("Seen__gc", &json!("soon")), Err(Misfit::Type));
+    }
+
+    #[test]
+    fn items_of_dropdowns_go_by_any_of_their_names() {
+        for name in ["Kicked Off", " kicked off", "KICKED", "1I001"] {
+            assert_eq!(fit("Stage", &json!(name)), Ok(json!("1I001")), "{name}");
+        }
+        assert_eq!(fit("Stage", &json!("")), Ok(Value::Null));
+        assert_eq!(fit("Stage", &json!("Gone")), Err(Misfit::Item), "it is no longer active");
+        assert_eq!(fit("Tags", &json!(["KICKED", "1I001"])), Ok(json!("1I001;1I001")));
+        assert_eq!(fit("Tags", &json!("KICKED; nothing")), Err(Misfit::Item));
+    }
+
+    #[test]
+    fn what_an_org_lacks_is_told_and_what_is_not_known_goes_out_as_it_is() {
+        assert_eq!(fit("Plan__gc", &json!("gold")), Err(Misfit::Unknown));
+        assert_eq!(fit("Csm", &json!("a@b.c")), Ok(json!("a@b.c")));
+        assert_eq!(Fields::default().fit("Plan__gc", r#""gold""#).unwrap(), r#""gold""#);
+        assert_eq!(fit("Name", &Value::Null), Ok(Value::Null));
+        assert_eq!(described("customer_goal", &[]), None);
+    }
+}

@@ -1,0 +1,53 @@
+-- What an outbox has beside the tables of a store: which of its rows Gainsight does not have as they are, what it was
+-- sent of each, and the calls that were made.
+
+-- Rows that changed since they were sent.
+CREATE TABLE IF NOT EXISTS gainsight_due (
+    tenant TEXT NOT NULL,
+    object TEXT NOT NULL,
+    key TEXT NOT NULL,
+    since_ms INTEGER NOT NULL, -- when the first record was received that is not sent
+    PRIMARY KEY (tenant, object, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS gainsight_due_since ON gainsight_due (object, since_ms);
+
+-- The last value of each field that was sent, or given up.
+CREATE TABLE IF NOT EXISTS gainsight_sent (
+    tenant TEXT NOT NULL,
+    object TEXT NOT NULL,
+    key TEXT NOT NULL,
+    fields TEXT NOT NULL, -- a JSON object, each value as it came
+    PRIMARY KEY (tenant, object, key)
+) WITHOUT ROWID;
+
+-- Calls of the last day.
+CREATE TABLE IF NOT EXISTS gainsight_call (
+    second INTEGER PRIMARY KEY, -- since the Unix epoch
+    calls INTEGER NOT NULL
+);
+
+-- The second from which on calls may be made, after one that was throttled.
+CREATE TABLE IF NOT EXISTS gainsight_closed (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    until INTEGER NOT NULL
+);
+
+-- Whatever the loader writes is due, in the same transaction.
+CREATE TRIGGER IF NOT EXISTS gainsight_due_new AFTER INSERT ON weir_row BEGIN
+    INSERT INTO gainsight_due SELECT NEW.tenant, NEW.object, NEW.key, NEW.modified_ms
+    WHERE NOT EXISTS (
+        SELECT 1 FROM gainsight_due WHERE tenant = NEW.tenant AND object = NEW.object AND key = NEW.key
+    );
+END;
+CREATE TRIGGER IF NOT EXISTS gainsight_due_changed AFTER UPDATE OF fields ON weir_row
+WHEN NEW.fields IS NOT OLD.fields BEGIN
+    INSERT INTO gainsight_due SELECT NEW.tenant, NEW.object, NEW.key, NEW.modified_ms
+    WHERE NOT EXISTS (
+        SELECT 1 FROM gainsight_due WHERE tenant = NEW.tenant AND object = NEW.object AND key = NEW.key
+    );
+END;
+-- An erasure takes all of it.
+CREATE TRIGGER IF NOT EXISTS gainsight_gone AFTER DELETE ON weir_row BEGIN
+    DELETE FROM gainsight_due WHERE tenant = OLD.tenant AND object = OLD.object AND key = OLD.key;
+    DELETE FROM gainsight_sent WHERE tenant = OLD.tenant AND object = OLD.object AND key = OLD.key;
+END;
