@@ -1,5 +1,6 @@
 //! Calls to an org's API: one at a time, each with its deadline, none followed anywhere else.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub struct Call {
     /// How.
     pub method: Method,
     /// Path and query.
-    pub path: &'static str,
+    pub path: Cow<'static, str>,
     /// Headers beside the access key and the type.
     pub headers: Vec<(&'static str, String)>,
     /// JSON.
@@ -42,8 +43,8 @@ pub struct Call {
 
 impl Call {
     /// A call without headers of its own.
-    pub fn new(method: Method, path: &'static str, body: String) -> Self {
-        Call { method, path, headers: Vec::new(), body }
+    pub fn new(method: Method, path: impl Into<Cow<'static, str>>, body: String) -> Self {
+        Call { method, path: path.into(), headers: Vec::new(), body }
     }
 }
 
@@ -61,6 +62,14 @@ impl Client {
     /// # Errors
     /// When the system has no certificates to trust: a sentence.
     pub fn new(url: &str, access_key: &str) -> Result<Self, String> {
+        Client::patient(url, access_key, PATIENCE)
+    }
+
+    /// The same, of which no answer may take longer than `patience`.
+    ///
+    /// # Errors
+    /// As [`Client::new`].
+    pub fn patient(url: &str, access_key: &str, patience: Duration) -> Result<Self, String> {
         let roots = if url.starts_with("https:") { certificates::of_system()? } else { Vec::new() };
         let roots = roots.iter().map(|root| Certificate::from_der(root.as_ref()).to_owned());
         let tls = TlsConfig::builder()
@@ -71,7 +80,7 @@ impl Client {
         let agent = Agent::config_builder()
             .tls_config(tls)
             .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(patience))
             .http_status_as_error(false)
             // The access key must not go anywhere else.
             .max_redirects(0)

@@ -54,6 +54,10 @@ mod tests {
         let event = Event {
             id: 7,
             event_id: "m/1/event.tickets".to_owned(),
+            source: "/acme/web".to_owned(),
+            user_id: None,
+            time: "2026-01-31T12:00:00Z".to_owned(),
+            received_ms: 0,
             topic: "Ticket Actions".to_owned(),
             name: "Ticket Closure".to_owned(),
             version: "1.0.0".to_owned(),

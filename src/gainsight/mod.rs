@@ -1,15 +1,16 @@
-//! Into Gainsight itself: a loader fills an [`outbox`] from the queue, and a sender empties it into the org's API, within
-//! its limits and without a second company of one name.
+//! Into Gainsight itself: a loader fills an [`outbox`] from the queue, and a sender empties it into the org's API,
+//! within its limits and without a second company of one name.
 //!
 //! [`window`] says when a call may be made, [`answer`] what became of one, [`fields`] how an org wants its values, and
-//! [`company`], [`person`] and [`event`] what the calls are: all of that is pure. [`client`] makes calls, [`send`] decides
-//! which is next and notes what it did; this file runs that until it is asked to stop.
+//! [`keyed`], [`goal`], [`person`] and [`event`] what the calls are: all of that is pure. [`client`] makes calls,
+//! [`send`] decides which is next and notes what it did; this file runs that until it is asked to stop.
 
 pub mod answer;
 pub mod client;
-pub mod company;
 pub mod event;
 pub mod fields;
+pub mod goal;
+pub mod keyed;
 pub mod outbox;
 pub mod person;
 pub mod send;
@@ -27,6 +28,7 @@ use jiff::Timestamp;
 use self::answer::Answer;
 use self::client::{Call, Client};
 use self::event::Publisher;
+use self::keyed::Keyed;
 use self::outbox::Outbox;
 use self::send::{Org, Sender, Step};
 use self::window::Allowance;
@@ -45,15 +47,18 @@ pub enum Records {
     Link,
     /// Events.
     Event,
+    /// Objects of the tenant's own, and customer goals.
+    Object,
 }
 
 impl Records {
     /// As a configuration names them.
-    pub const WORDS: [(&'static str, Records); 4] = [
+    pub const WORDS: [(&'static str, Records); 5] = [
         ("person", Records::Person),
         ("company", Records::Company),
         ("link", Records::Link),
         ("event", Records::Event),
+        ("object", Records::Object),
     ];
 }
 
@@ -81,6 +86,11 @@ pub struct Settings {
     pub access_key: String,
     /// What goes there.
     pub records: BTreeSet<Records>,
+    /// The objects of the tenant's own that go there, and the fields by which their records are found; customer goals
+    /// among them.
+    pub objects: BTreeMap<String, Vec<String>>,
+    /// Whether customer goals go there, too, some of whose calls are not documented.
+    pub goals: bool,
     /// Payload field of events that gets their `ce_id`.
     pub id_field: Option<String>,
     /// What becomes of fields that the org lacks.
@@ -93,6 +103,21 @@ pub struct Settings {
     pub publishers: BTreeMap<String, Publisher>,
     /// File of the outbox.
     pub outbox: PathBuf,
+}
+
+impl Settings {
+    /// What is sent of objects whose records are found by keys.
+    pub fn keyed(&self) -> Vec<Keyed> {
+        let mut keyed = Vec::new();
+        if self.records.contains(&Records::Company) {
+            keyed.push(Keyed::company());
+        }
+        if self.records.contains(&Records::Object) {
+            let own = self.objects.iter().map(|(object, keys)| Keyed::own(object, keys));
+            keyed.extend(own.filter(|own| self.goals || !own.is_goal()));
+        }
+        keyed
+    }
 }
 
 /// The pause after the first failure in a row, and the longest.

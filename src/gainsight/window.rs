@@ -5,6 +5,8 @@ use std::collections::VecDeque;
 
 const MINUTE: i64 = 60;
 const DAY: i64 = 86_400;
+/// The longest time that is foretold.
+const FORESEEN: i64 = 30 * DAY;
 
 /// How many calls may be made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +74,39 @@ impl Windows {
 
     /// Counts a call that is about to be made: it may reach Gainsight, whatever becomes of it.
     pub fn spend(&mut self, now: i64) {
+        self.spend_some(now, 1);
+    }
+
+    fn spend_some(&mut self, now: i64, some: u32) {
         match self.spent.back_mut() {
             // A clock that was set back must not hide calls from the windows.
-            Some((second, calls)) if *second >= now => *calls = calls.saturating_add(1),
-            _ => self.spent.push_back((now, 1)),
+            Some((second, calls)) if *second >= now => *calls = calls.saturating_add(some),
+            _ => self.spent.push_back((now, some)),
         }
+    }
+
+    /// Calls that a day can carry, if no minute of it may hold more than it may.
+    pub fn day_carries(&self) -> u32 {
+        let Allowance { minute, day } = self.allowance;
+        let minutes = u32::try_from(DAY / leaves(0, MINUTE)).unwrap_or(u32::MAX);
+        minute.saturating_mul(minutes).min(day)
+    }
+
+    /// Seconds from `now` until the last of so many calls may be made. None: over a month.
+    pub fn drains_in(&self, calls: u64, now: i64) -> Option<u64> {
+        let (mut windows, mut calls, mut at) = (self.clone(), calls, now);
+        while calls > 0 {
+            at = windows.opens(at);
+            if at.saturating_sub(now) > FORESEEN {
+                return None;
+            }
+            let (minute, day) = windows.used(at);
+            let some = minute.left.min(day.left).max(1);
+            let some = u32::try_from(calls).map_or(some, |calls| calls.min(some));
+            windows.spend_some(at, some);
+            calls -= u64::from(some);
+        }
+        u64::try_from(at.saturating_sub(now)).ok()
     }
 
     /// Gainsight says that it had enough: no call for a minute. Returns the second from which on there may be one.
@@ -148,9 +178,31 @@ mod tests {
         assert_eq!(windows.opens(9_001), 9_061);
     }
 
+    #[test]
+    fn what_a_day_carries_and_how_long_a_backlog_takes_are_foretold() {
+        let usual = Windows::new(Allowance { minute: 80, day: 40_000 }, [], 0);
+        assert_eq!(
+            (usual.day_carries(), usual.drains_in(0, 7), usual.drains_in(80, 7)),
+            (40_000, Some(0), Some(0))
+        );
+        // Four bursts, 61 seconds from one to the next.
+        assert_eq!(usual.drains_in(300, 7), Some(183));
+        // 40,000 are made in 499 pauses; then the first of them have to leave the day.
+        assert_eq!(usual.drains_in(40_000, 7), Some(499 * 61));
+        assert_eq!(usual.drains_in(40_001, 7), Some(86_401));
+        assert_eq!(usual.drains_in(20_000_000, 7), None);
+        let slow = Windows::new(Allowance { minute: 2, day: 40_000 }, [], 0);
+        assert_eq!(slow.day_carries(), 2 * 1_416);
+        let spent = Windows::new(Allowance { minute: 80, day: 100 }, [(1_000, 60), (5_000, 40)], 0);
+        assert_eq!(spent.drains_in(1, 6_000), Some(1_000 + 86_401 - 6_000));
+        assert_eq!(spent.drains_in(61, 6_000), Some(5_000 + 86_401 - 6_000));
+        let closed = Windows::new(Allowance { minute: 80, day: 100 }, [], 9_000);
+        assert_eq!(closed.drains_in(1, 8_990), Some(10));
+    }
+
     proptest! {
-        /// Whoever calls as soon as it may, with pauses of its own between, is never over a limit in any window, wherever
-        /// that begins; and one that only waits for the windows uses all of each minute.
+        /// Whoever calls as soon as it may, with pauses of its own between, is never over a limit in any window,
+        /// wherever that begins; and one that only waits for the windows uses all of each minute.
         #[test]
         fn no_window_ever_holds_more_than_is_allowed(
             minute in 1_u32..8,

@@ -6,17 +6,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use serde_json::Value;
+use weir::gainsight::goal;
 use weir::gainsight::outbox::Waiting;
 use weir::gainsight::window::Allowance;
 
-use crate::org::Fault;
-use crate::sending::Bench;
+use crate::bench::Bench;
+use crate::org::{Fault, Record};
+
+const DEAL: &str = "deal__gc";
 
 #[derive(Clone, Debug)]
 enum Step {
     Person(u8, u8),
     Company(u8, u8),
     Link(u8, u8),
+    Deal(u8, u8, u8),
+    Goal(u8, u8),
     Event(u8),
     /// Sends for so many seconds, while these calls go wrong.
     Send(i64, Vec<Option<Fault>>),
@@ -28,12 +33,17 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => Just(Some(Fault::Throttled)),
         1 => Just(Some(Fault::Broken)),
         1 => Just(Some(Fault::Lost)),
+        1 => Just(Some(Fault::Says("GU_1101"))),
         2 => Just(Some(Fault::AnswerLost)),
+        1 => Just(Some(Fault::DiedBefore)),
+        2 => Just(Some(Fault::DiedAfter)),
     ];
     prop_oneof![
         (0_u8..4, any::<u8>()).prop_map(|(who, value)| Step::Person(who, value)),
         (0_u8..3, any::<u8>()).prop_map(|(which, value)| Step::Company(which, value)),
         (0_u8..4, 0_u8..3).prop_map(|(who, which)| Step::Link(who, which)),
+        (0_u8..2, 0_u8..3, any::<u8>()).prop_map(|(account, month, value)| Step::Deal(account, month, value)),
+        (0_u8..2, any::<u8>()).prop_map(|(which, value)| Step::Goal(which, value)),
         (0_u8..4).prop_map(Step::Event),
         (1_i64..90, prop::collection::vec(fault, 0..6))
             .prop_map(|(seconds, faults)| Step::Send(seconds, faults)),
@@ -46,6 +56,8 @@ struct Expected {
     people: BTreeMap<String, String>,
     companies: BTreeMap<String, String>,
     links: BTreeSet<(String, String)>,
+    deals: BTreeMap<(String, u8), String>,
+    goals: BTreeMap<String, String>,
     events: BTreeSet<u32>,
 }
 
@@ -63,6 +75,17 @@ fn take(bench: &mut Bench, expected: &mut Expected, step: Step, number: u32) {
         Step::Link(who, which) => {
             expected.links.insert((email(who), name(which)));
             bench.link(&email(who), &name(which))
+        }
+        Step::Deal(account, month, value) => {
+            let account = format!("A{account}");
+            let keys = format!(r#""Account__gc":"{account}","Month__gc":{month}"#);
+            expected.deals.insert((account, month), value.to_string());
+            bench.object(DEAL, &keys, &format!(r#""Stage__gc":"{value}""#))
+        }
+        Step::Goal(which, value) => {
+            expected.goals.insert(format!("g{which}"), value.to_string());
+            let keys = format!(r#""Key__gc":"g{which}""#);
+            bench.object(goal::OBJECT, &keys, &format!(r#""Name":"{value}","CompanyName":"C0""#))
         }
         Step::Event(who) => {
             expected.events.insert(number);
@@ -87,11 +110,18 @@ fn whatever_goes_wrong_the_org_ends_with_what_was_said_last_and_nothing_twice() 
         .run(&steps, |steps| {
             let (mut bench, mut expected) = (Bench::new(), Expected::default());
             bench.settings.allowance = Allowance { minute: 12, day: 5_000 };
+            bench.settings.goals = true;
+            let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect();
+            bench.settings.objects = BTreeMap::from([
+                (DEAL.to_owned(), keys(&["Account__gc", "Month__gc"])),
+                (goal::OBJECT.to_owned(), keys(&["Key__gc"])),
+            ]);
+            bench.org.state().limits = Some(bench.settings.allowance);
             for (number, step) in (0_u32..).zip(steps) {
                 take(&mut bench, &mut expected, step, number);
             }
             bench.org.state().faults.clear();
-            bench.send_for(1_200);
+            bench.send_for(1_800);
             check(&bench, &expected);
             Ok(())
         })
@@ -115,6 +145,15 @@ fn check(bench: &Bench, expected: &Expected) {
     let (sent, waits): (BTreeSet<_>, BTreeSet<_>) =
         expected.links.iter().cloned().partition(|(_, name)| expected.companies.contains_key(name));
     assert_eq!(links, sent);
+    let deal = |deal: &Record| {
+        let month = u8::try_from(deal.fields["Month__gc"].as_u64().unwrap()).unwrap();
+        ((text(&deal.fields["Account__gc"]), month), text(&deal.fields["Stage__gc"]))
+    };
+    let deals: BTreeMap<_, _> = state.records(DEAL).iter().map(deal).collect();
+    assert_eq!((deals.len(), &deals), (state.records(DEAL).len(), &expected.deals));
+    let goals = state.by(goal::OBJECT, "Key__gc");
+    let names = goals.into_iter().map(|(key, goal)| (key, text(&goal.fields["Name"])));
+    assert_eq!(names.collect::<BTreeMap<_, _>>(), expected.goals);
     let mut ids = BTreeMap::new();
     for (_, body) in &state.events {
         let number = u32::try_from(body["n"].as_u64().unwrap()).unwrap();
@@ -123,6 +162,7 @@ fn check(bench: &Bench, expected: &Expected) {
     }
     assert_eq!(ids.keys().copied().collect::<BTreeSet<_>>(), expected.events);
     assert!(state.most_calls_within(60) <= 12);
+    assert_eq!(state.too_many, 0);
     drop(state);
     let links_without_company = u64::try_from(waits.len()).unwrap();
     assert_eq!(bench.waiting(), Waiting { links_without_company, ..Waiting::default() });

@@ -1,15 +1,21 @@
 //! The next call about an event.
 
-use super::{Sender, Step};
-use crate::gainsight::answer::{Answer, hint};
+use super::{Said, Sender, Step};
+use crate::gainsight::answer::hint;
 use crate::gainsight::event::{publisher, send};
 use crate::gainsight::outbox::Event;
 use crate::store::StoreError;
+
+/// How long events rest once Gainsight takes none until somebody sees to it.
+const REST_MS: i64 = 600_000;
 
 impl Sender<'_> {
     /// Sends the event that has waited longest. So those of one user go out in their order. One that is refused is
     /// filed, and holds up none.
     pub(super) fn events(&mut self, now_ms: i64) -> Result<Step, StoreError> {
+        if now_ms < self.events_rest_until_ms {
+            return Ok(Step::Idle);
+        }
         let Some(event) = self.outbox.next_event()? else { return Ok(Step::Idle) };
         let settings = self.settings;
         let by = publisher(&event).and_then(|id| settings.publishers.get(id));
@@ -20,14 +26,25 @@ impl Sender<'_> {
             return Ok(Step::Done);
         };
         let call = send(&event, by, &settings.tenant_id, settings.id_field.as_deref());
-        match self.call(&call, now_ms)? {
-            Ok(Answer::Refused(refusal)) => {
+        match self.call(&call, now_ms)?.map(Said::done) {
+            Ok(Err(refusal)) => {
                 let detail = format!("an event: Gainsight says {}; {}", refusal.code, hint(&refusal.code));
                 self.give_up_event(&event, &refusal.code, detail, now_ms)?;
                 Ok(Step::Done)
             }
-            Ok(_) => {
-                self.outbox.transact(|changes| changes.remove_event(event.id))?;
+            Ok(Ok(_)) => {
+                self.outbox.transact(|changes| changes.remove_event(&event).map(drop))?;
+                Ok(Step::Done)
+            }
+            Err(Step::Closed(why)) => {
+                // What has to be seen to may be a publisher's alone: all else goes on.
+                self.events_rest_until_ms = now_ms.saturating_add(REST_MS);
+                if self.told.insert(("event".to_owned(), why.clone())) {
+                    tracing::warn!(
+                        loader = self.settings.loader,
+                        "no event goes to Gainsight: {why}. They wait"
+                    );
+                }
                 Ok(Step::Done)
             }
             Err(step) => Ok(step),
@@ -41,14 +58,6 @@ impl Sender<'_> {
         detail: String,
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        let Event { event_id, topic, name, version, contract, properties, .. } = event;
-        let about = serde_json::json!({
-            "event_id": event_id, "topic": topic, "name": name, "version": version, "contract": contract,
-        });
-        let record = format!("{{\"event\":{about},\"properties\":{properties}}}");
-        self.outbox.transact(|changes| {
-            changes.fail(code, detail, record, now_ms)?;
-            changes.remove_event(event.id)
-        })
+        self.outbox.transact(|changes| changes.fail_event(event, (code, detail), now_ms))
     }
 }

@@ -4,23 +4,26 @@
 //! between makes the call again: people and updates of companies come out the same, a new company is asked for by its
 //! name before it is inserted, and an event may come twice, with the same id.
 
-mod companies;
 mod events;
+mod given_up;
+mod keyed;
 mod people;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::answer::{Answer, Fault, hint};
+use super::answer::{Answer, NO_OBJECT, Refusal};
 use super::client::{Call, Method};
-use super::fields::{Fields, Misfit, described};
+use super::fields::{Fields, described};
+use super::keyed::Keyed;
 use super::outbox::{Due, Outbox};
-use super::values::Values;
 use super::window::{Used, Windows};
-use super::{Records, Settings, UnknownFields, company};
+use super::{Records, Settings};
 use crate::store::StoreError;
+use given_up::GivenUp;
 
 /// Who takes calls: an org, or what stands in for one.
 pub trait Org: Send {
@@ -43,6 +46,27 @@ pub enum Step {
     Closed(String),
 }
 
+/// What Gainsight says to a call that it took.
+enum Said {
+    Done(Vec<Value>),
+    Nothing,
+    Refused(Refusal),
+}
+
+impl Said {
+    /// The records that it tells of, where there being none with a key is a refusal.
+    fn done(self) -> Result<Vec<Value>, Refusal> {
+        match self {
+            Said::Done(records) => Ok(records),
+            Said::Nothing => Err(Refusal { code: NO_MATCH.to_owned(), entries: Vec::new() }),
+            Said::Refused(refusal) => Err(refusal),
+        }
+    }
+}
+
+/// What Gainsight says where it has no record with a key.
+const NO_MATCH: &str = "GSOBJ_1011";
+
 /// Sends what waits in an outbox.
 pub struct Sender<'s> {
     settings: &'s Settings,
@@ -50,36 +74,50 @@ pub struct Sender<'s> {
     org: Box<dyn Org>,
     windows: Windows,
     /// The fields of the org's objects, as far as it was asked.
-    fields: BTreeMap<&'static str, Fields>,
-    /// Fields that the org lacks and of which that was said.
+    fields: BTreeMap<String, Fields>,
+    /// Until when objects that the org lacks are not asked for again.
+    absent: BTreeMap<String, i64>,
+    /// Fields that the org lacks and of which that was said; without a name, the object itself.
     told: BTreeSet<(String, String)>,
-    /// Companies that Gainsight did not have when it was last asked. It is asked again after anything went wrong.
-    missing: BTreeSet<String>,
-    /// Most companies of the next call.
-    most: u32,
+    companies: Arc<Keyed>,
+    /// The tenant's own objects, the one whose turn it is first.
+    own: Vec<Arc<Keyed>>,
+    /// Rows that Gainsight did not have when it was last asked. It is asked again after anything went wrong.
+    missing: BTreeSet<Place>,
+    /// Rows that Gainsight has, but did not find when it was to update them.
+    vanished: BTreeSet<Place>,
+    /// Most records of the next call, where that is not as many as may be.
+    most: BTreeMap<String, u32>,
     /// People whose links go one by one, since one of them was refused.
     careful: BTreeSet<String>,
+    /// Until when no event goes out.
+    events_rest_until_ms: i64,
     /// Whose turn it is.
     turn: usize,
     /// Statuses of calls since they were last taken.
     statuses: Vec<Option<u16>>,
 }
 
-/// The objects whose fields the org is asked for, and how it calls them.
-const DESCRIBED: [(&str, &str); 2] = [("company", "company"), ("person", "person")];
+/// Object and key of a row.
+type Place = (String, String);
+
+impl Due {
+    fn place(&self) -> Place {
+        (self.object.clone(), self.key.clone())
+    }
+}
+
+/// Where Gainsight says which fields objects have.
+const DESCRIBE: &str = "/v1/meta/services/objects/describe";
+/// The objects that every org has; it is asked for the fields of both at once.
+const DESCRIBED: [&str; 2] = ["company", "person"];
+/// How long an object that the org lacks is not asked for again.
+const ABSENT_MS: i64 = 600_000;
 
 /// The kinds of records, in the order of their turns. Companies go 50 a call, and those that are new need three: to
 /// know their fields, to ask for them and to insert them; then their people go out with their links, in one call each.
-const TURNS: [Records; 5] =
-    [Records::Company, Records::Company, Records::Company, Records::Person, Records::Event];
-
-/// A row that Gainsight does not take as a whole, or a field of it.
-struct GivenUp {
-    /// None: all that was not sent.
-    field: Option<String>,
-    code: String,
-    detail: String,
-}
+const TURNS: [Records; 6] =
+    [Records::Company, Records::Company, Records::Company, Records::Person, Records::Event, Records::Object];
 
 impl<'s> Sender<'s> {
     /// Goes on where the outbox was left.
@@ -94,10 +132,20 @@ impl<'s> Sender<'s> {
             org,
             windows: Windows::new(settings.allowance, spent, closed_until),
             fields: BTreeMap::new(),
+            absent: BTreeMap::new(),
             told: BTreeSet::new(),
+            companies: Arc::new(Keyed::company()),
+            own: settings
+                .keyed()
+                .into_iter()
+                .filter(|keyed| keyed.object() != "company")
+                .map(Arc::new)
+                .collect(),
             missing: BTreeSet::new(),
-            most: company::MOST,
+            vanished: BTreeSet::new(),
+            most: BTreeMap::new(),
             careful: BTreeSet::new(),
+            events_rest_until_ms: 0,
             turn: 0,
             statuses: Vec::new(),
         })
@@ -117,9 +165,13 @@ impl<'s> Sender<'s> {
             let kind =
                 TURNS.get(turn % TURNS.len()).copied().filter(|kind| self.settings.records.contains(kind));
             let step = match kind {
-                Some(Records::Company) => self.companies(now_ms)?,
+                Some(Records::Company) => {
+                    let companies = Arc::clone(&self.companies);
+                    self.keyed(&companies, now_ms)?
+                }
                 Some(Records::Person) => self.people(now_ms)?,
                 Some(Records::Event) => self.events(now_ms)?,
+                Some(Records::Object) => self.objects(now_ms)?,
                 Some(Records::Link) | None => Step::Idle,
             };
             if step != Step::Idle {
@@ -151,7 +203,7 @@ impl<'s> Sender<'s> {
     }
 
     /// Makes a call, which counts whatever becomes of it. `Err` holds what ends the step.
-    fn call(&mut self, call: &Call, now_ms: i64) -> Result<Result<Answer, Step>, StoreError> {
+    fn call(&mut self, call: &Call, now_ms: i64) -> Result<Result<Said, Step>, StoreError> {
         let now = now_ms.div_euclid(1_000);
         self.outbox.spend(now)?;
         self.windows.spend(now);
@@ -170,27 +222,42 @@ impl<'s> Sender<'s> {
             }
             Answer::Away(why) => Step::Away(why),
             Answer::Closed(why) => Step::Closed(why),
-            answer => return Ok(Ok(answer)),
+            Answer::Done(records) => return Ok(Ok(Said::Done(records))),
+            Answer::Nothing => return Ok(Ok(Said::Nothing)),
+            Answer::Refused(refusal) => return Ok(Ok(Said::Refused(refusal))),
         };
-        // A company may have been made by a call that seemed to fail.
+        // A record may have been made by a call that seemed to fail.
         self.missing.clear();
         Ok(Err(ended))
     }
 
     /// Asks for the fields of `object`, once. `Err` holds what ends the step.
-    fn describe(&mut self, object: &'static str, now_ms: i64) -> Result<Result<(), Step>, StoreError> {
+    fn describe(&mut self, object: &str, now_ms: i64) -> Result<Result<(), Step>, StoreError> {
         if self.fields.contains_key(object) {
             return Ok(Ok(()));
         }
-        let names: Vec<&str> = DESCRIBED.iter().map(|(_, name)| *name).collect();
+        if self.absent.get(object).is_some_and(|until_ms| now_ms < *until_ms) {
+            return Ok(Err(Step::Idle));
+        }
+        let names = if DESCRIBED.contains(&object) { DESCRIBED.to_vec() } else { vec![object] };
         let body = json!({"objectNames": names}).to_string();
-        let call = Call::new(Method::Post, "/v1/meta/services/objects/describe", body);
-        let records = match self.call(&call, now_ms)? {
-            Ok(Answer::Done(records)) => records,
+        let records = match self.call(&Call::new(Method::Post, DESCRIBE, body), now_ms)? {
+            Ok(Said::Done(records)) => records,
+            Ok(Said::Refused(refusal)) if refusal.code == NO_OBJECT && names == [object] => {
+                self.absent.insert(object.to_owned(), now_ms.saturating_add(ABSENT_MS));
+                if self.told.insert((object.to_owned(), String::new())) {
+                    tracing::warn!(
+                        loader = self.settings.loader,
+                        "this org has no object {object}, so what is of it waits; make it in Gainsight \
+                         (Administration, Data Management)"
+                    );
+                }
+                return Ok(Err(Step::Done));
+            }
             Ok(_) => Vec::new(),
             Err(step) => return Ok(Err(step)),
         };
-        for (object, name) in DESCRIBED {
+        for name in names {
             let fields = described(name, &records);
             if fields.is_none() {
                 tracing::warn!(
@@ -198,94 +265,9 @@ impl<'s> Sender<'s> {
                     "Gainsight does not say which fields its {name} object has; values go out as they are"
                 );
             }
-            self.fields.insert(object, fields.unwrap_or_default());
+            self.fields.insert(name.to_owned(), fields.unwrap_or_default());
         }
         // Asking was the step's call.
         Ok(Err(Step::Done))
-    }
-
-    /// The values of `due` as the org's fields want them, and what of them is given up.
-    fn fit(&mut self, object: &'static str, due: &Due) -> (Values, Vec<GivenUp>) {
-        let (mut fitted, mut given_up) = (Values::default(), Vec::new());
-        let Some(fields) = self.fields.get(object) else { return (due.unsent.clone(), given_up) };
-        for (field, json) in due.unsent.iter() {
-            match fields.fit(field, json) {
-                Ok(json) => fitted.set(field, json),
-                Err(Misfit::Unknown) if self.settings.unknown_fields == UnknownFields::Drop => {
-                    if self.told.insert((object.to_owned(), field.to_owned())) {
-                        tracing::warn!(
-                            loader = self.settings.loader,
-                            "the {object} object of this org has no field {field}, so its values are left out; make it \
-                             in Gainsight (Administration, Data Management) and start Weir again, or map the trait to \
-                             another field"
-                        );
-                    }
-                }
-                Err(misfit) => {
-                    let code = misfit.code();
-                    let detail = format!("{field} of a {object}: {misfit}; {}", hint(code));
-                    // Without one of its fields the row is not wanted.
-                    let whole = misfit == Misfit::Unknown;
-                    given_up.push(GivenUp {
-                        field: (!whole).then(|| field.to_owned()),
-                        code: code.to_owned(),
-                        detail,
-                    });
-                }
-            }
-        }
-        (fitted, given_up)
-    }
-
-    /// Notes that what is `given_up` of `due` is not sent, and files it.
-    fn give_up(&mut self, due: &Due, given_up: Vec<GivenUp>, now_ms: i64) -> Result<(), StoreError> {
-        let Due { object, key, unsent, .. } = due;
-        self.outbox.transact(|changes| {
-            for GivenUp { field, code, detail } in given_up {
-                let values = match field.as_deref().and_then(|field| Some((field, unsent.get(field)?))) {
-                    Some((field, json)) => {
-                        let mut values = Values::default();
-                        values.set(field, json);
-                        values
-                    }
-                    None => unsent.clone(),
-                };
-                let (shown_object, shown_key) = (Value::from(object.as_str()), Value::from(key.as_str()));
-                let record =
-                    format!("{{\"object\":{shown_object},\"key\":{shown_key},\"fields\":{}}}", values.json());
-                changes.fail(&code, detail, record, now_ms)?;
-                changes.sent(object, key, &values)?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Takes what Gainsight refuses of rows out of what waits. Rows without faults stay as they are.
-    fn refused(&mut self, rows: &[Due], entries: Vec<Vec<Fault>>, now_ms: i64) -> Result<(), StoreError> {
-        for (due, faults) in rows.iter().zip(entries) {
-            let of_field =
-                |fault: &Fault| fault.field.clone().filter(|field| due.unsent.get(field).is_some());
-            // One that says nothing of a field that was sent is about the row.
-            let is_whole = faults.iter().any(|fault| of_field(fault).is_none());
-            let given_up =
-                faults.iter().filter(|fault| !is_whole || of_field(fault).is_none()).map(|fault| {
-                    let field = of_field(fault);
-                    let what = field.as_ref().map_or_else(String::new, |field| format!("{field} of "));
-                    let detail = format!(
-                        "{what}a {}: {} says {}; {}",
-                        due.object,
-                        "Gainsight",
-                        fault.code,
-                        hint(&fault.code)
-                    );
-                    GivenUp { field, code: fault.code.clone(), detail }
-                });
-            let given_up: Vec<GivenUp> =
-                if is_whole { given_up.take(1).collect() } else { given_up.collect() };
-            if !given_up.is_empty() {
-                self.give_up(due, given_up, now_ms)?;
-            }
-        }
-        Ok(())
     }
 }

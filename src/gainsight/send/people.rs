@@ -1,11 +1,11 @@
 //! The next call about a person, with its links.
 
-use super::{GivenUp, Sender, Step};
+use super::{GivenUp, Said, Sender, Step};
 use crate::gainsight::Records;
-use crate::gainsight::answer::{Answer, hint};
+use crate::gainsight::answer::{Refusal, hint};
 use crate::gainsight::outbox::Due;
 use crate::gainsight::person::upsert;
-use crate::gainsight::values::Values;
+use crate::record::KEY_SEPARATOR;
 use crate::store::StoreError;
 use crate::store::load::LINK;
 
@@ -55,10 +55,8 @@ impl Sender<'_> {
             return Ok(Linked::Nobody);
         }
         if let Some(link) = self.outbox.ready_link(before_ms)? {
-            let key = link.key.split('\u{1f}').next().unwrap_or_default().to_owned();
-            let fields = Values::default();
-            let (gsid, company_gsid, unsent) = (None, None, Values::default());
-            let mut person = Due { object: OBJECT.to_owned(), key, gsid, company_gsid, fields, unsent };
+            let person = link.key.rsplit_once(char::from(KEY_SEPARATOR)).map_or("", |(person, _)| person);
+            let mut person = Due::bare(OBJECT, person);
             // As the link has it: its person may be known by that alone.
             if let Some(email) = link.fields.get("Email") {
                 person.fields.set("Email", email);
@@ -69,15 +67,14 @@ impl Sender<'_> {
         let Some(link) = stranded.into_iter().next() else { return Ok(Linked::Nobody) };
         let detail = "the company of this link did not get to Gainsight in a day; look for it among the failed, then \
                       retry this";
-        let given_up = GivenUp { field: None, code: "company_missing".to_owned(), detail: detail.to_owned() };
-        self.give_up(&link, vec![given_up], now_ms)?;
+        self.give_up(&link, GivenUp::whole("company_missing", detail.to_owned()), now_ms)?;
         Ok(Linked::GivenUp)
     }
 
     fn send_person(&mut self, person: &Due, links: &[Due], now_ms: i64) -> Result<Step, StoreError> {
-        let (mut record, given_up) = self.fit(OBJECT, person);
+        let (mut record, given_up) = self.fit(person);
         if !given_up.is_empty() {
-            self.give_up(person, given_up, now_ms)?;
+            given_up.into_iter().try_for_each(|given_up| self.give_up(person, given_up, now_ms))?;
             return Ok(Step::Done);
         }
         if record.is_empty() && links.is_empty() {
@@ -90,8 +87,8 @@ impl Sender<'_> {
             .map_or_else(|| serde_json::json!(person.key).to_string(), str::to_owned);
         record.set("Email", email);
         let companies: Vec<&str> = links.iter().filter_map(|link| link.company_gsid.as_deref()).collect();
-        match self.call(&upsert(record, &companies), now_ms)? {
-            Ok(Answer::Done(_) | Answer::Nothing) => {
+        match self.call(&upsert(record, &companies), now_ms)?.map(Said::done) {
+            Ok(Ok(_)) => {
                 self.outbox.transact(|changes| {
                     if !person.unsent.is_empty() {
                         changes.sent(OBJECT, &person.key, &person.unsent)?;
@@ -100,24 +97,33 @@ impl Sender<'_> {
                 })?;
                 Ok(Step::Done)
             }
-            Ok(Answer::Refused(refusal)) => {
-                let is_link = refusal.code == NO_SUCH_COMPANY && !links.is_empty();
-                match links {
-                    [link] if is_link => self.give_up_link(link, now_ms)?,
-                    [_, _, ..] if is_link => drop(self.careful.insert(person.key.clone())),
-                    _ if person.unsent.is_empty() => {
-                        // There is nothing but links that it can mean.
-                        links.iter().try_for_each(|link| self.give_up_link(link, now_ms))?;
-                    }
-                    _ => {
-                        let entries = refusal.of_each(1).unwrap_or_default();
-                        self.refused(std::slice::from_ref(person), entries, now_ms)?;
-                    }
-                }
+            Ok(Err(refusal)) => {
+                self.refused_person(person, links, refusal, now_ms)?;
                 Ok(Step::Done)
             }
-            Ok(Answer::Throttled | Answer::Away(_) | Answer::Closed(_)) => Ok(Step::Done),
             Err(step) => Ok(step),
+        }
+    }
+
+    fn refused_person(
+        &mut self,
+        person: &Due,
+        links: &[Due],
+        refusal: Refusal,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let is_link = refusal.code == NO_SUCH_COMPANY;
+        match links {
+            [link] if is_link => self.give_up_link(link, now_ms),
+            [_, _, ..] if is_link => {
+                self.careful.insert(person.key.clone());
+                Ok(())
+            }
+            // There is nothing but links that it can mean.
+            _ if person.unsent.is_empty() => {
+                links.iter().try_for_each(|link| self.give_up_link(link, now_ms))
+            }
+            _ => self.refused(&[person], refusal.of_each(1).unwrap_or_default(), now_ms),
         }
     }
 
@@ -125,7 +131,7 @@ impl Sender<'_> {
         let detail = format!("a link: Gainsight says {NO_SUCH_COMPANY}; {}", hint(NO_SUCH_COMPANY));
         let mut link = link.clone();
         link.unsent = link.fields.clone();
-        self.give_up(&link, vec![GivenUp { field: None, code: NO_SUCH_COMPANY.to_owned(), detail }], now_ms)
+        self.give_up(&link, GivenUp::whole(NO_SUCH_COMPANY, detail), now_ms)
     }
 }
 

@@ -1,15 +1,21 @@
 //! What waits to go to an org: a store in a file of its own, which a loader fills like any other. In the same
 //! transaction, triggers note which rows changed. So updates of one row gather, and the newest values go out once.
 
+mod changes;
+mod filed;
+mod waiting;
+
 use std::path::Path;
 
 use rusqlite::{OptionalExtension, params};
 
 use super::values::Values;
-use crate::queue::subscription::Partition;
 use crate::store::load::LINK;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Failed, Store, StoreError};
+use crate::store::{Store, StoreError};
+
+pub use changes::Changes;
+pub use waiting::{Forecast, Waiting};
 
 /// A row that changed since it was sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +32,8 @@ pub struct Due {
     pub fields: Values,
     /// Those whose values were not sent yet.
     pub unsent: Values,
+    /// Its key fields as Gainsight writes them, once that is known.
+    pub known: Values,
 }
 
 /// An event that waits.
@@ -35,6 +43,8 @@ pub struct Event {
     pub id: i64,
     /// `ce_id`.
     pub event_id: String,
+    /// `ce_source`.
+    pub source: String,
     /// Topic, name and version, as Gainsight calls them.
     pub topic: String,
     /// See `topic`.
@@ -43,33 +53,31 @@ pub struct Event {
     pub version: String,
     /// The contract, if there is one.
     pub contract: Option<String>,
+    /// Whose it is, as far as its sender said.
+    pub user_id: Option<String>,
+    /// When it happened, as a store has it.
+    pub time: String,
+    /// When it was received: milliseconds since the Unix epoch.
+    pub received_ms: i64,
     /// JSON as it came.
     pub properties: String,
 }
 
-/// How much waits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Waiting {
-    /// Companies.
-    pub companies: u64,
-    /// People.
-    pub people: u64,
-    /// Links whose company Gainsight has.
-    pub links: u64,
-    /// Links whose company Gainsight does not have yet.
-    pub links_without_company: u64,
-    /// Events.
-    pub events: u64,
-    /// What could not be sent and stands in `weir_failed`.
-    pub failed: u64,
+/// A record of Gainsight's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Its id.
+    pub gsid: String,
+    /// Its key fields as Gainsight writes them.
+    pub keys: Values,
 }
 
-/// The columns of a [`Due`]; `l` is the row itself, `d` that it is due, `s` what was sent of it.
+/// The columns of a [`Due`]; `l` is the row itself, `d` that it is due, `s` what was sent of it, `k` what is known.
 const DUE: &str = "SELECT l.object, l.key, l.gsid, \
     (SELECT c.gsid FROM weir_row c WHERE c.tenant = l.tenant AND c.id = l.company AND c.object = 'company'), \
-    l.fields, s.fields \
-    FROM gainsight_due d JOIN weir_row l USING (tenant, object, key) LEFT JOIN gainsight_sent s \
-    USING (tenant, object, key)";
+    l.fields, s.fields, k.fields \
+    FROM gainsight_due d JOIN weir_row l USING (tenant, object, key) \
+    LEFT JOIN gainsight_sent s USING (tenant, object, key) LEFT JOIN gainsight_known k USING (tenant, object, key)";
 
 /// The outbox of an org.
 #[derive(Debug)]
@@ -96,11 +104,26 @@ impl Outbox {
         self.read(&sql, params![object, before_ms, most])
     }
 
+    /// The record of Gainsight's that another row with the key `compared` is.
+    pub fn known(&self, object: &str, compared: &str) -> Result<Option<Known>, StoreError> {
+        self.store.run(|connection| {
+            let mut statement = connection.prepare_cached(
+                "SELECT l.gsid, k.fields FROM gainsight_known k JOIN weir_row l USING (tenant, object, key) \
+                 WHERE k.tenant = ?1 AND k.object = ?2 AND k.compared = ?3 AND l.gsid IS NOT NULL LIMIT 1",
+            )?;
+            let known = statement.query_row(params![self.tenant, object, compared], |row| {
+                Ok(Known { gsid: row.get(0)?, keys: Values::read(row.get_ref(1)?.as_str()?) })
+            });
+            known.optional()
+        })
+    }
+
     /// The links of a person that are due.
     pub fn links_of(&self, person: &str) -> Result<Vec<Due>, StoreError> {
-        let sql =
-            format!("{DUE} WHERE d.tenant = ?1 AND d.object = ?2 AND l.person = ?3 ORDER BY d.since_ms");
-        self.read(&sql, params![self.tenant, LINK, person])
+        let sql = format!(
+            "{DUE} WHERE l.tenant = ?1 AND l.object = 'company_person' AND l.person = ?2 ORDER BY d.since_ms"
+        );
+        self.read(&sql, params![self.tenant, person])
     }
 
     /// A link that has been due since `before_ms` and whose company Gainsight has.
@@ -123,11 +146,13 @@ impl Outbox {
         self.store.run(|connection| {
             let mut statement = connection.prepare_cached(sql)?;
             let rows = statement.query_map(parameters, |row| {
-                let fields = Values::read(row.get_ref(4)?.as_str()?);
-                let sent = row.get_ref(5)?.as_str_or_null()?.map(Values::read).unwrap_or_default();
+                let values = |at| -> rusqlite::Result<Values> {
+                    Ok(row.get_ref(at)?.as_str_or_null()?.map(Values::read).unwrap_or_default())
+                };
+                let (fields, sent) = (values(4)?, values(5)?);
                 let unsent = fields.without(&sent);
-                let (object, key) = (row.get(0)?, row.get(1)?);
-                Ok(Due { object, key, gsid: row.get(2)?, company_gsid: row.get(3)?, fields, unsent })
+                let (object, key, known) = (row.get(0)?, row.get(1)?, values(6)?);
+                Ok(Due { object, key, gsid: row.get(2)?, company_gsid: row.get(3)?, fields, unsent, known })
             })?;
             rows.collect()
         })
@@ -137,8 +162,8 @@ impl Outbox {
     pub fn next_event(&self) -> Result<Option<Event>, StoreError> {
         self.store.run(|connection| {
             let mut statement = connection.prepare_cached(
-                "SELECT rowid, event_id, topic, name, version, contract, properties FROM weir_event \
-                 ORDER BY rowid LIMIT 1",
+                "SELECT rowid, event_id, source, topic, name, version, contract, user_id, time, received_ms, \
+                 properties FROM weir_event ORDER BY rowid LIMIT 1",
             )?;
             let text =
                 |row: &rusqlite::Row<'_>, at| row.get::<_, Option<String>>(at).map(Option::unwrap_or_default);
@@ -146,11 +171,15 @@ impl Outbox {
                 Ok(Event {
                     id: row.get(0)?,
                     event_id: row.get(1)?,
-                    topic: text(row, 2)?,
-                    name: text(row, 3)?,
-                    version: text(row, 4)?,
-                    contract: row.get(5)?,
-                    properties: row.get(6)?,
+                    source: row.get(2)?,
+                    topic: text(row, 3)?,
+                    name: text(row, 4)?,
+                    version: text(row, 5)?,
+                    contract: row.get(6)?,
+                    user_id: row.get(7)?,
+                    time: row.get(8)?,
+                    received_ms: row.get(9)?,
+                    properties: row.get(10)?,
                 })
             });
             event.optional()
@@ -188,15 +217,20 @@ impl Outbox {
 
     /// Notes a call that is about to be made in `second`, and forgets those of a day before. Durable when it returns.
     pub fn spend(&mut self, second: i64) -> Result<(), StoreError> {
-        self.store.run(|connection| {
+        self.store.begin()?;
+        let noted = self.store.run(|connection| {
             connection.prepare_cached("DELETE FROM gainsight_call WHERE second < ?1")?.execute([second - 90_000])?;
             connection
                 .prepare_cached(
                     "INSERT INTO gainsight_call VALUES (?1, 1) ON CONFLICT (second) DO UPDATE SET calls = calls + 1",
                 )?
                 .execute([second])
-        })?;
-        Ok(())
+        });
+        let noted = noted.and_then(|_| self.store.commit());
+        if noted.is_err() {
+            self.store.rollback();
+        }
+        noted
     }
 
     /// Notes that no call is to be made before the second `until`.
@@ -206,28 +240,6 @@ impl Outbox {
         })?;
         Ok(())
     }
-
-    /// How much waits.
-    pub fn waiting(&self) -> Result<Waiting, StoreError> {
-        self.store.run(|connection| {
-            let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, u32>(0)).map(u64::from);
-            let due = |object: &str| count(&format!("SELECT count(*) FROM gainsight_due WHERE object = '{object}'"));
-            let links = due(LINK)?;
-            let links_without_company = count(
-                "SELECT count(*) FROM gainsight_due d JOIN weir_row l USING (tenant, object, key) WHERE d.object = \
-                 'company_person' AND NOT EXISTS (SELECT 1 FROM weir_row c WHERE c.tenant = l.tenant AND \
-                 c.id = l.company AND c.object = 'company' AND c.gsid IS NOT NULL)",
-            )?;
-            Ok(Waiting {
-                companies: due("company")?,
-                people: due("person")?,
-                links: links.saturating_sub(links_without_company),
-                links_without_company,
-                events: count("SELECT count(*) FROM weir_event")?,
-                failed: count("SELECT count(*) FROM weir_failed")?,
-            })
-        })
-    }
 }
 
 /// A store with the tables and triggers of an outbox, for its loader.
@@ -236,98 +248,6 @@ impl Outbox {
 /// As [`SqliteStore::open`].
 pub fn prepared(path: &Path) -> Result<SqliteStore, StoreError> {
     let store = SqliteStore::open(path)?;
-    store.run(|connection| connection.execute_batch(include_str!("outbox.sql")))?;
+    store.run(|connection| connection.execute_batch(include_str!("tables.sql")))?;
     Ok(store)
-}
-
-/// What changes together.
-pub struct Changes<'o> {
-    store: &'o mut SqliteStore,
-    loader: &'o str,
-    tenant: &'o str,
-}
-
-impl Changes<'_> {
-    /// Notes that Gainsight has, or will not take, `values` of a row. It stays due where that is not all of it.
-    pub fn sent(&mut self, object: &str, key: &str, values: &Values) -> Result<(), StoreError> {
-        let (store, tenant) = (&*self.store, self.tenant);
-        store.run(|connection| {
-            let place = params![tenant, object, key];
-            let stored = |sql: &str| -> rusqlite::Result<Values> {
-                let found = connection.prepare_cached(sql)?.query_row(place, |row| row.get::<_, String>(0));
-                Ok(found.optional()?.map_or_else(Values::default, |json| Values::read(&json)))
-            };
-            let mut sent =
-                stored("SELECT fields FROM gainsight_sent WHERE tenant = ?1 AND object = ?2 AND key = ?3")?;
-            sent.extend(values);
-            connection
-                .prepare_cached("INSERT OR REPLACE INTO gainsight_sent VALUES (?1, ?2, ?3, ?4)")?
-                .execute(params![tenant, object, key, sent.json()])?;
-            let fields =
-                stored("SELECT fields FROM weir_row WHERE tenant = ?1 AND object = ?2 AND key = ?3")?;
-            if fields.without(&sent).is_empty() {
-                connection
-                    .prepare_cached(
-                        "DELETE FROM gainsight_due WHERE tenant = ?1 AND object = ?2 AND key = ?3",
-                    )?
-                    .execute(place)?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Notes the Gsid of a company.
-    pub fn learn(&mut self, key: &str, gsid: &str) -> Result<(), StoreError> {
-        let (store, tenant) = (&*self.store, self.tenant);
-        store.run(|connection| {
-            connection
-                .prepare_cached(
-                    "UPDATE weir_row SET gsid = ?3 WHERE tenant = ?1 AND object = 'company' AND key = ?2",
-                )?
-                .execute(params![tenant, key, gsid])
-        })?;
-        Ok(())
-    }
-
-    /// Forgets the Gsid of a company: Gainsight has none of this name any more.
-    pub fn unlearn(&mut self, key: &str) -> Result<(), StoreError> {
-        let (store, tenant) = (&*self.store, self.tenant);
-        store.run(|connection| {
-            connection
-                .prepare_cached(
-                    "UPDATE weir_row SET gsid = NULL WHERE tenant = ?1 AND object = 'company' AND key = ?2",
-                )?
-                .execute(params![tenant, key])
-        })?;
-        Ok(())
-    }
-
-    /// Takes an event out.
-    pub fn remove_event(&mut self, id: i64) -> Result<(), StoreError> {
-        self.store.run(|connection| {
-            connection.prepare_cached("DELETE FROM weir_event WHERE rowid = ?1")?.execute([id])
-        })?;
-        Ok(())
-    }
-
-    /// Files what Gainsight does not take: `reason` is its code, `record` what it was, as JSON.
-    pub fn fail(
-        &mut self,
-        reason: &str,
-        detail: String,
-        record: String,
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
-        self.store.put_failed(&[Failed {
-            loader: self.loader.to_owned(),
-            tenant: Some(self.tenant.to_owned()),
-            partition: Partition { topic: "gainsight".to_owned(), number: 0 },
-            offset: 0,
-            run: None,
-            reason: reason.to_owned(),
-            detail,
-            record,
-            failed_ms: now_ms,
-        }])
-    }
 }

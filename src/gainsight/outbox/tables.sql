@@ -1,5 +1,5 @@
 -- What an outbox has beside the tables of a store: which of its rows Gainsight does not have as they are, what it was
--- sent of each, and the calls that were made.
+-- sent of each, how it writes their keys, and the calls that were made.
 
 -- Rows that changed since they were sent.
 CREATE TABLE IF NOT EXISTS gainsight_due (
@@ -19,6 +19,17 @@ CREATE TABLE IF NOT EXISTS gainsight_sent (
     fields TEXT NOT NULL, -- a JSON object, each value as it came
     PRIMARY KEY (tenant, object, key)
 ) WITHOUT ROWID;
+
+-- The key fields of rows that Gainsight has, as it writes them.
+CREATE TABLE IF NOT EXISTS gainsight_known (
+    tenant TEXT NOT NULL,
+    object TEXT NOT NULL,
+    key TEXT NOT NULL,
+    compared TEXT NOT NULL, -- how they are compared: rows that have this in common are one record there
+    fields TEXT NOT NULL, -- a JSON object
+    PRIMARY KEY (tenant, object, key)
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS gainsight_known_compared ON gainsight_known (tenant, object, compared);
 
 -- Calls of the last day.
 CREATE TABLE IF NOT EXISTS gainsight_call (
@@ -50,4 +61,5 @@ END;
 CREATE TRIGGER IF NOT EXISTS gainsight_gone AFTER DELETE ON weir_row BEGIN
     DELETE FROM gainsight_due WHERE tenant = OLD.tenant AND object = OLD.object AND key = OLD.key;
     DELETE FROM gainsight_sent WHERE tenant = OLD.tenant AND object = OLD.object AND key = OLD.key;
+    DELETE FROM gainsight_known WHERE tenant = OLD.tenant AND object = OLD.object AND key = OLD.key;
 END;
