@@ -82,7 +82,7 @@ pub struct Tenant {
     pub company_fields: HashMap<String, String>,
     /// Whose events are ignored; none where nobody is listed.
     pub suppressed: Option<Box<Suppressed>>,
-    /// Whether there is a store, which joins user ids.
+    /// Whether its records are loaded somewhere, where user ids are joined.
     pub has_store: bool,
 }
 

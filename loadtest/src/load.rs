@@ -79,6 +79,7 @@ fn load(config: &Config, postgres: Option<&str>, records: u64) -> Result<Spent, 
     let journal = config.data.journal();
     let metrics = Arc::new(Metrics::new([])?);
     let plan = Plan {
+        alone: None,
         wanted: setup::store::wanted(config),
         queue: Box::new(move || {
             let opened =

@@ -6,7 +6,11 @@ use clap::Args;
 
 use super::flags::RoleFlags;
 use super::{ConfigFlags, Failure, print};
-use crate::config::{self, DataDir, Problems, PublisherConfig, QueueKind, StorePlace, ViewKey};
+use crate::config::gainsight::Records;
+use crate::config::{
+    self, DataDir, GainsightConfig, Problems, PublisherConfig, QueueKind, StorePlace, ViewKey,
+};
+use crate::gainsight::window::Allowance;
 use crate::loader;
 use crate::operate::control;
 use crate::operate::in_use::hash;
@@ -70,9 +74,27 @@ fn report(to_serve: &ToServe) -> Result<String, Problems> {
             readable(u64::try_from(loader::MOST.bytes).unwrap_or(u64::MAX))
         ));
     }
+    if to_serve.roles.run(Role::Load) {
+        lines.extend(config.gainsight.iter().map(|(name, org)| gainsight_line(name, org)));
+    }
     lines.push(format!("memory: at most {}", readable(setup::memory_bound(config, &to_serve.roles))));
     lines.extend(to_serve.warnings().iter().map(|warning| format!("warning: {warning}")));
     Ok(lines.join("\n") + "\n")
+}
+
+/// What goes to an org of Gainsight, and how fast at most.
+fn gainsight_line(name: &str, org: &GainsightConfig) -> String {
+    let has = |records: &Records| org.records.contains(records);
+    let records: Vec<&str> =
+        Records::WORDS.iter().filter(|(_, one)| has(one)).map(|(word, _)| *word).collect();
+    let (minute, day) = org.calls;
+    let Allowance { minute, day } = Allowance::new(minute, day, org.reserve);
+    format!(
+        "gainsight {name}: {} gets {} of tenant {}, in at most {minute} calls in any minute and {day} in any day",
+        org.url,
+        records.join(", "),
+        org.tenant
+    )
 }
 
 /// Which pages and screens are events, since their names may be patterns: a line for each key of `publisher`.
@@ -111,6 +133,17 @@ mod tests {
         ] {
             assert!(report.contains(part), "{part:?} is not in\n{report}");
         }
+    }
+
+    #[test]
+    fn a_report_says_what_goes_to_gainsight_and_how_fast() {
+        let text = "[tenants.acme]\n[sources.web]\ntenant = 'acme'\n[gainsight.prod]\ntenant = 'acme'\n\
+                    url = 'https://acme.gainsightcloud.com'\naccess_key = { env = 'K' }\nrecords = ['company', 'person']\n";
+        let config = load(Some((std::path::Path::new("weir.toml"), text)), &Overrides::default()).unwrap();
+        let report = report(&ToServe { config, tls: None, roles: Roles::default() }).unwrap();
+        let line = "\ngainsight prod: https://acme.gainsightcloud.com gets person, company of tenant acme, in at most 80 \
+                    calls in any minute and 40000 in any day\n";
+        assert!(report.contains(line), "{report}");
     }
 
     #[test]

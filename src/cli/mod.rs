@@ -3,6 +3,7 @@
 mod admin;
 mod check;
 mod flags;
+mod gainsight;
 mod health;
 pub mod import_destination;
 mod key;
@@ -25,6 +26,7 @@ use clap::{Arg, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 pub use check::CheckArgs;
 pub use flags::{ConfigFlags, QueueFlags};
+pub use gainsight::GainsightArgs;
 pub use health::HealthArgs;
 pub use import_destination::ImportArgs;
 pub use manual::{CompletionsArgs, ManArgs};
@@ -65,6 +67,8 @@ enum Command {
     Quarantine(QuarantineArgs),
     /// Look into the store, load again what could not be loaded, erase people, merge companies
     Store(StoreArgs),
+    /// Say what waits to go to Gainsight itself, and whether it can go there
+    Gainsight(GainsightArgs),
     /// Say whether the Weir on a data folder is ready, by an exit code
     Health(HealthArgs),
     /// Show on a terminal how a running Weir is doing: events, refusals, queue, loaders
@@ -106,6 +110,7 @@ impl Cli {
             Command::Spool(args) => spool::run(&args),
             Command::Quarantine(args) => quarantine::run(&args),
             Command::Store(args) => store::run(&args),
+            Command::Gainsight(args) => gainsight::run(&args),
             Command::Health(args) => health::run(&args),
             Command::Top(args) => top::run(&args),
             Command::Key => key::run(),

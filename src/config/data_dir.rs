@@ -32,6 +32,11 @@ impl DataDir {
         self.0.join(file)
     }
 
+    /// What waits to go to the org `name` of Gainsight.
+    pub fn outbox(&self, name: &str) -> PathBuf {
+        self.0.join("gainsight").join(format!("{name}.sqlite"))
+    }
+
     /// The socket over which a running Weir takes orders.
     pub fn control_socket(&self) -> PathBuf {
         self.0.join("control.sock")

@@ -3,11 +3,12 @@
 //!
 //! [`read`] reads it, with [`section`] as one table under reading, [`problems`] for everything that is wrong with it,
 //! [`secrets`] for what stands in other files, [`kafka`] for settings of its client, [`address`] for addresses,
-//! [`origin`] for origins of pages, and [`paths`] for other paths of the routes.
+//! [`origin`] for origins of pages, [`paths`] for other paths of the routes, and [`gainsight`] for orgs of Gainsight.
 //! [`data_dir`] names what lies in the data directory.
 
 pub mod address;
 pub mod data_dir;
+pub mod gainsight;
 pub mod kafka;
 pub mod origin;
 pub mod paths;
@@ -18,6 +19,7 @@ pub mod secrets;
 pub mod section;
 
 pub use data_dir::DataDir;
+pub use gainsight::GainsightConfig;
 pub use kafka::{KafkaSettings, Setting};
 pub use paths::Paths;
 pub use problems::Problems;
@@ -63,6 +65,15 @@ pub struct Config {
     pub limits: Limits,
     /// `[store]`: where records are loaded; none: nowhere.
     pub store: Option<StoreConfig>,
+    /// `[gainsight.<name>]`: orgs of Gainsight to which they go.
+    pub gainsight: BTreeMap<String, GainsightConfig>,
+}
+
+impl Config {
+    /// Whether anything is to be loaded from the queue.
+    pub fn loads(&self) -> bool {
+        self.store.is_some() || !self.gainsight.is_empty()
+    }
 }
 
 /// `[store]`.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
+use super::gainsight::gainsight;
 use super::origin::{ORIGIN, origin};
 use super::paths::{PATH, Paths, path};
 use super::section::{NON_BLANK, Section, non_blank};
@@ -95,6 +96,7 @@ pub fn read(mut root: Section<'_>) -> Config {
             limits(root.section("limits"), paths, strangers)
         },
         store: root.given_section("store").map(store),
+        gainsight: root.each("gainsight", gainsight),
     };
     root.finish();
     config
@@ -214,10 +216,10 @@ fn publisher(mut section: Section<'_>) -> PublisherConfig {
     publisher
 }
 
-const SECRET: &str =
+pub(super) const SECRET: &str =
     "{ file = \"…\" } or { env = \"NAME\" }; the configuration never contains a secret itself";
 
-fn secret_place(value: &Value) -> Option<SecretPlace> {
+pub(super) fn secret_place(value: &Value) -> Option<SecretPlace> {
     let table = value.as_table().filter(|table| table.len() == 1)?;
     let (kind, place) = table.iter().next()?;
     let place = place.as_str().and_then(non_blank)?;

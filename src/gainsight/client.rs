@@ -17,7 +17,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// Longest that connecting may take.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Most bytes of an answer: of 5,000 records at most.
-const LARGEST: u64 = 32 << 20;
+pub const LARGEST: u64 = 32 << 20;
 
 /// How a call is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

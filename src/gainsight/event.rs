@@ -9,6 +9,9 @@ use super::values::Values;
 /// Where events go.
 pub const PATH: &str = "/v1.0/api/eventManager/event";
 
+/// The header of a publisher's secret.
+pub const SECRET: &str = "sharedsecret";
+
 /// Who sends events to Gainsight.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Publisher {
@@ -35,7 +38,7 @@ pub fn send(event: &Event, publisher: &Publisher, tenant_id: &str, id_field: Opt
     };
     let topic = if event.topic.is_empty() { &publisher.topic } else { &event.topic };
     let mut headers = vec![
-        ("sharedsecret", publisher.secret.clone()),
+        (SECRET, publisher.secret.clone()),
         ("tenantid", tenant_id.to_owned()),
         ("topicname", topic.clone()),
         ("eventname", event.name.clone()),

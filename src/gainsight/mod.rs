@@ -11,6 +11,7 @@ pub mod event;
 pub mod fields;
 pub mod goal;
 pub mod keyed;
+mod learnt;
 pub mod outbox;
 pub mod person;
 pub mod send;
@@ -18,9 +19,10 @@ pub mod values;
 pub mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -29,50 +31,26 @@ use self::answer::Answer;
 use self::client::{Call, Client};
 use self::event::Publisher;
 use self::keyed::Keyed;
+use self::learnt::Learnt;
 use self::outbox::Outbox;
 use self::send::{Org, Sender, Step};
 use self::window::Allowance;
+pub use crate::config::gainsight::{Records, UnknownFields};
+use crate::loader::OpenStore;
+use crate::loader::alone::Alone;
 use crate::observe::metrics::Metrics;
 use crate::store::StoreError;
 use crate::system::worker::{Ended, StopToken, Worker};
 
-/// What goes to Gainsight.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Records {
-    /// Companies.
-    Company,
-    /// People.
-    Person,
-    /// Links between the two.
-    Link,
-    /// Events.
-    Event,
-    /// Objects of the tenant's own, and customer goals.
-    Object,
-}
-
-impl Records {
-    /// As a configuration names them.
-    pub const WORDS: [(&'static str, Records); 5] = [
-        ("person", Records::Person),
-        ("company", Records::Company),
-        ("link", Records::Link),
-        ("event", Records::Event),
-        ("object", Records::Object),
-    ];
-}
-
-/// What becomes of a value whose field an org lacks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnknownFields {
-    /// It is left out, and the row goes.
-    Drop,
-    /// The row is filed as failed.
-    Reject,
-}
+/// Reads the settings, with the secrets as they are now: called anew after a failure, since somebody may have seen to
+/// it.
+///
+/// # Errors
+/// When a secret can't be read: a sentence.
+pub type ReadSettings = Box<dyn FnMut() -> Result<Settings, String> + Send>;
 
 /// `[gainsight.<name>]`, with what it refers to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Name of its loader: `gainsight/<name>`.
     pub loader: String,
@@ -97,6 +75,8 @@ pub struct Settings {
     pub unknown_fields: UnknownFields,
     /// How many calls may be made.
     pub allowance: Allowance,
+    /// The same for events, where they have limits of their own.
+    pub event_allowance: Option<Allowance>,
     /// How long updates of one row are gathered.
     pub wait: Duration,
     /// The tenant's publishers that have a secret.
@@ -124,14 +104,58 @@ impl Settings {
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// The longest where somebody has to see to it: each try is a call.
 const CLOSED: Duration = Duration::from_secs(600);
+/// What is wrong where two processes send to one org.
+const WITH_OTHERS: &str = "another process loads for this org too (see its consumer group on Kafka), and each would \
+                           count its calls for itself; stop one of them, or take the table [gainsight.*] out of its \
+                           configuration";
+/// How often it is shown how much waits.
+const SHOW_EVERY: Duration = Duration::from_secs(5);
 /// How soon a row is noticed that has become due.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// What a sender works with.
+pub struct Plan {
+    /// Name of the loader that fills its outbox.
+    pub loader: String,
+    /// How to go about it.
+    pub settings: ReadSettings,
+    /// What its loader has found out: two processes would count an org's calls each for itself.
+    pub alone: Alone,
+    /// Who is told Gainsight's ids; none: nobody.
+    pub store: Option<OpenStore>,
+}
 
 /// A running sender.
 #[derive(Debug)]
 pub struct Gainsight {
     token: Arc<StopToken>,
+    handle: GainsightHandle,
     worker: Worker,
+}
+
+/// Gives a running sender other settings.
+#[derive(Clone, Default)]
+pub struct GainsightHandle(Arc<Mutex<Option<ReadSettings>>>);
+
+impl fmt::Debug for GainsightHandle {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.debug_struct("GainsightHandle").finish_non_exhaustive()
+    }
+}
+
+impl GainsightHandle {
+    /// Has the sender go on with other settings after the call at work.
+    pub fn replace(&self, settings: ReadSettings) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(settings);
+    }
+
+    fn take(&self) -> Option<ReadSettings> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn has_settings(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
 }
 
 impl Org for Client {
@@ -145,10 +169,27 @@ impl Gainsight {
     ///
     /// # Errors
     /// When the system starts no thread.
-    pub fn start(settings: Settings, metrics: Arc<Metrics>) -> io::Result<Self> {
-        let token = Arc::default();
-        let worker = Worker::start("gainsight", &token, move |token| run(&settings, &metrics, token))?;
-        Ok(Gainsight { token, worker })
+    pub fn start(plan: Plan, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let (token, handle) = (Arc::default(), GainsightHandle::default());
+        let Plan { loader, settings, alone, store } = plan;
+        let mut sending = Sending {
+            loader,
+            settings,
+            alone,
+            learnt: store.map(Learnt::new),
+            next: handle.clone(),
+            metrics,
+            pause: PAUSES.0,
+            last: String::new(),
+            shown: None,
+        };
+        let worker = Worker::start("gainsight", &token, move |token| sending.run(token))?;
+        Ok(Gainsight { token, handle, worker })
+    }
+
+    /// What gives it other settings while it runs.
+    pub fn handle(&self) -> GainsightHandle {
+        self.handle.clone()
     }
 
     /// Asks it to end after the call at work.
@@ -162,23 +203,154 @@ impl Gainsight {
     }
 }
 
-fn run(settings: &Settings, metrics: &Metrics, token: &StopToken) {
-    let (mut pause, mut last) = (PAUSES.0, String::new());
-    while !token.is_stopped() {
-        let opened = open(settings);
-        let why = match opened {
-            Ok(mut sender) => match send(&mut sender, settings, metrics, token, (&mut pause, &mut last)) {
-                Ok(()) => return,
-                Err(error) => error.to_string(),
-            },
-            Err(why) => why,
-        };
-        if why != last {
-            tracing::warn!(loader = settings.loader, "nothing goes to Gainsight: {why}");
-            last = why;
+/// What a sender's thread works with.
+struct Sending {
+    loader: String,
+    settings: ReadSettings,
+    alone: Alone,
+    learnt: Option<Learnt>,
+    next: GainsightHandle,
+    metrics: Arc<Metrics>,
+    /// When it was last shown how much waits.
+    shown: Option<Instant>,
+    /// The pause after the next failure.
+    pause: Duration,
+    /// Why nothing goes out: told once.
+    last: String,
+}
+
+/// Why a session ended.
+enum SessionEnd {
+    /// It was asked to, or there are other settings.
+    Asked,
+    /// Nothing goes out until what this says is over.
+    Failed(String),
+    /// Nothing goes out until somebody sees to what this says.
+    Closed(String),
+}
+
+impl Sending {
+    fn run(&mut self, token: &StopToken) {
+        while !token.is_stopped() {
+            let (why, longest) = match self.session(token) {
+                SessionEnd::Asked => {
+                    if let Some(settings) = self.next.take() {
+                        self.settings = settings;
+                        tracing::info!(loader = self.loader, "sending as the new configuration says");
+                    }
+                    continue;
+                }
+                SessionEnd::Failed(why) => (why, PAUSES.1),
+                SessionEnd::Closed(why) => (why, CLOSED),
+            };
+            self.tell(why);
+            self.wait(token, longest);
         }
-        token.sleep(pause);
-        pause = (pause * 2).min(PAUSES.1);
+    }
+
+    fn session(&mut self, token: &StopToken) -> SessionEnd {
+        let settings = match (self.settings)() {
+            Ok(settings) => settings,
+            Err(why) => return SessionEnd::Failed(why),
+        };
+        let mut sender = match open(&settings) {
+            Ok(sender) => sender,
+            Err(why) => return SessionEnd::Failed(why),
+        };
+        loop {
+            if token.is_stopped() || self.next.has_settings() {
+                return SessionEnd::Asked;
+            }
+            if self.alone.get() != Some(true) {
+                // Until its loader has seen the queue, nobody knows.
+                if self.alone.get().is_some() {
+                    self.tell(WITH_OTHERS.to_owned());
+                }
+                token.sleep(LOOK);
+                continue;
+            }
+            let now_ms = Timestamp::now().as_millisecond();
+            let step =
+                match sender.step(now_ms).and_then(|step| self.after(&mut sender, now_ms).map(|()| step)) {
+                    Ok(step) => step,
+                    Err(error) => return SessionEnd::Failed(error.to_string()),
+                };
+            match step {
+                Step::Done => self.works(),
+                Step::Idle => {
+                    // Nothing is known to be wrong.
+                    if self.last.is_empty() {
+                        self.ready(1);
+                    }
+                    token.sleep(LOOK);
+                }
+                // Not for all of it: there may be other settings.
+                Step::Full(wait) => drop(token.sleep(wait.min(LOOK))),
+                Step::Away(why) => {
+                    self.tell(why);
+                    self.wait(token, PAUSES.1);
+                }
+                Step::Closed(why) => return SessionEnd::Closed(why),
+            }
+        }
+    }
+
+    /// Shows what a step came to, and tells the store what was learnt.
+    fn after(&mut self, sender: &mut Sender<'_>, now_ms: i64) -> Result<(), StoreError> {
+        let (metrics, loader) = (&self.metrics.gainsight, self.loader.as_str());
+        for status in sender.take_statuses() {
+            let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
+            metrics.calls.with_label_values(&[loader, &status]).inc();
+        }
+        let (minute, day) = sender.used(now_ms);
+        let events = sender.used_by_events(now_ms);
+        let events =
+            events.into_iter().flat_map(|(minute, day)| [("event_minute", minute), ("event_day", day)]);
+        for (window, used) in [("minute", minute), ("day", day)].into_iter().chain(events) {
+            metrics.left.with_label_values(&[loader, window]).set(used.left.into());
+        }
+        if self.shown.is_none_or(|shown| shown.elapsed() >= SHOW_EVERY) {
+            self.shown = Some(Instant::now());
+            let (waiting, forecast) = sender.waiting(now_ms)?;
+            for (record, count) in waiting.of_each() {
+                metrics.waiting.with_label_values(&[loader, record]).set(figure(count));
+            }
+            metrics.failed.with_label_values(&[loader]).set(figure(waiting.failed));
+            let seconds = forecast.drains_in_s.and_then(|seconds| u32::try_from(seconds).ok());
+            metrics.drains.with_label_values(&[loader]).set(seconds.map_or(f64::INFINITY, f64::from));
+        }
+        if let Some(learnt) = &mut self.learnt {
+            learnt.tell(sender.outbox_mut(), loader)?;
+        }
+        Ok(())
+    }
+
+    fn ready(&self, is_ready: i64) {
+        self.metrics.gainsight.ready.with_label_values(&[&self.loader]).set(is_ready);
+    }
+
+    fn works(&mut self) {
+        self.ready(1);
+        if !self.last.is_empty() {
+            tracing::info!(loader = self.loader, "Gainsight takes calls again");
+        }
+        (self.pause, self.last) = (PAUSES.0, String::new());
+    }
+
+    fn tell(&mut self, why: String) {
+        self.ready(0);
+        if why != self.last {
+            tracing::warn!(loader = self.loader, "nothing goes to Gainsight: {why}. It waits in the outbox");
+            self.last = why;
+        }
+    }
+
+    fn wait(&mut self, token: &StopToken, longest: Duration) {
+        let until = Instant::now() + self.pause;
+        while !token.is_stopped() && !self.next.has_settings() && Instant::now() < until {
+            token.sleep(LOOK.min(until.saturating_duration_since(Instant::now())));
+        }
+        self.pause = (self.pause * 2).min(longest);
     }
 }
 
@@ -189,53 +361,7 @@ fn open(settings: &Settings) -> Result<Sender<'_>, String> {
     sender.map_err(|error| error.to_string())
 }
 
-fn send(
-    sender: &mut Sender<'_>,
-    settings: &Settings,
-    metrics: &Metrics,
-    token: &StopToken,
-    (pause, last): (&mut Duration, &mut String),
-) -> Result<(), StoreError> {
-    while !token.is_stopped() {
-        let now_ms = Timestamp::now().as_millisecond();
-        let step = sender.step(now_ms)?;
-        show(sender, settings, metrics, now_ms);
-        let (why, longest) = match step {
-            Step::Done | Step::Idle | Step::Full(_) => {
-                if !last.is_empty() && step == Step::Done {
-                    tracing::info!(loader = settings.loader, "Gainsight takes calls again");
-                    (*pause, *last) = (PAUSES.0, String::new());
-                }
-                match step {
-                    Step::Idle => drop(token.sleep(LOOK)),
-                    Step::Full(wait) => drop(token.sleep(wait)),
-                    _ => {}
-                }
-                continue;
-            }
-            Step::Away(why) => (why, PAUSES.1),
-            Step::Closed(why) => (why, CLOSED),
-        };
-        if why != *last {
-            tracing::warn!(
-                loader = settings.loader,
-                "nothing goes to Gainsight: {why}. It waits in the outbox"
-            );
-            *last = why;
-        }
-        token.sleep(*pause);
-        *pause = (*pause * 2).min(longest);
-    }
-    Ok(())
-}
-
-fn show(sender: &mut Sender<'_>, settings: &Settings, metrics: &Metrics, now_ms: i64) {
-    for status in sender.take_statuses() {
-        let status = status.map_or_else(|| "none".to_owned(), |status| status.to_string());
-        metrics.gainsight.calls.with_label_values(&[&settings.loader, &status]).inc();
-    }
-    let (minute, day) = sender.used(now_ms);
-    for (window, used) in [("minute", minute), ("day", day)] {
-        metrics.gainsight.left.with_label_values(&[settings.loader.as_str(), window]).set(used.left.into());
-    }
+#[expect(clippy::cast_precision_loss, reason = "nobody has so many")]
+fn figure(count: u64) -> f64 {
+    count as f64
 }

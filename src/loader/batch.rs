@@ -29,9 +29,35 @@ pub struct Rules {
     pub merge: HashMap<String, Merge>,
     /// How many days a repeat is known as one.
     pub seen_days: i64,
+    /// What alone is loaded; none: everything.
+    pub only: Option<Only>,
+}
+
+/// Some of one tenant's records.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Only {
+    /// Id of the tenant.
+    pub tenant: String,
+    /// Which of its records.
+    pub kinds: BTreeSet<Kind>,
+}
+
+impl Only {
+    /// Whether `record` is one of them.
+    fn has(&self, record: &ReadRecord) -> bool {
+        let kind = record.header("ce_type").and_then(Kind::of_ce_type);
+        let source = record.header("ce_source").and_then(|source| std::str::from_utf8(source).ok());
+        let tenant = source.and_then(|source| source.strip_prefix('/')?.split('/').next());
+        tenant == Some(&self.tenant) && kind.is_some_and(|kind| self.kinds.contains(&kind))
+    }
 }
 
 impl Rules {
+    /// Whether `record` is loaded at all.
+    pub(super) fn has(&self, record: &ReadRecord) -> bool {
+        self.only.as_ref().is_none_or(|only| only.has(record))
+    }
+
     fn merge(&self, tenant: &str) -> Merge {
         self.merge.get(tenant).copied().unwrap_or_default()
     }

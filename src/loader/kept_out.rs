@@ -80,7 +80,8 @@ pub(super) fn read<'a>(
     records: &'a [ReadRecord],
     is_refused: bool,
 ) -> Result<(Vec<Read<'a>>, Exceptions), StoreError> {
-    let mut reads: Vec<Read<'a>> = records.iter().map(|record| Read::of(record, is_refused)).collect();
+    let of = |record| if rules.has(record) { Read::of(record, is_refused) } else { Read::Foreign };
+    let mut reads: Vec<Read<'a>> = records.iter().map(of).collect();
     let exceptions = store.exceptions()?;
     if exceptions.suppresses {
         keep_out(store, (rules, &exceptions.salt), records, &mut reads)?;

@@ -3,9 +3,10 @@
 //!
 //! [`batch`] loads one batch, less what [`kept_out`] keeps out of it and with what [`merged`] hands on; [`joined`]
 //! works out whose users are; [`retry`] loads what could not be loaded before, and [`rebuild`] everything anew;
-//! [`session`] reads, loads and commits until something fails; this file starts sessions anew until it is asked to
-//! stop.
+//! [`session`] reads, loads and commits until something fails, and finds out whether it is [`alone`]; this file starts
+//! sessions anew until it is asked to stop.
 
+pub mod alone;
 pub mod batch;
 mod joined;
 mod kept_out;
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use prometheus::Gauge;
 
+use self::alone::Alone;
 use self::batch::{Outcome, Rules};
 use self::session::Session;
 use crate::observe::metrics::Metrics;
@@ -66,6 +68,8 @@ pub struct Plan {
     pub queue: OpenQueue,
     /// The database.
     pub store: OpenStore,
+    /// What has to know whether this is the only loader of its name; none: there may be others.
+    pub alone: Option<Alone>,
 }
 
 /// A running loader.

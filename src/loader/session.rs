@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use super::alone::Alone;
 use super::batch::{Counts, apply};
 use super::{MOST, Plan, Wanted};
 use crate::observe::metrics::Metrics;
@@ -53,17 +54,21 @@ pub(super) struct Session<'p> {
     uncommitted: Position,
     committed: Instant,
     measured: Option<Instant>,
+    /// What has to know whether there are others.
+    alone: Option<Alone>,
 }
 
 impl<'p> Session<'p> {
     /// Connects to both, and goes to where the store says that its loader stands.
     pub(super) fn open(plan: &'p mut Plan, metrics: &'p Metrics) -> Result<Self, SessionError> {
         let store = (plan.store)()?;
-        let Plan { wanted, queue, .. } = plan;
-        Session::begin(wanted, metrics, store, || {
+        let Plan { wanted, queue, alone, .. } = plan;
+        let mut session = Session::begin(wanted, metrics, store, || {
             let queue = queue().map_err(SessionError::Queue)?;
             Ok(queue as Box<dyn Subscription>)
-        })
+        })?;
+        session.alone.clone_from(alone);
+        Ok(session)
     }
 
     /// As `open`, with a connection that is there.
@@ -95,6 +100,7 @@ impl<'p> Session<'p> {
             uncommitted: Position::default(),
             committed: Instant::now(),
             measured: None,
+            alone: None,
         })
     }
 
@@ -317,6 +323,9 @@ impl<'p> Session<'p> {
         let is_time = self.measured.is_none_or(|at| at.elapsed() >= MEASURE_EVERY);
         if is_time {
             self.measured = Some(Instant::now());
+            if let Some(alone) = &self.alone {
+                alone.set(self.queue.is_alone()?);
+            }
         }
         let Some(last) = last else {
             if is_time {

@@ -103,6 +103,14 @@ pub trait Subscription {
         Ok(())
     }
 
+    /// Whether it is the only member of its group.
+    ///
+    /// # Errors
+    /// When the queue does not tell.
+    fn is_alone(&mut self) -> Result<bool, ReadError> {
+        Ok(true)
+    }
+
     /// Makes sure that the queue can't lose what was read: from then on it may be acted on elsewhere.
     ///
     /// # Errors

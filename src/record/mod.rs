@@ -25,7 +25,7 @@ pub fn derived_id(prefix: &str, tenant: &str, key: &str) -> String {
 }
 
 /// What a record is. Decides its `ce_type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// A Gainsight Person: an upsert by email.
     Person,

@@ -3,10 +3,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::capacity;
 use super::roles::{Role, Roles};
+use super::{capacity, gainsight};
 use crate::config::quoting::join;
 use crate::config::{Ack, Config, QueueKind, StorePlace, Strangers, UnknownKey, WhenFull};
+use crate::gainsight::client;
 use crate::http::server;
 use crate::http::tls;
 use crate::http::tls::pair::{Loaded, Pair};
@@ -16,6 +17,8 @@ use crate::store::sqlite;
 
 /// An open connection with the head of its request: about 10.5 kB were measured.
 const CONNECTION_BYTES: u64 = 20 << 10;
+/// An org of Gainsight: its loader, two connections to its outbox, and an answer.
+const ORG_BYTES: u64 = loader::BUFFER_BYTES + 2 * sqlite::CACHE_BYTES + client::LARGEST;
 /// All the rest: code, threads, the allocator's slack.
 const PROCESS_BYTES: u64 = 64 << 20;
 
@@ -27,7 +30,9 @@ pub fn memory_bound(config: &Config, roles: &Roles) -> u64 {
             StorePlace::Sqlite(_) => loader::BUFFER_BYTES + sqlite::CACHE_BYTES,
             StorePlace::Postgres(_) => loader::BUFFER_BYTES,
         });
-    [gateway, loader, PROCESS_BYTES].into_iter().fold(0, u64::saturating_add)
+    let orgs = if roles.run(Role::Load) { config.gainsight.len() } else { 0 };
+    let orgs = u64::try_from(orgs).unwrap_or(u64::MAX).saturating_mul(ORG_BYTES);
+    [gateway, loader, orgs, PROCESS_BYTES].into_iter().fold(0, u64::saturating_add)
 }
 
 /// The bodies in flight, one being mapped by each worker, the queue's buffers, and the connections.
@@ -62,6 +67,9 @@ pub fn warnings(config: &Config, tls: Option<&Loaded>, roles: &Roles) -> Vec<Str
         QueueKind::Kafka { .. } => kafka::open_ways(&config.queue),
         QueueKind::Journal => Vec::new(),
     };
+    if roles.run(Role::Load) {
+        found.extend(gainsight::warnings(config));
+    }
     if !roles.run(Role::Gateway) {
         return found;
     }
@@ -142,14 +150,14 @@ fn journal_warnings(config: &Config, roles: &Roles, warn: &mut impl FnMut(&str, 
         WhenFull::Refuse => "new events are refused",
         WhenFull::DropOldest => "the oldest are dropped",
     };
-    if config.store.is_some() && !roles.run(Role::Load) {
+    if config.loads() && !roles.run(Role::Load) {
         let meaning = format!(
-            "nothing loads the journal into the store, since no other process can read it, so records stay until it \
+            "nothing loads the journal, since no other process can read it, so records stay until it \
              is full; then {then}; add load, or leave this out"
         );
         warn("--only", &meaning);
-    } else if config.store.is_none() && !journal::has_consumers(&config.data.journal()) {
-        // The store's loader is one.
+    } else if !config.loads() && !journal::has_consumers(&config.data.journal()) {
+        // A loader is one.
         let meaning = format!(
             "no named consumer reads the journal (weir tail --consumer), so records stay until it is \
              full; then {then}"

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display};
 use std::net::SocketAddr;
 
-use super::{capacity, paths, store, suppressed, topics};
+use super::{capacity, gainsight, paths, store, suppressed, topics};
 use crate::config::address::broker_fault;
 use crate::config::problems::Problems;
 use crate::config::quoting::join;
@@ -56,6 +56,7 @@ pub fn check(config: &Config, problems: &mut Problems) {
     capacity::check(config, problems);
     topics::check(config, problems);
     store::check(config, problems);
+    gainsight::check(config, problems);
 }
 
 fn addresses(config: &Config, problems: &mut Problems) {

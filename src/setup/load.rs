@@ -5,7 +5,7 @@ use std::path::Path;
 use super::check::check;
 use super::roles::{Role, Roles};
 use super::store::check_url;
-use super::{advice, disk};
+use super::{advice, disk, gainsight};
 use crate::config::read::{DEFAULTS, parse, read};
 use crate::config::section::Section;
 use crate::config::{Config, Environment, Overrides, Problems, QueueKind, Secrets};
@@ -41,8 +41,8 @@ impl ToServe {
 }
 
 /// The same with what else these roles need to serve with it (the gateway its shared secrets and the files of `[tls]`,
-/// the loader the URL of its database, both the secrets and files of Kafka's client), and everything that is wrong with
-/// those.
+/// the loaders the URL of their database and access keys, both the secrets and files of Kafka's client), and everything
+/// that is wrong with those.
 pub fn load_to_serve(
     file: Option<(&Path, &str)>,
     overrides: &Overrides,
@@ -53,13 +53,14 @@ pub fn load_to_serve(
     let config = load_and(file, overrides, |config, problems| {
         roles.check(config, problems);
         let is_on_kafka = matches!(config.queue.kind(), QueueKind::Kafka { .. });
-        if is_on_kafka && (roles.run(Role::Gateway) || config.store.is_some()) {
+        if is_on_kafka && (roles.run(Role::Gateway) || config.loads()) {
             kafka::check_files(&config.queue, environment)
                 .into_iter()
                 .for_each(|line| problems.add_line(line));
         }
         if roles.run(Role::Load) {
             check_url(config, environment, problems);
+            gainsight::check_secrets(config, environment, !roles.run(Role::Gateway), problems);
         }
         if !roles.run(Role::Gateway) {
             return;

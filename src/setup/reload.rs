@@ -32,6 +32,7 @@ pub fn carry_over(running: &Config, changed: Config) -> Config {
             server: running.limits.server.clone(),
         },
         store: running.store.clone(),
+        gainsight: running.gainsight.clone(),
     }
 }
 
@@ -69,6 +70,7 @@ pub fn needs_restart(running: &Config, changed: &Config) -> Vec<&'static str> {
         ("queue.when_full", queue.when_full != other.when_full),
         ("queue.kafka", queue.kafka != other.kafka),
         ("store", running.store != changed.store),
+        ("gainsight", running.gainsight != changed.gainsight),
         ("limits.inflight_bytes", server.inflight_bytes != limits.inflight_bytes),
         ("limits.connections", server.connections != limits.connections),
         ("limits.header_ms", server.header != limits.header),
@@ -135,6 +137,10 @@ mod tests {
             ("queue.when_full", "[queue]\nwhen_full = \"drop_oldest\""),
             ("queue.kafka", "[queue.kafka]\n\"linger.ms\" = 7"),
             ("store", "[store]"),
+            (
+                "gainsight",
+                "[gainsight.x]\ntenant = \"acme\"\nurl = \"https://a.b\"\naccess_key = { env = \"K\" }",
+            ),
             ("limits.inflight_bytes", "[limits]\ninflight_bytes = 99_000_000"),
             ("limits.connections", "[limits]\nconnections = 9"),
             ("limits.header_ms", "[limits]\nheader_ms = 9"),

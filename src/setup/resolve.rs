@@ -94,7 +94,7 @@ fn tenant(id: &str, config: &Config, settings: &TenantConfig, topics: &mut Topic
         person_fields: settings.person_fields.clone().into_iter().collect(),
         company_fields: settings.company_fields.clone().into_iter().collect(),
         suppressed: suppressed::resolve(&settings.suppress).map(Box::new),
-        has_store: config.store.is_some(),
+        has_store: config.store.is_some() || config.gainsight.values().any(|org| org.tenant == id),
     }
 }
 

@@ -11,7 +11,7 @@ const ONLY: &str = "--only";
 pub enum Role {
     /// Takes events, and puts their records on the queue.
     Gateway,
-    /// Loads the queue's records into the store.
+    /// Loads the queue's records into the store, and sends them to Gainsight.
     Load,
 }
 
@@ -45,8 +45,10 @@ impl Roles {
             return;
         }
         let is_first_start = config.sources.is_empty();
-        if config.store.is_none() && !is_first_start {
-            problems.add(ONLY, "load needs a store; add the table [store], or leave load out");
+        if !config.loads() && !is_first_start {
+            let advice = "load needs something to load into; add the table [store] or [gainsight.<name>], or leave \
+                          load out";
+            problems.add(ONLY, advice);
         }
         if self.run(Role::Gateway) {
             return;

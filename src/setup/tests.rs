@@ -1,6 +1,7 @@
 //! What a configuration may say, and what it is told when it says something else.
 
 mod documents;
+mod gainsight;
 mod objects;
 mod references;
 mod roles;

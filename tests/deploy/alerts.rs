@@ -16,8 +16,16 @@ use crate::harness::weir::{Weir, config};
 const UNIT_TESTS: &str = "tests/deploy/rules_test.yml";
 
 /// What takes longer to bring about than a test may: the unit tests of the rules alone show that these fire.
-const ONLY_IN_UNIT_TESTS: [&str; 5] =
-    ["WeirFilesShort", "WeirClockWrong", "WeirSourceSilent", "WeirLoaderBehind", "WeirLoadMissed"];
+const ONLY_IN_UNIT_TESTS: [&str; 8] = [
+    "WeirFilesShort",
+    "WeirClockWrong",
+    "WeirSourceSilent",
+    "WeirLoaderBehind",
+    "WeirLoadMissed",
+    "WeirGainsightAway",
+    "WeirGainsightBehind",
+    "WeirGainsightRefuses",
+];
 
 #[test]
 fn promtool_accepts_the_rules_and_they_fire_when_their_unit_tests_say_so() {

@@ -52,6 +52,7 @@ impl Bench {
             id_field: Some("WeirId__gc".to_owned()),
             unknown_fields: UnknownFields::Drop,
             allowance: Allowance { minute: 80, day: 40_000 },
+            event_allowance: None,
             wait: Duration::from_secs(2),
             publishers: BTreeMap::from([("tickets".to_owned(), tickets)]),
             outbox: folder.path().join("acme.sqlite"),

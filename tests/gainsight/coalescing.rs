@@ -39,7 +39,7 @@ fn a_burst_of_updates_costs_a_call_for_each_person() {
     assert_eq!((waiting.people, waiting.calls_needed), (1_000, 1_000));
     let windows = Windows::new(bench.settings.allowance, [], 0);
     let forecast = Forecast { day_carries: 40_000, calls_needed: 1_000, drains_in_s: Some(12 * 61) };
-    assert_eq!(waiting.forecast(&windows, BEGIN / 1_000), forecast);
+    assert_eq!(waiting.forecast(&windows, None, BEGIN / 1_000), forecast);
     bench.send_for(1_000);
     assert_newest(&bench, 50_000, 1_000);
     assert_eq!(bench.calls(), 1_001, "metadata, and the people");

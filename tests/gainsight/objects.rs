@@ -1,4 +1,5 @@
-//! Objects whose records are found by keys: the tenant's own, customer goals, and companies whose names differ by blanks.
+//! Objects whose records are found by keys: the tenant's own, customer goals, and companies whose names differ by
+//! blanks.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -107,6 +108,37 @@ fn a_goal_is_created_once_and_then_updated() {
         assert_eq!(state.calls.len(), calls, "{:?}", state.paths);
     }
     assert_eq!(bench.waiting(), Waiting::default());
+}
+
+#[test]
+fn where_goals_are_not_at_the_assumed_paths_only_they_wait() {
+    let mut bench = bench(goal::OBJECT, &["Key__gc"]);
+    bench.settings.goals = true;
+    bench.org.state().lacks.insert(goal::OBJECT.to_owned());
+    let records = [
+        bench.object(goal::OBJECT, r#""Key__gc":"g1""#, r#""Name":"Save 10 %""#),
+        bench.person("ada@x.org", ""),
+    ];
+    bench.load(&records);
+    bench.send_for(300);
+    assert_eq!(bench.org.state().people.len(), 1);
+    assert_eq!(bench.calls(), 3, "metadata, the person, the goal once");
+    assert_eq!(bench.waiting(), Waiting { objects: 1, calls_needed: 2, ..Waiting::default() });
+}
+
+#[test]
+fn a_company_that_is_found_and_yet_not_updated_is_filed() {
+    let mut bench = Bench::new();
+    let fields = json!({"Name": "Acme"}).as_object().unwrap().clone();
+    let there = crate::org::Record { gsid: "1P02OLD".to_owned(), fields };
+    bench.org.state().objects.insert("Company".to_owned(), vec![there]);
+    let acme = [bench.company("Acme", r#","Employees":1"#)];
+    bench.load(&acme);
+    let nothing = Some(crate::org::Fault::Says("GSOBJ_1011"));
+    bench.org.state().faults = [None, None, nothing, None, nothing].into();
+    bench.send_for(60);
+    assert_eq!((bench.failed()[0].reason.as_str(), bench.calls()), ("GSOBJ_1011", 5));
+    assert_eq!(bench.waiting(), Waiting { failed: 1, ..Waiting::default() });
 }
 
 #[test]

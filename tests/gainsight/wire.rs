@@ -9,10 +9,13 @@ use serde_json::json;
 use weir::gainsight::answer::Answer;
 use weir::gainsight::client::{Call, Client};
 use weir::gainsight::keyed::Keyed;
+use weir::gainsight::outbox::Waiting;
 use weir::gainsight::person::upsert;
+use weir::gainsight::send::Sender;
 use weir::gainsight::values::Values;
 use weir::gainsight::window::Allowance;
 
+use crate::bench::{BEGIN, Bench};
 use crate::org::Fault;
 use crate::served::{ACCESS_KEY, Served};
 
@@ -123,7 +126,8 @@ fn fields_that_an_org_lacks_are_refused_by_name_and_its_metadata_has_dropdowns()
     let (_, Answer::Refused(refusal)) = client.call(&plan) else { panic!("taken") };
     let told = &refusal.entries[0][0];
     assert_eq!((told.code.as_str(), told.field.as_deref()), ("GSOBJ_1002", Some("Plan__gc")));
-    let stage = json!([{"fieldName": "Stage", "dataType": "PICKLIST", "options": [{"label": "Live", "value": "1I001"}]}]);
+    let live = json!([{"label": "Live", "value": "1I001"}]);
+    let stage = json!([{"fieldName": "Stage", "dataType": "PICKLIST", "options": live}]);
     served.state().fields.insert("company".to_owned(), stage);
     let body = json!({"objectNames": ["company"]}).to_string();
     let path = "/v1/meta/services/objects/describe";
@@ -131,6 +135,35 @@ fn fields_that_an_org_lacks_are_refused_by_name_and_its_metadata_has_dropdowns()
     let (_, Answer::Done(described)) = client.call(&call) else { panic!("not described") };
     let fields = weir::gainsight::fields::described("company", &described).unwrap();
     assert_eq!(fields.fit("Stage", r#""live""#).unwrap(), r#""1I001""#);
+}
+
+#[test]
+fn a_sender_gets_all_to_the_org_through_whatever_goes_wrong_on_the_way() {
+    let served = Served::start(ENOUGH);
+    served.state().secret = Some("s3cret".to_owned());
+    let mut bench = Bench::new();
+    bench.settings.allowance = ENOUGH;
+    let records = [
+        bench.link("ada@x.org", "Acme"),
+        bench.person("ada@x.org", r#","Name":"Ada""#),
+        bench.company("Acme", r#","Employees":12"#),
+        bench.event("ada", 1),
+    ];
+    bench.load(&records);
+    let faults =
+        [Fault::Broken, Fault::AnswerCut, Fault::Away, Fault::AnswerLost, Fault::Lost, Fault::AnswerLost];
+    served.state().faults = faults.into_iter().flat_map(|fault| [None, Some(fault)]).collect();
+    let client = Client::new(&served.url(), ACCESS_KEY).unwrap();
+    let mut sender = Sender::new(&bench.settings, bench.outbox(), Box::new(client)).unwrap();
+    // A minute after the records came, and no later.
+    while bench.waiting() != Waiting::default() {
+        sender.step(BEGIN + 60_000).unwrap();
+    }
+    let state = served.state();
+    let acme = state.by_name()["Acme"].gsid.clone();
+    assert_eq!(state.people["ada@x.org"].1, BTreeSet::from([acme]));
+    assert_eq!(state.events[0].1["WeirId__gc"], "m4/event.tickets");
+    assert!(bench.failed().is_empty());
 }
 
 #[test]

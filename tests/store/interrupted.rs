@@ -83,6 +83,7 @@ fn a_loader_with_nothing_to_load_notices_that_its_database_is_gone() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("store.sqlite");
     let plan = Plan {
+        alone: None,
         wanted: wanted(&["person"]),
         queue: Box::new(|| Ok(Box::new(Silence) as Box<dyn Subscription>)),
         store: Box::new(move || Ok(Box::new(SqliteStore::open(&file)?) as Box<dyn Store>)),
@@ -112,6 +113,7 @@ fn nothing_is_loaded_before_the_queue_has_it_for_good_and_what_is_missing_is_cou
     let (settled, asking) = (Arc::clone(&is_settled), Arc::clone(&asked));
     let record = ReadRecord { offset: 5, ..person("1/person", r#"{"Email":"ada@x.org"}"#) };
     let plan = Plan {
+        alone: None,
         wanted: wanted(&["person"]),
         queue: Box::new(move || {
             let (is_settled, asked) = (Arc::clone(&settled), Arc::clone(&asking));

@@ -1,4 +1,4 @@
-//! A process that only loads: no clients, no producer and no spool, only the loader and what operators see of it.
+//! A process that only loads: no clients, no producer and no spool, only the loaders and what operators see of them.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -6,33 +6,34 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use super::listeners::url;
+use super::loaders::Loaders;
 use super::reload::{Parts, Started, Watch};
 use super::run_file::{RunFile, Urls};
 use super::signals::Signals;
 use super::sockets::Sockets;
-use super::{await_end, loader, metrics, open_control, unserved};
+use super::{metrics, open_control, unserved};
 use crate::cli::Failure;
 use crate::config::Config;
 use crate::http::admin::{self, Watched};
-use crate::loader::Loader;
 use crate::observe::metrics::Metrics;
 use crate::operate::control::Running;
 use crate::queue::journal;
-use crate::setup::store::LOADER;
 
-/// How often it is looked whether the loader has ended.
+/// How often it is looked whether a loader has ended.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// What operators see of it.
 struct Loading {
     metrics: Arc<Metrics>,
+    /// Names of the loaders.
+    loaders: Vec<String>,
     is_stopping: AtomicBool,
 }
 
 impl Watched for Loading {
     fn is_ready(&self) -> bool {
-        let is_loading = self.metrics.load.ready.with_label_values(&[LOADER]).get() == 1;
-        is_loading && !self.is_stopping.load(Ordering::Relaxed)
+        let is_loading = |name: &String| self.metrics.load.ready.with_label_values(&[name]).get() == 1;
+        self.loaders.iter().all(is_loading) && !self.is_stopping.load(Ordering::Relaxed)
     }
 
     fn render_metrics(&self) -> Vec<u8> {
@@ -41,7 +42,7 @@ impl Watched for Loading {
     }
 }
 
-/// Loads until SIGTERM or SIGINT, or until the loader has ended by itself.
+/// Loads until SIGTERM or SIGINT, or until a loader has ended by itself.
 pub fn run(started: Started) -> Result<(), Failure> {
     let (config, metrics) = (started.config.clone(), metrics()?);
     let mut sockets = Sockets::of_process();
@@ -51,12 +52,13 @@ pub fn run(started: Started) -> Result<(), Failure> {
     let reserved =
         journal::reserve(&config.data.spool()).map_err(|error| Failure::Named(error.to_string()))?;
     RunFile::clear(&config.data);
-    // A configuration without a store has been refused.
-    let Some(loader) = loader::start(&config, &metrics)? else { return Ok(()) };
-    let parts = Parts { app: None, loader: Some(loader.handle()), tls: None, metrics: Arc::clone(&metrics) };
+    // A configuration without anything to load has been refused.
+    let loaders = Loaders::start(&config, &metrics)?;
+    let parts =
+        Parts { app: None, loaders: loaders.handles(&config), tls: None, metrics: Arc::clone(&metrics) };
     let watch = Watch::start(started, parts)?;
-    let loading = Loading { metrics, is_stopping: AtomicBool::new(false) };
-    let served = actix_rt::System::new().block_on(serve(loading, (config, watch), admin_listener, loader));
+    let loading = Loading { metrics, loaders: loaders.names(), is_stopping: AtomicBool::new(false) };
+    let served = actix_rt::System::new().block_on(serve(loading, (config, watch), admin_listener, loaders));
     drop(reserved);
     served
 }
@@ -65,7 +67,7 @@ async fn serve(
     loading: Loading,
     (config, watch): (Config, Watch),
     admin_listener: TcpListener,
-    loader: Loader,
+    loaders: Loaders,
 ) -> Result<(), Failure> {
     let mut signals = Signals::listen(watch.asks()).map_err(unserved)?;
     let (loading, shutdown) = (Arc::new(loading), config.limits.server.shutdown);
@@ -84,13 +86,13 @@ async fn serve(
     );
     let is_asked = tokio::select! {
         () = signals.stop() => true,
-        () = end_of(&loader) => false,
+        () = end_of(&loaders) => false,
     };
     tracing::info!("shutting down: the batch at work is the last");
     let deadline = Instant::now() + shutdown;
     loading.is_stopping.store(true, Ordering::Relaxed);
-    loader.stop();
-    let ended = tokio::task::spawn_blocking(move || await_end(loader, deadline));
+    loaders.stop();
+    let ended = tokio::task::spawn_blocking(move || loaders.await_end(deadline));
     ended.await.unwrap_or_default();
     admin_handle.stop(false).await;
     drop((control, run_file, watch));
@@ -99,11 +101,11 @@ async fn serve(
         return Ok(());
     }
     let advice = "start Weir again, and report this with the lines above";
-    Err(Failure::Named(format!("the loader ended by itself; {advice}")))
+    Err(Failure::Named(format!("a loader ended by itself; {advice}")))
 }
 
-async fn end_of(loader: &Loader) {
-    while !loader.has_ended() {
+async fn end_of(loaders: &Loaders) {
+    while !loaders.has_ended() {
         tokio::time::sleep(LOOK).await;
     }
 }
@@ -114,21 +116,23 @@ mod tests {
     use crate::cli::ConfigFlags;
     use crate::cli::flags::RoleFlags;
     use crate::config::Overrides;
-    use crate::loader::{Plan, Wanted};
+    use crate::loader::{Loader, Plan, Wanted};
     use crate::setup::load;
 
     #[test]
-    fn a_process_whose_loader_is_gone_ends_and_says_so() {
+    fn a_process_one_of_whose_loaders_is_gone_ends_and_says_so() {
         let folder = tempfile::tempdir().unwrap();
         let data = Some(folder.path().to_owned());
         let config = load(None, &Overrides { data, ..Overrides::default() }).unwrap();
         let plan = Plan {
+            alone: None,
             wanted: Wanted::default(),
             queue: Box::new(|| panic!("a fault of Weir's")),
             store: Box::new(|| panic!("a fault of Weir's")),
         };
         let metrics = metrics().unwrap();
         let loader = Loader::start(plan, Arc::clone(&metrics)).unwrap();
+        let loaders = Loaders::of("store", loader);
         let started = Started {
             flags: ConfigFlags::default(),
             roles: RoleFlags::default(),
@@ -136,12 +140,12 @@ mod tests {
             config: config.clone(),
             is_first: false,
         };
-        let parts =
-            Parts { app: None, loader: Some(loader.handle()), tls: None, metrics: Arc::clone(&metrics) };
+        let handles = loaders.handles(&config);
+        let parts = Parts { app: None, loaders: handles, tls: None, metrics: Arc::clone(&metrics) };
         let watch = Watch::start(started, parts).unwrap();
-        let loading = Loading { metrics, is_stopping: AtomicBool::new(false) };
+        let loading = Loading { metrics, loaders: loaders.names(), is_stopping: AtomicBool::new(false) };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let served = actix_rt::System::new().block_on(serve(loading, (config, watch), listener, loader));
-        assert!(served.unwrap_err().to_string().starts_with("the loader ended by itself; start Weir again"));
+        let served = actix_rt::System::new().block_on(serve(loading, (config, watch), listener, loaders));
+        assert!(served.unwrap_err().to_string().starts_with("a loader ended by itself; start Weir again"));
     }
 }

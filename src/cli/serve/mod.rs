@@ -3,7 +3,7 @@
 
 mod listeners;
 mod load_only;
-mod loader;
+mod loaders;
 mod reload;
 pub(super) mod run_file;
 mod signals;
@@ -18,6 +18,7 @@ use clap::Args;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use self::listeners::{Clients, url};
+use self::loaders::Loaders;
 use self::reload::{Parts, Started, Watch};
 use self::run_file::{RunFile, Urls};
 use self::signals::Signals;
@@ -28,7 +29,6 @@ use crate::config::{Config, QueueKind};
 use crate::http::admin::Watched;
 use crate::http::{admin, routes, server};
 use crate::intake::app::App;
-use crate::loader::Loader;
 use crate::observe::metrics::Metrics;
 use crate::observe::spans::Spans;
 use crate::observe::telemetry;
@@ -62,7 +62,7 @@ pub struct ServeArgs {
     log: String,
 }
 
-/// Runs the gateway, the loader, or both until SIGTERM or SIGINT.
+/// Runs the gateway, the loaders, or both until SIGTERM or SIGINT.
 pub(super) fn run(args: &ServeArgs) -> Result<(), Failure> {
     telemetry::init(args.log_format, &args.log).map_err(Failure::Named)?;
     let text = args.config.text()?;
@@ -79,7 +79,7 @@ struct Gateway {
     app: Arc<App>,
     clients: Clients,
     admin: TcpListener,
-    loader: Option<Loader>,
+    loaders: Loaders,
     watch: Watch,
     /// Whether clients that come from now on wait for the next start.
     are_held: bool,
@@ -102,12 +102,12 @@ fn run_gateway(started: Started, to_serve: ToServe, demo: Option<Demo>) -> Resul
     let queue = open_queue(&config, &tenants, &metrics)?;
     metrics.machine.watch_disk(config.data.path().to_owned(), config.queue.free_bytes);
     RunFile::clear(&config.data);
-    let loader = if roles.run(Role::Load) { loader::start(&config, &metrics)? } else { None };
+    let loaders = if roles.run(Role::Load) { Loaders::start(&config, &metrics)? } else { Loaders::none() };
     let app = App::new(tenants, queue, Arc::clone(&metrics), config.limits.clone()).with_spans(spans);
     let app = Arc::new(app);
     let parts = Parts {
         app: Some(Arc::clone(&app)),
-        loader: loader.as_ref().map(Loader::handle),
+        loaders: loaders.handles(&config),
         tls: clients.certificate.take(),
         metrics,
     };
@@ -117,7 +117,7 @@ fn run_gateway(started: Started, to_serve: ToServe, demo: Option<Demo>) -> Resul
         Some(_) => print("Weir can't take events yet: the log says why\n"),
         None => Ok(()),
     };
-    let gateway = Gateway { app, clients, admin, loader, watch, are_held: sockets.are_held() };
+    let gateway = Gateway { app, clients, admin, loaders, watch, are_held: sockets.are_held() };
     actix_rt::System::new().block_on(serve(gateway, config, announce))
 }
 
@@ -205,7 +205,7 @@ fn open_queue(config: &Config, tenants: &Tenants, metrics: &Arc<Metrics>) -> Res
 /// Serves until told to stop; then, within `limits.shutdown_ms`: readiness off, no new connections, every
 /// request answered, the queue flushed.
 async fn serve(
-    Gateway { app, clients, admin, loader, watch, are_held }: Gateway,
+    Gateway { app, clients, admin, loaders, watch, are_held }: Gateway,
     config: Config,
     announce: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -244,7 +244,7 @@ async fn serve(
     gateway_handle.stop(true).await;
     let last = Arc::clone(&app);
     let closing = tokio::task::spawn_blocking(move || {
-        let left = close(&*last.queue, loader, deadline);
+        let left = close(&*last.queue, loaders, deadline);
         last.spans.stop();
         left
     });
@@ -271,23 +271,12 @@ fn open_control(running: Running) -> Option<Control> {
     control.ok()
 }
 
-/// Flushes the queue, and ends the loader meanwhile. Returns how many records did not become durable by `deadline`.
-fn close(queue: &dyn Queue, loader: Option<Loader>, deadline: Instant) -> usize {
-    if let Some(loader) = &loader {
-        loader.stop();
-    }
+/// Flushes the queue, and ends the loaders meanwhile. Returns how many records did not become durable by `deadline`.
+fn close(queue: &dyn Queue, loaders: Loaders, deadline: Instant) -> usize {
+    loaders.stop();
     let left = queue.close(deadline);
-    if let Some(loader) = loader {
-        await_end(loader, deadline);
-    }
+    loaders.await_end(deadline);
     left
-}
-
-/// Waits for the end of a loader that was asked to stop.
-fn await_end(mut loader: Loader, deadline: Instant) {
-    if !loader.join_by(deadline) && !loader.has_ended() {
-        tracing::warn!("the loader did not end in time; it goes on from its last batch with the next start");
-    }
 }
 
 /// The line of the log that says where Weir listens, and whether it takes events.

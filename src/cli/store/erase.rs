@@ -3,13 +3,14 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::StoreFlags;
 use super::find::{only, row_key, rows};
+use super::{StoreFlags, open, outbox};
 use crate::cli::tail::print::printable;
 use crate::cli::{Failure, counted, print};
 use crate::config::Config;
 use crate::operate::quarantine::{Place, Quarantine, Selection};
 use crate::queue::reader::ReadError;
+use crate::setup::first_start;
 use crate::store::erase::{Erased, erase};
 use crate::store::inspect::Inspect;
 use crate::store::row::RowKey;
@@ -50,6 +51,8 @@ struct Removed {
     user_ids: u64,
     events: u64,
     failures: u64,
+    /// Rows, links, events and failures in outboxes of Gainsight's orgs.
+    outboxes: u64,
 }
 
 /// What stays of rejected events.
@@ -62,19 +65,23 @@ struct Left {
 }
 
 pub(super) fn run(args: &EraseArgs) -> Result<(), Failure> {
-    let (config, mut store) = args.store.open()?;
-    let person = find(&config, args, &mut *store)?;
+    let config = first_start::expected(&args.store.config.load()?)?;
+    let mut stores = stores(&config)?;
+    let person = find(&config, args, &mut stores)?;
     let now_ms = jiff::Timestamp::now().as_millisecond();
-    let (theirs, erased) = erase(&mut *store, &person, now_ms)?;
+    let (mut theirs, mut removed, mut outboxes) = (Vec::new(), Erased::default(), 0);
     let mut problems = Vec::new();
-    match store.scrub() {
-        Ok(true) => {}
-        Ok(false) => problems.push(
-            "the file beside the store that ends in -wal may still hold what was removed, because somebody reads the \
-             store for long; end that, and run this again"
-                .to_owned(),
-        ),
-        Err(error) => problems.push(format!("files of the store may still hold what was removed: {error}")),
+    for (tenant, store) in &mut stores {
+        if tenant.as_ref().is_some_and(|tenant| *tenant != person.tenant) {
+            continue;
+        }
+        let (known, erased) = erase(&mut **store, &person, now_ms)?;
+        theirs.push(known);
+        match tenant {
+            None => removed = erased,
+            Some(_) => outboxes += erased.rows + erased.links + erased.events + erased.failures,
+        }
+        problems.extend(scrub(&mut **store));
     }
     let days = config.quarantine.age.as_secs() / 86_400;
     let left = left(&config, &theirs);
@@ -87,11 +94,11 @@ pub(super) fn run(args: &EraseArgs) -> Result<(), Failure> {
         )),
         Err(error) => problems.push(format!("the quarantine could not be looked through: {error}")),
     }
-    let Erased { rows, links, user_ids, events, failures } = erased;
+    let Erased { rows, links, user_ids, events, failures } = removed;
     let report = Report {
         object: &person.object,
         tenant: &person.tenant,
-        removed: Removed { rows, links, user_ids, events, failures },
+        removed: Removed { rows, links, user_ids, events, failures, outboxes },
         quarantine: Left { left: left.ok(), days },
         problems,
     };
@@ -104,12 +111,41 @@ pub(super) fn run(args: &EraseArgs) -> Result<(), Failure> {
     if report.problems.is_empty() { Ok(()) } else { Err(Failure::Named(report.problems.join("; "))) }
 }
 
-/// The person who is meant, whom the store need not know.
-fn find(config: &Config, args: &EraseArgs, store: &mut dyn Inspect) -> Result<RowKey, Failure> {
+/// Where people are kept, and of which tenant alone: the store, and what waits to go to Gainsight.
+type Stores = Vec<(Option<String>, Box<dyn Inspect>)>;
+
+fn stores(config: &Config) -> Result<Stores, Failure> {
+    let mut stores: Stores = Vec::new();
+    if config.store.is_some() || config.gainsight.is_empty() {
+        stores.push((None, open(config)?));
+    }
+    for (name, org) in &config.gainsight {
+        stores.extend(outbox(config, name)?.map(|outbox| (Some(org.tenant.clone()), outbox)));
+    }
+    Ok(stores)
+}
+
+/// Overwrites what was removed. What can't be is a sentence.
+fn scrub(store: &mut dyn Inspect) -> Option<String> {
+    match store.scrub() {
+        Ok(true) => None,
+        Ok(false) => Some(
+            "the file beside the store that ends in -wal may still hold what was removed, because somebody reads the \
+             store for long; end that, and run this again"
+                .to_owned(),
+        ),
+        Err(error) => Some(format!("files of the store may still hold what was removed: {error}")),
+    }
+}
+
+/// The person who is meant, whom no store need know.
+fn find(config: &Config, args: &EraseArgs, stores: &mut Stores) -> Result<RowKey, Failure> {
     let key = row_key(&args.object, std::slice::from_ref(&args.email))?;
-    let found = rows(config, args.tenant.as_deref(), (&args.object, &key), store)?;
-    if let Some((key, _)) = only(found)? {
-        return Ok(key);
+    for (_, store) in stores {
+        let found = rows(config, args.tenant.as_deref(), (&args.object, &key), &mut **store)?;
+        if let Some((key, _)) = only(found)? {
+            return Ok(key);
+        }
     }
     let tenants: Vec<&str> = config.tenants.keys().map(String::as_str).collect();
     let tenant = match (args.tenant.as_deref(), &tenants[..]) {
@@ -126,24 +162,24 @@ fn find(config: &Config, args: &EraseArgs, store: &mut dyn Inspect) -> Result<Ro
 }
 
 /// How many rejected events are theirs.
-fn left(config: &Config, theirs: &Theirs) -> Result<u64, ReadError> {
+fn left(config: &Config, theirs: &[Theirs]) -> Result<u64, ReadError> {
     let quarantine = Quarantine::open(Place::of(config, &Tenants::from_config(config)))?;
     let mut left = 0;
     quarantine.each(&Selection::default(), |entry, _, _| {
-        left += u64::from(entry.is_of(theirs));
+        left += u64::from(theirs.iter().any(|theirs| entry.is_of(theirs)));
         Ok::<bool, ReadError>(true)
     })?;
     Ok(left)
 }
 
 fn plain(report: &Report<'_>, key: &str) -> String {
-    let Removed { rows, links, user_ids, events, failures } = report.removed;
+    let Removed { rows, links, user_ids, events, failures, outboxes } = report.removed;
     let left = report.quarantine.left.map_or("not known".to_owned(), |left| format!("{left} left"));
     let mut text = format!("{} {} of tenant {}\n", report.object, printable(key), report.tenant);
-    for (what, removed) in
-        [("rows", rows), ("links", links), ("user ids", user_ids), ("events", events), ("failed", failures)]
-    {
+    let parts =
+        [("rows", rows), ("links", links), ("user ids", user_ids), ("events", events), ("failed", failures)];
+    for (what, removed) in parts.into_iter().chain((outboxes > 0).then_some(("outboxes", outboxes))) {
         text.push_str(&format!("  {what:<10}  {removed} removed\n"));
     }
-    text + &format!("  quarantine  {left}\n") + "Later records of this person are kept out of the store.\n"
+    text + &format!("  quarantine  {left}\n") + "Later records of this person are kept out.\n"
 }

@@ -1,16 +1,20 @@
 //! `weir store failed`: the records that could not be loaded.
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::StoreFlags;
+use super::{StoreFlags, org};
 use crate::cli::tail::print::{printable, time};
 use crate::cli::{Failure, counted, print};
+use crate::config::{Config, GainsightConfig};
+use crate::gainsight::outbox::{Outbox, TOPIC};
 use crate::loader::retry::{Retried, retry};
+use crate::setup::gainsight;
 use crate::setup::store::wanted;
 use crate::store::Failed;
-use crate::store::inspect::WhichFailed;
+use crate::store::inspect::{Inspect, WhichFailed};
 
 /// The arguments of `weir store failed`.
 #[derive(Args, Clone, Debug)]
@@ -34,7 +38,7 @@ struct ListArgs {
     /// Only of this tenant
     #[arg(long, value_name = "ID")]
     tenant: Option<String>,
-    /// Only of this loader
+    /// Only of this loader; gainsight/NAME: what did not go to that org
     #[arg(long, value_name = "NAME")]
     loader: Option<String>,
     /// Only of this run
@@ -52,6 +56,9 @@ struct ShowArgs {
     /// Its number, as `weir store failed list` prints it
     #[arg(value_name = "ID")]
     id: i64,
+    /// The loader in whose list it is, if that is gainsight/NAME
+    #[arg(long, value_name = "NAME")]
+    loader: Option<String>,
     #[command(flatten)]
     store: StoreFlags,
 }
@@ -77,7 +84,7 @@ pub(super) fn run(args: &FailedArgs) -> Result<(), Failure> {
 }
 
 fn list(args: &ListArgs) -> Result<(), Failure> {
-    let (_, mut store) = args.store.open()?;
+    let (_, mut store) = args.store.open_of(args.loader.as_deref())?;
     let failures = store.failures(&args.which())?;
     let text = if args.store.json {
         let lines: Vec<_> = failures.iter().map(|(id, failed)| line(*id, failed)).collect();
@@ -89,7 +96,7 @@ fn list(args: &ListArgs) -> Result<(), Failure> {
 }
 
 fn show(args: &ShowArgs) -> Result<(), Failure> {
-    let (_, mut store) = args.store.open()?;
+    let (_, mut store) = args.store.open_of(args.loader.as_deref())?;
     let which = WhichFailed { ids: vec![args.id], ..WhichFailed::default() };
     let failures = store.failures(&which)?;
     let Some((id, failed)) = failures.first() else {
@@ -105,9 +112,12 @@ fn show(args: &ShowArgs) -> Result<(), Failure> {
 }
 
 fn again(args: &ListArgs) -> Result<(), Failure> {
-    let (config, mut store) = args.store.open()?;
+    let (config, mut store) = args.store.open_of(args.loader.as_deref())?;
     let failures = store.failures(&args.which())?;
-    let done = retry(&mut *store, &wanted(&config), &failures)?;
+    let done = match args.loader.as_deref().and_then(|loader| org(&config, loader)) {
+        Some((name, org)) => again_to(&config, (name, org), &mut *store, failures)?,
+        None => retry(&mut *store, &wanted(&config), &failures)?,
+    };
     let Retried { loaded, failed } = done;
     if args.store.json {
         print(&format!("{{\"loaded\":{loaded},\"failed\":{failed}}}\n"))?;
@@ -121,6 +131,23 @@ fn again(args: &ListArgs) -> Result<(), Failure> {
         )));
     }
     Ok(())
+}
+
+/// What an org did not take waits once more; what did not get as far as its outbox is loaded into that.
+fn again_to(
+    config: &Config,
+    (name, org): (&str, &GainsightConfig),
+    store: &mut dyn Inspect,
+    failures: Vec<(i64, Failed)>,
+) -> Result<Retried, Failure> {
+    let (refused, unread): (Vec<_>, Vec<_>) =
+        failures.into_iter().partition(|(_, failed)| failed.partition.topic == TOPIC);
+    let mut outbox = Outbox::open(&config.data.outbox(name), &gainsight::loader_name(name), &org.tenant)?;
+    let waits = outbox.retry(&refused, Timestamp::now().as_millisecond())?;
+    let mut retried = retry(store, &gainsight::wanted(config, name, org), &unread)?;
+    retried.loaded += waits;
+    retried.failed += u64::try_from(refused.len()).unwrap_or_default().saturating_sub(waits);
+    Ok(retried)
 }
 
 /// Number, time, place, reason and detail.

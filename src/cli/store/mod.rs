@@ -8,14 +8,16 @@ mod print;
 mod rebuild;
 mod show;
 mod status;
+pub(super) mod waiting;
 
 use clap::{Args, Subcommand};
 
 use super::{ConfigFlags, Failure};
-use crate::config::{Config, StorePlace};
+use crate::config::{Config, GainsightConfig, StorePlace};
+use crate::gainsight::outbox::prepared;
 use crate::observe::telemetry;
 use crate::observe::telemetry::LogFormat;
-use crate::setup::{first_start, store};
+use crate::setup::{first_start, gainsight, store};
 use crate::store::StoreError;
 use crate::store::inspect::Inspect;
 
@@ -71,6 +73,41 @@ impl StoreFlags {
         let store = open(&config)?;
         Ok((config, store))
     }
+
+    /// The configuration, and where `loader` loads to: the outbox of an org, or the store.
+    fn open_of(&self, loader: Option<&str>) -> Result<(Config, Box<dyn Inspect>), Failure> {
+        let config = first_start::expected(&self.config.load()?)?;
+        let store = match loader.and_then(|loader| org(&config, loader)) {
+            Some((name, _)) => outbox(&config, name)?.ok_or_else(|| {
+                Failure::Named(format!(
+                    "there is no outbox of [gainsight.{name}], yet: `weir serve` makes it"
+                ))
+            })?,
+            None => match config.gainsight.keys().next() {
+                Some(name) if config.store.is_none() => {
+                    let name = gainsight::loader_name(name);
+                    let advice =
+                        format!("this configuration has no store; name an org's loader with --loader {name}");
+                    return Err(Failure::Named(advice));
+                }
+                _ => open(&config)?,
+            },
+        };
+        Ok((config, store))
+    }
+}
+
+/// The org whose loader this is.
+fn org<'c>(config: &'c Config, loader: &str) -> Option<(&'c str, &'c GainsightConfig)> {
+    let mut orgs = config.gainsight.iter().map(|(name, org)| (name.as_str(), org));
+    orgs.find(|(name, _)| gainsight::loader_name(name) == loader)
+}
+
+/// The outbox of the org `name`; none where nothing was ever loaded into it.
+fn outbox(config: &Config, name: &str) -> Result<Option<Box<dyn Inspect>>, Failure> {
+    let path = config.data.outbox(name);
+    let opened = path.exists().then(|| prepared(&path)).transpose()?;
+    Ok(opened.map(|outbox| Box::new(outbox) as Box<dyn Inspect>))
 }
 
 fn open(config: &Config) -> Result<Box<dyn Inspect>, Failure> {

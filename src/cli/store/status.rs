@@ -1,20 +1,16 @@
 //! `weir store status`.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
 
 use super::StoreFlags;
+use super::waiting::waiting;
 use crate::cli::{Failure, counted, print};
-use crate::config::{Config, QueueKind};
-use crate::queue::journal::reader::{Begin, JournalReader};
-use crate::queue::journal::subscription;
-use crate::queue::kafka;
-use crate::queue::reader::{Next, Reader, Waiting};
+use crate::config::Config;
+use crate::queue::reader::Waiting;
 use crate::queue::subscription::{Partition, Position};
 use crate::setup::store::{LOADER, loaded_topics};
 use crate::store::inspect::Inspect;
@@ -63,7 +59,7 @@ fn status(config: &Config, store: &mut dyn Inspect) -> Result<Status, Failure> {
     let mut oldest_seconds = Some(0.0_f64);
     for loader in store.loaders()?.into_iter().chain([LOADER.to_owned()]).collect::<BTreeSet<_>>() {
         let progress = store.progress(&loader)?;
-        let waiting = waiting(config, &Position(progress.clone()));
+        let waiting = waiting(config, &loaded_topics(config), &Position(progress.clone()));
         // Where nothing was loaded yet, something may wait; where nothing does, there is nothing to tell.
         let waits = waiting.iter().filter(|(_, waiting)| waiting.lag > 0).map(|(partition, _)| partition);
         let partitions: BTreeSet<&Partition> = progress.keys().chain(waits).collect();
@@ -95,38 +91,6 @@ fn waited(waiting: &Waiting) -> Option<f64> {
     }
     let ago = Timestamp::now().as_millisecond().saturating_sub(waiting.oldest_ms?);
     Some(f64::from(u32::try_from(ago / 1_000).unwrap_or_default()))
-}
-
-/// What waits on the queue behind `progress`; what can't be asked is left out.
-fn waiting(config: &Config, progress: &Position) -> BTreeMap<Partition, Waiting> {
-    match config.queue.kind() {
-        QueueKind::Journal => {
-            let next = progress.0.get(&Partition::journal()).copied().unwrap_or_default();
-            let waiting = on_journal(&config.data.journal(), next);
-            waiting.into_iter().map(|waiting| (Partition::journal(), waiting)).collect()
-        }
-        QueueKind::Kafka { brokers } => {
-            kafka::waiting(brokers, &config.queue.kafka, &loaded_topics(config), progress).unwrap_or_else(
-                |error| {
-                    tracing::warn!("{error}");
-                    BTreeMap::new()
-                },
-            )
-        }
-    }
-}
-
-/// The same on the journal in the directory `dir`; none where that can't be read.
-fn on_journal(dir: &Path, next: i64) -> Option<Waiting> {
-    let end = i64::try_from(subscription::end(dir).ok()?).unwrap_or(i64::MAX);
-    let lag = end.saturating_sub(next).max(0);
-    let begin = Begin::At(u64::try_from(next).unwrap_or_default());
-    let mut reader = JournalReader::open(dir, begin, false, BTreeSet::new()).ok()?;
-    let oldest_ms = match reader.next(Duration::ZERO) {
-        Ok(Next::Record(record)) => Some(record.timestamp_ms),
-        Ok(Next::Idle | Next::End) | Err(_) => None,
-    };
-    Some(Waiting { end, lag, oldest_ms })
 }
 
 fn plain(status: &Status) -> String {
@@ -166,7 +130,5 @@ mod tests {
         let before = Timestamp::now().as_millisecond() - 3_600_000;
         assert!(waits(4, Some(before)).is_some_and(|seconds| seconds >= 3_600.0));
         assert_eq!(waits(4, Some(i64::MAX)), Some(0.0), "another clock");
-        let folder = tempfile::tempdir().unwrap();
-        assert_eq!(on_journal(&folder.path().join("journal"), 0), None, "there is no journal");
     }
 }

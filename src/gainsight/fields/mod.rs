@@ -8,7 +8,8 @@ use jiff::tz::TimeZone;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The fields of an object, by name. Without any, nothing is known of them, and all go out as they are.
+/// The fields of an object, by name in small letters: Gainsight writes some names in either way. Without any, nothing
+/// is known of them, and all go out as they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields(HashMap<String, Field>);
 
@@ -108,7 +109,7 @@ struct Item {
 pub fn described(object: &str, records: &[Value]) -> Option<Fields> {
     let described = records.iter().filter_map(|record| Described::deserialize(record).ok());
     let ours = described.into_iter().find(|described| described.object.eq_ignore_ascii_case(object))?;
-    Some(Fields(ours.fields.into_iter().map(|field| (field.name.clone(), Field::of(field))).collect()))
+    Some(Fields(ours.fields.into_iter().map(|field| (field.name.to_lowercase(), Field::of(field))).collect()))
 }
 
 impl Field {
@@ -249,7 +250,7 @@ impl Fields {
         if self.0.is_empty() {
             return Ok(json.to_owned());
         }
-        self.0.get(field).ok_or(Misfit::Unknown)?.fit(json)
+        self.field(field).ok_or(Misfit::Unknown)?.fit(json)
     }
 
     /// The same of a field by which records are found. How Gainsight compares times and lists is not known.
@@ -257,7 +258,7 @@ impl Fields {
     /// # Errors
     /// When it can't go there, or nothing can be found by it.
     pub fn fit_key(&self, field: &str, json: &str) -> Result<String, Misfit> {
-        let kind = self.0.get(field).map(|field| field.kind);
+        let kind = self.field(field).map(|field| field.kind);
         if matches!(kind, Some(Kind::Date | Kind::DateTime | Kind::MultiPicklist)) {
             return Err(Misfit::Key);
         }
@@ -266,7 +267,11 @@ impl Fields {
 
     /// Whether the object has `field`, as far as that is known.
     pub fn have(&self, field: &str) -> bool {
-        self.0.is_empty() || self.0.contains_key(field)
+        self.0.is_empty() || self.field(field).is_some()
+    }
+
+    fn field(&self, name: &str) -> Option<&Field> {
+        self.0.get(&name.to_lowercase())
     }
 }
 

@@ -73,6 +73,7 @@ fn items_of_dropdowns_go_by_any_of_their_names() {
 fn what_an_org_lacks_is_told_and_what_is_not_known_goes_out_as_it_is() {
     assert_eq!(fit("Plan__gc", &json!("gold")), Err(Misfit::Unknown));
     assert_eq!(fit("Csm", &json!("a@b.c")), Ok(json!("a@b.c")));
+    assert_eq!(fit("CSM", &json!("a@b.c")), Ok(json!("a@b.c")));
     assert_eq!(Fields::default().fit("Plan__gc", r#""gold""#).unwrap(), r#""gold""#);
     assert_eq!(fit("Name", &Value::Null), Ok(Value::Null));
     assert_eq!(described("deal__gc", &[]), None);

@@ -11,10 +11,12 @@ use rusqlite::{OptionalExtension, params};
 
 use super::values::Values;
 use crate::store::load::LINK;
+use crate::store::row::RowKey;
 use crate::store::sqlite::SqliteStore;
-use crate::store::{Store, StoreError};
+use crate::store::{Progress, Store, StoreError};
 
 pub use changes::Changes;
+pub use filed::TOPIC;
 pub use waiting::{Forecast, Waiting};
 
 /// A row that changed since it was sent.
@@ -34,6 +36,24 @@ pub struct Due {
     pub unsent: Values,
     /// Its key fields as Gainsight writes them, once that is known.
     pub known: Values,
+}
+
+/// Which of an org's limits calls count for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limits {
+    /// Those of its API.
+    Api,
+    /// Those of events, where they have their own.
+    Events,
+}
+
+impl Limits {
+    fn name(self) -> &'static str {
+        match self {
+            Limits::Api => "api",
+            Limits::Events => "events",
+        }
+    }
 }
 
 /// An event that waits.
@@ -96,6 +116,16 @@ impl Outbox {
     pub fn open(path: &Path, loader: &str, tenant: &str) -> Result<Self, StoreError> {
         let store = prepared(path)?;
         Ok(Outbox { store, loader: loader.to_owned(), tenant: tenant.to_owned() })
+    }
+
+    /// A copy of it in memory.
+    pub fn copy(&self) -> Result<Self, StoreError> {
+        Ok(Outbox { store: self.store.copy()?, loader: self.loader.clone(), tenant: self.tenant.clone() })
+    }
+
+    /// How far its loader is.
+    pub fn progress(&self) -> Result<Progress, StoreError> {
+        self.store.progress_of(&self.loader)
     }
 
     /// The first rows of `object` that have been due since `before_ms`.
@@ -201,30 +231,31 @@ impl Outbox {
         done
     }
 
-    /// The calls of the last day by the second, and the second from which on there may be others.
-    pub fn calls(&self) -> Result<(Vec<(i64, u32)>, i64), StoreError> {
+    /// The calls of the last day that count for `limits`, by the second, and the second from which on there may be
+    /// others.
+    pub fn calls(&self, limits: Limits) -> Result<(Vec<(i64, u32)>, i64), StoreError> {
         self.store.run(|connection| {
-            let mut statement =
-                connection.prepare("SELECT second, calls FROM gainsight_call ORDER BY second")?;
-            let calls = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let mut statement = connection
+                .prepare("SELECT second, calls FROM gainsight_call WHERE limits = ?1 ORDER BY second")?;
+            let calls = statement.query_map([limits.name()], |row| Ok((row.get(0)?, row.get(1)?)))?;
             let calls = calls.collect::<rusqlite::Result<_>>()?;
-            let closed = connection
-                .query_row("SELECT until FROM gainsight_closed", [], |row| row.get(0))
-                .optional()?;
+            let sql = "SELECT until FROM gainsight_closed WHERE limits = ?1";
+            let closed = connection.query_row(sql, [limits.name()], |row| row.get(0)).optional()?;
             Ok((calls, closed.unwrap_or_default()))
         })
     }
 
     /// Notes a call that is about to be made in `second`, and forgets those of a day before. Durable when it returns.
-    pub fn spend(&mut self, second: i64) -> Result<(), StoreError> {
+    pub fn spend(&mut self, limits: Limits, second: i64) -> Result<(), StoreError> {
         self.store.begin()?;
         let noted = self.store.run(|connection| {
             connection.prepare_cached("DELETE FROM gainsight_call WHERE second < ?1")?.execute([second - 90_000])?;
             connection
                 .prepare_cached(
-                    "INSERT INTO gainsight_call VALUES (?1, 1) ON CONFLICT (second) DO UPDATE SET calls = calls + 1",
+                    "INSERT INTO gainsight_call VALUES (?1, ?2, 1) ON CONFLICT (limits, second) DO UPDATE SET \
+                     calls = calls + 1",
                 )?
-                .execute([second])
+                .execute(params![limits.name(), second])
         });
         let noted = noted.and_then(|_| self.store.commit());
         if noted.is_err() {
@@ -233,12 +264,45 @@ impl Outbox {
         noted
     }
 
-    /// Notes that no call is to be made before the second `until`.
-    pub fn close(&mut self, until: i64) -> Result<(), StoreError> {
+    /// Notes that no call that counts for `limits` is to be made before the second `until`.
+    pub fn close(&mut self, limits: Limits, until: i64) -> Result<(), StoreError> {
         self.store.run(|connection| {
-            connection.execute("INSERT OR REPLACE INTO gainsight_closed VALUES (1, ?1)", [until])
+            connection.execute(
+                "INSERT OR REPLACE INTO gainsight_closed VALUES (?1, ?2)",
+                params![limits.name(), until],
+            )
         })?;
         Ok(())
+    }
+
+    /// Gainsight's ids of rows that the store was not told, for a day at most.
+    pub fn learnt(&self, most: u32) -> Result<Vec<(RowKey, Option<String>)>, StoreError> {
+        self.store.run(|connection| {
+            connection
+                .prepare_cached("DELETE FROM gainsight_learnt WHERE since_ms < (unixepoch() - 86400) * 1000")?
+                .execute([])?;
+            // Any of them: one that the store will never have must not stand before others.
+            let sql = "SELECT tenant, object, key, gsid FROM gainsight_learnt ORDER BY random() LIMIT ?1";
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement.query_map([most], |row| {
+                Ok((RowKey { tenant: row.get(0)?, object: row.get(1)?, key: row.get(2)? }, row.get(3)?))
+            })?;
+            rows.collect()
+        })
+    }
+
+    /// Notes that the store was told these.
+    pub fn told(&mut self, learnt: &[(RowKey, Option<String>)]) -> Result<(), StoreError> {
+        self.store.begin()?;
+        let told = self.store.run(|connection| {
+            let mut statement = connection.prepare_cached(
+                "DELETE FROM gainsight_learnt WHERE tenant = ?1 AND object = ?2 AND key = ?3 AND gsid IS ?4",
+            )?;
+            learnt.iter().try_for_each(|(key, gsid)| {
+                statement.execute(params![key.tenant, key.object, key.key, gsid]).map(drop)
+            })
+        });
+        told.and_then(|()| self.store.commit()).inspect_err(|_| self.store.rollback())
     }
 }
 

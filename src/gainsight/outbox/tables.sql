@@ -20,6 +20,16 @@ CREATE TABLE IF NOT EXISTS gainsight_sent (
     PRIMARY KEY (tenant, object, key)
 ) WITHOUT ROWID;
 
+-- Gainsight's ids that the store was not told yet; null: it has none any more.
+CREATE TABLE IF NOT EXISTS gainsight_learnt (
+    tenant TEXT NOT NULL,
+    object TEXT NOT NULL,
+    key TEXT NOT NULL,
+    gsid TEXT,
+    since_ms INTEGER NOT NULL,
+    PRIMARY KEY (tenant, object, key)
+) WITHOUT ROWID;
+
 -- The key fields of rows that Gainsight has, as it writes them.
 CREATE TABLE IF NOT EXISTS gainsight_known (
     tenant TEXT NOT NULL,
@@ -33,15 +43,17 @@ CREATE INDEX IF NOT EXISTS gainsight_known_compared ON gainsight_known (tenant, 
 
 -- Calls of the last day.
 CREATE TABLE IF NOT EXISTS gainsight_call (
-    second INTEGER PRIMARY KEY, -- since the Unix epoch
-    calls INTEGER NOT NULL
-);
+    limits TEXT NOT NULL, -- those that they count for
+    second INTEGER NOT NULL, -- since the Unix epoch
+    calls INTEGER NOT NULL,
+    PRIMARY KEY (limits, second)
+) WITHOUT ROWID;
 
 -- The second from which on calls may be made, after one that was throttled.
 CREATE TABLE IF NOT EXISTS gainsight_closed (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
+    limits TEXT PRIMARY KEY,
     until INTEGER NOT NULL
-);
+) WITHOUT ROWID;
 
 -- Whatever the loader writes is due, in the same transaction.
 CREATE TRIGGER IF NOT EXISTS gainsight_due_new AFTER INSERT ON weir_row BEGIN
@@ -57,9 +69,15 @@ WHEN NEW.fields IS NOT OLD.fields BEGIN
         SELECT 1 FROM gainsight_due WHERE tenant = NEW.tenant AND object = NEW.object AND key = NEW.key
     );
 END;
+CREATE TRIGGER IF NOT EXISTS gainsight_learnt_changed AFTER UPDATE OF gsid ON weir_row
+WHEN NEW.gsid IS NOT OLD.gsid BEGIN
+    INSERT OR REPLACE INTO gainsight_learnt
+    VALUES (NEW.tenant, NEW.object, NEW.key, NEW.gsid, unixepoch() * 1000);
+END;
 -- An erasure takes all of it.
 CREATE TRIGGER IF NOT EXISTS gainsight_gone AFTER DELETE ON weir_row BEGIN
     DELETE FROM gainsight_due WHERE tenant = OLD.tenant AND object = OLD.object AND key = OLD.key;
     DELETE FROM gainsight_sent WHERE tenant = OLD.tenant AND object = OLD.object AND key = OLD.key;
+    DELETE FROM gainsight_learnt WHERE tenant = OLD.tenant AND object = OLD.object AND key = OLD.key;
     DELETE FROM gainsight_known WHERE tenant = OLD.tenant AND object = OLD.object AND key = OLD.key;
 END;

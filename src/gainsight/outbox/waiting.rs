@@ -41,11 +41,28 @@ pub struct Forecast {
 }
 
 impl Waiting {
+    /// What they are, and how many wait.
+    pub fn of_each(&self) -> [(&'static str, u64); 5] {
+        [
+            ("company", self.companies),
+            ("person", self.people),
+            ("link", self.links + self.links_without_company),
+            ("object", self.objects),
+            ("event", self.events),
+        ]
+    }
+
     /// When it will be gone if nothing comes after it and Gainsight takes all calls.
-    pub fn forecast(&self, windows: &Windows, now: i64) -> Forecast {
-        let Waiting { calls_needed, .. } = *self;
-        let day_carries = windows.day_carries();
-        Forecast { day_carries, calls_needed, drains_in_s: windows.drains_in(calls_needed, now) }
+    pub fn forecast(&self, windows: &Windows, of_events: Option<&Windows>, now: i64) -> Forecast {
+        let Waiting { calls_needed, events, .. } = *self;
+        let Some(of_events) = of_events else {
+            let (day_carries, drains_in_s) = (windows.day_carries(), windows.drains_in(calls_needed, now));
+            return Forecast { day_carries, calls_needed, drains_in_s };
+        };
+        let others = windows.drains_in(calls_needed.saturating_sub(events), now);
+        let both = others.zip(of_events.drains_in(events, now));
+        let day_carries = windows.day_carries().saturating_add(of_events.day_carries());
+        Forecast { day_carries, calls_needed, drains_in_s: both.map(|(others, events)| others.max(events)) }
     }
 }
 
@@ -99,7 +116,8 @@ impl Outbox {
 
 /// Rows that are due: those that Gainsight is not known to have, and the others.
 fn keyed_due(connection: &Connection, object: &str) -> rusqlite::Result<(u64, u64)> {
-    let rows = "SELECT count(*) FROM gainsight_due JOIN weir_row USING (tenant, object, key) WHERE object = ?1 AND gsid";
+    let rows = "SELECT count(*) FROM gainsight_due JOIN weir_row USING (tenant, object, key) \
+                WHERE object = ?1 AND gsid";
     Ok((
         count(connection, &format!("{rows} IS NULL"), [object])?,
         count(connection, &format!("{rows} IS NOT NULL"), [object])?,

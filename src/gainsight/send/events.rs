@@ -6,14 +6,13 @@ use crate::gainsight::event::{publisher, send};
 use crate::gainsight::outbox::Event;
 use crate::store::StoreError;
 
-/// How long events rest once Gainsight takes none until somebody sees to it.
-const REST_MS: i64 = 600_000;
+const EVENT: &str = "event";
 
 impl Sender<'_> {
     /// Sends the event that has waited longest. So those of one user go out in their order. One that is refused is
     /// filed, and holds up none.
     pub(super) fn events(&mut self, now_ms: i64) -> Result<Step, StoreError> {
-        if now_ms < self.events_rest_until_ms {
+        if self.rests(EVENT, now_ms) {
             return Ok(Step::Idle);
         }
         let Some(event) = self.outbox.next_event()? else { return Ok(Step::Idle) };
@@ -37,14 +36,7 @@ impl Sender<'_> {
                 Ok(Step::Done)
             }
             Err(Step::Closed(why)) => {
-                // What has to be seen to may be a publisher's alone: all else goes on.
-                self.events_rest_until_ms = now_ms.saturating_add(REST_MS);
-                if self.told.insert(("event".to_owned(), why.clone())) {
-                    tracing::warn!(
-                        loader = self.settings.loader,
-                        "no event goes to Gainsight: {why}. They wait"
-                    );
-                }
+                self.rest(EVENT, &why, now_ms);
                 Ok(Step::Done)
             }
             Err(step) => Ok(step),

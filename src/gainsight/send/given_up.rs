@@ -37,8 +37,8 @@ impl Sender<'_> {
                         tracing::warn!(
                             loader = self.settings.loader,
                             "the {object} object of this org has no field {field}, so its values are left out; make it \
-                             in Gainsight (Administration, Data Management) and start Weir again, or map the trait to \
-                             another field"
+                             in Gainsight (Administration, Data Management), where Weir looks again within the hour, \
+                             or map the trait to another field"
                         );
                     }
                 }

@@ -26,9 +26,17 @@ impl Sender<'_> {
         for _ in 0..self.own.len() {
             self.own.rotate_left(1);
             let Some(keyed) = self.own.last().map(Arc::clone) else { break };
-            let step = self.keyed(&keyed, now_ms)?;
-            if step != Step::Idle {
-                return Ok(step);
+            if self.rests(keyed.object(), now_ms) {
+                continue;
+            }
+            match self.keyed(&keyed, now_ms)? {
+                Step::Idle => {}
+                Step::Closed(why) => {
+                    // The paths of goals are partly assumed, and Gainsight serves not all objects.
+                    self.rest(keyed.object(), &why, now_ms);
+                    return Ok(Step::Done);
+                }
+                step => return Ok(step),
             }
         }
         Ok(Step::Idle)

@@ -19,9 +19,9 @@ use super::answer::{Answer, NO_OBJECT, Refusal};
 use super::client::{Call, Method};
 use super::fields::{Fields, described};
 use super::keyed::Keyed;
-use super::outbox::{Due, Outbox};
+use super::outbox::{Due, Forecast, Limits, Outbox, Waiting};
 use super::window::{Used, Windows};
-use super::{Records, Settings};
+use super::{Records, Settings, event};
 use crate::store::StoreError;
 use given_up::GivenUp;
 
@@ -73,11 +73,15 @@ pub struct Sender<'s> {
     outbox: Outbox,
     org: Box<dyn Org>,
     windows: Windows,
+    /// Of events, where they have limits of their own.
+    event_windows: Option<Windows>,
     /// The fields of the org's objects, as far as it was asked.
     fields: BTreeMap<String, Fields>,
-    /// Until when objects that the org lacks are not asked for again.
-    absent: BTreeMap<String, i64>,
-    /// Fields that the org lacks and of which that was said; without a name, the object itself.
+    /// Until when that counts.
+    described_until_ms: BTreeMap<String, i64>,
+    /// Until when objects rest, or events, of which Gainsight takes none until somebody sees to it.
+    resting: BTreeMap<String, i64>,
+    /// Fields that the org lacks and of which that was said, and why objects rest.
     told: BTreeSet<(String, String)>,
     companies: Arc<Keyed>,
     /// The tenant's own objects, the one whose turn it is first.
@@ -90,8 +94,6 @@ pub struct Sender<'s> {
     most: BTreeMap<String, u32>,
     /// People whose links go one by one, since one of them was refused.
     careful: BTreeSet<String>,
-    /// Until when no event goes out.
-    events_rest_until_ms: i64,
     /// Whose turn it is.
     turn: usize,
     /// Statuses of calls since they were last taken.
@@ -107,12 +109,17 @@ impl Due {
     }
 }
 
-/// Where Gainsight says which fields objects have.
-const DESCRIBE: &str = "/v1/meta/services/objects/describe";
+/// Asks which fields objects have.
+pub fn describe(objects: &[&str]) -> Call {
+    Call::new(Method::Post, "/v1/meta/services/objects/describe", json!({"objectNames": objects}).to_string())
+}
+
 /// The objects that every org has; it is asked for the fields of both at once.
 const DESCRIBED: [&str; 2] = ["company", "person"];
-/// How long an object that the org lacks is not asked for again.
-const ABSENT_MS: i64 = 600_000;
+/// How long a description counts: somebody may make the fields that the org lacks.
+const DESCRIBED_MS: i64 = 3_600_000;
+/// How long what Gainsight takes none of rests.
+const REST_MS: i64 = 600_000;
 
 /// The kinds of records, in the order of their turns. Companies go 50 a call, and those that are new need three: to
 /// know their fields, to ask for them and to insert them; then their people go out with their links, in one call each.
@@ -125,14 +132,21 @@ impl<'s> Sender<'s> {
     /// # Errors
     /// The outbox's.
     pub fn new(settings: &'s Settings, outbox: Outbox, org: Box<dyn Org>) -> Result<Self, StoreError> {
-        let (spent, closed_until) = outbox.calls()?;
+        let windows = |limits, allowance| {
+            let (spent, closed_until) = outbox.calls(limits)?;
+            Ok::<_, StoreError>(Windows::new(allowance, spent, closed_until))
+        };
+        let of_events = settings.event_allowance.map(|allowance| windows(Limits::Events, allowance));
+        let (windows, event_windows) = (windows(Limits::Api, settings.allowance)?, of_events.transpose()?);
         Ok(Sender {
             settings,
             outbox,
             org,
-            windows: Windows::new(settings.allowance, spent, closed_until),
+            windows,
+            event_windows,
             fields: BTreeMap::new(),
-            absent: BTreeMap::new(),
+            described_until_ms: BTreeMap::new(),
+            resting: BTreeMap::new(),
             told: BTreeSet::new(),
             companies: Arc::new(Keyed::company()),
             own: settings
@@ -145,7 +159,6 @@ impl<'s> Sender<'s> {
             vanished: BTreeSet::new(),
             most: BTreeMap::new(),
             careful: BTreeSet::new(),
-            events_rest_until_ms: 0,
             turn: 0,
             statuses: Vec::new(),
         })
@@ -158,12 +171,17 @@ impl<'s> Sender<'s> {
     pub fn step(&mut self, now_ms: i64) -> Result<Step, StoreError> {
         let now = now_ms.div_euclid(1_000);
         let opens = self.windows.opens(now);
-        if opens > now {
-            return Ok(Step::Full(Duration::from_secs(u64::try_from(opens - now).unwrap_or_default())));
-        }
+        let events_open = self.event_windows.as_mut().map_or(opens, |windows| windows.opens(now));
+        // When the first of those may be called for that may not now, and whether there is nothing of others.
+        let (mut full, mut is_idle): (Option<i64>, bool) = (None, false);
         for turn in self.turn..self.turn + TURNS.len() {
             let kind =
                 TURNS.get(turn % TURNS.len()).copied().filter(|kind| self.settings.records.contains(kind));
+            let opens = if kind == Some(Records::Event) { events_open } else { opens };
+            if kind.is_some() && opens > now {
+                full = Some(full.map_or(opens, |first| first.min(opens)));
+                continue;
+            }
             let step = match kind {
                 Some(Records::Company) => {
                     let companies = Arc::clone(&self.companies);
@@ -178,8 +196,13 @@ impl<'s> Sender<'s> {
                 self.turn = (turn + 1) % TURNS.len();
                 return Ok(step);
             }
+            // Something may become due sooner than the others may be called for.
+            is_idle |= kind.is_some();
         }
-        Ok(Step::Idle)
+        let wait = full
+            .filter(|_| !is_idle)
+            .map(|opens| Duration::from_secs(u64::try_from(opens - now).unwrap_or_default()));
+        Ok(wait.map_or(Step::Idle, Step::Full))
     }
 
     /// The statuses of the calls that were made since this was asked last.
@@ -192,9 +215,28 @@ impl<'s> Sender<'s> {
         self.windows.used(now_ms.div_euclid(1_000))
     }
 
+    /// The same for events, where they have limits of their own.
+    pub fn used_by_events(&self, now_ms: i64) -> Option<(Used, Used)> {
+        Some(self.event_windows.as_ref()?.used(now_ms.div_euclid(1_000)))
+    }
+
     /// The outbox.
     pub fn outbox(&self) -> &Outbox {
         &self.outbox
+    }
+
+    /// The same, to be changed.
+    pub fn outbox_mut(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// How much waits, and how long that will take from `now_ms` on.
+    ///
+    /// # Errors
+    /// The outbox's.
+    pub fn waiting(&self, now_ms: i64) -> Result<(Waiting, Forecast), StoreError> {
+        let waiting = self.outbox.waiting(self.settings)?;
+        Ok((waiting, waiting.forecast(&self.windows, self.event_windows.as_ref(), now_ms.div_euclid(1_000))))
     }
 
     /// Since when a row must be due to go out at `now_ms`.
@@ -202,17 +244,33 @@ impl<'s> Sender<'s> {
         now_ms.saturating_sub(i64::try_from(self.settings.wait.as_millis()).unwrap_or(i64::MAX))
     }
 
+    /// Lets records of `object` wait for a while and all others go on: what has to be seen to may be theirs alone.
+    fn rest(&mut self, object: &str, why: &str, now_ms: i64) {
+        self.resting.insert(object.to_owned(), now_ms.saturating_add(REST_MS));
+        if self.told.insert((object.to_owned(), why.to_owned())) {
+            tracing::warn!(loader = self.settings.loader, "no {object} goes to Gainsight: {why}. They wait");
+        }
+    }
+
+    fn rests(&self, object: &str, now_ms: i64) -> bool {
+        self.resting.get(object).is_some_and(|until_ms| now_ms < *until_ms)
+    }
+
     /// Makes a call, which counts whatever becomes of it. `Err` holds what ends the step.
     fn call(&mut self, call: &Call, now_ms: i64) -> Result<Result<Said, Step>, StoreError> {
         let now = now_ms.div_euclid(1_000);
-        self.outbox.spend(now)?;
-        self.windows.spend(now);
+        let (limits, windows) = match &mut self.event_windows {
+            Some(windows) if call.path == event::PATH => (Limits::Events, windows),
+            _ => (Limits::Api, &mut self.windows),
+        };
+        self.outbox.spend(limits, now)?;
+        windows.spend(now);
         let (status, answer) = self.org.call(call);
         self.statuses.push(status);
         let ended = match answer {
             Answer::Throttled => {
-                let until = self.windows.close(now);
-                self.outbox.close(until)?;
+                let until = windows.close(now);
+                self.outbox.close(limits, until)?;
                 tracing::warn!(
                     loader = self.settings.loader,
                     "Gainsight had too many calls, of Weir and of others; nothing goes out for a minute. Where that \
@@ -231,27 +289,18 @@ impl<'s> Sender<'s> {
         Ok(Err(ended))
     }
 
-    /// Asks for the fields of `object`, once. `Err` holds what ends the step.
+    /// Asks for the fields of `object`, now and then. `Err` holds what ends the step.
     fn describe(&mut self, object: &str, now_ms: i64) -> Result<Result<(), Step>, StoreError> {
-        if self.fields.contains_key(object) {
+        if self.described_until_ms.get(object).is_some_and(|until_ms| now_ms < *until_ms) {
             return Ok(Ok(()));
         }
-        if self.absent.get(object).is_some_and(|until_ms| now_ms < *until_ms) {
-            return Ok(Err(Step::Idle));
-        }
         let names = if DESCRIBED.contains(&object) { DESCRIBED.to_vec() } else { vec![object] };
-        let body = json!({"objectNames": names}).to_string();
-        let records = match self.call(&Call::new(Method::Post, DESCRIBE, body), now_ms)? {
+        let records = match self.call(&describe(&names), now_ms)? {
             Ok(Said::Done(records)) => records,
             Ok(Said::Refused(refusal)) if refusal.code == NO_OBJECT && names == [object] => {
-                self.absent.insert(object.to_owned(), now_ms.saturating_add(ABSENT_MS));
-                if self.told.insert((object.to_owned(), String::new())) {
-                    tracing::warn!(
-                        loader = self.settings.loader,
-                        "this org has no object {object}, so what is of it waits; make it in Gainsight \
-                         (Administration, Data Management)"
-                    );
-                }
+                let why =
+                    "the org has no such object; make it in Gainsight (Administration, Data Management)";
+                self.rest(object, why, now_ms);
                 return Ok(Err(Step::Done));
             }
             Ok(_) => Vec::new(),
@@ -266,6 +315,7 @@ impl<'s> Sender<'s> {
                 );
             }
             self.fields.insert(name.to_owned(), fields.unwrap_or_default());
+            self.described_until_ms.insert(name.to_owned(), now_ms.saturating_add(DESCRIBED_MS));
         }
         // Asking was the step's call.
         Ok(Err(Step::Done))

@@ -197,6 +197,18 @@ impl Subscription for KafkaSubscription {
         )))
     }
 
+    fn is_alone(&mut self) -> Result<bool, ReadError> {
+        let groups = self.consumer.fetch_group_list(Some(&self.group), REACH).map_err(|error| {
+            let group = &self.group;
+            ReadError(format!(
+                "Kafka does not tell who is in the group {group} ({error}); allow Weir to describe it, and check the \
+                 brokers' log"
+            ))
+        })?;
+        let members = groups.groups().iter().filter(|group| group.name() == self.group);
+        Ok(members.map(|group| group.members().len()).sum::<usize>() <= 1)
+    }
+
     fn commit(&mut self, position: &Position) -> Result<(), ReadError> {
         let assigned = self.assigned();
         let mut offsets = TopicPartitionList::new();

@@ -44,7 +44,7 @@ fn what_keeps_a_loader_from_its_work_is_refused_all_at_once() {
     assert!(no_store.contains("add the table [store]"), "{no_store}");
     let [store, journal] = &refused("load", &[SAMPLE])[..] else { panic!("not two") };
     assert!(
-        store.contains("needs a store") && journal.contains("can't read the journal"),
+        store.contains("needs something to load into") && journal.contains("can't read the journal"),
         "{store} {journal}"
     );
     let [first, journal] = &refused("load", &[])[..] else { panic!("not two") };

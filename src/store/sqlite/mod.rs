@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 
 use super::load::{EventLoad, Identity};
@@ -36,6 +37,8 @@ const CHECKPOINT_PAGES: i64 = 8_192;
 const CACHE_KIB: i64 = 16_384;
 /// The same in bytes.
 pub const CACHE_BYTES: u64 = 16 << 20;
+/// Pages that are copied at once.
+const COPY_PAGES: std::ffi::c_int = 1_024;
 /// Statements that are kept prepared.
 const PREPARED: usize = 64;
 
@@ -100,6 +103,33 @@ impl SqliteStore {
         let version: u32 =
             self.run(|connection| connection.query_row("PRAGMA user_version", [], |row| row.get(0)))?;
         Ok(usize::try_from(version).unwrap_or(usize::MAX))
+    }
+
+    /// A copy of it in memory.
+    pub(crate) fn copy(&self) -> Result<Self, StoreError> {
+        let copied = || {
+            let mut connection = Connection::open_in_memory()?;
+            Backup::new(&self.connection, &mut connection)?.run_to_completion(
+                COPY_PAGES,
+                Duration::ZERO,
+                None,
+            )?;
+            Ok(connection)
+        };
+        let connection = copied().map_err(|error| failure(&self.path, &error))?;
+        Ok(SqliteStore { path: self.path.clone(), connection, beside: None })
+    }
+
+    /// How far `loader` is.
+    pub(crate) fn progress_of(&self, loader: &str) -> Result<Progress, StoreError> {
+        self.run(|connection| {
+            let mut statement = connection
+                .prepare_cached("SELECT topic, partition, next FROM weir_progress WHERE loader = ?1")?;
+            let rows = statement.query_map([loader], |row| {
+                Ok((Partition { topic: row.get(0)?, number: row.get(1)? }, row.get(2)?))
+            })?;
+            rows.collect()
+        })
     }
 
     /// Runs `statement` on its connection.
@@ -176,14 +206,7 @@ impl Store for SqliteStore {
     }
 
     fn progress(&mut self, loader: &str) -> Result<Progress, StoreError> {
-        self.run(|connection| {
-            let mut statement = connection
-                .prepare_cached("SELECT topic, partition, next FROM weir_progress WHERE loader = ?1")?;
-            let rows = statement.query_map([loader], |row| {
-                Ok((Partition { topic: row.get(0)?, number: row.get(1)? }, row.get(2)?))
-            })?;
-            rows.collect()
-        })
+        self.progress_of(loader)
     }
 
     fn advance(

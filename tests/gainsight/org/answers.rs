@@ -33,6 +33,7 @@ impl State {
                 self.events.push((asked.headers.clone(), body));
                 (200, String::new())
             }
+            goal::FIND if self.lacks.contains(goal::OBJECT) => (404, said("GSOBJ_1023")),
             goal::FIND => self.find(goal::OBJECT, &body),
             goal::UPDATE if asked.is_put => self.update(goal::OBJECT, goal_of(&body), &["Gsid"]),
             "/v1/csgoal/external/create" => self.insert(goal::OBJECT, goal_of(&body)),

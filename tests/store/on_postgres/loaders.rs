@@ -67,6 +67,7 @@ impl Subscription for Feed {
 fn start(url: &str, records: Vec<ReadRecord>, opened: &Arc<AtomicUsize>) -> Loader {
     let (target, records, opened) = (Target::read(url).unwrap(), Arc::new(records), Arc::clone(opened));
     let plan = Plan {
+        alone: None,
         wanted: wanted(&OBJECTS),
         queue: Box::new(move || {
             Ok(Box::new(Feed { records: Arc::clone(&records), next: 0 }) as Box<dyn Subscription>)

@@ -31,7 +31,9 @@ impl Files {
             hash.update(text);
         };
         add(text.as_ref().map(|text| text.as_deref().unwrap_or_default()).map_err(String::as_str));
-        for place in config.publishers.values().flat_map(|publisher| &publisher.secrets) {
+        let of_publishers = config.publishers.values().flat_map(|publisher| &publisher.secrets);
+        let of_orgs = config.gainsight.values().flat_map(|org| &org.access_key);
+        for place in of_publishers.chain(of_orgs) {
             // Variables are as they were when the process began.
             if matches!(place, SecretPlace::File(_)) {
                 add(place.read(&|_| None::<OsString>).as_deref().map_err(String::as_str));

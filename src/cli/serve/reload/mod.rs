@@ -12,18 +12,16 @@ use arc_swap::ArcSwap;
 use jiff::Timestamp;
 
 use self::files::Files;
-use super::loader;
+use super::loaders::Handles;
 use crate::cli::flags::RoleFlags;
 use crate::cli::{ConfigFlags, Failure};
 use crate::config::Config;
 use crate::http::tls::pair::Loaded;
 use crate::http::tls::reload::Reloader;
 use crate::intake::app::App;
-use crate::loader::{LoaderHandle, Wanted};
 use crate::observe::metrics::Metrics;
 use crate::operate::in_use::{InUse, SharedInUse, hash};
 use crate::setup::reload::{carry_over, check, needs_restart};
-use crate::setup::store::{loaded_topics, wanted};
 use crate::setup::{ToServe, first_start};
 use crate::system::worker::{StopToken, Worker};
 use crate::tenants::Tenants;
@@ -51,8 +49,8 @@ pub struct Started {
 pub struct Parts {
     /// The gateway; none in a process that only loads.
     pub app: Option<Arc<App>>,
-    /// The loader, if there is one.
-    pub loader: Option<LoaderHandle>,
+    /// The loaders.
+    pub loaders: Handles,
     /// The certificate in use, if there is TLS.
     pub tls: Option<Reloader>,
     /// Where reloads are counted.
@@ -116,8 +114,6 @@ struct Changed {
 struct Reload {
     started: Started,
     parts: Parts,
-    /// What the loader works by.
-    loading: (Wanted, Vec<String>),
     /// Whose secrets are looked at.
     config: Config,
     /// Of the files: those in use, those that the last look saw, and those that the queue refused.
@@ -151,7 +147,6 @@ impl Reload {
         parts.metrics.configuration.in_use(&hash, now);
         let config = started.config.clone();
         Reload {
-            loading: (wanted(&config), loaded_topics(&config)),
             config,
             used: digest,
             last: digest,
@@ -265,13 +260,7 @@ impl Reload {
         if let (Some(reloader), Some(settings), Some(loaded)) = (&mut self.parts.tls, &config.tls, &tls) {
             reloader.adopt(settings, loaded);
         }
-        let loading = (wanted(&config), loaded_topics(&config));
-        if let Some((handle, plan)) = self.parts.loader.as_ref().zip(loader::plan(&config))
-            && self.loading != loading
-        {
-            handle.replace(plan);
-            self.loading = loading;
-        }
+        self.parts.loaders.follow(&config);
         self.config = config;
         Ok(needs_restart)
     }
