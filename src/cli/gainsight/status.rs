@@ -12,14 +12,15 @@ use crate::gainsight::window::{Used, Windows};
 use crate::queue::subscription::Position;
 use crate::setup::gainsight::{loaded_topics, public_settings};
 
-/// `{"loader","lag","waiting","failed","calls":{"minute","day"},"day_carries","calls_needed","drains_in_s"}`
+/// `{"loader","lag","waiting","waiting_of","failed","calls":{"minute","day"},"day_carries","calls_needed","drains_in_s"}`
 #[derive(Serialize)]
 struct Status {
     loader: String,
     /// Records of the queue that are not in the outbox; none where the queue can't be asked.
     lag: Option<i64>,
-    /// What waits in the outbox.
-    waiting: Parts,
+    /// How much waits in the outbox, and of what.
+    waiting: u64,
+    waiting_of: Parts,
     failed: u64,
     calls: Calls,
     /// Calls that a day has for it.
@@ -108,7 +109,8 @@ fn status(config: &Config, name: &str, org: &GainsightConfig) -> Result<Status, 
         day_carries,
         calls_needed,
         drains_in_s,
-        waiting: Parts::of(&waits),
+        waiting: waits.of_each().iter().map(|(_, count)| count).sum(),
+        waiting_of: Parts::of(&waits),
     })
 }
 
@@ -120,7 +122,17 @@ impl Parts {
 }
 
 fn plain(status: &Status) -> String {
-    let Status { loader, lag, waiting, failed, calls, day_carries, calls_needed, drains_in_s } = status;
+    let Status {
+        loader,
+        lag,
+        waiting: _,
+        waiting_of: waiting,
+        failed,
+        calls,
+        day_carries,
+        calls_needed,
+        drains_in_s,
+    } = status;
     let lag = match lag {
         Some(0) => "all of the queue is in the outbox".to_owned(),
         Some(lag) => format!(
