@@ -121,7 +121,7 @@ impl From<Applied> for Outcome {
         match applied {
             Applied::Loaded => Outcome::Loaded,
             Applied::Repeat => Outcome::Repeat,
-            Applied::Older => Outcome::Older,
+            Applied::Noted | Applied::Older => Outcome::Older,
         }
     }
 }
@@ -248,8 +248,7 @@ impl<'a> Rows<'a> {
         let (row, is_changed) = self.0.entry(&load.key).or_default();
         let row = row.get_or_insert_with(|| Row::new(load.id.clone(), &load.change));
         let applied = row.apply(&load.change, merge);
-        // An older record may still be the first that was received.
-        *is_changed |= applied != Applied::Repeat;
+        *is_changed |= matches!(applied, Applied::Loaded | Applied::Noted);
         applied
     }
 

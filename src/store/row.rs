@@ -51,7 +51,9 @@ pub enum Applied {
     Loaded,
     /// It was loaded before.
     Repeat,
-    /// All that it says is known better.
+    /// All that it says is known better; the row only remembers that it came.
+    Noted,
+    /// All that it says is known better, and the row stays as it is.
     Older,
 }
 
@@ -133,6 +135,7 @@ impl Row {
     /// Takes what `change` says where it wins.
     pub fn apply(&mut self, change: &Change<'_>, merge: Merge) -> Applied {
         let (mut is_loaded, mut is_repeat, mut is_changed) = (false, true, false);
+        let mut is_noted = change.received_ms < self.created_ms;
         let writer = self.writer(&change.stamp);
         for (name, value) in &change.fields {
             let Some(field) = self.fields.iter_mut().find(|field| field.name == *name) else {
@@ -155,8 +158,9 @@ impl Row {
             }
         }
         if !change.stamp.is_aside {
-            let (is_new, is_turned) = self.live_or_die(change, merge);
+            let (is_new, is_newest, is_turned) = self.live_or_die(change, merge);
             is_repeat &= !is_new;
+            is_noted |= is_newest;
             is_loaded |= is_new && change.deletes && self.deleted_ms.is_some();
             is_changed |= is_turned;
         }
@@ -169,13 +173,14 @@ impl Row {
         match (is_loaded, is_repeat) {
             (true, _) => Applied::Loaded,
             (false, true) => Applied::Repeat,
+            (false, false) if is_noted => Applied::Noted,
             (false, false) => Applied::Older,
         }
     }
 
-    /// Notes that a record says that the row is there, or is not. Returns whether the record was unknown, and whether
-    /// the row was deleted or revived by it.
-    fn live_or_die(&mut self, change: &Change<'_>, merge: Merge) -> (bool, bool) {
+    /// Notes that a record says that the row is there, or is not. Returns whether the record was unknown, whether it is
+    /// the newest that says so, and whether the row was deleted or revived by it.
+    fn live_or_die(&mut self, change: &Change<'_>, merge: Merge) -> (bool, bool, bool) {
         let was_deleted = self.deleted_ms.is_some();
         let stamp = &change.stamp;
         let (own, other) = match change.deletes {
@@ -184,14 +189,15 @@ impl Row {
         };
         // By arrival, repeats are kept away before: what comes is new.
         let is_new = own.as_ref() != Some(stamp) || merge == Merge::Arrival;
-        if own.as_ref().is_none_or(|held| stamp.beats(held, merge)) {
+        let is_newest = own.as_ref().is_none_or(|held| stamp.beats(held, merge));
+        if is_newest {
             *own = Some(stamp.clone());
         }
         if is_new && other.as_ref().is_none_or(|held| stamp.beats(held, merge)) {
             let deleted = self.deleted.as_ref().filter(|_| change.deletes);
             self.deleted_ms = deleted.map(|deleted| deleted.when.ns / 1_000_000);
         }
-        (is_new, was_deleted != self.deleted_ms.is_some())
+        (is_new, is_newest, was_deleted != self.deleted_ms.is_some())
     }
 
     /// Takes what `other` says where it was said later, as if its records had been about this row; all but the field

@@ -48,7 +48,11 @@ fn a_late_record_undoes_nothing_that_is_newer_and_fills_what_is_unknown() {
         change(2, &[("A", "\"older\"")]),
     ]);
     assert_eq!(row.fields_json(), r#"{"A":"new","B":"only here"}"#);
-    assert_eq!(applied, [Applied::Loaded, Applied::Loaded, Applied::Older]);
+    assert_eq!(
+        applied,
+        [Applied::Loaded, Applied::Loaded, Applied::Noted],
+        "it was received before all others"
+    );
 }
 
 #[test]
@@ -70,6 +74,23 @@ fn an_equal_value_counts_as_written_and_not_as_a_change() {
     let (row, applied) = row(&[change(1, &[("A", "1")]), change(2, &[("A", "1")]), change(1, &[("A", "3")])]);
     assert_eq!((row.modified_ms, row.value("A")), (1_001, Some("1")));
     assert_eq!(applied, [Applied::Loaded, Applied::Loaded, Applied::Older]);
+}
+
+#[test]
+fn what_is_known_better_leaves_the_row_as_it_is_or_is_noted() {
+    let newer = change(5, &[("A", "1")]);
+    let (known, _) = row(std::slice::from_ref(&newer));
+    let aside = |ms: i64| {
+        let mut aside = change(ms, &[("A", "2")]);
+        aside.stamp.is_aside = true;
+        aside
+    };
+    let (as_it_was, applied) = row(&[newer.clone(), aside(9), change(3, &[("A", "2")])]);
+    assert_eq!(applied, [Applied::Loaded, Applied::Older, Applied::Noted]);
+    assert_eq!(Row { created_ms: known.created_ms, ..as_it_was }, known);
+    let late = Change { received_ms: 9_000, ..change(3, &[("A", "2")]) };
+    let (as_it_was, applied) = row(&[newer, late]);
+    assert_eq!((as_it_was, applied), (known, vec![Applied::Loaded, Applied::Older]));
 }
 
 #[test]
