@@ -2,9 +2,11 @@
 
 use super::Wanted;
 use super::batch::{Outcome, apply};
-use super::session::seen;
+use super::session::{BEGINNINGS, seen};
 use crate::queue::line;
+use crate::queue::reader::ReadRecord;
 use crate::store::inspect::Inspect;
+use crate::store::registry::Registry;
 use crate::store::{Failed, StoreError};
 
 /// What became of them.
@@ -32,18 +34,12 @@ pub fn retry(
             retried.failed += 1;
             continue;
         };
-        store.begin()?;
-        let done = apply(&mut *store, &mut registry, &wanted.rules, &[record], None).and_then(|counts| {
-            let is_loaded = counts.keys().all(|(_, outcome)| *outcome != Outcome::Failed);
-            if is_loaded {
-                store.remove_failure(*id)?;
-                store.commit()?;
+        let mut done = load_again(store, &mut registry, wanted, (*id, &record));
+        for _ in 1..BEGINNINGS {
+            if !matches!(done, Err(StoreError::Overtaken(_))) {
+                break;
             }
-            Ok(is_loaded)
-        });
-        if !matches!(done, Ok(true)) {
-            store.rollback();
-            registry = seen(&mut *store, wanted)?;
+            done = load_again(store, &mut registry, wanted, (*id, &record));
         }
         match done {
             Ok(true) => retried.loaded += 1,
@@ -52,4 +48,28 @@ pub fn retry(
         }
     }
     Ok(retried)
+}
+
+/// Loads `record`, and forgets that it failed. False, and nothing is done, where it fails again.
+fn load_again(
+    store: &mut dyn Inspect,
+    registry: &mut Registry,
+    wanted: &Wanted,
+    (id, record): (i64, &ReadRecord),
+) -> Result<bool, StoreError> {
+    store.begin()?;
+    let records = std::slice::from_ref(record);
+    let done = apply(&mut *store, registry, &wanted.rules, records, None).and_then(|counts| {
+        let is_loaded = counts.keys().all(|(_, outcome)| *outcome != Outcome::Failed);
+        if is_loaded {
+            store.remove_failure(id)?;
+            store.commit()?;
+        }
+        Ok(is_loaded)
+    });
+    if !matches!(done, Ok(true)) {
+        store.rollback();
+        *registry = seen(&mut *store, wanted)?;
+    }
+    done
 }

@@ -22,8 +22,8 @@ const MEASURE_EVERY: Duration = Duration::from_secs(5);
 /// How long one look at an idle queue takes: how soon the loader notices that it should stop.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How often a transaction is begun that other loaders overtake.
-const BEGINNINGS: usize = 10;
+/// How often a transaction is begun that other loaders overtake. Each time, one of them has got on.
+pub(super) const BEGINNINGS: usize = 30;
 
 /// Why a session ended.
 #[derive(Debug, thiserror::Error)]
@@ -222,7 +222,7 @@ impl<'p> Session<'p> {
     }
 
     /// One transaction: the records (or, if they are `refused`, their failures) and the progress behind them. Where
-    /// another loader stores new fields at the same time, it begins again, with those.
+    /// another loader stores new fields or the same rows at the same time, it begins again, with those.
     fn transact(
         &mut self,
         partition: &Partition,

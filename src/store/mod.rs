@@ -38,7 +38,8 @@ pub enum StoreError {
     /// It takes no such value: the same never works.
     #[error("{0}")]
     Refused(String),
-    /// Somebody else has stored new fields since they were read: the transaction is to begin again, with them.
+    /// Somebody else has written what this transaction did not know of, fields or rows: it is to begin again, with
+    /// those.
     #[error("{0}")]
     Overtaken(String),
     /// It is not one that this Weir can work with: somebody has to see to it.
@@ -134,10 +135,14 @@ pub trait Store: Erase + Aliases + Joins + Send {
     /// Forgets a part of what was noted before `day`; called often, all of it.
     fn forget(&mut self, day: i64) -> Result<(), StoreError>;
 
-    /// The rows with `keys`, in their order, kept from others until the transaction ends.
+    /// The rows with `keys`, in their order. If somebody else changes or makes one before the transaction ends,
+    /// [`Store::put_rows`] tells.
     fn rows(&mut self, keys: &[&RowKey]) -> Result<Vec<Option<Row>>, StoreError>;
 
-    /// Writes rows.
+    /// Writes rows, in the order of their keys, which were all read in this transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Overtaken`] where somebody else has written one of them since.
     fn put_rows(&mut self, rows: &[(&RowKey, &Row)]) -> Result<(), StoreError>;
 
     /// Notes who users are by their own records. Joins of theirs are to be considered then ([`Joins::put_owners`]).

@@ -1,15 +1,16 @@
 //! The store in PostgreSQL, 15 or newer.
 //!
 //! [`target`] reads the URL and [`tls`] says whom to trust; a [`session`] is one connection, and [`failure`] says what
-//! its errors mean. [`migrate`] makes the tables; [`rows`] are read and locked, [`write`](mod@write) writes them and
+//! its errors mean. [`migrate`] makes the tables; [`rows`] are read, [`write`](mod@write) writes them and
 //! all else, [`mod@erase`] removes people, and [`aliases`] joins companies. [`views`] are what others read, and
 //! [`replace`] makes them. [`exact`] is about numbers that `jsonb` can't hold, [`beside`] about a store that is made
 //! anew.
 //!
 //! Several loaders may write at once, from several machines. What each locks, it locks in one order: its progress, the
-//! records seen, rows by their keys, fields and views (one row of `weir_store`), users by their ids. So no two wait
-//! for each other. Who erases or rebuilds keeps all of them out, for which each begins
-//! with a lock on `weir_suppressed`.
+//! records seen, fields and views (one row of `weir_store`), rows by their keys, first those that are there, users by
+//! their ids. So no two wait for each other. Rows are read without a lock, since most of what is read is not written
+//! or nobody else's: a loader whose rows others have written meanwhile is overtaken, and begins again. Who erases or
+//! rebuilds keeps all of them out, for which each begins with a lock on `weir_suppressed`.
 
 mod aliases;
 mod beside;
@@ -30,7 +31,7 @@ mod write;
 pub use target::Target;
 pub use views::view_name;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use tokio_postgres::types::Type;
@@ -68,8 +69,8 @@ impl fmt::Debug for PostgresStore {
 /// What is to be known until a transaction ends.
 #[derive(Default)]
 struct Transaction {
-    /// Rows that were made to have their keys locked, and are not written yet.
-    blank: BTreeSet<RowKey>,
+    /// Which version of a row was read; none of those that were not there.
+    read: HashMap<RowKey, i64>,
     /// The revision of the fields, once it is locked.
     revision: Option<i64>,
 }
@@ -130,11 +131,6 @@ impl PostgresStore {
     }
 
     fn end(&mut self) -> Result<(), StoreError> {
-        if let Some(transaction) =
-            self.transaction.as_ref().filter(|transaction| !transaction.blank.is_empty())
-        {
-            rows::remove_blank(&mut self.session, &transaction.blank)?;
-        }
         self.session.batch("COMMIT")?;
         let ended = self.transaction.take();
         self.revision = ended.and_then(|transaction| transaction.revision).or(self.revision);
@@ -242,23 +238,39 @@ impl Store for PostgresStore {
     }
 
     fn rows(&mut self, keys: &[&RowKey]) -> Result<Vec<Option<Row>>, StoreError> {
-        if let Some(transaction) = self.transaction.as_mut().filter(|_| !keys.is_empty()) {
-            transaction.blank.extend(rows::make_blank(&mut self.session, keys)?);
+        if keys.is_empty() {
+            return Ok(Vec::new());
         }
-        rows::read(&mut self.session, keys, self.transaction.is_some())
+        let found = rows::read(&mut self.session, keys)?;
+        if let Some(transaction) = &mut self.transaction {
+            let versions = keys.iter().zip(&found);
+            let versions = versions.filter_map(|(key, found)| Some(((*key).clone(), found.as_ref()?.1)));
+            transaction.read.extend(versions);
+        }
+        Ok(found.into_iter().map(|found| found.map(|(row, _)| row)).collect())
     }
 
     fn put_rows(&mut self, rows: &[(&RowKey, &Row)]) -> Result<(), StoreError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        write::put_rows(&mut self.session, rows)?;
-        if let Some(transaction) = &mut self.transaction {
-            for (key, _) in rows {
-                transaction.blank.remove(*key);
+        let read = self.transaction.as_ref().map(|transaction| &transaction.read);
+        let (mut known, mut versions, mut new) = (Vec::new(), Vec::new(), Vec::new());
+        for row in rows {
+            match read.and_then(|read| read.get(row.0)) {
+                Some(version) => {
+                    known.push(row);
+                    versions.push(*version);
+                }
+                None => new.push(row),
             }
         }
-        Ok(())
+        // Whoever wants a row that another transaction has written waits here for what becomes of that.
+        let are_ours = (known.is_empty() || write::update_rows(&mut self.session, &known, &versions)?)
+            && (new.is_empty() || write::insert_rows(&mut self.session, &new)?);
+        are_ours.then_some(()).ok_or_else(|| {
+            StoreError::Overtaken(format!(
+                "another loader has just written some of these rows in the store at {}; try again",
+                self.session.place()
+            ))
+        })
     }
 
     fn put_users(&mut self, users: &[User]) -> Result<(), StoreError> {

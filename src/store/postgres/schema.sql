@@ -17,8 +17,8 @@ CREATE TABLE weir_progress (
     PRIMARY KEY (loader, topic, partition)
 );
 
--- People, companies, links between them, and objects of a tenant's own. The defaults are those of a row that is about
--- to be written: its key is locked before anything is known of it.
+-- People, companies, links between them, and objects of a tenant's own. The defaults are for an earlier Weir that still
+-- loads beside this one: it makes a row before it knows what to write.
 CREATE TABLE weir_row (
     tenant text COLLATE "C" NOT NULL,
     object text COLLATE "C" NOT NULL,

@@ -18,8 +18,11 @@ const ANSWER: Duration = Duration::from_secs(90);
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// What every session wants of the server. A loader that hangs, or whose machine is gone, must not keep others from its
-/// rows; a commit that returned must be durable, whatever is usual there.
-const SETTINGS: &str = "SET client_min_messages = warning; SET standard_conforming_strings = on; \
+/// rows; a commit that returned must be durable, whatever is usual there. Rows are looked up by their keys, in the
+/// order in which they are given, even where the planner would rather read all of a table that is not large yet: so
+/// all loaders lock them in the same order.
+const SETTINGS: &str = "SET client_min_messages = warning; SET standard_conforming_strings = on; SET jit = off; \
+    SET enable_hashjoin = off; SET enable_mergejoin = off; SET enable_seqscan = off; \
     SET idle_in_transaction_session_timeout = '30s'; SET statement_timeout = '60s'; \
     SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'";
 
@@ -91,6 +94,22 @@ impl Session {
         parameters: &[Parameter<'_>],
     ) -> Result<u64, StoreError> {
         self.run(async |client| client.execute_typed(statement, parameters).await)
+    }
+
+    /// The same; none where it ends in an error with this SQLSTATE.
+    pub(super) fn execute_unless(
+        &mut self,
+        expected: &str,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+    ) -> Result<Option<u64>, StoreError> {
+        let mut is_expected = false;
+        let done = self.run(async |client| {
+            let done = client.execute_typed(statement, parameters).await;
+            is_expected = done.as_ref().err().and_then(code) == Some(expected);
+            done
+        });
+        if is_expected { Ok(None) } else { done.map(Some) }
     }
 
     /// Runs statements that have no parameters.

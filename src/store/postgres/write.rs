@@ -7,23 +7,30 @@ use tokio_postgres::types::Type;
 
 use super::exact::for_jsonb;
 use super::rows::Keys;
-use super::session::Session;
+use super::session::{Parameter, Session};
 use crate::store::load::EventLoad;
 use crate::store::row::{Row, RowKey};
 use crate::store::{Failed, StoreError, User};
 
-const PUT_ROWS: &str = "INSERT INTO weir_row (tenant, object, key, id, gsid, fields, shown, written, created_ms, \
-    modified_ms, modified_by, deleted_ms, person, company) \
-    SELECT tenant, object, key, id, gsid, fields::json, coalesce(shown, fields)::jsonb, written, created_ms, \
-    modified_ms, modified_by, deleted_ms, person, company \
-    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[], \
-    $9::bigint[], $10::bigint[], $11::text[], $12::bigint[], $13::text[], $14::text[]) \
-    n (tenant, object, key, id, gsid, fields, shown, written, created_ms, modified_ms, modified_by, deleted_ms, \
-    person, company) \
-    ON CONFLICT (tenant, object, key) DO UPDATE SET id = excluded.id, gsid = excluded.gsid, \
-    fields = excluded.fields, shown = excluded.shown, written = excluded.written, created_ms = excluded.created_ms, \
-    modified_ms = excluded.modified_ms, modified_by = excluded.modified_by, deleted_ms = excluded.deleted_ms, \
-    person = excluded.person, company = excluded.company";
+const UPDATE_ROWS: &str = "UPDATE weir_row r SET gsid = n.gsid, fields = n.fields::json, \
+    shown = coalesce(n.shown, n.fields)::jsonb, written = n.written, created_ms = n.created_ms, \
+    modified_ms = n.modified_ms, modified_by = n.modified_by, deleted_ms = n.deleted_ms \
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], \
+    $9::bigint[], $10::text[], $11::bigint[], $12::bigint[]) \
+    n (tenant, object, key, gsid, fields, shown, written, created_ms, modified_ms, modified_by, deleted_ms, version) \
+    WHERE r.tenant = n.tenant AND r.object = n.object AND r.key = n.key AND r.xmin::text::bigint = n.version";
+
+const INSERT_ROWS: &str = "INSERT INTO weir_row (tenant, object, key, gsid, fields, shown, written, created_ms, \
+    modified_ms, modified_by, deleted_ms, id, person, company) \
+    SELECT tenant, object, key, gsid, fields::json, coalesce(shown, fields)::jsonb, written, created_ms, \
+    modified_ms, modified_by, deleted_ms, id, person, company \
+    FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::bigint[], \
+    $9::bigint[], $10::text[], $11::bigint[], $12::text[], $13::text[], $14::text[]) \
+    n (tenant, object, key, gsid, fields, shown, written, created_ms, modified_ms, modified_by, deleted_ms, id, \
+    person, company)";
+
+/// The SQLSTATE of a row whose key is taken.
+const IS_THERE: &str = "23505";
 
 const PUT_EVENTS: &str = "INSERT INTO weir_event (tenant, source, event_id, topic, contract, name, version, user_id, \
     time, received_ms, properties) \
@@ -43,47 +50,86 @@ const PUT_FAILED: &str = "INSERT INTO weir_failed (loader, tenant, topic, partit
     record, failed_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, \
     timestamptz '1970-01-01 00:00:00+00' + $10 * interval '1 millisecond')";
 
-pub(super) fn put_rows(session: &mut Session, rows: &[(&RowKey, &Row)]) -> Result<(), StoreError> {
-    let Keys { tenants, objects, keys } = Keys::of(rows.iter().map(|(key, _)| *key));
-    let texts = |of: fn(&Row) -> String| rows.iter().map(|(_, row)| of(row)).collect::<Vec<String>>();
-    let (fields, written) = (texts(Row::fields_json), texts(Row::written_json));
-    // None: as the fields are.
-    let shown: Vec<Option<String>> = fields
-        .iter()
-        .map(|json| match for_jsonb(json) {
+/// What all rows have, a column each.
+struct Columns<'a> {
+    keys: Keys<'a>,
+    gsids: Vec<Option<&'a str>>,
+    fields: Vec<String>,
+    /// None: as the fields are.
+    shown: Vec<Option<String>>,
+    written: Vec<String>,
+    created: Vec<i64>,
+    modified: Vec<i64>,
+    by: Vec<&'a str>,
+    deleted: Vec<Option<i64>>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(rows: &[&'a (&'a RowKey, &'a Row)]) -> Self {
+        let keys = Keys::of(rows.iter().map(|(key, _)| *key));
+        let rows = || rows.iter().map(|(_, row)| *row);
+        let fields: Vec<String> = rows().map(Row::fields_json).collect();
+        let shown = fields.iter().map(|json| match for_jsonb(json) {
             Cow::Borrowed(_) => None,
             Cow::Owned(shown) => Some(shown),
-        })
-        .collect();
+        });
+        Columns {
+            keys,
+            gsids: rows().map(|row| row.gsid.as_deref()).collect(),
+            shown: shown.collect(),
+            fields,
+            written: rows().map(Row::written_json).collect(),
+            created: rows().map(|row| row.created_ms).collect(),
+            modified: rows().map(|row| row.modified_ms).collect(),
+            by: rows().map(|row| &*row.modified_by).collect(),
+            deleted: rows().map(|row| row.deleted_ms).collect(),
+        }
+    }
+
+    fn parameters(&self) -> Vec<Parameter<'_>> {
+        let mut parameters = self.keys.parameters().to_vec();
+        parameters.extend([
+            (&self.gsids as _, Type::TEXT_ARRAY),
+            (&self.fields as _, Type::TEXT_ARRAY),
+            (&self.shown as _, Type::TEXT_ARRAY),
+            (&self.written as _, Type::TEXT_ARRAY),
+            (&self.created as _, Type::INT8_ARRAY),
+            (&self.modified as _, Type::INT8_ARRAY),
+            (&self.by as _, Type::TEXT_ARRAY),
+            (&self.deleted as _, Type::INT8_ARRAY),
+        ] as [Parameter<'_>; 8]);
+        parameters
+    }
+}
+
+/// Writes rows that are there, in the order in which they are given. What identifies them stays as it is, and so do
+/// their indexes. False where others have written one since its version.
+pub(super) fn update_rows(
+    session: &mut Session,
+    rows: &[&(&RowKey, &Row)],
+    versions: &[i64],
+) -> Result<bool, StoreError> {
+    let columns = Columns::of(rows);
+    let mut parameters = columns.parameters();
+    parameters.push((&versions, Type::INT8_ARRAY));
+    let written = session.execute(UPDATE_ROWS, &parameters)?;
+    Ok(u64::try_from(rows.len()) == Ok(written))
+}
+
+/// Writes new rows, in the order in which they are given. False where some are there by now.
+pub(super) fn insert_rows(session: &mut Session, rows: &[&(&RowKey, &Row)]) -> Result<bool, StoreError> {
+    let columns = Columns::of(rows);
     let ids: Vec<&str> = rows.iter().map(|(_, row)| row.id.as_str()).collect();
-    let gsids: Vec<Option<&str>> = rows.iter().map(|(_, row)| row.gsid.as_deref()).collect();
-    let by: Vec<&str> = rows.iter().map(|(_, row)| &*row.modified_by).collect();
-    let created: Vec<i64> = rows.iter().map(|(_, row)| row.created_ms).collect();
-    let modified: Vec<i64> = rows.iter().map(|(_, row)| row.modified_ms).collect();
-    let deleted: Vec<Option<i64>> = rows.iter().map(|(_, row)| row.deleted_ms).collect();
     let links: Vec<_> = rows.iter().map(|(key, _)| key.link()).collect();
     let persons: Vec<Option<&str>> = links.iter().map(|link| link.map(|(person, _)| person)).collect();
     let companies: Vec<Option<&str>> = links.iter().map(|link| link.map(|(_, company)| company)).collect();
-    session.execute(
-        PUT_ROWS,
-        &[
-            (&tenants, Type::TEXT_ARRAY),
-            (&objects, Type::TEXT_ARRAY),
-            (&keys, Type::TEXT_ARRAY),
-            (&ids, Type::TEXT_ARRAY),
-            (&gsids, Type::TEXT_ARRAY),
-            (&fields, Type::TEXT_ARRAY),
-            (&shown, Type::TEXT_ARRAY),
-            (&written, Type::TEXT_ARRAY),
-            (&created, Type::INT8_ARRAY),
-            (&modified, Type::INT8_ARRAY),
-            (&by, Type::TEXT_ARRAY),
-            (&deleted, Type::INT8_ARRAY),
-            (&persons, Type::TEXT_ARRAY),
-            (&companies, Type::TEXT_ARRAY),
-        ],
-    )?;
-    Ok(())
+    let mut parameters = columns.parameters();
+    parameters.extend([
+        (&ids as _, Type::TEXT_ARRAY),
+        (&persons as _, Type::TEXT_ARRAY),
+        (&companies as _, Type::TEXT_ARRAY),
+    ] as [Parameter<'_>; 3]);
+    Ok(session.execute_unless(IS_THERE, INSERT_ROWS, &parameters)?.is_some())
 }
 
 pub(super) fn put_users(session: &mut Session, users: &[User]) -> Result<(), StoreError> {

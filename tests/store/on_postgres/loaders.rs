@@ -162,7 +162,8 @@ fn of_two_sessions_on_one_partition_the_second_is_fenced_off() {
     assert_eq!(first.progress("store").unwrap(), [(partition, 20)].into());
 }
 
-/// As the loaders of people and of links do, which come at the same moment. First the row is new, then it is there.
+/// As the loaders of people and of links do, which come at the same moment: the second has read the row before the
+/// first has written it. First the row is new, then it is there.
 #[test]
 fn two_transactions_that_write_one_row_both_have_their_fields_in_it() {
     let mut first = Loading::on_postgres();
@@ -170,17 +171,22 @@ fn two_transactions_that_write_one_row_both_have_their_fields_in_it() {
     for round in 0..2 {
         let at = |minute: i32| format!("2026-05-28T20:0{round}:0{minute}Z");
         let own = format!(r#"{{"Email":"ada@x.org","Name":"Ada {round}"}}"#);
-        // Read, and not yet written.
+        let own = with(person(&format!("{round}/person"), &own), "ce_time", &at(0));
         first.store.begin().unwrap();
         first.store.rows(&[&ada()]).unwrap();
+        first.apply(&[own]).unwrap();
         let other = format!(r#"{{"Email":"ada@x.org","Comments":"{round}"}}"#);
         let other = with(person(&format!("{round}/other"), &other), "ce_time", &at(1));
         let link = r#"{"Email":"Ada@x.org","CompanyId":"1P02X","CompanyName":"Acme"}"#;
         let link = record(Kind::Link, "ada@x.org", &format!("{round}/link.0"), link);
         let mut second = Loading::beside(&url);
-        let waiting = thread::spawn(move || drop(second.load(&[other, link])));
+        let waiting = thread::spawn(move || {
+            let records = [other, link];
+            let loaded = second.try_to_load(&records);
+            assert!(matches!(loaded, Err(StoreError::Overtaken(_))), "{loaded:?}");
+            second.load(&records);
+        });
         wait_for_a_wait(&asking);
-        first.apply(&[with(person(&format!("{round}/person"), &own), "ce_time", &at(0))]).unwrap();
         first.store.commit().unwrap();
         waiting.join().unwrap();
         let row = format!("ada@x.org|Ada {round}|{round}");
