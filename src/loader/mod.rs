@@ -14,18 +14,18 @@ mod merged;
 pub mod rebuild;
 pub mod retry;
 mod session;
+mod together;
 
 use std::fmt;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
-
-use prometheus::Gauge;
 
 use self::alone::Alone;
 use self::batch::{Outcome, Rules};
 use self::session::Session;
+use self::together::{Member, Together};
 use crate::observe::metrics::Metrics;
 use crate::queue::subscription::{Most, Subscription};
 use crate::record::Kind;
@@ -72,59 +72,91 @@ pub struct Plan {
     pub alone: Option<Alone>,
 }
 
+/// A plan whose queue and store several sessions open.
+struct Shared {
+    wanted: Wanted,
+    queue: Mutex<OpenQueue>,
+    store: Mutex<OpenStore>,
+    alone: Option<Alone>,
+}
+
+impl From<Plan> for Shared {
+    fn from(Plan { wanted, queue, store, alone }: Plan) -> Self {
+        Shared { wanted, queue: Mutex::new(queue), store: Mutex::new(store), alone }
+    }
+}
+
 /// A running loader.
 #[derive(Debug)]
 pub struct Loader {
-    token: Arc<StopToken>,
     handle: LoaderHandle,
-    worker: Worker,
+    sessions: Vec<(Arc<StopToken>, Worker)>,
 }
 
 /// Gives a running loader another plan.
-#[derive(Clone, Debug, Default)]
-pub struct LoaderHandle(Arc<NextPlan>);
+#[derive(Clone, Debug)]
+pub struct LoaderHandle(Arc<CurrentPlan>);
 
-/// What a loader is to go on with after the batch at work.
-#[derive(Default)]
-struct NextPlan {
-    is_there: AtomicBool,
-    plan: Mutex<Option<Plan>>,
+/// What a loader works by.
+struct CurrentPlan {
+    /// Grows with each other plan.
+    number: AtomicU64,
+    plan: Mutex<Arc<Shared>>,
 }
 
-impl fmt::Debug for NextPlan {
+impl fmt::Debug for CurrentPlan {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("NextPlan").field("is_there", &self.is_there).finish_non_exhaustive()
+        out.debug_struct("CurrentPlan").field("number", &self.number).finish_non_exhaustive()
     }
 }
 
 impl LoaderHandle {
     /// Has the loader go on with `plan` after the batch at work.
     pub fn replace(&self, plan: Plan) {
-        *self.0.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan);
-        self.0.is_there.store(true, Ordering::Release);
+        let mut current = self.0.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = Arc::new(Shared::from(plan));
+        self.0.number.fetch_add(1, Ordering::Release);
     }
 
-    fn has_plan(&self) -> bool {
-        self.0.is_there.load(Ordering::Acquire)
+    fn number(&self) -> u64 {
+        self.0.number.load(Ordering::Acquire)
     }
 
-    fn take(&self) -> Option<Plan> {
-        let mut plan = self.0.plan.lock().unwrap_or_else(PoisonError::into_inner);
-        self.0.is_there.store(false, Ordering::Release);
-        plan.take()
+    fn current(&self) -> (u64, Arc<Shared>) {
+        let current = self.0.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        (self.number(), Arc::clone(&current))
     }
 }
 
 impl Loader {
-    /// Starts a loader that counts in `metrics`.
+    /// Starts a loader of one session that counts in `metrics`.
     ///
     /// # Errors
     /// When the system starts no thread.
     pub fn start(plan: Plan, metrics: Arc<Metrics>) -> io::Result<Self> {
-        let (token, handle) = (Arc::default(), LoaderHandle::default());
-        let next = handle.clone();
-        let worker = Worker::start("loader", &token, move |token| run(plan, &next, &metrics, token))?;
-        Ok(Loader { token, handle, worker })
+        Loader::start_sessions(plan, 1, metrics)
+    }
+
+    /// Starts a loader of so many `sessions`, each with a subscription and a connection of its own: they share the
+    /// partitions of the queue.
+    ///
+    /// # Errors
+    /// When the system starts no thread.
+    pub fn start_sessions(plan: Plan, sessions: usize, metrics: Arc<Metrics>) -> io::Result<Self> {
+        let loader = plan.wanted.rules.loader.clone();
+        show_failures(&metrics, &loader);
+        let together = Arc::new(Together::new(&metrics, &loader, sessions));
+        let plan = CurrentPlan { number: AtomicU64::new(0), plan: Mutex::new(Arc::new(Shared::from(plan))) };
+        let handle = LoaderHandle(Arc::new(plan));
+        let start = |number| {
+            let (token, handle) = (Arc::default(), handle.clone());
+            let (together, metrics) = (Arc::clone(&together), Arc::clone(&metrics));
+            let run = move |token: &StopToken| run(&handle, together.member(number), &metrics, token);
+            let worker = Worker::start("loader", &token, run)?;
+            Ok((token, worker))
+        };
+        let sessions = (0..sessions).map(start).collect::<io::Result<_>>()?;
+        Ok(Loader { handle, sessions })
     }
 
     /// What gives it another plan while it runs.
@@ -134,77 +166,43 @@ impl Loader {
 
     /// Asks it to end after the batch at work. What is not loaded by then stays on the queue.
     pub fn stop(&self) {
-        self.token.stop();
+        self.sessions.iter().for_each(|(token, _)| token.stop());
     }
 
-    /// Whether it has ended. Unasked, it does only where something is wrong with Weir.
+    /// Whether any of it has ended. Unasked, it does only where something is wrong with Weir.
     pub fn has_ended(&self) -> bool {
-        self.worker.has_ended()
+        self.sessions.iter().any(|(_, worker)| worker.has_ended())
     }
 
     /// Waits for its end, until `deadline`. Returns whether it has ended.
     pub fn join_by(&mut self, deadline: Instant) -> bool {
-        self.worker.join_by(deadline) == Ended::Returned
+        // All of them, so that none that has panicked is overlooked.
+        let ended: Vec<_> = self.sessions.iter_mut().map(|(_, worker)| worker.join_by(deadline)).collect();
+        ended.iter().all(|ended| *ended == Ended::Returned)
     }
 }
 
-fn run(mut plan: Plan, next: &LoaderHandle, metrics: &Metrics, token: &StopToken) {
-    let loader = plan.wanted.rules.loader.clone();
-    let ready = metrics.load.ready.with_label_values(&[&loader]);
-    ready.set(0);
-    show_failures(metrics, &loader);
-    let (mut pause, mut last) = (PAUSES.0, String::new());
-    let mut standstill = Standstill::new(metrics.load.lag_seconds.with_label_values(&[&loader]));
+fn run(handle: &LoaderHandle, member: Member<'_>, metrics: &Metrics, token: &StopToken) {
+    let (mut number, mut plan) = handle.current();
+    let mut pause = PAUSES.0;
     while !token.is_stopped() {
         let mut works = || {
-            ready.set(1);
-            if !last.is_empty() {
-                tracing::info!(loader, "loading again");
-            }
-            (pause, last) = (PAUSES.0, String::new());
-            standstill.is_over();
+            pause = PAUSES.0;
+            member.works();
         };
-        let ends = || token.is_stopped() || next.has_plan();
-        let ended = Session::open(&mut plan, metrics).and_then(|mut session| session.run(&ends, &mut works));
-        if let Some(next) = next.take() {
-            plan = next;
-            tracing::info!(loader, "loading as the new configuration says");
+        let ends = || token.is_stopped() || handle.number() != number;
+        let session = Session::open(&plan, metrics, member);
+        let ended = session.and_then(|mut session| session.run(&ends, &mut works));
+        if handle.number() != number {
+            (number, plan) = handle.current();
+            tracing::info!(loader = plan.wanted.rules.loader, "loading as the new configuration says");
         }
         let Err(error) = ended else { continue };
-        ready.set(0);
-        standstill.goes_on();
-        let sentence = error.to_string();
-        if sentence != last {
-            tracing::warn!(loader, "nothing is loaded: {sentence}. The records stay on the queue");
-            last = sentence;
-        }
+        member.fails(&error.to_string());
         token.sleep(pause);
         pause = (pause * 2).min(PAUSES.1);
     }
-    ready.set(0);
-}
-
-/// The lag while nothing is loaded. Nobody can say then what is on the queue, so it grows with the time: the figure of
-/// the last batch would look as if all were well.
-struct Standstill {
-    lag: Gauge,
-    /// When it began, and the lag at that time.
-    since: Option<(Instant, f64)>,
-}
-
-impl Standstill {
-    fn new(lag: Gauge) -> Self {
-        Standstill { lag, since: None }
-    }
-
-    fn goes_on(&mut self) {
-        let (since, before) = *self.since.get_or_insert_with(|| (Instant::now(), self.lag.get()));
-        self.lag.set(before + since.elapsed().as_secs_f64());
-    }
-
-    fn is_over(&mut self) {
-        self.since = None;
-    }
+    member.ends();
 }
 
 /// Shows the counters of what went wrong from the start, at 0: one that appeared with its first failure would show no

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Wanted;
 use super::batch::tenant_of;
 use super::session::{Session, SessionError, make_views, seen};
+use super::together::Together;
 use crate::observe::metrics::Metrics;
 use crate::queue::reader::{ReadError, ReadRecord, Reader};
 use crate::queue::subscription::{Batch, Gone, Most, Partition, Position, Subscription};
@@ -141,7 +142,10 @@ impl Work<'_, '_> {
         let is_journal = to.0.contains_key(&Partition::journal());
         let past = Past { reader, end: &end, records: &records, tenant: self.order.tenant, is_journal };
         let metrics = Metrics::new([]).map_err(|error| RebuildError::Loading(error.to_string()))?;
-        let mut session = Session::begin(self.order.wanted, &metrics, beside, || Ok(Box::new(past)))?;
+        let wanted = self.order.wanted;
+        let together = Together::new(&metrics, &wanted.rules.loader, 1);
+        let mut session =
+            Session::begin(wanted, &metrics, together.member(0), beside, || Ok(Box::new(past)))?;
         session.run(&|| end.is_stopped(), &mut || ())?;
         self.read = to;
         self.done.records += records.get();

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::PoisonError;
 use std::time::{Duration, Instant};
 
 use super::alone::Alone;
 use super::batch::{Counts, apply};
-use super::{MOST, Plan, Wanted};
+use super::together::Member;
+use super::{MOST, Shared, Wanted};
 use crate::observe::metrics::Metrics;
 use crate::queue::reader::{ReadError, ReadRecord};
 use crate::queue::subscription::{Most, Notice, Partition, Position, Subscription};
@@ -43,6 +45,7 @@ impl From<ReadError> for SessionError {
 pub(super) struct Session<'p> {
     wanted: &'p Wanted,
     metrics: &'p Metrics,
+    member: Member<'p>,
     queue: Box<dyn Subscription + 'p>,
     store: Box<dyn Store>,
     registry: Registry,
@@ -60,12 +63,16 @@ pub(super) struct Session<'p> {
 
 impl<'p> Session<'p> {
     /// Connects to both, and goes to where the store says that its loader stands.
-    pub(super) fn open(plan: &'p mut Plan, metrics: &'p Metrics) -> Result<Self, SessionError> {
-        let store = (plan.store)()?;
-        let Plan { wanted, queue, alone, .. } = plan;
-        let mut session = Session::begin(wanted, metrics, store, || {
-            let queue = queue().map_err(SessionError::Queue)?;
-            Ok(queue as Box<dyn Subscription>)
+    pub(super) fn open(
+        plan: &'p Shared,
+        metrics: &'p Metrics,
+        member: Member<'p>,
+    ) -> Result<Self, SessionError> {
+        let Shared { wanted, queue, store, alone } = plan;
+        let store = store.lock().unwrap_or_else(PoisonError::into_inner)()?;
+        let mut session = Session::begin(wanted, metrics, member, store, || {
+            let opened = queue.lock().unwrap_or_else(PoisonError::into_inner)();
+            Ok(opened.map_err(SessionError::Queue)? as Box<dyn Subscription>)
         })?;
         session.alone.clone_from(alone);
         Ok(session)
@@ -75,6 +82,7 @@ impl<'p> Session<'p> {
     pub(super) fn begin(
         wanted: &'p Wanted,
         metrics: &'p Metrics,
+        member: Member<'p>,
         mut store: Box<dyn Store>,
         queue: impl FnOnce() -> Result<Box<dyn Subscription + 'p>, SessionError>,
     ) -> Result<Self, SessionError> {
@@ -92,6 +100,7 @@ impl<'p> Session<'p> {
         Ok(Session {
             wanted,
             metrics,
+            member,
             queue,
             store,
             registry,
@@ -319,7 +328,6 @@ impl<'p> Session<'p> {
 
     /// How far the loader is behind: `last` is the last record of the batch, none where the queue has no more.
     fn measure(&mut self, last: Option<&ReadRecord>) -> Result<(), SessionError> {
-        let (load, labels) = (&self.metrics.load, [self.wanted.rules.loader.as_str()]);
         let is_time = self.measured.is_none_or(|at| at.elapsed() >= MEASURE_EVERY);
         if is_time {
             self.measured = Some(Instant::now());
@@ -333,19 +341,19 @@ impl<'p> Session<'p> {
                 self.queue.reach()?;
                 self.store.progress(&self.wanted.rules.loader)?;
             }
-            load.lag_seconds.with_label_values(&labels).set(0.0);
-            load.lag_records.with_label_values(&labels).set(0);
+            self.member.set_lag_seconds(0.0);
+            self.member.set_lag_records(0);
             return Ok(());
         };
         let behind_ms = jiff::Timestamp::now().as_millisecond().saturating_sub(last.timestamp_ms);
         let seconds = f64::from(u32::try_from(behind_ms).unwrap_or_default()) / 1_000.0;
-        load.lag_seconds.with_label_values(&labels).set(seconds);
+        self.member.set_lag_seconds(seconds);
         if is_time {
             let ends = self.queue.ends()?;
             let behind = |(partition, end): (&Partition, &i64)| {
                 end.saturating_sub(self.progress.get(partition).copied().unwrap_or_default()).max(0)
             };
-            load.lag_records.with_label_values(&labels).set(ends.0.iter().map(behind).sum());
+            self.member.set_lag_records(ends.0.iter().map(behind).sum());
         }
         Ok(())
     }

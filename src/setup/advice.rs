@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::roles::{Role, Roles};
-use super::{capacity, gainsight};
+use super::{capacity, gainsight, store};
 use crate::config::quoting::join;
 use crate::config::{Ack, Config, QueueKind, StorePlace, Strangers, UnknownKey, WhenFull};
 use crate::gainsight::client;
@@ -26,9 +26,9 @@ const PROCESS_BYTES: u64 = 64 << 20;
 pub fn memory_bound(config: &Config, roles: &Roles) -> u64 {
     let gateway = if roles.run(Role::Gateway) { gateway_bound(config) } else { 0 };
     let loader =
-        config.store.as_ref().filter(|_| roles.run(Role::Load)).map_or(0, |store| match store.place {
+        config.store.as_ref().filter(|_| roles.run(Role::Load)).map_or(0, |settings| match settings.place {
             StorePlace::Sqlite(_) => loader::BUFFER_BYTES + sqlite::CACHE_BYTES,
-            StorePlace::Postgres(_) => loader::BUFFER_BYTES,
+            StorePlace::Postgres(_) => loader::BUFFER_BYTES.saturating_mul(store::sessions(config) as u64),
         });
     let orgs = if roles.run(Role::Load) { config.gainsight.len() } else { 0 };
     let orgs = u64::try_from(orgs).unwrap_or(u64::MAX).saturating_mul(ORG_BYTES);

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::config::problems::Problems;
 use crate::config::quoting::join;
-use crate::config::{Config, DataDir, Environment, ObjectConfig, SecretPlace, StoreConfig, StorePlace};
+use crate::config::{
+    Config, DataDir, Environment, ObjectConfig, QueueKind, SecretPlace, StoreConfig, StorePlace,
+};
 use crate::loader::Wanted;
 use crate::loader::batch::Rules;
 use crate::store::StoreError;
@@ -18,6 +20,9 @@ use crate::tenants::Tenants;
 
 /// Name of the loader that fills the store.
 pub const LOADER: &str = "store";
+
+/// Sessions where several can load at once: one works out what to write while the database writes for the other.
+const SESSIONS: usize = 2;
 
 /// Objects of every tenant, which have their views from the start.
 const EVERYWHERE: [&str; 4] = ["person", "company", LINK, "event"];
@@ -69,6 +74,15 @@ pub fn check_url(config: &Config, environment: Environment<'_>, problems: &mut P
 
 fn target(place: &SecretPlace, environment: Environment<'_>) -> Result<Target, String> {
     Target::read(&place.read(environment)?)
+}
+
+/// How many sessions the loader has. The journal is read by one, and an SQLite file is written by one; PostgreSQL works
+/// for several at once, which share the partitions of Kafka.
+pub fn sessions(config: &Config) -> usize {
+    let is_postgres =
+        config.store.as_ref().is_some_and(|store| matches!(store.place, StorePlace::Postgres(_)));
+    let is_kafka = matches!(config.queue.kind(), QueueKind::Kafka { .. });
+    if is_postgres && is_kafka { SESSIONS } else { 1 }
 }
 
 /// Opens a store. A URL is read anew: its password may have changed.

@@ -44,14 +44,15 @@ impl Loaders {
     pub fn start(config: &Config, metrics: &Arc<Metrics>) -> Result<Self, Failure> {
         let failed = |error| Failure::Named(format!("cannot start the loaders: {error}"));
         let (mut loaders, mut orgs) = (Vec::new(), Vec::new());
-        let start = |plan| Loader::start(plan, Arc::clone(metrics)).map_err(failed);
+        let start =
+            |plan, sessions| Loader::start_sessions(plan, sessions, Arc::clone(metrics)).map_err(failed);
         if let Some(plan) = store_plan(config) {
-            loaders.push((store::LOADER.to_owned(), start(plan)?));
+            loaders.push((store::LOADER.to_owned(), start(plan, store::sessions(config))?));
         }
         for name in config.gainsight.keys() {
             let alone = Alone::default();
             if let Some(plan) = org_plan(config, name, &alone) {
-                loaders.push((gainsight::loader_name(name), start(plan)?));
+                loaders.push((gainsight::loader_name(name), start(plan, 1)?));
             }
             let plan = sending::Plan {
                 loader: gainsight::loader_name(name),
