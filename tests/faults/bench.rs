@@ -12,6 +12,7 @@ use crate::dice::Dice;
 use crate::harness::kafka::{Kafka, prefix};
 use crate::harness::weir::{Start, Weir};
 use crate::harness::{PATIENCE, wait_for};
+use crate::ledger::Findings;
 use crate::oracle::{Oracle, Verdict};
 use crate::proxy::Proxy;
 use crate::reader::Reader;
@@ -178,6 +179,15 @@ impl Outcome {
         let Verdict { acknowledged, repeats, late, .. } = *verdict;
         let (lost, wrong) = (verdict.lost.clone(), verdict.wrong());
         Outcome { acknowledged, repeats, late, ready, delivered, has_store: false, lost, wrong }
+    }
+
+    /// Together with what a store lacks, if one was part of it.
+    pub fn with(mut self, findings: Option<Findings>) -> Self {
+        self.has_store = findings.is_some();
+        let Findings { missing, wrong } = findings.unwrap_or_default();
+        self.lost.extend(missing.iter().map(|what| format!("not in the store: {what}")));
+        self.wrong.extend(wrong);
+        self
     }
 
     /// Whether every promise was kept.

@@ -119,6 +119,8 @@ faults! {
     a_segment_is_truncated: "journal: truncated segment",
     the_disk_is_full: "journal: full disk",
     two_processes_on_one_folder: "journal: two processes on one folder",
+    killed_before_sqlite_writes: "SQLite: SIGKILL before a page is written",
+    killed_before_sqlite_syncs: "SQLite: SIGKILL before a sync",
     a_loader_is_killed: "store: SIGKILL of a loader",
     a_loader_is_killed_before_a_statement: "store: SIGKILL before a statement goes out",
     a_loader_is_killed_before_it_hears_of_it: "store: SIGKILL before the database is heard",

@@ -93,10 +93,8 @@ impl Stored {
         self.bench.clients.advance(SERVED);
         let due = self.bench.rest();
         let findings = self.settle();
-        let mut outcome = Outcome::new(&lock(&self.bench.oracle).judge(&due), ready, over.elapsed());
-        outcome.has_store = true;
-        outcome.lost.extend(findings.missing.iter().map(|what| format!("not in the store: {what}")));
-        outcome.wrong.extend(findings.wrong);
+        let outcome = Outcome::new(&lock(&self.bench.oracle).judge(&due), ready, over.elapsed());
+        let outcome = outcome.with(Some(findings));
         if !outcome.is_good() {
             self.loaders.iter().for_each(|loader| println!("{}", loader.log()));
         }

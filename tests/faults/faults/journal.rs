@@ -11,6 +11,7 @@ use crate::damage;
 use crate::dice::Dice;
 use crate::harness::weir::{Start, Weir};
 use crate::harness::{journal, wait_for};
+use crate::ledger::Findings;
 use crate::oracle::Oracle;
 use crate::tmpfs::Tmpfs;
 use crate::traffic;
@@ -23,11 +24,12 @@ const SERVED: usize = 5;
 const SMALL: &str = "journal_bytes = 1_200_000";
 
 /// A gateway on its journal, with clients.
-struct Alone {
+pub struct Alone {
     config: String,
     oracle: Arc<Mutex<Oracle>>,
     clients: Clients,
-    weir: Weir,
+    /// The gateway.
+    pub weir: Weir,
 }
 
 /// One fault from beginning to end, on a journal of its own. `inflict` returns when it was over, with the
@@ -38,7 +40,19 @@ fn cycle(
     dice: &mut Dice,
     inflict: impl FnOnce(&mut Alone, &mut Dice) -> Instant,
 ) -> Outcome {
-    let config = traffic::configuration("weir.", &format!("[queue]\n{queue}\n"));
+    cycle_to(start, &format!("[queue]\n{queue}"), dice, inflict, |_| None)
+}
+
+/// The same with what else is configured. `settle` comes once nobody sends any more, and tells what a store lacks, if
+/// there is one.
+pub fn cycle_to(
+    start: Start,
+    more: &str,
+    dice: &mut Dice,
+    inflict: impl FnOnce(&mut Alone, &mut Dice) -> Instant,
+    settle: impl FnOnce(&Alone) -> Option<Findings>,
+) -> Outcome {
+    let config = traffic::configuration("weir.", &format!("{more}\n"));
     let weir = start.config(config.clone()).serve();
     let oracle = Arc::default();
     let clients = Clients::start(CLIENTS, weir.url(), "weir.", dice, &oracle);
@@ -49,16 +63,17 @@ fn cycle(
     let ready = over.elapsed();
     alone.clients.advance(SERVED);
     alone.clients.pause();
+    let findings = settle(&alone);
     alone.weir.stop();
     let mut oracle = lock(&alone.oracle);
     journal::read(alone.weir.data()).iter().for_each(|record| oracle.deliver(record));
     let due = oracle.owed();
-    Outcome::new(&oracle.judge(&due), ready, over.elapsed())
+    Outcome::new(&oracle.judge(&due), ready, over.elapsed()).with(findings)
 }
 
 impl Alone {
     /// Starts the gateway again on its data.
-    fn start(&mut self) {
+    pub fn start(&mut self) {
         self.weir = Start::default().config(self.config.clone()).on_data_of(&self.weir).serve();
         self.clients.redirect(self.weir.url());
     }

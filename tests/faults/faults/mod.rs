@@ -1,6 +1,7 @@
 //! The faults: a small function each, in the order in which a table shows them.
 
 mod brokers;
+mod file;
 mod gateway;
 mod journal;
 mod network;
@@ -85,6 +86,8 @@ pub const ALL: &[Fault] = &[
     on_journal("journal: truncated segment", 12, journal::truncated_segment),
     on_journal("journal: full disk", 8, journal::full_disk),
     on_journal("journal: two processes on one folder", 8, journal::two_processes),
+    on_journal("SQLite: SIGKILL before a page is written", 8, file::killed_before_write),
+    on_journal("SQLite: SIGKILL before a sync", 8, file::killed_before_sync),
     in_store("store: SIGKILL of a loader", 10, store::killed),
     in_store("store: SIGKILL before a statement goes out", 12, store::killed_before_a_statement),
     in_store("store: SIGKILL before the database is heard", 12, store::killed_before_hearing),
