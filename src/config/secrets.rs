@@ -1,7 +1,7 @@
 //! Shared secrets: where a configuration says they are, and reading them from there. Only commands that check secrets
 //! read them, so `weir tail` needs no permission to.
 
-mod written;
+pub mod written;
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{OsStr, OsString};

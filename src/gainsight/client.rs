@@ -97,7 +97,15 @@ impl Client {
                 (Some(status), Answer::of_event(status, &body))
             }
             Ok((status, body)) => (Some(status), Answer::read(status, &body)),
-            Err(error) => (None, Answer::Away(format!("it can't be reached: {error}"))),
+            Err(error) => {
+                let (url, error) = (&self.url, error.to_string());
+                let error = error.strip_prefix("io: ").unwrap_or(&error);
+                let why = format!(
+                    "it can't be reached at {url} ({error}); look at gainsight.*.url, and at proxies and firewalls \
+                     between"
+                );
+                (None, Answer::Away(why))
+            }
         }
     }
 

@@ -45,6 +45,8 @@ impl Learnt {
                 self.last.clear();
                 outbox.told(&known)
             }
+            // Its loader has changed one of the rows meanwhile.
+            Err(StoreError::Overtaken(_)) => Ok(()),
             Err(error) => {
                 self.store = None;
                 let why = error.to_string();

@@ -121,6 +121,8 @@ pub struct Plan {
     pub settings: ReadSettings,
     /// What its loader has found out: two processes would count an org's calls each for itself.
     pub alone: Alone,
+    /// File of the outbox.
+    pub outbox: PathBuf,
     /// Who is told Gainsight's ids; none: nobody.
     pub store: Option<OpenStore>,
 }
@@ -171,11 +173,12 @@ impl Gainsight {
     /// When the system starts no thread.
     pub fn start(plan: Plan, metrics: Arc<Metrics>) -> io::Result<Self> {
         let (token, handle) = (Arc::default(), GainsightHandle::default());
-        let Plan { loader, settings, alone, store } = plan;
+        let Plan { loader, settings, alone, outbox, store } = plan;
         let mut sending = Sending {
             loader,
             settings,
             alone,
+            outbox,
             learnt: store.map(Learnt::new),
             next: handle.clone(),
             metrics,
@@ -208,6 +211,7 @@ struct Sending {
     loader: String,
     settings: ReadSettings,
     alone: Alone,
+    outbox: PathBuf,
     learnt: Option<Learnt>,
     next: GainsightHandle,
     metrics: Arc<Metrics>,
@@ -231,6 +235,8 @@ enum SessionEnd {
 
 impl Sending {
     fn run(&mut self, token: &StopToken) {
+        // What an earlier process left.
+        self.note(None);
         while !token.is_stopped() {
             let (why, longest) = match self.session(token) {
                 SessionEnd::Asked => {
@@ -257,6 +263,9 @@ impl Sending {
             Ok(sender) => sender,
             Err(why) => return SessionEnd::Failed(why),
         };
+        if self.last.is_empty() {
+            tracing::info!(loader = self.loader, url = settings.url, "sending to Gainsight");
+        }
         loop {
             if token.is_stopped() || self.next.has_settings() {
                 return SessionEnd::Asked;
@@ -317,6 +326,7 @@ impl Sending {
             }
             metrics.failed.with_label_values(&[loader]).set(figure(waiting.failed));
             let seconds = forecast.drains_in_s.and_then(|seconds| u32::try_from(seconds).ok());
+            let seconds = seconds.filter(|_| self.last.is_empty());
             metrics.drains.with_label_values(&[loader]).set(seconds.map_or(f64::INFINITY, f64::from));
         }
         if let Some(learnt) = &mut self.learnt {
@@ -333,15 +343,27 @@ impl Sending {
         self.ready(1);
         if !self.last.is_empty() {
             tracing::info!(loader = self.loader, "Gainsight takes calls again");
+            self.note(None);
         }
         (self.pause, self.last) = (PAUSES.0, String::new());
     }
 
     fn tell(&mut self, why: String) {
         self.ready(0);
+        self.metrics.gainsight.drains.with_label_values(&[&self.loader]).set(f64::INFINITY);
         if why != self.last {
             tracing::warn!(loader = self.loader, "nothing goes to Gainsight: {why}. It waits in the outbox");
+            self.note(Some(&why));
             self.last = why;
+        }
+    }
+
+    /// For whoever looks at the outbox.
+    fn note(&self, why: Option<&str>) {
+        let noted = Outbox::open(&self.outbox, &self.loader, "")
+            .and_then(|outbox| outbox.set_trouble(why, Timestamp::now().as_millisecond()));
+        if let Err(error) = noted {
+            tracing::debug!(loader = self.loader, %error, "the outbox does not take why nothing goes out");
         }
     }
 

@@ -104,7 +104,7 @@ fn take(bench: &mut Bench, expected: &mut Expected, step: Step, number: u32) {
 
 #[test]
 fn whatever_goes_wrong_the_org_ends_with_what_was_said_last_and_nothing_twice() {
-    let config = Config { cases: 300, failure_persistence: None, ..Config::default() };
+    let config = Config { cases: 24, failure_persistence: None, ..Config::default() };
     let steps = prop::collection::vec(any_step(), 1..40);
     TestRunner::new(config)
         .run(&steps, |steps| {

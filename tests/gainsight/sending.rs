@@ -183,3 +183,31 @@ fn a_wrong_secret_of_a_publisher_holds_up_events_and_nothing_else() {
     bench.send_for(700);
     assert_eq!((bench.org.state().events.len(), bench.waiting()), (1, Waiting::default()));
 }
+
+#[test]
+fn a_value_that_goes_back_after_a_call_of_which_nobody_heard_goes_out_again() {
+    for fault in [Fault::AnswerLost, Fault::DiedAfter] {
+        let mut bench = Bench::new();
+        let told = |bench: &mut Bench, value: &str| {
+            let fields = format!(r#","Comments":"{value}""#);
+            let records = [bench.person("ada@x.org", &fields)];
+            bench.load(&records);
+            bench.org.state().now_ms += 2_000;
+        };
+        told(&mut bench, "old");
+        bench.send_for(30);
+        told(&mut bench, "new");
+        bench.org.state().faults = [None, Some(fault)].into();
+        let mut sender = bench.sender();
+        // Metadata, and the person.
+        for _ in 0..2 {
+            let end_ms = bench.org.state().now_ms + 1;
+            bench.drive(&mut sender, end_ms);
+        }
+        drop(sender);
+        assert_eq!(bench.org.state().people["ada@x.org"].0["Comments"], "new", "{fault:?}");
+        told(&mut bench, "old");
+        bench.send_for(30);
+        assert_eq!(bench.org.state().people["ada@x.org"].0["Comments"], "old", "{fault:?}");
+    }
+}

@@ -28,6 +28,13 @@ pub(super) struct CheckArgs {
     dry_run: bool,
 }
 
+impl CheckArgs {
+    /// Whether it makes no call.
+    pub(super) fn is_dry(&self) -> bool {
+        self.dry_run
+    }
+}
+
 /// `{"loader","problems":[…]}`
 #[derive(Serialize)]
 struct Checked {
@@ -63,10 +70,8 @@ pub(super) fn run(args: &CheckArgs) -> Result<(), Failure> {
     print(&text)?;
     match count {
         0 => Ok(()),
-        1 => Err(Failure::Named("one thing keeps records from going to Gainsight as they are".to_owned())),
-        count => {
-            Err(Failure::Named(format!("{count} things keep records from going to Gainsight as they are")))
-        }
+        1 => Err(Failure::Named("one thing does not go to Gainsight as it is configured".to_owned())),
+        count => Err(Failure::Named(format!("{count} things do not go to Gainsight as they are configured"))),
     }
 }
 
@@ -106,8 +111,8 @@ fn problems(config: &Config, name: &str) -> Result<Vec<String>, String> {
         };
         problems.extend(fields.iter().filter(|field| !has.have(field)).map(|field| {
             format!(
-                "its {object} object has no field {field}; make it in Gainsight (Administration, Data Management), or \
-                 map the trait to another one"
+                "its {object} object has no field {field}, so its values are left out; make it in Gainsight \
+                 (Administration, Data Management), or map the trait to another one"
             )
         }));
     }

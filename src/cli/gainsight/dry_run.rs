@@ -53,7 +53,7 @@ impl Org for Nobody {
 /// Prints the calls that would be made next for the org `name`.
 pub(super) fn run(config: &Config, name: &str, json: bool) -> Result<(), Failure> {
     let Some(outbox) = outbox(config, name)? else {
-        return print(&format!("{}: nothing waits\n", loader_name(name)));
+        return if json { Ok(()) } else { print(&format!("{}: nothing waits\n", loader_name(name))) };
     };
     let mut settings = settings(config, name, &|name| std::env::var_os(name)).map_err(Failure::Named)?;
     (settings.allowance, settings.event_allowance) = (Allowance { minute: u32::MAX, day: u32::MAX }, None);
@@ -61,10 +61,13 @@ pub(super) fn run(config: &Config, name: &str, json: bool) -> Result<(), Failure
     if calls.is_empty() && !json {
         return print(&format!("{}: nothing waits\n", loader_name(name)));
     }
-    let shown: String = calls.iter().map(|call| if json { line(call) } else { plain(call) }).collect();
+    let loader = loader_name(name);
+    let heading = if json { String::new() } else { format!("{loader}: the next calls\n\n") };
+    let shown: String =
+        calls.iter().map(|call| if json { line(&loader, call) } else { plain(call) }).collect();
     let more =
         if calls.len() < MOST || json { String::new() } else { format!("and more after these {MOST}\n") };
-    print(&format!("{shown}{more}"))
+    print(&format!("{heading}{shown}{more}"))
 }
 
 /// Sends what waits in `outbox`, a copy that nobody else has.
@@ -91,12 +94,15 @@ fn plain(call: &Call) -> String {
     text + &call.body + "\n\n"
 }
 
-/// `{"method","path","headers","body"}`
-fn line(call: &Call) -> String {
+/// `{"loader","method","path","headers","body"}`
+fn line(loader: &str, call: &Call) -> String {
     let headers: serde_json::Map<String, Value> =
         headers(call).map(|(name, value)| (name.to_owned(), Value::from(value))).collect();
     let (method, path, headers) = (method(call), Value::from(&*call.path), Value::from(headers));
-    format!("{{\"method\":\"{method}\",\"path\":{path},\"headers\":{headers},\"body\":{}}}\n", call.body)
+    format!(
+        "{{\"loader\":\"{loader}\",\"method\":\"{method}\",\"path\":{path},\"headers\":{headers},\"body\":{}}}\n",
+        call.body
+    )
 }
 
 fn method(call: &Call) -> &'static str {

@@ -42,7 +42,9 @@ struct OrgFlags {
 }
 
 pub(super) fn run(args: &GainsightArgs) -> Result<(), Failure> {
-    telemetry::init(Some(LogFormat::Human), "warn").map_err(Failure::Named)?;
+    // What the sender of a dry run says is nothing that has happened.
+    let level = if matches!(&args.action, Action::Check(args) if args.is_dry()) { "error" } else { "warn" };
+    telemetry::init(Some(LogFormat::Human), level).map_err(Failure::Named)?;
     match &args.action {
         Action::Status(args) => status::run(args),
         Action::Check(args) => check::run(args),

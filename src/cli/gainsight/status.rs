@@ -5,23 +5,29 @@ use serde::Serialize;
 
 use super::{OrgFlags, outbox};
 use crate::cli::store::waiting::waiting;
+use crate::cli::tail::print::time;
 use crate::cli::{Failure, counted, print};
 use crate::config::{Config, GainsightConfig};
-use crate::gainsight::outbox::{Forecast, Limits, Outbox, Waiting};
+use crate::gainsight::outbox::{Forecast, Limits, Outbox, Trouble, Waiting};
 use crate::gainsight::window::{Used, Windows};
 use crate::queue::subscription::Position;
 use crate::setup::gainsight::{loaded_topics, public_settings};
 
-/// `{"loader","lag","waiting","waiting_of","failed","calls":{"minute","day"},"day_carries","calls_needed","drains_in_s"}`
+/// `{"loader","lag","waiting","waiting_of","failed","trouble","calls":{"minute","day"},"day_carries","calls_needed",
+/// "drains_in_s"}`
 #[derive(Serialize)]
 struct Status {
     loader: String,
+    #[serde(skip)]
+    is_begun: bool,
     /// Records of the queue that are not in the outbox; none where the queue can't be asked.
     lag: Option<i64>,
     /// How much waits in the outbox, and of what.
     waiting: u64,
     waiting_of: Parts,
     failed: u64,
+    /// Why nothing goes out, and since when; none: nothing is known to be wrong.
+    trouble: Option<Wrong>,
     calls: Calls,
     /// Calls that a day has for it.
     day_carries: u32,
@@ -29,6 +35,12 @@ struct Status {
     calls_needed: u64,
     /// When all of it will have gone, if nothing comes: seconds; none: in over a month.
     drains_in_s: Option<u64>,
+}
+
+#[derive(Serialize)]
+struct Wrong {
+    why: String,
+    since: String,
 }
 
 #[derive(Serialize)]
@@ -101,14 +113,18 @@ fn status(config: &Config, name: &str, org: &GainsightConfig) -> Result<Status, 
     let window = |Used { used, left }| Window { used, left };
     let of_events = of_events.map(|windows| windows.used(now));
     let of_events = of_events.map(|(minute, day)| EventCalls { minute: window(minute), day: window(day) });
+    let trouble = outbox.as_ref().map(Outbox::trouble).transpose()?.flatten();
+    let trouble = trouble.map(|Trouble { why, since_ms }| Wrong { why, since: time(since_ms) });
     Ok(Status {
         loader: settings.loader,
+        is_begun: outbox.is_some(),
         lag: (!lag.is_empty()).then(|| lag.values().map(|waiting| waiting.lag).sum()),
         failed: waits.failed,
+        drains_in_s: drains_in_s.filter(|_| trouble.is_none()),
+        trouble,
         calls: Calls { minute: window(minute), day: window(day), events: of_events },
         day_carries,
         calls_needed,
-        drains_in_s,
         waiting: waits.of_each().iter().map(|(_, count)| count).sum(),
         waiting_of: Parts::of(&waits),
     })
@@ -122,18 +138,11 @@ impl Parts {
 }
 
 fn plain(status: &Status) -> String {
-    let Status {
-        loader,
-        lag,
-        waiting: _,
-        waiting_of: waiting,
-        failed,
-        calls,
-        day_carries,
-        calls_needed,
-        drains_in_s,
-    } = status;
+    let Status { loader, is_begun, lag, waiting_of: waiting, failed, trouble, calls, day_carries, .. } =
+        status;
+    let Status { calls_needed, drains_in_s, .. } = status;
     let lag = match lag {
+        None if !*is_begun => "no Weir has run on this data folder, yet".to_owned(),
         Some(0) => "all of the queue is in the outbox".to_owned(),
         Some(lag) => format!(
             "{} of the queue not in the outbox, yet",
@@ -143,17 +152,25 @@ fn plain(status: &Status) -> String {
     };
     let mut text = format!("{loader}  {lag}\n");
     let parts = [
-        ("company", waiting.companies),
-        ("person", waiting.people),
-        ("link", waiting.links),
-        ("link whose company is not there", waiting.links_without_company),
-        ("object", waiting.objects),
-        ("event", waiting.events),
+        ("company", "companies", waiting.companies),
+        ("person", "people", waiting.people),
+        ("link", "links", waiting.links),
+        (
+            "link that waits for its company",
+            "links that wait for their companies",
+            waiting.links_without_company,
+        ),
+        ("object", "objects", waiting.objects),
+        ("event", "events", waiting.events),
     ];
-    let parts: Vec<_> =
-        parts.iter().filter(|(_, count)| *count > 0).map(|(what, count)| format!("{count} {what}")).collect();
+    let named =
+        |(one, many, count): &(&str, &str, u64)| format!("{count} {}", if *count == 1 { one } else { many });
+    let parts: Vec<_> = parts.iter().filter(|(_, _, count)| *count > 0).map(named).collect();
     let parts = if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") };
     text.push_str(&format!("  waiting: {parts}\n"));
+    if let Some(Wrong { why, since }) = trouble {
+        text.push_str(&format!("  nothing goes out since {since}: {why}\n"));
+    }
     let Calls { minute, day, events } = calls;
     text.push_str(&format!(
         "  calls: {} in the last minute, {} left; {} in the last day, {} left of {day_carries}\n",
@@ -166,6 +183,7 @@ fn plain(status: &Status) -> String {
         ));
     }
     let when = match drains_in_s {
+        None if trouble.is_some() => "nobody knows when".to_owned(),
         Some(seconds) => format!("in {seconds} s"),
         None => "in over a month".to_owned(),
     };

@@ -58,6 +58,7 @@ impl Loaders {
                 loader: gainsight::loader_name(name),
                 settings: read_settings(config, name),
                 alone: alone.clone(),
+                outbox: config.data.outbox(name),
                 store: open_store(config),
             };
             let sender = Gainsight::start(plan, Arc::clone(metrics)).map_err(failed)?;

@@ -181,5 +181,9 @@ fn plain(report: &Report<'_>, key: &str) -> String {
     for (what, removed) in parts.into_iter().chain((outboxes > 0).then_some(("outboxes", outboxes))) {
         text.push_str(&format!("  {what:<10}  {removed} removed\n"));
     }
-    text + &format!("  quarantine  {left}\n") + "Later records of this person are kept out.\n"
+    text.push_str(&format!("  quarantine  {left}\nLater records of this person are kept out.\n"));
+    if outboxes > 0 {
+        text.push_str("What Gainsight was sent before stays there; delete it in Gainsight.\n");
+    }
+    text
 }

@@ -9,8 +9,9 @@ use super::{StoreFlags, org};
 use crate::cli::tail::print::{printable, time};
 use crate::cli::{Failure, counted, print};
 use crate::config::{Config, GainsightConfig};
-use crate::gainsight::outbox::{Outbox, TOPIC};
+use crate::gainsight::outbox::{Outbox, TOPIC, about};
 use crate::loader::retry::{Retried, retry};
+use crate::queue::subscription::Partition;
 use crate::setup::gainsight;
 use crate::setup::store::wanted;
 use crate::store::Failed;
@@ -119,8 +120,12 @@ fn again(args: &ListArgs) -> Result<(), Failure> {
         None => retry(&mut *store, &wanted(&config), &failures)?,
     };
     let Retried { loaded, failed } = done;
+    let is_org = args.loader.as_deref().is_some_and(|loader| org(&config, loader).is_some());
     if args.store.json {
         print(&format!("{{\"loaded\":{loaded},\"failed\":{failed}}}\n"))?;
+    } else if is_org {
+        let waits = counted(loaded, "record");
+        print(&format!("{waits} back in the outbox: `weir gainsight status` tells when they have gone\n"))?;
     } else {
         print(&format!("{} loaded, {failed} still failed\n", counted(loaded, "record")))?;
     }
@@ -144,21 +149,23 @@ fn again_to(
         failures.into_iter().partition(|(_, failed)| failed.partition.topic == TOPIC);
     let mut outbox = Outbox::open(&config.data.outbox(name), &gainsight::loader_name(name), &org.tenant)?;
     let waits = outbox.retry(&refused, Timestamp::now().as_millisecond())?;
+    // Fields may have been mended there.
+    outbox.ask_again()?;
     let mut retried = retry(store, &gainsight::wanted(config, name, org), &unread)?;
     retried.loaded += waits;
     retried.failed += u64::try_from(refused.len()).unwrap_or_default().saturating_sub(waits);
     Ok(retried)
 }
 
-/// Number, time, place, reason and detail.
+/// Number, time, loader, place or whose it is, reason and detail.
 fn plain(id: i64, failed: &Failed) -> String {
+    let Partition { topic, number } = &failed.partition;
+    let place = about(&failed.record).unwrap_or_else(|| format!("{topic} {number} {}", failed.offset));
     format!(
-        "{id}  {}  {}  {} {} {}  {}  {}\n",
+        "{id}  {}  {}  {}  {}  {}\n",
         time(failed.failed_ms),
         failed.loader,
-        failed.partition.topic,
-        failed.partition.number,
-        failed.offset,
+        printable(&place),
         failed.reason,
         printable(&failed.detail)
     )

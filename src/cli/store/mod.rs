@@ -77,6 +77,11 @@ impl StoreFlags {
     /// The configuration, and where `loader` loads to: the outbox of an org, or the store.
     fn open_of(&self, loader: Option<&str>) -> Result<(Config, Box<dyn Inspect>), Failure> {
         let config = first_start::expected(&self.config.load()?)?;
+        if let Some(name) = loader.and_then(|loader| loader.strip_prefix("gainsight/"))
+            && !config.gainsight.contains_key(name)
+        {
+            return Err(Failure::Usage(format!("there is no [gainsight.{name}] in this configuration")));
+        }
         let store = match loader.and_then(|loader| org(&config, loader)) {
             Some((name, _)) => outbox(&config, name)?.ok_or_else(|| {
                 Failure::Named(format!(

@@ -47,7 +47,7 @@ fn is_assignment(text: &str) -> bool {
 const QUOTES: [char; 3] = ['"', '\'', '`'];
 
 /// What is probably wrong with `text`, which can come in a header, and so may be meant.
-pub(super) fn fault(text: &str) -> Option<&'static str> {
+pub fn fault(text: &str) -> Option<&'static str> {
     if signing_key(text).is_some() {
         return None;
     }

@@ -37,6 +37,11 @@ impl Changes<'_> {
                 .prepare_cached("INSERT OR IGNORE INTO gainsight_due VALUES (?1, ?2, ?3, ?4)")?
                 .execute(params![self.tenant, object, key, now_ms])
         })?;
+        self.forget_sent(object, key, values)
+    }
+
+    /// Notes that it is not known which values of these fields Gainsight has.
+    pub(super) fn forget_sent(&mut self, object: &str, key: &str, values: &Values) -> Result<(), StoreError> {
         self.now_sent(object, key, |sent| values.iter().for_each(|(field, _)| drop(sent.remove(field))))
     }
 

@@ -100,6 +100,18 @@ fn read(record: &str) -> Option<Filed> {
     }))
 }
 
+/// Whose row or which event a filed record is, for people.
+pub fn about(record: &str) -> Option<String> {
+    Some(match read(record)? {
+        Filed::Row { object, key, .. } => {
+            // An object's own key has its name before it.
+            let key = key.strip_prefix(&format!("{object}{SEPARATOR}")).unwrap_or(&key);
+            format!("{object} {}", key.replace(SEPARATOR, " "))
+        }
+        Filed::Event(event) => format!("event {}", event.event_id),
+    })
+}
+
 impl Outbox {
     /// Lets those of `failures` that Gainsight did not take wait once more: rows with the newest values of the fields
     /// that it refused, events behind all others. They are no longer listed. Returns how many those are; the others
@@ -139,6 +151,7 @@ impl Due {
             fields: none.clone(),
             unsent: none.clone(),
             known: none,
+            was_sent: false,
         }
     }
 }

@@ -3,6 +3,7 @@
 
 mod changes;
 mod filed;
+mod state;
 mod waiting;
 
 use std::path::Path;
@@ -16,7 +17,8 @@ use crate::store::sqlite::SqliteStore;
 use crate::store::{Progress, Store, StoreError};
 
 pub use changes::Changes;
-pub use filed::TOPIC;
+pub use filed::{TOPIC, about};
+pub use state::Trouble;
 pub use waiting::{Forecast, Waiting};
 
 /// A row that changed since it was sent.
@@ -36,6 +38,8 @@ pub struct Due {
     pub unsent: Values,
     /// Its key fields as Gainsight writes them, once that is known.
     pub known: Values,
+    /// Whether other values of some of `unsent` were sent before.
+    pub was_sent: bool,
 }
 
 /// Which of an org's limits calls count for.
@@ -181,8 +185,10 @@ impl Outbox {
                 };
                 let (fields, sent) = (values(4)?, values(5)?);
                 let unsent = fields.without(&sent);
+                let was_sent = unsent.iter().any(|(field, _)| sent.get(field).is_some());
                 let (object, key, known) = (row.get(0)?, row.get(1)?, values(6)?);
-                Ok(Due { object, key, gsid: row.get(2)?, company_gsid: row.get(3)?, fields, unsent, known })
+                let (gsid, company_gsid) = (row.get(2)?, row.get(3)?);
+                Ok(Due { object, key, gsid, company_gsid, fields, unsent, known, was_sent })
             })?;
             rows.collect()
         })
@@ -213,6 +219,18 @@ impl Outbox {
                 })
             });
             event.optional()
+        })
+    }
+
+    /// Notes, before a call with what is unsent of `rows`, that it is not known any more which values Gainsight has. If
+    /// the call is done and nobody hears of it, a value that goes back to what it was is to be sent, too.
+    pub fn doubt<'d>(&mut self, rows: impl Iterator<Item = &'d Due>) -> Result<(), StoreError> {
+        let rows: Vec<&Due> = rows.filter(|due| due.was_sent).collect();
+        if rows.is_empty() {
+            return Ok(());
+        }
+        self.transact(|changes| {
+            rows.iter().try_for_each(|due| changes.forget_sent(&due.object, &due.key, &due.unsent))
         })
     }
 

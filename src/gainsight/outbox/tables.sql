@@ -55,6 +55,13 @@ CREATE TABLE IF NOT EXISTS gainsight_closed (
     until INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+-- Why nothing goes out, while that is so; and that the org is to be asked anew which fields it has.
+CREATE TABLE IF NOT EXISTS gainsight_state (
+    what TEXT PRIMARY KEY, -- trouble, ask
+    why TEXT NOT NULL,
+    since_ms INTEGER NOT NULL
+) WITHOUT ROWID;
+
 -- Whatever the loader writes is due, in the same transaction.
 CREATE TRIGGER IF NOT EXISTS gainsight_due_new AFTER INSERT ON weir_row BEGIN
     INSERT INTO gainsight_due SELECT NEW.tenant, NEW.object, NEW.key, NEW.modified_ms

@@ -23,6 +23,12 @@ impl GivenUp {
     }
 }
 
+/// What is wrong, and what to do about it.
+pub(super) fn why(misfit: Misfit) -> String {
+    let (wrong, hint) = (misfit.to_string(), hint(misfit.code()));
+    if hint.starts_with(&wrong) { hint.to_owned() } else { format!("{wrong}; {hint}") }
+}
+
 impl Sender<'_> {
     /// The values of `due` as the org's fields want them, and what of them is given up.
     pub(super) fn fit(&mut self, due: &Due) -> (Values, Vec<GivenUp>) {
@@ -44,7 +50,7 @@ impl Sender<'_> {
                 }
                 Err(misfit) => {
                     let code = misfit.code();
-                    let detail = format!("{field} of a {object}: {misfit}; {}", hint(code));
+                    let detail = format!("{field} of a {object}: {}", why(misfit));
                     // Without one that the org lacks, the row is not wanted.
                     let field = (misfit != Misfit::Unknown).then(|| field.to_owned());
                     given_up.push(GivenUp { field, code: code.to_owned(), detail });
@@ -61,6 +67,15 @@ impl Sender<'_> {
     /// Files what is `given_up` of `due`, which then is not due for that any more.
     pub(super) fn give_up(&mut self, due: &Due, given_up: GivenUp, now_ms: i64) -> Result<(), StoreError> {
         let GivenUp { field, code, detail } = given_up;
+        let what = field.as_deref().unwrap_or("whole rows");
+        if self.told.insert((due.object.clone(), format!("{what} {code}"))) {
+            tracing::warn!(
+                loader = self.settings.loader,
+                "{detail}. It is filed as failed, like others with this fault: `weir store failed list --loader {}` \
+                 has all",
+                self.settings.loader
+            );
+        }
         let values = match field.and_then(|field| Some((due.unsent.get(&field)?.to_owned(), field))) {
             Some((json, field)) => {
                 let mut values = Values::default();

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::given_up::why;
 use super::{GivenUp, NO_MATCH, Said, Sender, Step};
-use crate::gainsight::answer::{Fault, Refusal, hint};
+use crate::gainsight::answer::{Fault, Refusal};
 use crate::gainsight::keyed::{Key, Keyed, PAGE};
 use crate::gainsight::outbox::Due;
 use crate::gainsight::values::Values;
@@ -127,7 +128,7 @@ impl Sender<'_> {
             let fitted = fields.map_or_else(|| Ok(json.to_owned()), |fields| fields.fit_key(field, json));
             let fitted = fitted.map_err(|misfit| {
                 let code = misfit.code();
-                let detail = format!("{field} of a {object}, by which it is found: {misfit}; {}", hint(code));
+                let detail = format!("{field} of a {object}, by which it is found: {}", why(misfit));
                 GivenUp::whole(code, detail)
             })?;
             keys.set(field, fitted);
@@ -180,6 +181,7 @@ impl Sender<'_> {
 
     fn insert(&mut self, keyed: &Keyed, rows: Rows, now_ms: i64) -> Result<Step, StoreError> {
         let Some((rows, records)) = self.records(keyed, rows, now_ms)? else { return Ok(Step::Done) };
+        self.outbox.doubt(rows.values().map(|row| &row.due))?;
         let answer = self.call(&keyed.insert(&records), now_ms)?;
         // What is there now was not there when it was asked for.
         self.missing.clear();
@@ -207,7 +209,9 @@ impl Sender<'_> {
     fn update(&mut self, keyed: &Keyed, rows: Rows, now_ms: i64) -> Result<Step, StoreError> {
         let Some((rows, records)) = self.records(keyed, rows, now_ms)? else { return Ok(Step::Done) };
         let gsid = rows.values().next().and_then(|row| row.due.gsid.as_deref());
-        match self.call(&keyed.update(&records, gsid), now_ms)? {
+        let call = keyed.update(&records, gsid);
+        self.outbox.doubt(rows.values().map(|row| &row.due))?;
+        match self.call(&call, now_ms)? {
             Ok(Said::Done(_)) => {
                 self.outbox.transact(|changes| {
                     rows.values()

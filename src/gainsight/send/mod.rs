@@ -291,6 +291,9 @@ impl<'s> Sender<'s> {
 
     /// Asks for the fields of `object`, now and then. `Err` holds what ends the step.
     fn describe(&mut self, object: &str, now_ms: i64) -> Result<Result<(), Step>, StoreError> {
+        if self.outbox.is_asked_again()? {
+            self.described_until_ms.clear();
+        }
         if self.described_until_ms.get(object).is_some_and(|until_ms| now_ms < *until_ms) {
             return Ok(Ok(()));
         }

@@ -87,6 +87,7 @@ impl Sender<'_> {
             .map_or_else(|| serde_json::json!(person.key).to_string(), str::to_owned);
         record.set("Email", email);
         let companies: Vec<&str> = links.iter().filter_map(|link| link.company_gsid.as_deref()).collect();
+        self.outbox.doubt(std::iter::once(person))?;
         match self.call(&upsert(record, &companies), now_ms)?.map(Said::done) {
             Ok(Ok(_)) => {
                 self.outbox.transact(|changes| {

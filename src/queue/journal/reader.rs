@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::segment::{self, Cursor, Step};
-use super::{JournalError, frame};
+use super::{JournalError, consumers, frame};
 use crate::queue::reader::{Next, ReadError, ReadRecord, Reader, StartAt};
 use crate::system::advice::advice;
 
@@ -60,7 +60,7 @@ impl JournalReader {
         let end = end(dir).map_err(io)?;
         let position = match begin {
             Begin::At(next) => next,
-            Begin::From(StartAt::Oldest) => segment::list(dir).map_err(io)?.first().copied().unwrap_or(0),
+            Begin::From(StartAt::Oldest) => segment::list(dir).map_err(io)?.first().copied().unwrap_or(end.0),
             Begin::From(StartAt::End) => end.0,
         };
         let mut reader = JournalReader {
@@ -252,10 +252,17 @@ pub(super) fn record(seq: u64, body: &frame::Body<'_>) -> ReadRecord {
     }
 }
 
-/// The last segment and its length; zeros when there is none.
+/// The last segment and its length. Where there is none, since all was read and is gone, the next one begins behind
+/// what the consumers have read.
 fn end(dir: &Path) -> io::Result<(u64, u64)> {
-    let Some(base) = segment::list(dir)?.pop() else { return Ok((0, 0)) };
-    Ok((base, std::fs::metadata(segment::path(dir, base))?.len()))
+    match segment::list(dir)?.pop() {
+        Some(base) => Ok((base, std::fs::metadata(segment::path(dir, base))?.len())),
+        None => match consumers::positions(dir) {
+            Ok(positions) => Ok((positions.highest, 0)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((0, 0)),
+            Err(error) => Err(error),
+        },
+    }
 }
 
 fn report(dir: &Path, base: u64, at: u64, bytes: u64) {

@@ -52,6 +52,7 @@ fn every_configuration_on_every_page_is_valid() {
     let own = [
         ("/var/lib/weir", data),
         ("/run/secrets/tickets", secret.clone()),
+        ("/run/secrets/gainsight", secret.clone()),
         ("/run/secrets/store", store),
         ("/etc/weir/tls/chain.pem", files.chain()),
         ("/etc/weir/tls/key.pem", files.key()),

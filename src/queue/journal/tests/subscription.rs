@@ -64,6 +64,30 @@ fn a_new_name_at_the_end_holds_what_comes_from_then_on() {
 }
 
 #[test]
+fn a_journal_of_which_all_was_read_is_not_taken_for_one_that_was_made_anew() {
+    let place = Place::new();
+    place.write(&["1", "2"]);
+    let mut loader = place.subscribe(StartAt::Oldest);
+    let read = batch(&mut loader, MANY).position;
+    loader.commit(&read).unwrap();
+    drop(loader);
+    // The next start removes what everybody has read.
+    close(&place.open());
+    assert!(place.segments().is_empty());
+    let mut loader = place.subscribe(StartAt::Oldest);
+    loader.seek(&read).unwrap();
+    assert_eq!((batch(&mut loader, MANY).notices, loader.ends().unwrap()), (vec![], read.clone()));
+    place.write(&["3"]);
+    let next = batch(&mut loader, MANY);
+    assert_eq!(next.notices, []);
+    assert_eq!(values(next), ["3"]);
+    // Nor by a name that is new.
+    let mut other =
+        JournalSubscription::open(&place.dir(), "other", &BTreeSet::new(), StartAt::Oldest, false).unwrap();
+    assert_eq!(values(batch(&mut other, MANY)), ["3"]);
+}
+
+#[test]
 fn what_the_writer_took_back_is_not_committed() {
     let place = Place::new();
     let disk = TestDisk::default();
