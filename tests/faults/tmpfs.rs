@@ -49,19 +49,27 @@ impl Tmpfs {
 
     /// Has no room from now on, and takes no memory for that.
     pub fn fill(&self) {
-        let stat = rustix::fs::statvfs(self.path()).expect("it can be asked");
-        self.resize((stat.f_blocks - stat.f_bfree) * stat.f_frsize);
+        let taken = || {
+            let stat = rustix::fs::statvfs(self.path()).expect("it can be asked");
+            (stat.f_blocks - stat.f_bfree) * stat.f_frsize
+        };
+        // Whoever writes in the meantime takes more than was counted, and it can't be made that small any more.
+        let mut bytes = taken();
+        while !self.is_resized(bytes) {
+            assert!(bytes < taken(), "it can't be made {bytes} bytes large");
+            bytes = taken();
+        }
     }
 
     /// Has its room again.
     pub fn widen(&self) {
-        self.resize(self.bytes as u64);
+        assert!(self.is_resized(self.bytes as u64), "it can't be made {} bytes large", self.bytes);
     }
 
-    fn resize(&self, bytes: u64) {
+    fn is_resized(&self, bytes: u64) -> bool {
         let options = format!("remount,size={bytes}");
         let done = Command::new("mount").args(["-o", &options]).arg(self.path()).status();
-        assert!(done.expect("mount can be run").success(), "it can't be made {bytes} bytes large");
+        done.expect("mount can be run").success()
     }
 
     /// Takes `bytes` bytes of it, until the file is removed.

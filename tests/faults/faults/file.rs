@@ -29,7 +29,7 @@ pub fn killed_before_write(dice: &mut Dice) -> Outcome {
 
 /// A transaction is written, and not durable.
 pub fn killed_before_sync(dice: &mut Dice) -> Outcome {
-    killed_at(dice, "fdatasync", 12)
+    killed_at(dice, "fsync", 12)
 }
 
 fn killed_at(dice: &mut Dice, call: &str, most: usize) -> Outcome {
