@@ -49,6 +49,11 @@ fn every_kept_time_is_written_as_the_same_instant_in_rfc_3339() {
 }
 
 #[test]
+fn every_kept_body_is_inflated_the_same_in_any_pieces_and_within_its_memory() {
+    replay("inflate", properties::inflate::holds);
+}
+
+#[test]
 fn every_kept_pixel_becomes_one_event_of_its_type_without_its_key() {
     replay("pixel", properties::pixel::holds);
 }

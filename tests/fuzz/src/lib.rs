@@ -10,6 +10,7 @@
 pub mod body;
 pub mod gainsight_body;
 pub mod import_destination;
+pub mod inflate;
 pub mod journal_frames;
 pub mod pixel;
 pub mod signatures;
