@@ -207,9 +207,20 @@ impl Kafka {
     /// drops those by `ce_source` and `ce_id`. What Kafka is slow to take comes by way of the spool: later, and perhaps
     /// twice.
     pub fn arrived(&self, topics: &[&str], count: usize) -> Vec<ReadRecord> {
+        self.arrived_of(topics, |_| true, count)
+    }
+
+    /// The same, of those records that `are_meant`.
+    pub fn arrived_of(
+        &self,
+        topics: &[&str],
+        are_meant: impl Fn(&ReadRecord) -> bool,
+        count: usize,
+    ) -> Vec<ReadRecord> {
         let records = wait_for(&format!("{count} records on {topics:?}"), || {
             let mut known = HashSet::new();
             let mut records = self.read_all(topics);
+            records.retain(|record| are_meant(record));
             records.retain(|record| {
                 let named = |wanted| record.headers.iter().find(|(name, _)| name == wanted).cloned();
                 let names = ["ce_type", "ce_source", "ce_id"];

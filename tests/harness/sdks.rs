@@ -6,6 +6,9 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
+use weir::queue::reader::ReadRecord;
+
+use super::scenario::{assert_same, expected, facts, seen, without_nulls};
 
 /// The scenario that goes through every SDK: all calls, with fixed ids and times.
 pub const SCENARIO: &str = include_str!("../sdks/scenario.jsonl");
@@ -85,6 +88,38 @@ impl Sdk {
             }
         }
     }
+}
+
+/// Fails unless `records` are what [`SCENARIO`] leaves below `prefix` where `source` sends it through this SDK: ids,
+/// times, keys, every field, every number as it was spelled.
+pub fn assert_scenario(sdk: Sdk, prefix: &str, source: &str, records: &[ReadRecord]) {
+    let (seen, expected) = (seen(prefix, records), expected(source, |text| sdk.time(text)));
+    match sdk {
+        // They have no messageId.
+        Sdk::Rust | Sdk::RustBatch => assert_eq!(facts(seen.into_values()), facts(expected.into_values())),
+        Sdk::Java => {
+            let less = |(id, record)| (id, without_nulls(record));
+            assert_same(&seen.into_iter().map(less).collect(), &expected.into_iter().map(less).collect());
+        }
+        Sdk::Go => {
+            let less = |(id, record)| (id, without_time(record));
+            assert_same(&seen.into_iter().map(less).collect(), &expected.into_iter().map(less).collect());
+        }
+        _ => assert_same(&seen, &expected),
+    }
+    let track = records.iter().find(|record| record.topic.ends_with(".standard")).expect("a track event");
+    let properties = std::str::from_utf8(&track.value).expect("text");
+    for number in sdk.numbers() {
+        assert!(properties.contains(number), "{number} is not in {properties}");
+    }
+}
+
+/// `record` less its time, which is that of the scenario and the way from the SDK to Weir.
+fn without_time(mut record: Value) -> Value {
+    let headers = record["headers"].as_object_mut().expect("headers");
+    let time = headers.remove("ce_time").expect("a time");
+    assert!(time.as_str().expect("text").starts_with("2026-01-02T03:"), "{time}");
+    record
 }
 
 /// What runs a program, whose text is its last argument, with the SDK within that one's reach.

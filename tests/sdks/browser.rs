@@ -123,7 +123,8 @@ fn records(weir: &Weir, id: &str) -> Vec<ReadRecord> {
     journal::read_source(weir.data(), id)
 }
 
-fn visit(id: &str, way: &Way, url: &str, more: &Value) -> Value {
+/// Has the page of a way send to `url` as the source `id`, which is its key, too.
+pub fn visit(id: &str, way: &Way, url: &str, more: &Value) -> Value {
     let mut visit = json!({"page": way.page, "profile": id, "leave": way.leave});
     visit["query"] = json!({"key": id, "weir": url, "mode": way.mode});
     visit["query"].as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -161,6 +162,11 @@ fn assert_arrives(weir: &Weir, id: &str, email: &str) {
     let seen = seen("weir.", &records(weir, id));
     assert_eq!(facts(seen.into_values()), expected(email), "{id}");
     assert_eq!(records(weir, id).len(), 4, "{id}: something came twice");
+}
+
+/// What a page with RudderStack's current SDK leaves.
+pub fn v3_facts() -> Facts {
+    expected("Ada@Example.com")
 }
 
 /// Visits the page of a way, once, and waits for all that it sends.

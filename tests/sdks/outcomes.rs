@@ -27,9 +27,19 @@ fn it_is_weir_that_refuses_wherever_it_can_be_brought_to() {
     }
     for (fault, status) in [(Fault::TooFast, 429), (Fault::Busy, 503)] {
         for (sdk, outcome) in of(fault) {
-            let (first, last) = (outcome.answers.first(), outcome.answers.last());
-            assert_eq!((first, last), (Some(&status), Some(&200)), "{sdk:?} {fault:?}: {outcome:?}");
+            // On a busy machine, the rate may allow a call of its own before it refuses one.
+            let was_refused = outcome.answers.contains(&status);
+            assert!(was_refused && outcome.answers.last() == Some(&200), "{sdk:?} {fault:?}: {outcome:?}");
         }
+    }
+}
+
+#[test]
+fn no_sdk_notices_that_weir_is_asked_to_stop_and_starts_again() {
+    for (sdk, outcome) in of(Fault::Stopped) {
+        assert!(outcome.confirmed(), "{sdk:?}: {outcome:?}");
+        assert!(outcome.answers.iter().all(|answer| *answer == 200), "{sdk:?}: {outcome:?}");
+        assert_eq!(outcome.answers.len(), outcome.requests, "{sdk:?}: {outcome:?}");
     }
 }
 
@@ -43,7 +53,8 @@ fn what_an_sdk_confirms_has_arrived() {
 
 #[test]
 fn nothing_is_lost_where_the_sdk_tries_again() {
-    for fault in [Fault::TooFast, Fault::Busy, Fault::AnswerLost, Fault::Killed, Fault::Reset] {
+    for fault in [Fault::TooFast, Fault::Busy, Fault::AnswerLost, Fault::Stopped, Fault::Killed, Fault::Reset]
+    {
         // Rust's gives a connection up that breaks once it has sent: it tells the caller, who has to send again.
         for (sdk, outcome) in of(fault).filter(|(sdk, _)| (*sdk, fault) != (Sdk::Rust, Fault::Reset)) {
             assert_eq!(outcome.arrived.len(), outcome.calls, "{sdk:?} {fault:?}: {outcome:?}");
@@ -75,7 +86,8 @@ fn the_store_has_each_call_once_however_often_it_came() {
 fn a_request_whose_answer_was_lost_comes_again_and_is_told_by_its_id() {
     for (sdk, outcome) in of(Fault::AnswerLost).chain(of(Fault::Killed)) {
         let twice = outcome.arrived.values().filter(|ids| ids.len() > 1).count();
-        assert_eq!(twice > 0, sdk != Sdk::Rust, "{sdk:?}: {outcome:?}");
+        // Rust's sends again only if it loses patience, and not if the connection breaks.
+        assert!(twice > 0 || sdk == Sdk::Rust, "{sdk:?}: {outcome:?}");
     }
 }
 

@@ -1,5 +1,5 @@
-//! A proxy in front of a real Weir, for one client: it counts the requests, and does to each what its plan says, where
-//! Weir itself can't be brought to do it.
+//! A proxy in front of a real Weir, for one client: it counts the requests with events, and does to each what its plan
+//! says, where Weir itself can't be brought to do it. What a page asks before that passes.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -30,6 +30,8 @@ pub enum Step {
     LoseAnswer,
     /// The same, once the proxy was released.
     LoseAnswerReleased,
+    /// Weir reads the request's head, and has its body once the proxy was released; the answer goes back.
+    UnderWayUntilReleased,
 }
 
 /// It ends when it is dropped.
@@ -44,6 +46,7 @@ struct Shared {
     then: Mutex<Step>,
     requests: AtomicUsize,
     answers: Mutex<Vec<u16>>,
+    is_under_way: AtomicBool,
     released: AtomicBool,
     ended: AtomicBool,
 }
@@ -65,6 +68,7 @@ impl Proxy {
             then: Mutex::new(then),
             requests: AtomicUsize::new(0),
             answers: Mutex::default(),
+            is_under_way: AtomicBool::new(false),
             released: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         });
@@ -86,7 +90,7 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// How many requests came.
+    /// How many requests with events came.
     pub fn requests(&self) -> usize {
         self.shared.requests.load(Ordering::Acquire)
     }
@@ -94,6 +98,11 @@ impl Proxy {
     /// The statuses that Weir answered, whether or not the client heard of it.
     pub fn answers(&self) -> Vec<u16> {
         self.shared.answers.lock().unwrap().clone()
+    }
+
+    /// Whether Weir has read the head of a request, and waits for its body.
+    pub fn is_under_way(&self) -> bool {
+        self.shared.is_under_way.load(Ordering::Acquire)
     }
 
     /// Has every request pass from now on.
@@ -120,23 +129,22 @@ impl Shared {
         client.set_nodelay(true).ok();
         let mut read = Vec::new();
         while let Ok(Some(request)) = next_request(&mut client, &mut read) {
-            self.requests.fetch_add(1, Ordering::AcqRel);
-            let planned = self.plan.lock().unwrap().pop_front();
-            let step = planned.unwrap_or_else(|| self.then.lock().unwrap().clone());
-            let answer = match step {
-                Step::Pass => self.pass(&request),
-                Step::PassAfter(first) => {
+            let answer = match self.step(&request) {
+                None => self.ask(&request).map(|answer| on_wire(&answer)),
+                Some(Step::Pass) => self.pass(&request),
+                Some(Step::PassAfter(first)) => {
                     first();
                     self.pass(&request)
                 }
-                Step::Answer(status, text) => Some(plain(status, text)),
-                Step::Reset => None,
-                Step::LoseAnswer => self.pass(&request).and(None),
-                Step::LoseAnswerReleased => {
+                Some(Step::Answer(status, text)) => Some(plain(status, text)),
+                Some(Step::Reset) => None,
+                Some(Step::LoseAnswer) => self.pass(&request).and(None),
+                Some(Step::LoseAnswerReleased) => {
                     let answer = self.pass(&request);
-                    wait_until("the proxy to be released", || self.released.load(Ordering::Acquire));
+                    self.await_release();
                     answer.and(None)
                 }
+                Some(Step::UnderWayUntilReleased) => self.hold_body(&request),
             };
             let Some(answer) = answer else {
                 // Closing is then a reset.
@@ -149,11 +157,44 @@ impl Shared {
         }
     }
 
+    /// What becomes of this request.
+    fn step(&self, request: &[u8]) -> Option<Step> {
+        if !request.starts_with(b"POST ") {
+            return None;
+        }
+        self.requests.fetch_add(1, Ordering::AcqRel);
+        let planned = self.plan.lock().unwrap().pop_front();
+        Some(planned.unwrap_or_else(|| self.then.lock().unwrap().clone()))
+    }
+
     /// Weir's answer, or none where it ended meanwhile.
     fn pass(&self, request: &[u8]) -> Option<Vec<u8>> {
+        self.noted(self.ask(request)?)
+    }
+
+    fn ask(&self, request: &[u8]) -> Option<Answer> {
         let address = self.weir.trim_start_matches("http://");
         wait_for("Weir to listen", || TcpStream::connect(address).ok());
-        let answer = Wire::connect(&self.weir).exchange(request).ok()?;
+        Wire::connect(&self.weir).exchange(request).ok()
+    }
+
+    /// Weir's answer to the request, whose body it gets once the proxy was released.
+    fn hold_body(&self, request: &[u8]) -> Option<Vec<u8>> {
+        let mut wire = Wire::connect(&self.weir);
+        let (head, body) = request.split_at(find(request, b"\r\n\r\n")? + 2);
+        // It says when it is ready for the body.
+        wire.send([head, b"Expect: 100-continue\r\n\r\n"].concat());
+        assert_eq!(wire.answer().status, 100);
+        self.is_under_way.store(true, Ordering::Release);
+        self.await_release();
+        self.noted(wire.exchange(&body[2..]).ok()?)
+    }
+
+    fn await_release(&self) {
+        wait_until("the proxy to be released", || self.released.load(Ordering::Acquire));
+    }
+
+    fn noted(&self, answer: Answer) -> Option<Vec<u8>> {
         self.answers.lock().unwrap().push(answer.status);
         Some(on_wire(&answer))
     }
@@ -170,7 +211,10 @@ fn on_wire(answer: &Answer) -> Vec<u8> {
 
 fn plain(status: u16, text: &str) -> Vec<u8> {
     let length = text.len();
-    format!("HTTP/1.1 {status} \r\ncontent-type: text/plain\r\ncontent-length: {length}\r\n\r\n{text}").into()
+    // As Weir does; and with the other one, a page learns of it.
+    let more = if status == 503 { "retry-after: 1\r\n" } else { "" };
+    let headers = "content-type: text/plain\r\naccess-control-allow-origin: *";
+    format!("HTTP/1.1 {status} \r\n{headers}\r\n{more}content-length: {length}\r\n\r\n{text}").into()
 }
 
 /// The next request, head and body as they came; none at the end.

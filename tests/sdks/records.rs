@@ -6,8 +6,8 @@ use std::thread;
 use serde_json::{Value, json};
 
 use crate::harness::journal;
-use crate::harness::scenario::{assert_same, expected, facts, sample, seen, without_nulls};
-use crate::harness::sdks::{SCENARIO, Sdk, run};
+use crate::harness::scenario::sample;
+use crate::harness::sdks::{SCENARIO, Sdk, assert_scenario as assert_records, run};
 use crate::harness::weir::{Weir, source};
 
 /// The gateway that every SDK sent the scenario to, each with a source of its own name; and what they reported.
@@ -41,38 +41,13 @@ fn report(sdk: Sdk) -> &'static Value {
     sent().reports.iter().find_map(|(sent, report)| (*sent == sdk).then_some(report)).unwrap()
 }
 
-/// `record` less its time, which is that of the scenario and the way from the SDK to Weir.
-fn without_time(mut record: Value) -> Value {
-    let time = record["headers"].as_object_mut().unwrap().remove("ce_time").unwrap();
-    assert!(time.as_str().unwrap().starts_with("2026-01-02T03:"), "{time}");
-    record
-}
-
 /// The SDK confirms each call, and all that is fixed in it arrives: ids, times, keys, every field, every number as it
 /// was spelled.
 fn assert_scenario(sdk: Sdk) {
     let report = report(sdk);
     assert_eq!((&report["calls"], &report["ok"], &report["errors"]), (&json!(11), &json!(11), &json!([])));
     let records = journal::read_source(sent().weir.data(), sdk.name());
-    let (seen, expected) = (seen("weir.", &records), expected(sdk.name(), |text| sdk.time(text)));
-    match sdk {
-        // They have no messageId.
-        Sdk::Rust | Sdk::RustBatch => assert_eq!(facts(seen.into_values()), facts(expected.into_values())),
-        Sdk::Java => {
-            let less = |(id, record)| (id, without_nulls(record));
-            assert_same(&seen.into_iter().map(less).collect(), &expected.into_iter().map(less).collect());
-        }
-        Sdk::Go => {
-            let less = |(id, record)| (id, without_time(record));
-            assert_same(&seen.into_iter().map(less).collect(), &expected.into_iter().map(less).collect());
-        }
-        _ => assert_same(&seen, &expected),
-    }
-    let track = records.iter().find(|record| record.topic.ends_with(".standard")).unwrap();
-    let properties = std::str::from_utf8(&track.value).unwrap();
-    for number in sdk.numbers() {
-        assert!(properties.contains(number), "{number} is not in {properties}");
-    }
+    assert_records(sdk, "weir.", sdk.name(), &records);
     let count = |outcome: &str, call: &str| {
         let name = sdk.name();
         let labels = format!(r#"outcome="{outcome}",source="{name}",type="{call}""#);

@@ -5,6 +5,8 @@ use std::fmt::Write;
 use crate::browser::{Browser, WAYS, assert_way};
 use crate::faults::{Fault, Outcome, SDKS, outcomes};
 use crate::harness::sdks::Sdk;
+use crate::outage::{REFUSED, assert_held, assert_refused};
+use crate::pages::{self, PAGES};
 use crate::records::version;
 
 const PAGE: &str = include_str!("../../docs/sdks.md");
@@ -23,8 +25,7 @@ fn package(sdk: Sdk) -> &'static str {
 }
 
 /// What came of a fault, in a few words.
-fn cell(outcome: Option<&Outcome>) -> String {
-    let Some(outcome) = outcome else { return "not tried".to_owned() };
+fn cell(outcome: &Outcome) -> String {
     let arrived = outcome.arrived.len();
     match (arrived == outcome.calls, outcome.confirmed()) {
         (true, true) => "arrives".to_owned(),
@@ -40,11 +41,16 @@ fn cell(outcome: Option<&Outcome>) -> String {
 #[test]
 fn the_table_of_the_server_sdks_is_what_the_run_found() {
     let names = Fault::ALL.map(|(_, name)| name);
-    let mut found = format!("| client | version | {} |\n", names.join(" | "));
-    writeln!(found, "|---|---|{}", "---|".repeat(names.len())).unwrap();
+    let mut found = format!("| client | version | {} | Kafka away | spool full |\n", names.join(" | "));
+    writeln!(found, "|---|---|{}---|---|", "---|".repeat(names.len())).unwrap();
     for sdk in SDKS {
-        let cells = Fault::ALL.map(|(fault, _)| cell(outcomes().get(&(sdk, fault))));
-        writeln!(found, "| {} | {} | {} |", package(sdk), version(sdk), cells.join(" | ")).unwrap();
+        let cells = Fault::ALL.map(|(fault, _)| cell(&outcomes()[&(sdk, fault)])).join(" | ");
+        assert_held(sdk);
+        let refused = if REFUSED.contains(&sdk) { "arrives" } else { "not tried" };
+        if REFUSED.contains(&sdk) {
+            assert_refused(sdk);
+        }
+        writeln!(found, "| {} | {} | {cells} | arrives | {refused} |", package(sdk), version(sdk)).unwrap();
     }
     assert!(PAGE.contains(&found), "docs/sdks.md should have this table:\n{found}");
 }
@@ -56,6 +62,17 @@ fn the_table_of_the_browser_sdks_is_what_the_run_found() {
         assert_way(way.source);
         let (package, version) = (way.package, Browser::shared().versions[way.package].as_str().unwrap());
         writeln!(found, "| npm `{package}` | {version} | {} | arrives |", way.tried).unwrap();
+    }
+    assert!(PAGE.contains(&found), "docs/sdks.md should have this table:\n{found}");
+}
+
+#[test]
+fn the_table_of_what_pages_do_is_what_the_run_found() {
+    let names: Vec<_> = pages::faults().map(|(_, name)| name).collect();
+    let mut found = format!("| client | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(names.len()));
+    for page in PAGES {
+        let cells = pages::faults().map(|(fault, _)| pages::cell(&pages::outcomes()[&(page.source, fault)]));
+        writeln!(found, "| npm `{}` | {} |", page.package, cells.collect::<Vec<_>>().join(" | ")).unwrap();
     }
     assert!(PAGE.contains(&found), "docs/sdks.md should have this table:\n{found}");
 }

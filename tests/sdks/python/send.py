@@ -38,6 +38,11 @@ else:
 if "WEIR_RETRIES" in os.environ:
     sdk.max_retries = int(os.environ["WEIR_RETRIES"])
 sdk.on_error = on_error
+if name == "segment.analytics" and "WEIR_RETRIES" in os.environ:
+    # It counts no tries of what is answered with Retry-After: time alone bounds them, and there is none for them here.
+    sdk.default_client = sdk.Client(
+        sdk.write_key, host=sdk.host, on_error=on_error, max_retries=sdk.max_retries, max_rate_limit_duration=0
+    )
 for line in calls:
     send(line["call"], line["args"])
 # Returns once every event was confirmed or given up.

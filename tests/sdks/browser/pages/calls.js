@@ -10,8 +10,12 @@ function sent(analytics) {
   });
 }
 
+// The one call of a page that is asked for so large a text.
+const one = 'text' in asked && ['Ticket Closure', { n: 0, text: 'x'.repeat(asked.text) }];
+
 function calls(analytics) {
   sent(analytics);
+  if (one) return analytics.track(...one);
   analytics.page('Docs', 'Pricing', { plan: 'gold' });
   analytics.identify('u-ada', { email: 'Ada@Example.com', name: 'Ada Lovelace', plan: 'gold', nothing: null });
   analytics.group('g-acme', { name: 'Acme Größe GmbH', employees: '250', tier: 'A' });

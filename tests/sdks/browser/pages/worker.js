@@ -5,6 +5,13 @@ const client = new rudderServiceWorker.Analytics(asked.key, asked.weir, { flushA
 
 addEventListener('message', (message) => {
   const userId = 'u-ada';
+  const sent = () => message.source.postMessage('sent');
+  if ('text' in asked) {
+    // The first one goes at once.
+    client.track({ userId, event: 'Ticket Closure', properties: { n: 0, text: 'x'.repeat(asked.text) } });
+    sent();
+    return;
+  }
   client.page({ userId, name: 'Pricing', category: 'Docs', properties: { plan: 'gold' } });
   client.identify({ userId, traits: { email: 'Ada@Example.com', name: 'Ada Lovelace', plan: 'gold' } });
   client.group({
@@ -16,5 +23,5 @@ addEventListener('message', (message) => {
     properties: { ticketId: 'T-1', rating: 1, tags: ['résumé', 7], agent: { name: 'Joan' } },
   });
   client.alias({ userId, previousId: 'a-7' });
-  client.flush(() => message.source.postMessage('sent'));
+  client.flush(sent);
 });
