@@ -82,7 +82,7 @@ fn a_call_that_is_cut_off_is_an_outage_whether_it_was_done_or_not() {
         served.set_fault(Some(fault));
         let (status, why) = away(client.call(&insert_acme()));
         assert_eq!((status, served.state().records("Company").len()), (None, done), "{fault:?}: {why}");
-        assert!(why.starts_with("it can't be reached: "), "{fault:?}: {why}");
+        assert!(why.starts_with("it can't be reached at http:"), "{fault:?}: {why}");
     }
 }
 
@@ -107,7 +107,7 @@ fn where_nothing_listens_or_no_tls_is_spoken_it_is_an_outage() {
     let served = Served::start(ENOUGH);
     let url = served.url().replace("http:", "https:");
     let (status, why) = away(Client::patient(&url, ACCESS_KEY, Duration::from_secs(5)).unwrap().call(&ada()));
-    assert!(status.is_none() && why.starts_with("it can't be reached: "), "{why}");
+    assert!(status.is_none() && why.starts_with("it can't be reached at https:"), "{why}");
 }
 
 #[test]

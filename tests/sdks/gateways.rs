@@ -1,5 +1,6 @@
-//! The gateways that the clients of [`crate::faults`] and [`crate::pages`] send to, one for each fault that needs one of
-//! its own, and the proxy on the way to it. Weir itself refuses wherever it can be brought to; the rest is the proxy's.
+//! The gateways that the clients of [`crate::faults`] and [`crate::pages`] send to, one for each fault that needs one
+//! of its own, and the proxy on the way to it. Weir itself refuses wherever it can be brought to; the rest is the
+//! proxy's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,5 @@
-//! Kafka hangs for twenty seconds while every SDK sends: to a Weir whose spool has room, and to one whose spool is full.
-//! They share that one Kafka, and the one outage.
+//! Kafka hangs for twenty seconds while every SDK sends: to a Weir whose spool has room, and to one whose spool is
+//! full. They share that one Kafka, and the one outage.
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
