@@ -149,7 +149,15 @@ fn loses_kafka_and_the_store(site: &Site, prometheus: &Prometheus, fired: &mut B
 }
 
 fn goes_down(site: &mut Site, prometheus: &Prometheus, fired: &mut BTreeSet<&str>) {
-    prometheus.await_alert("WeirRestarting", "journal", || site.restart_journal(1));
+    prometheus.await_alert("WeirRestarting", "journal", || {
+        site.restart_journal(1);
+        // A Weir that is gone before it is scraped has never started, as far as Prometheus knows.
+        let started = site.journal.metric("process_start_time_seconds");
+        wait_until("the start to be seen", || {
+            let seen = prometheus.query("process_start_time_seconds{instance=\"journal\"}");
+            seen.iter().any(|series| series.values == [started])
+        });
+    });
     site.journal.kill();
     prometheus.await_alert("WeirDown", "journal", || {});
     fired.extend(["WeirRestarting", "WeirDown"]);
