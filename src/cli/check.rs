@@ -138,11 +138,12 @@ mod tests {
     #[test]
     fn a_report_says_what_goes_to_gainsight_and_how_fast() {
         let text = "[tenants.acme]\n[sources.web]\ntenant = 'acme'\n[gainsight.prod]\ntenant = 'acme'\n\
-                    url = 'https://acme.gainsightcloud.com'\naccess_key = { env = 'K' }\nrecords = ['company', 'person']\n";
+                    url = 'https://acme.gainsightcloud.com'\naccess_key = { env = 'K' }\n\
+                    records = ['company', 'person']\n";
         let config = load(Some((std::path::Path::new("weir.toml"), text)), &Overrides::default()).unwrap();
         let report = report(&ToServe { config, tls: None, roles: Roles::default() }).unwrap();
-        let line = "\ngainsight prod: https://acme.gainsightcloud.com gets person, company of tenant acme, in at most 80 \
-                    calls in any minute and 40000 in any day\n";
+        let line = "\ngainsight prod: https://acme.gainsightcloud.com gets person, company of tenant acme, in at \
+                    most 80 calls in any minute and 40000 in any day\n";
         assert!(report.contains(line), "{report}");
     }
 

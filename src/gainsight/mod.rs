@@ -105,9 +105,9 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 /// The longest where somebody has to see to it: each try is a call.
 const CLOSED: Duration = Duration::from_secs(600);
 /// What is wrong where two processes send to one org.
-const WITH_OTHERS: &str = "another process loads for this org too (see its consumer group on Kafka), and each would \
-                           count its calls for itself; stop one of them, or take the table [gainsight.*] out of its \
-                           configuration";
+const WITH_OTHERS: &str = "another process loads for this org too, or was killed less than a minute ago (see the \
+                           consumer group on Kafka), and each would count the org's calls for itself; if this stays \
+                           so, stop one of them, or take the table [gainsight.*] out of its configuration";
 /// How often it is shown how much waits.
 const SHOW_EVERY: Duration = Duration::from_secs(5);
 /// How soon a row is noticed that has become due.
@@ -287,10 +287,8 @@ impl Sending {
             match step {
                 Step::Done => self.works(),
                 Step::Idle => {
-                    // Nothing is known to be wrong.
-                    if self.last.is_empty() {
-                        self.ready(1);
-                    }
+                    // What could not go out would be due: nothing is in the way any more.
+                    self.works();
                     token.sleep(LOOK);
                 }
                 // Not for all of it: there may be other settings.
@@ -342,7 +340,7 @@ impl Sending {
     fn works(&mut self) {
         self.ready(1);
         if !self.last.is_empty() {
-            tracing::info!(loader = self.loader, "Gainsight takes calls again");
+            tracing::info!(loader = self.loader, "sending to Gainsight again");
             self.note(None);
         }
         (self.pause, self.last) = (PAUSES.0, String::new());

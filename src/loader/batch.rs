@@ -46,9 +46,7 @@ impl Only {
     /// Whether `record` is one of them.
     fn has(&self, record: &ReadRecord) -> bool {
         let kind = record.header("ce_type").and_then(Kind::of_ce_type);
-        let source = record.header("ce_source").and_then(|source| std::str::from_utf8(source).ok());
-        let tenant = source.and_then(|source| source.strip_prefix('/')?.split('/').next());
-        tenant == Some(&self.tenant) && kind.is_some_and(|kind| self.kinds.contains(&kind))
+        sender_tenant(record) == Some(&self.tenant) && kind.is_some_and(|kind| self.kinds.contains(&kind))
     }
 }
 
@@ -289,8 +287,13 @@ fn grow<'a>(
 pub fn tenant_of(record: &ReadRecord) -> Option<String> {
     match load(record) {
         Ok(Some(load)) => Some(load.tenant.to_owned()),
-        Ok(None) | Err(_) => header(record, "ce_source")?.split('/').nth(1).map(str::to_owned),
+        Ok(None) | Err(_) => sender_tenant(record).map(str::to_owned),
     }
+}
+
+/// The tenant of its sender, `/<tenant>/<source>`.
+fn sender_tenant(record: &ReadRecord) -> Option<&str> {
+    std::str::from_utf8(record.header("ce_source")?).ok()?.split('/').nth(1)
 }
 
 fn header(record: &ReadRecord, wanted: &str) -> Option<String> {
@@ -302,7 +305,7 @@ fn failed(rules: &Rules, record: &ReadRecord, fault: Fault, now_ms: i64) -> Fail
     line::write(record, &mut line);
     Failed {
         loader: rules.loader.clone(),
-        tenant: header(record, "ce_source").and_then(|source| source.split('/').nth(1).map(str::to_owned)),
+        tenant: sender_tenant(record).map(str::to_owned),
         partition: Partition { topic: record.topic.clone(), number: record.partition },
         offset: record.offset,
         run: header(record, "weir_run"),
