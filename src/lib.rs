@@ -56,6 +56,7 @@
 //! | [`gainsight`] | from the queue into Gainsight, within its limits |
 //! | [`pipeline`] | from a body to records and an answer, without I/O |
 //! | [`intake`] | where requests and replays meet the queue |
+//! | [`connect`] | from other systems to the queue: connections, jobs, runs |
 //! | [`http`] | listeners, routes, bodies, answers, TLS |
 //! | [`operate`] | what operators do to a running Weir: read the quarantine, replay it |
 //! | [`setup`] | what a configuration means: checks, warnings, the tenants, the first start |
@@ -64,6 +65,7 @@
 pub mod admission;
 pub mod cli;
 pub mod config;
+pub mod connect;
 pub mod event;
 pub mod gainsight;
 pub mod http;

@@ -12,7 +12,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The top-level modules, from the ground up: each may use those before it.
-const LAYERS: [&[&str]; 18] = [
+const LAYERS: [&[&str]; 19] = [
     &["system"],
     &["event"],
     &["admission"],
@@ -27,6 +27,7 @@ const LAYERS: [&[&str]; 18] = [
     &["gainsight"],
     &["pipeline"],
     &["intake"],
+    &["connect"],
     &["http"],
     &["operate"],
     &["setup"],

@@ -1,0 +1,14 @@
+//! Connections and jobs: datasets of other systems, pulled, merged, transformed and mapped to records on the queue.
+//!
+//! A connection, a job or a chain is a [`document`]. A [`source`] is what a connection reads from: [`zoho`] and others.
+//! What is read is kept in [`cell`]s, in which the same value looks the same whichever way it came.
+
+pub mod cell;
+pub mod credentials;
+pub mod document;
+pub mod expression;
+pub mod meter;
+pub mod oauth;
+pub mod source;
+pub mod vault;
+pub mod zoho;

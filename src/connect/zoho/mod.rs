@@ -1,0 +1,5 @@
+//! Zoho CRM as a source.
+
+pub mod answer;
+pub mod centres;
+pub mod credits;
