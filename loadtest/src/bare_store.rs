@@ -21,7 +21,7 @@ use weir::store::merge::{Alias, Aliases};
 use weir::store::registry::{Column, ObjectName, Registry, SeenField};
 use weir::store::row::{Row, RowKey};
 use weir::store::suppress::{Hash, Salt};
-use weir::store::{Failed, Progress, Store, StoreError, User};
+use weir::store::{Failed, Progress, RunLoad, Store, StoreError, User};
 
 use crate::load::remove;
 
@@ -275,6 +275,10 @@ impl Store for Memory {
     }
 
     fn put_failed(&mut self, _: &[Failed]) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn put_run_loads(&mut self, _: &[RunLoad]) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 
 pub mod cell;
 pub mod credentials;
+pub mod desk;
 pub mod document;
 pub mod expression;
 pub mod meter;

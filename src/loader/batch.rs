@@ -15,7 +15,7 @@ use crate::store::join::{Join, Member, UserKey};
 use crate::store::load::{EventLoad, Fault, Identity, LINK, Load, MemberLoad, RowLoad, load, rank};
 use crate::store::registry::{ObjectName, Registry};
 use crate::store::row::{Applied, Row, RowKey};
-use crate::store::{Failed, Store, StoreError, User};
+use crate::store::{Failed, RunLoad, Store, StoreError, User};
 use crate::tenants::Merge;
 
 const DAY_MS: i64 = 86_400_000;
@@ -29,6 +29,8 @@ pub struct Rules {
     pub merge: HashMap<String, Merge>,
     /// How many days a repeat is known as one.
     pub seen_days: i64,
+    /// Whether it is counted what became of the records of runs.
+    pub counts_runs: bool,
     /// What alone is loaded; none: everything.
     pub only: Option<Only>,
 }
@@ -135,6 +137,7 @@ struct Writes<'a> {
     events: Vec<(&'a str, &'a EventLoad<'a>)>,
     failed: Vec<Failed>,
     counts: Counts,
+    runs: BTreeMap<(String, String), RunLoad>,
 }
 
 /// Loads `records` within a transaction that the caller has begun; those that are known to be `refused` are only filed.
@@ -182,6 +185,9 @@ pub fn apply(
             }
         };
         writes.count(record, outcome);
+        if rules.counts_runs {
+            writes.count_run(record, outcome);
+        }
     }
     grow(store, registry, loads()).map_err(StoreError::of_no_record)?;
     store.put_rows(&rows.changed())?;
@@ -191,6 +197,9 @@ pub fn apply(
     store.put_members(&writes.members.into_values().collect::<Vec<_>>())?;
     store.put_events(&writes.events)?;
     store.put_failed(&writes.failed)?;
+    if !writes.runs.is_empty() {
+        store.put_run_loads(&writes.runs.into_values().collect::<Vec<_>>())?;
+    }
     joined::settle(store, (&writes.said, are_joined), &exceptions.salt, now_ms)?;
     store.forget(day - rules.seen_days)?;
     Ok(writes.counts)
@@ -228,6 +237,23 @@ impl<'a> Writes<'a> {
     fn count(&mut self, record: &ReadRecord, outcome: Outcome) {
         let label = record.header("ce_type").and_then(Kind::of_ce_type).map_or("other", Kind::label);
         *self.counts.entry((label, outcome)).or_default() += 1;
+    }
+
+    fn count_run(&mut self, record: &ReadRecord, outcome: Outcome) {
+        let Some((run, batch)) = header(record, "weir_run").zip(header(record, "weir_batch")) else { return };
+        let load = self.runs.entry((run.clone(), batch.clone())).or_insert_with(|| RunLoad {
+            run,
+            batch,
+            partition: Partition { topic: record.topic.clone(), number: record.partition },
+            loaded: 0,
+            failed: 0,
+            kept_out: 0,
+        });
+        match outcome {
+            Outcome::Loaded | Outcome::Repeat | Outcome::Older => load.loaded += 1,
+            Outcome::Failed => load.failed += 1,
+            Outcome::Suppressed => load.kept_out += 1,
+        }
     }
 }
 

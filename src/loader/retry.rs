@@ -1,7 +1,7 @@
 //! Loads once more what could not be loaded.
 
 use super::Wanted;
-use super::batch::{Outcome, apply};
+use super::batch::{Outcome, Rules, apply};
 use super::session::{BEGINNINGS, seen};
 use crate::queue::line;
 use crate::queue::reader::ReadRecord;
@@ -27,6 +27,9 @@ pub fn retry(
     wanted: &Wanted,
     failures: &[(i64, Failed)],
 ) -> Result<Retried, StoreError> {
+    // What became of a run is known by now.
+    let rules = Rules { counts_runs: false, ..wanted.rules.clone() };
+    let wanted = &Wanted { rules, ..wanted.clone() };
     let mut registry = seen(&mut *store, wanted)?;
     let mut retried = Retried::default();
     for (id, failed) in failures {

@@ -249,6 +249,7 @@ pub fn loaded_topics(config: &Config, org: &GainsightConfig) -> Vec<String> {
 pub fn wanted(config: &Config, name: &str, org: &GainsightConfig) -> Wanted {
     let merge = config.tenants.get(&org.tenant).map(|tenant| (org.tenant.clone(), tenant.merge));
     let rules = Rules {
+        counts_runs: false,
         loader: loader_name(name),
         merge: merge.into_iter().collect(),
         seen_days: SEEN_DAYS,

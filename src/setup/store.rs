@@ -171,6 +171,7 @@ pub fn wanted(config: &Config) -> Wanted {
         loader: LOADER.to_owned(),
         merge: config.tenants.iter().map(|(id, tenant)| (id.clone(), tenant.merge)).collect(),
         seen_days: config.store.as_ref().map_or(0, |store| store.seen_days.into()),
+        counts_runs: true,
         only: None,
     };
     Wanted { rules, declared: declared(config), objects: objects(config) }

@@ -3,6 +3,7 @@
 use super::load::LINK;
 use super::registry::ObjectName;
 use super::row::{Row, RowKey};
+use super::tables::Tables;
 use super::{Failed, Store, StoreError};
 
 /// Which failures are meant: all that are not of another one.
@@ -36,7 +37,7 @@ pub struct ShownEvent {
 }
 
 /// A store that operators look into.
-pub trait Inspect: Store {
+pub trait Inspect: Tables {
     /// How many rows there are of each object, events among them.
     fn row_counts(&mut self) -> Result<Vec<(ObjectName, u64)>, StoreError>;
 

@@ -3,8 +3,8 @@
 //! [`load`] says what a record asks for, [`row`] how it changes a row, and [`stamp`] which of two writers of a value
 //! wins; [`registry`] keeps which fields were seen, of which [`types`], [`mod@join`] tells whose user ids are, and
 //! [`suppress`] knows who was erased. All of that is pure. The databases are behind small traits: [`Store`] for
-//! loaders, with [`mod@erase`] to forget people and [`mod@merge`] to merge companies, and [`inspect`] for operators:
-//! [`sqlite`], [`postgres`].
+//! loaders, with [`mod@erase`] to forget people and [`mod@merge`] to merge companies, [`inspect`] for operators, and
+//! [`tables`] for what other rooms keep in its database: [`sqlite`], [`postgres`].
 
 pub mod erase;
 pub mod inspect;
@@ -17,6 +17,7 @@ pub mod row;
 pub mod sqlite;
 pub mod stamp;
 pub mod suppress;
+pub mod tables;
 pub mod types;
 
 use std::collections::BTreeMap;
@@ -103,6 +104,23 @@ pub struct Failed {
     pub failed_ms: i64,
 }
 
+/// What became of the records of one batch of a run, in one partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunLoad {
+    /// Id of the run.
+    pub run: String,
+    /// The batch, as its records name it.
+    pub batch: String,
+    /// Where they lie.
+    pub partition: Partition,
+    /// Records that were loaded, or older than or equal to what was known.
+    pub loaded: i64,
+    /// Those that could not be.
+    pub failed: i64,
+    /// Those of people who were erased.
+    pub kept_out: i64,
+}
+
 /// One loader's connection to the database. What stands between [`Store::begin`] and [`Store::commit`] happens as a
 /// whole or not at all.
 pub trait Store: Erase + Aliases + Joins + Send {
@@ -153,6 +171,9 @@ pub trait Store: Erase + Aliases + Joins + Send {
 
     /// Files records that can't be loaded.
     fn put_failed(&mut self, failed: &[Failed]) -> Result<(), StoreError>;
+
+    /// Adds to what became of records of runs.
+    fn put_run_loads(&mut self, loads: &[RunLoad]) -> Result<(), StoreError>;
 
     /// Every field seen, in the order of first sight.
     fn fields(&mut self) -> Result<Vec<(ObjectName, SeenField)>, StoreError>;

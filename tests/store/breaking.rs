@@ -10,7 +10,7 @@ use weir::store::merge::{Alias, Aliases};
 use weir::store::registry::{Column, ObjectName, SeenField};
 use weir::store::row::{Row, RowKey};
 use weir::store::suppress::Hash;
-use weir::store::{Failed, Progress, Store, StoreError, User};
+use weir::store::{Failed, Progress, RunLoad, Store, StoreError, User};
 
 /// When a connection breaks.
 #[derive(Clone, Copy, Debug)]
@@ -94,6 +94,7 @@ impl Store for Breaking {
         put_users(users: &[User]) -> ();
         put_events(events: &[(&str, &EventLoad<'_>)]) -> ();
         put_failed(failed: &[Failed]) -> ();
+        put_run_loads(loads: &[RunLoad]) -> ();
         fields() -> Vec<(ObjectName, SeenField)>;
         put_field(object: &ObjectName, field: &SeenField) -> ();
         put_view(object: &ObjectName, columns: &[Column]) -> ();

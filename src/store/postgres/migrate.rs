@@ -4,8 +4,12 @@ use super::session::Session;
 use crate::store::StoreError;
 
 /// What makes each version of the tables out of the one before. Which one they have is in `weir_store`.
-const VERSIONS: [&str; 3] =
-    [include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
+const VERSIONS: [&str; 4] = [
+    include_str!("schema.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
+];
 /// The oldest PostgreSQL that Weir works with, as the server writes it.
 const OLDEST: i32 = 150_000;
 /// How often tables are looked for that another loader may just be making.

@@ -23,6 +23,7 @@ mod migrate;
 mod replace;
 mod rows;
 mod session;
+mod tables;
 mod target;
 mod tls;
 mod views;
@@ -41,7 +42,7 @@ use self::session::Session;
 use super::load::{EventLoad, Identity};
 use super::registry::{Column, ObjectName, SeenField, Shapes};
 use super::row::{Row, RowKey};
-use super::{Failed, Progress, Store, StoreError, User};
+use super::{Failed, Progress, RunLoad, Store, StoreError, User};
 use crate::queue::subscription::Partition;
 
 /// Most of what is forgotten at once.
@@ -283,6 +284,10 @@ impl Store for PostgresStore {
 
     fn put_failed(&mut self, failed: &[Failed]) -> Result<(), StoreError> {
         failed.iter().try_for_each(|failed| write::put_failed(&mut self.session, failed))
+    }
+
+    fn put_run_loads(&mut self, loads: &[RunLoad]) -> Result<(), StoreError> {
+        loads.iter().try_for_each(|load| write::put_run_load(&mut self.session, load))
     }
 
     fn fields(&mut self) -> Result<Vec<(ObjectName, SeenField)>, StoreError> {

@@ -8,9 +8,10 @@ use tokio_postgres::types::Type;
 use super::exact::for_jsonb;
 use super::rows::Keys;
 use super::session::{Parameter, Session};
+use crate::queue::subscription::Partition;
 use crate::store::load::EventLoad;
 use crate::store::row::{Row, RowKey};
-use crate::store::{Failed, StoreError, User};
+use crate::store::{Failed, RunLoad, StoreError, User};
 
 const UPDATE_ROWS: &str = "UPDATE weir_row r SET gsid = n.gsid, fields = n.fields::json, \
     shown = coalesce(n.shown, n.fields)::jsonb, written = n.written, created_ms = n.created_ms, \
@@ -207,6 +208,27 @@ pub(super) fn put_failed(session: &mut Session, failed: &Failed) -> Result<(), S
             (&clean(&failed.detail), Type::TEXT),
             (&clean(&failed.record), Type::TEXT),
             (&failed.failed_ms, Type::INT8),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Adds to what became of a run's records.
+pub(super) fn put_run_load(session: &mut Session, load: &RunLoad) -> Result<(), StoreError> {
+    let RunLoad { run, batch, partition: Partition { topic, number }, loaded, failed, kept_out } = load;
+    session.execute(
+        "INSERT INTO weir_run_load AS l (run, batch, topic, partition, loaded, failed, kept_out) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (run, batch, topic, partition) DO UPDATE SET \
+         loaded = l.loaded + excluded.loaded, failed = l.failed + excluded.failed, \
+         kept_out = l.kept_out + excluded.kept_out",
+        &[
+            (run, Type::TEXT),
+            (batch, Type::TEXT),
+            (topic, Type::TEXT),
+            (number, Type::INT4),
+            (loaded, Type::INT8),
+            (failed, Type::INT8),
+            (kept_out, Type::INT8),
         ],
     )?;
     Ok(())

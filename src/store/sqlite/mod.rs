@@ -5,6 +5,7 @@ mod beside;
 mod erase;
 mod inspect;
 mod joins;
+mod tables;
 mod views;
 
 use self::beside::Beside;
@@ -23,12 +24,16 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, params};
 use super::load::{EventLoad, Identity};
 use super::registry::{Column, ObjectName, SeenField, Shapes};
 use super::row::{Row, RowKey};
-use super::{Failed, Progress, Store, StoreError, User};
+use super::{Failed, Progress, RunLoad, Store, StoreError, User};
 use crate::queue::subscription::Partition;
 
 /// What makes each version of the tables out of the one before. Which one they have is the file's `user_version`.
-const VERSIONS: [&str; 3] =
-    [include_str!("schema.sql"), include_str!("schema-2.sql"), include_str!("schema-3.sql")];
+const VERSIONS: [&str; 4] = [
+    include_str!("schema.sql"),
+    include_str!("schema-2.sql"),
+    include_str!("schema-3.sql"),
+    include_str!("schema-4.sql"),
+];
 /// How long a statement waits for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Pages of 4 KiB that gather in the log before they are put in their places: the same ones change batch after batch.
@@ -373,6 +378,22 @@ impl Store for SqliteStore {
                     failed.record,
                     text_of_ns(failed.failed_ms.saturating_mul(1_000_000)),
                 ])?;
+            }
+            Ok(())
+        })
+    }
+
+    fn put_run_loads(&mut self, loads: &[RunLoad]) -> Result<(), StoreError> {
+        self.run(|connection| {
+            let mut statement = connection.prepare_cached(
+                "INSERT INTO weir_run_load (run, batch, topic, partition, loaded, failed, kept_out) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (run, batch, topic, partition) DO UPDATE SET \
+                 loaded = loaded + excluded.loaded, failed = failed + excluded.failed, \
+                 kept_out = kept_out + excluded.kept_out",
+            )?;
+            for RunLoad { run, batch, partition, loaded, failed, kept_out } in loads {
+                let Partition { topic, number } = partition;
+                statement.execute(params![run, batch, topic, number, loaded, failed, kept_out])?;
             }
             Ok(())
         })

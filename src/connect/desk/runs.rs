@@ -1,0 +1,472 @@
+//! Runs of jobs: what was asked, how far each is, and what became of its rows.
+
+use serde::{Deserialize, Serialize};
+
+use super::leases::{Lease, renew};
+use super::sent::{SentRow, put_sent};
+use super::{Desk, DeskError, values, wrote};
+use crate::store::inspect::Inspect;
+use crate::store::tables::Cells;
+
+/// How far a run is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Nobody has begun it.
+    Queued,
+    /// Its rows are read from the source.
+    Extracting,
+    /// They are filtered, merged and mapped.
+    Preparing,
+    /// Their records are on the way through the queue into the store.
+    Loading,
+    /// All are loaded.
+    Success,
+    /// Some are not.
+    PartialSuccess,
+    /// None are, and nothing will change that.
+    Failed,
+    /// Somebody asked for its end.
+    Cancelled,
+    /// It goes on once the source's limits allow that.
+    PausedBudget,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [State; 9] = [
+        State::Queued,
+        State::Extracting,
+        State::Preparing,
+        State::Loading,
+        State::Success,
+        State::PartialSuccess,
+        State::Failed,
+        State::Cancelled,
+        State::PausedBudget,
+    ];
+
+    /// As tables and people call it.
+    pub fn word(self) -> &'static str {
+        match self {
+            State::Queued => "queued",
+            State::Extracting => "extracting",
+            State::Preparing => "preparing",
+            State::Loading => "loading",
+            State::Success => "success",
+            State::PartialSuccess => "partial_success",
+            State::Failed => "failed",
+            State::Cancelled => "cancelled",
+            State::PausedBudget => "paused_budget",
+        }
+    }
+
+    fn of_word(word: &str) -> State {
+        State::ALL.into_iter().find(|state| state.word() == word).unwrap_or(State::Failed)
+    }
+
+    /// Whether nothing more will come of it.
+    pub fn is_end(self) -> bool {
+        matches!(self, State::Success | State::PartialSuccess | State::Failed | State::Cancelled)
+    }
+}
+
+/// What a run was asked to do, beside its job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Asked {
+    /// All rows, not only those that changed.
+    pub full: bool,
+    /// Deletes, however many.
+    pub allow_deletes: bool,
+    /// The run whose rejected rows are tried again.
+    pub retries: Option<String>,
+    /// Whether their values come from a file that was sent back, not from the source.
+    pub from_file: bool,
+}
+
+/// What became of rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    /// Rows read.
+    pub extracted: u64,
+    /// Rows after filters and merges.
+    pub prepared: u64,
+    /// Those that the mapping rejected.
+    pub rejected: u64,
+    /// Those that are as they were sent last.
+    pub same: u64,
+    /// Records that are in the store.
+    pub loaded: u64,
+    /// Records that could not be loaded.
+    pub failed: u64,
+    /// Rows that are gone.
+    pub deleted: u64,
+    /// Calls to the source.
+    pub calls: u64,
+    /// What they counted.
+    pub credits: u64,
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Its id.
+    pub id: String,
+    /// Id of its tenant.
+    pub tenant: String,
+    /// Id of its job.
+    pub job: String,
+    /// The run of a chain that it belongs to.
+    pub chain: Option<String>,
+    /// What it was asked to do.
+    pub asked: Asked,
+    /// How far it is.
+    pub state: State,
+    /// When it was asked for: milliseconds since the Unix epoch, like all that follow.
+    pub created_ms: i64,
+    /// When somebody began it.
+    pub started_ms: Option<i64>,
+    /// When it ended.
+    pub ended_ms: Option<i64>,
+    /// When it goes on, where it is paused.
+    pub resume_ms: Option<i64>,
+    /// The window of changes that it reads, RFC 3339; none: from the beginning.
+    pub since: Option<String>,
+    /// Until when, once that is known.
+    pub until: Option<String>,
+    /// What became of its rows.
+    pub counts: Counts,
+    /// What went wrong: a sentence.
+    pub error: Option<String>,
+    /// Whether somebody asked for its end.
+    pub is_cancelled: bool,
+}
+
+const COLUMNS: &str = "id, tenant, job, chain, asked, state, created_ms, started_ms, ended_ms, resume_ms, since, \
+                       until, counts, error, cancelled";
+
+fn read(row: &Cells) -> Run {
+    let json = |column| row.text(column).unwrap_or("{}");
+    Run {
+        id: row.string(0),
+        tenant: row.string(1),
+        job: row.string(2),
+        chain: row.text(3).map(str::to_owned),
+        asked: serde_json::from_str(json(4)).unwrap_or_default(),
+        state: State::of_word(row.text(5).unwrap_or_default()),
+        created_ms: row.int(6).unwrap_or_default(),
+        started_ms: row.int(7),
+        ended_ms: row.int(8),
+        resume_ms: row.int(9),
+        since: row.text(10).map(str::to_owned),
+        until: row.text(11).map(str::to_owned),
+        counts: serde_json::from_str(json(12)).unwrap_or_default(),
+        error: row.text(13).map(str::to_owned),
+        is_cancelled: row.int(14) == Some(1),
+    }
+}
+
+/// A row that could not be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowError {
+    /// Its place in the run.
+    pub row: i64,
+    /// `extract`, `filter`, `merge`, `transform`, `map`, `lookup` or `load`.
+    pub step: String,
+    /// A word for machines.
+    pub code: String,
+    /// The field to blame.
+    pub field: Option<String>,
+    /// What is wrong: a sentence.
+    pub message: String,
+    /// What to do: a sentence.
+    pub hint: String,
+    /// What identifies it in its source.
+    pub external_id: Option<String>,
+    /// Its columns and values, in order, as a JSON array of pairs.
+    pub source: String,
+}
+
+/// What the loader made of the records that the queue has acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Loads {
+    /// Records on the queue.
+    pub sent: i64,
+    /// Those that are loaded, or were not needed.
+    pub loaded: i64,
+    /// Those that could not be.
+    pub failed: i64,
+    /// Those of people who were erased.
+    pub kept_out: i64,
+}
+
+impl Loads {
+    /// Whether the loader has seen all of them.
+    pub fn are_all(&self) -> bool {
+        self.loaded.saturating_add(self.failed).saturating_add(self.kept_out) >= self.sent
+    }
+}
+
+/// Eight letters that no other word is likely to have.
+pub(super) fn random_word() -> Result<String, DeskError> {
+    let mut bytes = [0; 5];
+    getrandom::fill(&mut bytes).map_err(|error| {
+        DeskError::Refused(format!("the system gives no random bytes ({error}); look at this machine"))
+    })?;
+    Ok(data_encoding::BASE32HEX_NOPAD.encode(&bytes).to_ascii_lowercase())
+}
+
+impl Desk {
+    /// Asks for a run of a job.
+    ///
+    /// # Errors
+    /// [`DeskError::Refused`] where one has not ended yet.
+    pub fn queue_run(
+        &mut self,
+        tenant: &str,
+        job: &str,
+        chain: Option<&str>,
+        asked: &Asked,
+    ) -> Result<Run, DeskError> {
+        let now_ms = self.store.now_ms()?;
+        let time = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
+        let id = format!("{job}-{}-{}", time.strftime("%Y%m%dT%H%M%S"), random_word()?);
+        let asked = serde_json::to_string(asked).unwrap_or_default();
+        let is_new = wrote(
+            &mut *self.store,
+            "INSERT INTO weir_run (id, tenant, job, chain, asked, state, created_ms, counts, cancelled) \
+             VALUES ($1, $2, $3, $4, $5, 'queued', $6, '{}', 0) ON CONFLICT DO NOTHING",
+            values![&id, tenant, job, chain, &asked, now_ms],
+        )?;
+        if !is_new {
+            let advice = format!(
+                "a run of {job} has not ended yet; wait for it, or end it with `weir job cancel` (see `weir activity \
+                 --job {job}`)"
+            );
+            return Err(DeskError::Refused(advice));
+        }
+        self.run(&id)?.ok_or_else(|| DeskError::Refused(format!("the run {id} is gone; try again")))
+    }
+
+    /// A run.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn run(&mut self, id: &str) -> Result<Option<Run>, DeskError> {
+        let found =
+            self.store.query(&format!("SELECT {COLUMNS} FROM weir_run WHERE id = $1"), values![id])?;
+        Ok(found.first().map(read))
+    }
+
+    /// The last runs, the newest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn runs(
+        &mut self,
+        tenant: Option<&str>,
+        job: Option<&str>,
+        most: i64,
+    ) -> Result<Vec<Run>, DeskError> {
+        let found = self.store.query(
+            &format!(
+                "SELECT {COLUMNS} FROM weir_run WHERE ($1 IS NULL OR tenant = $1) AND ($2 IS NULL OR job = $2) \
+                 ORDER BY created_ms DESC, id DESC LIMIT $3"
+            ),
+            values![tenant, job, most],
+        )?;
+        Ok(found.iter().map(read).collect())
+    }
+
+    /// Runs that somebody could work on now, the oldest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn open_runs(&mut self) -> Result<Vec<Run>, DeskError> {
+        let now_ms = self.store.now_ms()?;
+        let found = self.store.query(
+            &format!(
+                "SELECT {COLUMNS} FROM weir_run WHERE ended_ms IS NULL AND (resume_ms IS NULL OR resume_ms <= $1 \
+                 OR cancelled = 1) ORDER BY created_ms, id"
+            ),
+            values![now_ms],
+        )?;
+        Ok(found.iter().map(read).collect())
+    }
+
+    /// Puts how far a run is, where `lease` is still held.
+    ///
+    /// # Errors
+    /// [`DeskError::Overtaken`] where it is not.
+    pub fn put_run(&mut self, lease: &Lease, run: &Run) -> Result<(), DeskError> {
+        self.transact(|store| {
+            renew(store, lease)?;
+            put_run(store, run)
+        })
+    }
+
+    /// Ends a run, and moves the cursors of its datasets on.
+    ///
+    /// # Errors
+    /// [`DeskError::Overtaken`] where `lease` is not held any more.
+    pub fn end_run(
+        &mut self,
+        lease: &Lease,
+        run: &Run,
+        cursors: &[(String, String)],
+    ) -> Result<(), DeskError> {
+        self.transact(|store| {
+            renew(store, lease)?;
+            put_run(store, run)?;
+            for (dataset, at) in cursors {
+                store.execute(
+                    "INSERT INTO weir_cursor (tenant, job, dataset, at) VALUES ($1, $2, $3, $4) \
+                     ON CONFLICT (tenant, job, dataset) DO UPDATE SET at = excluded.at",
+                    values![&run.tenant, &run.job, dataset, at],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// Asks for the end of a run. False: it has ended, or there is none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn cancel(&mut self, run: &str) -> Result<bool, DeskError> {
+        let statement = "UPDATE weir_run SET cancelled = 1 WHERE id = $1 AND ended_ms IS NULL";
+        Ok(wrote(&mut *self.store, statement, values![run])?)
+    }
+
+    /// Up to where the changes of a job's dataset were read.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn cursor(&mut self, tenant: &str, job: &str, dataset: &str) -> Result<Option<String>, DeskError> {
+        let found = self.store.query(
+            "SELECT at FROM weir_cursor WHERE tenant = $1 AND job = $2 AND dataset = $3",
+            values![tenant, job, dataset],
+        )?;
+        Ok(found.first().map(|row| row.string(0)))
+    }
+
+    /// Notes that the queue has acknowledged a batch of a run's records, and what was sent of its rows.
+    ///
+    /// # Errors
+    /// [`DeskError::Overtaken`] where `lease` is not held any more.
+    pub fn acknowledge(
+        &mut self,
+        lease: &Lease,
+        run: &Run,
+        (batch, records): (&str, i64),
+        rows: &[SentRow],
+    ) -> Result<(), DeskError> {
+        self.transact(|store| {
+            renew(store, lease)?;
+            store.execute(
+                "INSERT INTO weir_run_batch (run, batch, records) VALUES ($1, $2, $3)",
+                values![&run.id, batch, records],
+            )?;
+            Ok(put_sent(store, &run.tenant, &run.job, rows)?)
+        })
+    }
+
+    /// What the loader has made of a run's records.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn loads(&mut self, run: &str) -> Result<Loads, DeskError> {
+        let sent = self.store.query(
+            "SELECT CAST(coalesce(sum(records), 0) AS bigint) FROM weir_run_batch WHERE run = $1",
+            values![run],
+        )?;
+        // Of batches that were not acknowledged, which a killed process left, nobody asks.
+        let counted = self.store.query(
+            "SELECT CAST(coalesce(sum(l.loaded), 0) AS bigint), CAST(coalesce(sum(l.failed), 0) AS bigint), \
+             CAST(coalesce(sum(l.kept_out), 0) AS bigint) FROM weir_run_load l \
+             JOIN weir_run_batch b ON b.run = l.run AND b.batch = l.batch WHERE l.run = $1",
+            values![run],
+        )?;
+        let of = |rows: &[Cells], column| rows.first().and_then(|row| row.int(column)).unwrap_or_default();
+        Ok(Loads {
+            sent: of(&sent, 0),
+            loaded: of(&counted, 0),
+            failed: of(&counted, 1),
+            kept_out: of(&counted, 2),
+        })
+    }
+
+    /// Files rows that could not be sent; those of a step that is done once more, once.
+    ///
+    /// # Errors
+    /// [`DeskError::Overtaken`] where `lease` is not held any more.
+    pub fn put_errors(&mut self, lease: &Lease, run: &str, errors: &[RowError]) -> Result<(), DeskError> {
+        self.transact(|store| {
+            renew(store, lease)?;
+            for error in errors {
+                let RowError { row, step, code, field, message, hint, external_id, source } = error;
+                store.execute(
+                    "INSERT INTO weir_run_error (run, row, step, code, field, message, hint, external_id, source) \
+                     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (run, row) DO NOTHING",
+                    values![
+                        run,
+                        *row,
+                        step,
+                        code,
+                        field.as_deref(),
+                        message,
+                        hint,
+                        external_id.as_deref(),
+                        source
+                    ],
+                )?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The rows of a run that could not be sent, after the one at `after`, at most so many.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn errors(&mut self, run: &str, after: i64, most: i64) -> Result<Vec<RowError>, DeskError> {
+        let found = self.store.query(
+            "SELECT row, step, code, field, message, hint, external_id, source FROM weir_run_error \
+             WHERE run = $1 AND row > $2 ORDER BY row LIMIT $3",
+            values![run, after, most],
+        )?;
+        let error = |row: &Cells| RowError {
+            row: row.int(0).unwrap_or_default(),
+            step: row.string(1),
+            code: row.string(2),
+            field: row.text(3).map(str::to_owned),
+            message: row.string(4),
+            hint: row.string(5),
+            external_id: row.text(6).map(str::to_owned),
+            source: row.string(7),
+        };
+        Ok(found.iter().map(error).collect())
+    }
+}
+
+fn put_run(store: &mut dyn Inspect, run: &Run) -> Result<(), DeskError> {
+    let counts = serde_json::to_string(&run.counts).unwrap_or_default();
+    store.execute(
+        "UPDATE weir_run SET state = $1, started_ms = $2, ended_ms = $3, resume_ms = $4, since = $5, until = $6, \
+         counts = $7, error = $8 WHERE id = $9",
+        values![
+            run.state.word(),
+            run.started_ms,
+            run.ended_ms,
+            run.resume_ms,
+            run.since.as_deref(),
+            run.until.as_deref(),
+            &counts,
+            run.error.as_deref(),
+            &run.id
+        ],
+    )?;
+    Ok(())
+}

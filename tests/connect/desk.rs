@@ -1,0 +1,255 @@
+//! The desk on both databases, and several processes at once, as far as threads with connections of their own are
+//! that.
+
+use std::thread;
+
+use weir::connect::credentials::Key;
+use weir::connect::desk::credentials::{DeskVault, key_in};
+use weir::connect::desk::documents::{Applied, Kind};
+use weir::connect::desk::runs::{Asked, RowError, State};
+use weir::connect::desk::sent::SentRow;
+use weir::connect::desk::spent::{Allowance, DeskMeter};
+use weir::connect::desk::{Desk, DeskError, OpenDesk};
+use weir::connect::meter::Meter;
+use weir::connect::source::SourceError;
+use weir::connect::vault::Vault;
+use weir::queue::subscription::Partition;
+use weir::store::RunLoad;
+use weir::store::postgres::{PostgresStore, Target};
+use weir::store::sqlite::SqliteStore;
+
+use crate::harness::postgres::Database;
+
+/// Runs each case on both databases.
+macro_rules! on_both {
+    ($($case:ident)*) => {
+        mod on_sqlite {
+            $(#[test] fn $case() {
+                let folder = tempfile::tempdir().unwrap();
+                let file = folder.path().join("store.sqlite");
+                super::$case(std::sync::Arc::new(move || Ok(Box::new(super::SqliteStore::open(&file)?))));
+            })*
+        }
+        mod on_postgres {
+            $(#[test] fn $case() {
+                let database = super::Database::new();
+                let target = super::Target::read(&database.url).unwrap();
+                super::$case(std::sync::Arc::new(move || Ok(Box::new(super::PostgresStore::open(&target)?))));
+            })*
+        }
+    };
+}
+
+on_both! {
+    a_document_is_applied_changed_and_removed_with_what_belongs_to_it
+    a_lease_that_was_taken_over_lets_nobody_write
+    two_runs_of_one_job_do_not_go_on_at_once
+    a_run_is_loaded_once_the_loader_has_counted_what_was_acknowledged
+    what_was_sent_is_found_by_id_and_by_key
+    a_credential_is_sealed_and_shared
+    one_at_a_time_renews_a_token
+    credits_are_shared_and_what_others_use_counts_too
+    many_at_once_never_spend_more_than_is_weirs
+}
+
+fn open(open: &OpenDesk) -> Desk {
+    Desk::open(open).unwrap()
+}
+
+fn a_document_is_applied_changed_and_removed_with_what_belongs_to_it(place: OpenDesk) {
+    let mut desk = open(&place);
+    let mut apply = |json: &str| desk.apply(&[(Kind::Connection, "acme", "zoho", json)]).unwrap();
+    assert_eq!(apply("{}"), [Applied::Created]);
+    assert_eq!(apply("{}"), [Applied::Same]);
+    assert_eq!(apply("{\"a\":1}"), [Applied::Changed]);
+    desk.apply(&[(Kind::Connection, "other", "zoho", "{}")]).unwrap();
+    let of = |desk: &mut Desk, tenant| desk.documents(Kind::Connection, tenant).unwrap().len();
+    assert_eq!((of(&mut desk, None), of(&mut desk, Some("acme")), of(&mut desk, Some("no"))), (2, 1, 0));
+    assert_eq!(desk.document(Kind::Job, "acme", "zoho").unwrap(), None);
+    let key = Key::new(&[1; 32]);
+    DeskVault::new(&place, &key, "acme", "zoho").put(&[("token", Some("t"))]).unwrap();
+    assert_eq!(desk.credential_names("acme", "zoho").unwrap(), ["token"]);
+    assert!(desk.remove(&[(Kind::Connection, "acme", "zoho")]).unwrap());
+    assert!(!desk.remove(&[(Kind::Connection, "acme", "zoho")]).unwrap());
+    assert_eq!(desk.credential_names("acme", "zoho").unwrap().len(), 0);
+    let told: Vec<_> =
+        desk.changes(Some("acme"), 10).unwrap().into_iter().map(|change| change.what).collect();
+    assert_eq!(told[told.len() - 2..], ["changed", "created"]);
+}
+
+fn a_lease_that_was_taken_over_lets_nobody_write(place: OpenDesk) {
+    let (mut one, mut two) = (open(&place), open(&place));
+    let mut run = one.queue_run("acme", "accounts", None, &Asked::default()).unwrap();
+    let lease = one.take("run/1", "one", -1).unwrap().unwrap();
+    let other = two.take("run/1", "two", 60_000).unwrap().unwrap();
+    assert_eq!(one.take("run/1", "one", 60_000).unwrap(), None, "it is held");
+    run.state = State::Loading;
+    assert_eq!(one.put_run(&lease, &run), Err(DeskError::Overtaken));
+    assert_eq!(two.run(&run.id).unwrap().unwrap().state, State::Queued);
+    two.put_run(&other, &run).unwrap();
+    assert_eq!(two.run(&run.id).unwrap().unwrap().state, State::Loading);
+    assert_eq!(two.holder("run/").unwrap().as_deref(), Some("two"));
+    two.release(&other).unwrap();
+    assert_eq!(two.holder("run/").unwrap(), None);
+    assert!(one.take("run/1", "one", 60_000).unwrap().is_some());
+}
+
+fn two_runs_of_one_job_do_not_go_on_at_once(place: OpenDesk) {
+    let asked = Asked { full: true, ..Asked::default() };
+    let queued: Vec<_> = thread::scope(|scope| {
+        let ask = || open(&place).queue_run("acme", "accounts", None, &asked);
+        let asking: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+        asking.into_iter().map(|asked| asked.join().unwrap()).collect()
+    });
+    assert_eq!(queued.iter().filter(|queued| queued.is_ok()).count(), 1, "{queued:?}");
+    let mut desk = open(&place);
+    desk.queue_run("other", "accounts", None, &asked).unwrap();
+    let mut run = queued.into_iter().find_map(Result::ok).unwrap();
+    assert_eq!((run.state, &run.asked), (State::Queued, &asked));
+    assert!(desk.cancel(&run.id).unwrap() && desk.run(&run.id).unwrap().unwrap().is_cancelled);
+    let lease = desk.take("run", "me", 60_000).unwrap().unwrap();
+    (run.state, run.ended_ms) = (State::Cancelled, Some(1));
+    desk.end_run(&lease, &run, &[("accounts".to_owned(), "2026-01-01T00:00:00Z".to_owned())]).unwrap();
+    assert!(!desk.cancel(&run.id).unwrap());
+    assert_eq!(desk.cursor("acme", "accounts", "accounts").unwrap().as_deref(), Some("2026-01-01T00:00:00Z"));
+    desk.queue_run("acme", "accounts", None, &asked).unwrap();
+    assert_eq!(desk.runs(Some("acme"), Some("accounts"), 10).unwrap().len(), 2);
+    assert_eq!(desk.open_runs().unwrap().len(), 2);
+}
+
+fn a_run_is_loaded_once_the_loader_has_counted_what_was_acknowledged(place: OpenDesk) {
+    let mut desk = open(&place);
+    let run = desk.queue_run("acme", "accounts", None, &Asked::default()).unwrap();
+    let lease = desk.take("run", "me", 60_000).unwrap().unwrap();
+    desk.acknowledge(&lease, &run, ("a", 3), &[]).unwrap();
+    desk.acknowledge(&lease, &run, ("b", 1), &[]).unwrap();
+    let load = |batch: &str, number, loaded, failed| RunLoad {
+        run: run.id.clone(),
+        batch: batch.to_owned(),
+        partition: Partition { topic: "t".to_owned(), number },
+        loaded,
+        failed,
+        kept_out: 0,
+    };
+    let mut store = place().unwrap();
+    let mut put = |loads: &[RunLoad]| {
+        store.begin().unwrap();
+        store.put_run_loads(loads).unwrap();
+        store.commit().unwrap();
+    };
+    put(&[load("a", 0, 1, 0), load("killed", 0, 9, 0)]);
+    put(&[load("a", 0, 0, 1), load("a", 1, 1, 0)]);
+    let loads = desk.loads(&run.id).unwrap();
+    assert_eq!((loads.sent, loads.loaded, loads.failed, loads.are_all()), (4, 2, 1, false));
+    put(&[load("b", 0, 1, 0)]);
+    assert!(desk.loads(&run.id).unwrap().are_all());
+    let error = RowError {
+        row: 7,
+        step: "map".to_owned(),
+        code: "type_invalid".to_owned(),
+        field: Some("Employees".to_owned()),
+        message: "m".to_owned(),
+        hint: "h".to_owned(),
+        external_id: None,
+        source: "[]".to_owned(),
+    };
+    let errors = [error.clone(), RowError { row: 9, ..error }];
+    desk.put_errors(&lease, &run.id, &errors).unwrap();
+    desk.put_errors(&lease, &run.id, &errors).unwrap();
+    assert_eq!(desk.errors(&run.id, 0, 10).unwrap(), errors);
+    assert_eq!(desk.errors(&run.id, 7, 10).unwrap(), errors[1..]);
+}
+
+fn what_was_sent_is_found_by_id_and_by_key(place: OpenDesk) {
+    let mut desk = open(&place);
+    let run = desk.queue_run("acme", "accounts", None, &Asked::default()).unwrap();
+    let lease = desk.take("run", "me", 60_000).unwrap().unwrap();
+    let sent = |number: u32| SentRow {
+        external_id: format!("id{number:04}"),
+        key: format!("key{number}"),
+        hash: vec![1, 2],
+        is_gone: false,
+    };
+    let rows: Vec<_> = (0..1_234).map(sent).collect();
+    desk.acknowledge(&lease, &run, ("a", 1_234), &rows).unwrap();
+    let ids: Vec<_> = rows.iter().map(|row| row.external_id.as_str()).chain(["none"]).collect();
+    assert_eq!(desk.sent("acme", "accounts", &ids).unwrap().len(), 1_234);
+    assert!(
+        desk.sent("acme", "other", &ids).unwrap().is_empty()
+            && desk.sent("b", "accounts", &ids).unwrap().is_empty()
+    );
+    assert_eq!(desk.sent_as("acme", "accounts", &["key5", "key7"]).unwrap().len(), 2);
+    assert_eq!(desk.sent_count("acme", "accounts").unwrap(), 1_234);
+    let gone = SentRow { is_gone: true, ..sent(3) };
+    desk.acknowledge(&lease, &run, ("b", 1), &[gone]).unwrap();
+    assert_eq!(desk.sent_count("acme", "accounts").unwrap(), 1_233);
+    let after = desk.sent_after("acme", "accounts", "id0001", 2).unwrap();
+    assert_eq!(after, [sent(2), sent(4)]);
+    desk.forget_sent("acme", "accounts", &["id0002"]).unwrap();
+    assert_eq!(desk.sent("acme", "accounts", &["id0002"]).unwrap()["id0002"].hash, [0_u8; 0]);
+}
+
+fn a_credential_is_sealed_and_shared(place: OpenDesk) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("credentials.key");
+    let key = key_in(&file).unwrap();
+    let mut vault = DeskVault::new(&place, &key, "acme", "zoho");
+    assert_eq!(vault.get("token").unwrap(), None);
+    vault.put(&[("token", Some("secret")), ("other", Some("x"))]).unwrap();
+    vault.put(&[("other", None)]).unwrap();
+    let mut again = DeskVault::new(&place, &key_in(&file).unwrap(), "acme", "zoho");
+    assert_eq!((again.get("token").unwrap().as_deref(), again.get("other").unwrap()), (Some("secret"), None));
+    let mut wrong = DeskVault::new(&place, &Key::new(&[9; 32]), "acme", "zoho");
+    assert!(matches!(wrong.get("token"), Err(SourceError::Authorize(_))));
+    let mode = std::os::unix::fs::MetadataExt::mode(&std::fs::metadata(&file).unwrap());
+    assert_eq!(mode & 0o777, 0o600);
+    std::fs::write(&file, "short").unwrap();
+    assert!(key_in(&file).unwrap_err().contains("64 hexadecimal digits"));
+}
+
+fn one_at_a_time_renews_a_token(place: OpenDesk) {
+    let key = Key::new(&[1; 32]);
+    // The tables first: twenty that make them would wait for each other.
+    open(&place);
+    let renew = || {
+        let mut vault = DeskVault::new(&place, &key, "acme", "zoho");
+        vault.lock().unwrap();
+        let number: u32 = vault.get("count").unwrap().map_or(0, |count| count.parse().unwrap());
+        vault.put(&[("count", Some(&(number + 1).to_string()))]).unwrap();
+        vault.unlock();
+    };
+    thread::scope(|scope| (0..20).for_each(|_| drop(scope.spawn(renew))));
+    let count = DeskVault::new(&place, &key, "acme", "zoho").get("count").unwrap();
+    assert_eq!(count.as_deref(), Some("20"));
+}
+
+fn credits_are_shared_and_what_others_use_counts_too(place: OpenDesk) {
+    let allowance = Allowance { org: "eu/acme".to_owned(), credits_per_day: 100, reserve: 0.2 };
+    let (mut one, mut two) =
+        (DeskMeter::new(&place, allowance.clone()), DeskMeter::new(&place, allowance.clone()));
+    one.spend(50).unwrap();
+    two.spend(20).unwrap();
+    let refused = one.spend(11).unwrap_err();
+    let SourceError::Budget { until, why } = &refused else { panic!("{refused}") };
+    assert!(why.contains("80 of 100 in any 24 hours"), "{why}");
+    let hours = until.duration_since(jiff::Timestamp::now()).as_hours();
+    assert!((23..=24).contains(&hours), "{until}");
+    one.spend(10).unwrap();
+    assert_eq!(open(&place).credits_left(&allowance).unwrap(), 0);
+    let mut far = DeskMeter::new(&place, Allowance { credits_per_day: 1_000, ..allowance.clone() });
+    far.left(400).unwrap();
+    // 600 were used in all.
+    assert_eq!(open(&place).credits_left(&Allowance { credits_per_day: 1_000, ..allowance }).unwrap(), 200);
+    assert!(matches!(far.spend(900), Err(SourceError::Settings(_))));
+}
+
+fn many_at_once_never_spend_more_than_is_weirs(place: OpenDesk) {
+    open(&place);
+    let allowance = Allowance { org: "eu/acme".to_owned(), credits_per_day: 100, reserve: 0.2 };
+    let spend = || DeskMeter::new(&place, allowance.clone()).spend(10).is_ok();
+    let spent = thread::scope(|scope| {
+        let spending: Vec<_> = (0..12).map(|_| scope.spawn(spend)).collect();
+        spending.into_iter().map(|spent| spent.join().unwrap()).filter(|spent| *spent).count()
+    });
+    assert_eq!(spent, 8);
+}

@@ -1,0 +1,14 @@
+//! From other systems into the store: what is kept of connections, jobs and runs, and the sources, which real servers
+//! stand in for.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails fails its test"
+)]
+
+#[path = "../harness/mod.rs"]
+mod harness;
+
+mod desk;
