@@ -7,6 +7,7 @@ pub mod cell;
 pub mod credentials;
 pub mod desk;
 pub mod document;
+pub mod emit;
 pub mod expression;
 pub mod meter;
 pub mod oauth;

@@ -130,10 +130,16 @@ pub enum Header {
     ReplayOf,
     /// Why Kafka refuses the record: only on what is set aside for that.
     Refused,
+    /// The run of a job that sent the record.
+    Run,
+    /// The place of its row in that run.
+    Row,
+    /// The batch with which it was sent: another one after a crash, so that what was loaded is counted once.
+    Batch,
 }
 
 impl Header {
-    const ALL: [Header; 12] = [
+    const ALL: [Header; 15] = [
         Header::Id,
         Header::Source,
         Header::Time,
@@ -146,6 +152,9 @@ impl Header {
         Header::TraceParent,
         Header::ReplayOf,
         Header::Refused,
+        Header::Run,
+        Header::Row,
+        Header::Batch,
     ];
 
     /// The header of this name on the wire; none for those that are the same in every record of a kind.
@@ -168,6 +177,9 @@ impl Header {
             Header::TraceParent => "traceparent",
             Header::ReplayOf => "ce_replayof",
             Header::Refused => "weir_refused",
+            Header::Run => "weir_run",
+            Header::Row => "weir_row",
+            Header::Batch => "weir_batch",
         }
     }
 }
