@@ -11,6 +11,7 @@ pub mod emit;
 pub mod expression;
 pub mod meter;
 pub mod oauth;
+pub mod schedule;
 pub mod source;
 pub mod vault;
 pub mod zoho;
