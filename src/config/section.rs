@@ -25,6 +25,33 @@ impl<'a> Section<'a> {
         Section { path: String::new(), given, defaults: Some(defaults), asked: Vec::new(), problems }
     }
 
+    /// A table that stands anywhere, without defaults.
+    pub fn of(path: String, given: &'a Table, problems: &'a mut Problems) -> Self {
+        Section { path, given: Some(given), defaults: None, asked: Vec::new(), problems }
+    }
+
+    /// Its place.
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// What was given for `key`, for a reader of its own, with its place.
+    pub fn given<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Value, String, &mut Problems) -> T,
+    ) -> Option<T> {
+        self.ask(key);
+        let value = self.given.and_then(|table| table.get(key))?;
+        Some(read(value, join(&self.path, key), self.problems))
+    }
+
+    fn ask(&mut self, key: &'static str) {
+        if !self.asked.contains(&key) {
+            self.asked.push(key);
+        }
+    }
+
     /// Notes a problem with `key`.
     pub fn problem(&mut self, key: &str, advice: impl Display) {
         self.problems.add(join(&self.path, key), advice);
@@ -38,7 +65,7 @@ impl<'a> Section<'a> {
         want: impl Display,
         convert: impl Fn(&Value) -> Option<T>,
     ) -> Option<T> {
-        self.asked.push(key);
+        self.ask(key);
         if let Some(value) = self.given.and_then(|table| table.get(key)) {
             match convert(value) {
                 Some(converted) => return Some(converted),
@@ -93,6 +120,26 @@ impl<'a> Section<'a> {
         let want = format!("\"{}\" or \"{}\"", first.0, second.0);
         let convert = |value: &Value| words.iter().find(|word| value.as_str() == Some(word.0)).copied();
         self.required(key, want, convert).unwrap_or(first).1
+    }
+
+    /// One of several words, if there is one.
+    pub fn word<T: Copy>(&mut self, key: &'static str, words: &[(&str, T)]) -> Option<T> {
+        self.given(key, |value, path, problems| {
+            let text = value.as_str().unwrap_or_default();
+            let known = words.iter().map(|(word, _)| *word);
+            let found = words.iter().find(|(word, _)| *word == text).map(|(_, meant)| *meant);
+            match (found, nearest(text, known.clone())) {
+                (Some(_), _) => {}
+                (None, Some(near)) => {
+                    problems.add(path, format_args!("must be another word; did you mean {near}?"));
+                }
+                (None, None) => {
+                    let known = known.collect::<Vec<_>>().join(", ");
+                    problems.add(path, format_args!("must be one of {known}"));
+                }
+            }
+            found
+        })?
     }
 
     /// A list of texts; each item that `convert` refuses is a problem of its own.
@@ -180,7 +227,7 @@ impl<'a> Section<'a> {
     }
 
     fn given_table(&mut self, key: &'static str) -> Option<&'a Table> {
-        self.asked.push(key);
+        self.ask(key);
         let value = self.given.and_then(|table| table.get(key))?;
         if !value.is_table() {
             self.problem(key, "must be a table");
@@ -213,8 +260,9 @@ pub fn non_blank(text: &str) -> Option<String> {
 
 /// The known name that `name` was probably meant to be: a third of it may be wrong.
 pub fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let small = name.to_ascii_lowercase();
     known
-        .map(|candidate| (strsim::osa_distance(&name.to_ascii_lowercase(), candidate), candidate))
+        .map(|candidate| (strsim::osa_distance(&small, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, candidate)| distance * 3 <= candidate.len().max(name.len()))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

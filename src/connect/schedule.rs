@@ -188,12 +188,8 @@ fn zone(name: &str) -> Result<TimeZone, String> {
     }
     let known: Vec<String> = zones.available().map(|zone| zone.to_string()).collect();
     let city = |zone: &&String| zone.rsplit('/').next().is_some_and(|city| city.eq_ignore_ascii_case(name));
-    let small: Vec<String> = known.iter().map(|zone| zone.to_ascii_lowercase()).collect();
-    let near = || nearest(name, small.iter().map(String::as_str));
-    let meant = known.iter().find(city).or_else(|| {
-        let near = near()?;
-        known.iter().find(|zone| zone.eq_ignore_ascii_case(near))
-    });
+    let near = || nearest(name, known.iter().map(String::as_str));
+    let meant = known.iter().find(city).map(String::as_str).or_else(near);
     Err(match meant {
         Some(meant) => format!("is no time zone that is known; did you mean {meant}?"),
         None => "is no time zone that is known; name one such as \"Europe/Berlin\" or \"UTC\"".to_owned(),
