@@ -1,21 +1,16 @@
 //! Calls to an org's API: one at a time, each with its deadline, none followed anywhere else.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::crypto::ring;
 use ureq::Agent;
-use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 use super::answer::Answer;
-use crate::system::certificates;
+use crate::system::agent;
 
 /// Longest that an answer may take. A call that was given up may have been done: what it did is asked for before it is
 /// made again.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Longest that connecting may take.
-const CONNECT: Duration = Duration::from_secs(10);
 /// Most bytes of an answer: of 5,000 records at most.
 pub const LARGEST: u64 = 32 << 20;
 
@@ -70,24 +65,8 @@ impl Client {
     /// # Errors
     /// As [`Client::new`].
     pub fn patient(url: &str, access_key: &str, patience: Duration) -> Result<Self, String> {
-        let roots = if url.starts_with("https:") { certificates::of_system()? } else { Vec::new() };
-        let roots = roots.iter().map(|root| Certificate::from_der(root.as_ref()).to_owned());
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .unversioned_rustls_crypto_provider(Arc::new(ring::default_provider()))
-            .root_certs(RootCerts::Specific(Arc::new(roots.collect())))
-            .build();
-        let agent = Agent::config_builder()
-            .tls_config(tls)
-            .timeout_connect(Some(CONNECT))
-            .timeout_global(Some(patience))
-            .http_status_as_error(false)
-            // The access key must not go anywhere else.
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
-            .build();
-        Ok(Client { agent: agent.into(), url: url.to_owned(), access_key: access_key.to_owned() })
+        let agent = agent::new([url], patience)?;
+        Ok(Client { agent, url: url.to_owned(), access_key: access_key.to_owned() })
     }
 
     /// Makes a call. Returns the status, none where there was no answer, and what the answer means.
@@ -98,8 +77,7 @@ impl Client {
             }
             Ok((status, body)) => (Some(status), Answer::read(status, &body)),
             Err(error) => {
-                let (url, error) = (&self.url, error.to_string());
-                let error = error.strip_prefix("io: ").unwrap_or(&error);
+                let (url, error) = (&self.url, agent::plain(&error));
                 let why = format!(
                     "it can't be reached at {url} ({error}); look at gainsight.*.url, and at proxies and firewalls \
                      between"
