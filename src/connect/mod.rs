@@ -14,6 +14,7 @@ pub mod oauth;
 pub mod reading;
 pub mod schedule;
 pub mod source;
+pub mod tokens;
 pub mod vault;
 pub mod writing;
 pub mod zoho;

@@ -39,6 +39,16 @@ pub fn urls(word: &str, org: Org) -> Option<(String, String)> {
     Some(((*accounts).to_owned(), format!("https://{host}")))
 }
 
+/// The accounts server of the data centre `word`.
+pub fn accounts(word: &str) -> Option<String> {
+    urls(word, Org::Production).map(|(accounts, _)| accounts)
+}
+
+/// Whether `url` is an accounts server of Zoho.
+pub fn is_accounts(url: &str) -> bool {
+    CENTRES.iter().any(|(_, accounts, _)| *accounts == url)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,4 +2,6 @@
 
 pub mod answer;
 pub mod centres;
+pub mod consent;
 pub mod credits;
+pub mod settings;
