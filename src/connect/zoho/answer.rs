@@ -1,12 +1,13 @@
 //! What an answer of Zoho's API means. Pure. Its codes count, never its status alone: the same code comes with several.
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 /// What became of a call.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It has a body.
-    Data(Value),
+    /// It has a body, which is JSON.
+    Data(Vec<u8>),
     /// There is nothing (204), or nothing new (304).
     Nothing,
     /// The access token is not one any more: one other token, one other try.
@@ -21,20 +22,30 @@ pub enum Answer {
     Refused(String),
 }
 
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Body {
+    Object { code: Option<String> },
+    Other(IgnoredAny),
+}
+
 /// Reads an answer.
-pub fn read(status: u16, body: &[u8]) -> Answer {
+pub fn read(status: u16, body: Vec<u8>) -> Answer {
     if matches!(status, 204 | 304) {
         return Answer::Nothing;
     }
-    let json = serde_json::from_slice::<Value>(body).ok();
-    let code = json.as_ref().and_then(|json| json.get("code")).and_then(Value::as_str).unwrap_or_default();
+    let json = serde_json::from_slice::<Body>(&body).ok();
+    let code = match &json {
+        Some(Body::Object { code }) => code.as_deref().unwrap_or_default(),
+        Some(Body::Other(_)) | None => "",
+    };
     match (status, code) {
         (_, "INVALID_TOKEN" | "INVALID_OAUTHTOKEN" | "AUTHENTICATION_FAILURE") => Answer::Renew,
         (_, "OAUTH_SCOPE_MISMATCH" | "NO_PERMISSION") => Answer::Reauthorize(code.to_owned()),
         (429, _) | (_, "TOO_MANY_REQUESTS") => Answer::Throttled,
         (500.., _) | (_, "INTERNAL_ERROR") => Answer::Away(format!("it answered HTTP {status}")),
         (200..=299, _) => match json {
-            Some(json) => Answer::Data(json),
+            Some(_) => Answer::Data(body),
             None if body.is_empty() => Answer::Nothing,
             None => Answer::Away("its answer is no JSON; look at what stands between".to_owned()),
         },
@@ -50,7 +61,7 @@ mod tests {
 
     #[test]
     fn codes_count_whatever_the_status() {
-        let read = |status, body: &str| read(status, body.as_bytes());
+        let read = |status, body: &str| read(status, body.as_bytes().to_vec());
         assert_eq!(read(204, ""), Answer::Nothing);
         assert_eq!(read(304, ""), Answer::Nothing);
         assert_eq!(read(401, r#"{"code":"INVALID_TOKEN"}"#), Answer::Renew);

@@ -1,7 +1,23 @@
 //! Zoho CRM as a source.
+//!
+//! [`source`] is what jobs use. It reads what there is ([`metadata`]), decides by the price ([`credits`]) which way rows
+//! come, by [`pages`], [`coql`] or [`bulk`], and goes on from a [`place`]; a [`plan`] makes the same cells of all three.
+//! [`client`] makes the calls, [`consent`] lets Weir into an org.
 
 pub mod answer;
+mod bulk;
 pub mod centres;
+pub mod client;
 pub mod consent;
+mod coql;
 pub mod credits;
+mod criteria;
+pub mod metadata;
+mod names;
+mod pages;
+mod place;
+pub mod plan;
 pub mod settings;
+pub mod source;
+mod table;
+mod users;
