@@ -2,10 +2,10 @@
 //! before anybody uses it.
 //!
 //! In its [`Vault`] a connection has `client_secret` and `refresh_token`; `access_token` with `access_renew_s` and
-//! `access_expires_s`, when it is to be replaced and when it ends; `api_domain`, where its API is; `accounts_url`, which
-//! server gave the tokens, if that is not the one of its settings. While refreshing fails: `invalid_since_s` and
-//! `invalid_tried_s`, when the refresh token was first and last refused, and `throttled_until_s`. Times are seconds of
-//! the Unix epoch.
+//! `access_expires_s`, when it is to be replaced and when it ends; `api_domain`, where its API is; `accounts_url`, the
+//! server that gave the tokens, if that is not the one of its settings. While refreshing fails it also has
+//! `invalid_since_s` and `invalid_tried_s`, when the refresh token was first and last refused, and `throttled_until_s`.
+//! Times are seconds of the Unix epoch.
 
 use std::time::Duration;
 

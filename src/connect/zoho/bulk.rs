@@ -100,11 +100,13 @@ impl Bulk {
         if self.open.as_ref().is_none_or(|table| table.job != job) {
             self.open = None;
             let next = match self.ask(client, plan, &job, &at)? {
-                Asked::Waits => at,
-                Asked::Open => at,
-                Asked::Lost => At { job: None, line: 0, lost: at.lost + 1, ..at },
+                Asked::Open => None,
+                Asked::Waits => Some(at.clone()),
+                Asked::Lost => Some(At { job: None, line: 0, lost: at.lost + 1, ..at.clone() }),
             };
-            return Ok(Some(Step { rows: Vec::new(), next: next.place() }));
+            if let Some(next) = next {
+                return Ok(Some(Step { rows: Vec::new(), next: next.place() }));
+            }
         }
         let Some(table) = &mut self.open else { return Ok(None) };
         let rows = table.lines.rows(plan, ROWS)?;

@@ -7,7 +7,7 @@ use super::client::{Call, Client, Reply};
 use super::credits::coql_call;
 use super::criteria::Criteria;
 use super::pages::{self, Info};
-use super::place::{Place, Step, Window};
+use super::place::{After, Place, Step, Window};
 use super::plan::{self, Plan, Record, TIME};
 use crate::connect::source::SourceError;
 
@@ -21,7 +21,7 @@ pub struct Query<'a> {
     /// Changed when.
     pub window: Window,
     /// Behind which row.
-    pub after: Option<&'a (Option<i64>, String)>,
+    pub after: Option<&'a After>,
     /// At most so many.
     pub rows: u64,
     /// What the rows have to be like beside.

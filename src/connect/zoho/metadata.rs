@@ -41,6 +41,8 @@ pub struct Field {
     pub form: Form,
     /// The values that it may have, where those are fixed.
     pub choices: Vec<String>,
+    /// Some of them have commas.
+    pub has_commas: bool,
     /// Whether what it refers to has an email address: a user.
     pub has_email: bool,
     /// A change of it is no change of its row.
@@ -56,6 +58,7 @@ impl Field {
             kind,
             form: Form::Plain,
             choices: Vec::new(),
+            has_commas: false,
             has_email: false,
             is_unseen: false,
         }
@@ -69,9 +72,7 @@ impl Field {
     /// Whether a table of a bulk read shows the same values: of choices with commas in them it doesn't.
     pub fn is_in_tables(&self) -> bool {
         match self.form {
-            Form::Choices => {
-                !self.choices.is_empty() && !self.choices.iter().any(|choice| choice.contains(','))
-            }
+            Form::Choices => !self.choices.is_empty() && !self.has_commas,
             Form::Plain | Form::Row => true,
             Form::Tags | Form::Json => false,
         }
@@ -177,7 +178,11 @@ impl FieldSaid {
         let is_worked_out = |value: &Option<serde_json::Value>| {
             value.as_ref().is_some_and(|value| value.as_object().is_some_and(|value| !value.is_empty()))
         };
+        let has_comma = |word: &Option<String>| word.as_ref().is_some_and(|word| word.contains(','));
+        let choices = &self.pick_list_values;
+        let has_commas = choices.iter().any(|c| has_comma(&c.actual_value) || has_comma(&c.display_value));
         Field {
+            has_commas,
             is_unseen: matches!(&*self.data_type, "formula" | "rollup_summary")
                 || is_worked_out(&self.formula)
                 || is_worked_out(&self.rollup_summary),

@@ -1,8 +1,8 @@
 //! Zoho CRM as a source.
 //!
-//! [`source`] is what jobs use. It reads what there is ([`metadata`]), decides by the price ([`credits`]) which way rows
-//! come, by [`pages`], [`coql`] or [`bulk`], and goes on from a [`place`]; a [`plan`] makes the same cells of all three.
-//! [`client`] makes the calls, [`consent`] lets Weir into an org.
+//! [`source`] is what jobs use. It reads what there is ([`metadata`]) and decides by the price ([`credits`]) which way
+//! rows come: by pages, by COQL or in bulk. Each step leaves a place from which another process goes on, and a plan of
+//! columns makes the same cells of all three. [`client`] makes the calls, [`consent`] lets Weir into an org.
 
 pub mod answer;
 mod bulk;
@@ -16,7 +16,7 @@ pub mod metadata;
 mod names;
 mod pages;
 mod place;
-pub mod plan;
+mod plan;
 pub mod settings;
 pub mod source;
 mod table;

@@ -11,6 +11,8 @@ use crate::connect::source::{SourceError, SourceRow};
 
 /// Most names that are remembered.
 const MOST: usize = 200_000;
+/// Most fields of a call, beside `id`.
+const FIELDS: usize = 49;
 
 /// A field, what of it, and the id that it has.
 type Name = (usize, String);
@@ -48,12 +50,12 @@ impl Names {
             if ids.is_empty() {
                 break;
             }
-            let mut fields = vec!["id"];
-            fields.extend(&named);
-            let found = pages::with_ids(client, &plan.module, &fields, &ids)?;
-            for record in found.values() {
-                let row = plan.row(record);
-                self.learn_all(&pairs, &row);
+            for named in named.chunks(FIELDS) {
+                let fields: Vec<_> = ["id"].iter().chain(named).copied().collect();
+                let found = pages::with_ids(client, &plan.module, &fields, &ids)?;
+                for record in found.values() {
+                    self.learn_all(&pairs, &plan.row(record));
+                }
             }
         }
         rows.retain(|row| pairs.iter().all(|pair| self.is_known(*pair, row)));

@@ -5,6 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::connect::source::{SourceError, SourceRow};
 
+/// A row: when it was changed, and its id.
+pub type After = (Option<i64>, String);
+
 /// Where reading goes on. Times are seconds of the Unix epoch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "way", rename_all = "snake_case", deny_unknown_fields)]
@@ -21,7 +24,7 @@ pub enum Place {
     /// By COQL.
     Coql {
         /// Behind the row that was changed then and has this id.
-        after: Option<(Option<i64>, String)>,
+        after: Option<After>,
         /// At most so many rows.
         rows: u64,
         /// Whether the filter of the dataset goes along.
@@ -40,6 +43,13 @@ pub enum Place {
         /// Whether the filter of the dataset goes along.
         is_filtered: bool,
     },
+    /// The first page of what has changed: mostly there is no other.
+    First,
+    /// Behind the row that was changed then and has this id, whichever way costs least.
+    Choose {
+        /// The row; none: from the beginning.
+        after: Option<After>,
+    },
     /// Users of a type.
     Users {
         /// Which type.
@@ -52,8 +62,10 @@ pub enum Place {
 }
 
 impl Place {
-    /// From the first page.
-    pub const PAGES: Place = Place::Pages { from: None, token: None, lost: 0 };
+    /// The page of what was changed then or later.
+    pub fn page(from: Option<i64>) -> Place {
+        Place::Pages { from, token: None, lost: 0 }
+    }
 
     /// As a checkpoint.
     pub fn text(&self) -> String {
@@ -116,7 +128,8 @@ mod tests {
     #[test]
     fn a_checkpoint_is_read_back() {
         for place in [
-            Place::PAGES,
+            Place::page(Some(7)),
+            Place::First,
             Place::Coql { after: Some((Some(7), "365".to_owned())), rows: 2_000, is_filtered: true },
             Place::Bulk { job: Some("1".to_owned()), token: None, line: 4_000, lost: 1, is_filtered: false },
             Place::Users { kind: 2, page: 1 },

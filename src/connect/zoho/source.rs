@@ -15,7 +15,7 @@ use super::criteria::Criteria;
 use super::metadata::{self, Field, Form, Module};
 use super::names::Names;
 use super::pages::{self, PAGE};
-use super::place::{Place, Step, Window, whole};
+use super::place::{After, Place, Step, Window, whole};
 use super::plan::{self, Plan, TIME, alike};
 use super::users::{self, USERS};
 use crate::connect::cell::CellType;
@@ -123,24 +123,36 @@ impl Zoho {
     }
 
     /// Where to begin.
-    fn begin(&mut self, read: &Read<'_>, limit: Option<u64>) -> Result<Place, SourceError> {
+    fn begin(read: &Read<'_>, limit: Option<u64>) -> Place {
         let (plan, is_filtered) = (read.plan, read.filter.is_some());
-        let queries = |rows| Place::Coql { after: None, rows, is_filtered };
+        let query = |rows| Place::Coql { after: None, rows, is_filtered };
         if plan.module == USERS {
-            return Ok(Place::Users { kind: 0, page: 1 });
+            return Place::Users { kind: 0, page: 1 };
         }
-        if let Some(limit) = limit {
-            let is_small = limit <= 2_000;
-            if is_small {
-                return Ok(if is_filtered && plan.is_in_queries { queries(limit) } else { Place::PAGES });
-            }
+        match limit.filter(|limit| *limit <= 2_000) {
+            Some(limit) if is_filtered && plan.is_in_queries => query(limit),
+            Some(_) => read.pages(),
+            None if read.window.since.is_none() => Place::Choose { after: None },
+            // A page costs as much as the smallest query, and brings names along.
+            None if plan.is_in_queries && (is_filtered || plan.named().is_empty()) => query(first_rows(0)),
+            None => Place::First,
         }
-        let Some(rows) = self.count(&plan.module, read.window.since)? else {
-            return Ok(if plan.is_in_queries { queries(first_rows(0)) } else { Place::PAGES });
+    }
+
+    /// Which way costs least from here on.
+    fn choose(&mut self, read: &Read<'_>, after: Option<After>) -> Result<Place, SourceError> {
+        let (plan, is_filtered) = (read.plan, read.filter.is_some());
+        let from = after.as_ref().and_then(|(time, _)| *time);
+        let since = from.and_then(|from| Timestamp::from_second(from).ok()).or(read.window.since);
+        let rows = self.count(&plan.module, since)?;
+        let way = match rows {
+            Some(rows) => credits::cheapest(amount(plan, rows)),
+            None if plan.is_in_queries => Way::Coql,
+            None => Way::Pages,
         };
-        Ok(match credits::cheapest(amount(plan, rows)) {
-            Way::Pages => Place::PAGES,
-            Way::Coql => queries(first_rows(rows)),
+        Ok(match way {
+            Way::Pages => Place::page(since.map(Timestamp::as_second)),
+            Way::Coql => Place::Coql { after, rows: first_rows(rows.unwrap_or(u64::MAX)), is_filtered },
             Way::Bulk => Place::Bulk { job: None, token: None, line: 0, lost: 0, is_filtered },
         })
     }
@@ -156,15 +168,27 @@ impl Zoho {
             }
             Place::Users { kind, page } => return users::step(&mut self.client, plan, window, kind, page),
             Place::Done => return Ok(instead(Place::Done)),
+            Place::Choose { after } => return Ok(instead(self.choose(read, after)?)),
+            Place::First => {
+                let mut step = pages::step(&mut self.client, plan, window, (None, None, 0), rows)?;
+                if let (Place::Pages { from: Some(from), token: None, .. }, true) =
+                    (&step.next, plan.is_in_queries)
+                {
+                    let after = Some((Some(*from), "0".to_owned()));
+                    step.next = Place::Coql { after, rows: SECOND, is_filtered: read.filter.is_some() };
+                }
+                return Ok(step);
+            }
             Place::Coql { after, rows, is_filtered } => {
                 let filter = read.filter.as_ref().filter(|_| is_filtered);
                 let query = Query { plan, window, after: after.as_ref(), rows, filter };
                 match coql::step(&mut self.client, &query)? {
+                    Some(step) if rows == SECOND => step.or_choose(window),
                     Some(step) => step,
                     None if is_filtered => {
                         return Ok(instead(Place::Coql { after, rows, is_filtered: false }));
                     }
-                    None => return Ok(instead(Place::PAGES)),
+                    None => return Ok(instead(read.pages())),
                 }
             }
             Place::Bulk { job, token, line, lost, is_filtered } => {
@@ -175,7 +199,7 @@ impl Zoho {
                         let rows = first_rows(u64::MAX);
                         return Ok(instead(Place::Coql { after: None, rows, is_filtered }));
                     }
-                    None => return Ok(instead(Place::PAGES)),
+                    None => return Ok(instead(read.pages())),
                 }
             }
         };
@@ -183,6 +207,28 @@ impl Zoho {
         Ok(step)
     }
 }
+
+impl Read<'_> {
+    /// By pages, from the beginning.
+    fn pages(&self) -> Place {
+        Place::page(self.window.since.map(Timestamp::as_second))
+    }
+}
+
+impl Step {
+    /// Of a window with so many rows it is time to count.
+    fn or_choose(self, window: Window) -> Self {
+        match self.next {
+            Place::Coql { after, .. } if window.since.is_some() => {
+                Step { next: Place::Choose { after }, ..self }
+            }
+            next => Step { next, ..self },
+        }
+    }
+}
+
+/// How many rows the second query asks for.
+const SECOND: u64 = 1_000;
 
 /// How many rows the first query asks for.
 fn first_rows(rows: u64) -> u64 {
@@ -294,7 +340,7 @@ impl Source for Zoho {
         };
         let mut place = match checkpoint {
             Some(text) => Place::read(text)?,
-            None => self.begin(&read, wanted.limit)?,
+            None => Zoho::begin(&read, wanted.limit),
         };
         let mut left = wanted.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
         while place != Place::Done {
