@@ -138,3 +138,6 @@ impl Prepared<'_> {
         Ok(count.unsigned_abs())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -100,20 +100,8 @@ impl Check<'_> {
     }
 
     fn unknown_stage(&mut self, key: &str, name: &str) {
-        let advice = self.advice("dataset", name, self.stages.iter().map(|stage| stage.name.as_str()));
+        let advice = advice("dataset", name, self.stages.iter().map(|stage| stage.name.as_str()));
         self.problems.add(key, advice);
-    }
-
-    fn advice<'n>(&self, what: &str, name: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
-        if let Some(nearest) = nearest(name, known.clone()) {
-            return format!("there is no {what} {name}; did you mean {nearest}?");
-        }
-        let all: Vec<&str> = known.clone().take(MOST_LISTED).collect();
-        let more = if known.count() > MOST_LISTED { ", and more" } else { "" };
-        if all.is_empty() {
-            return format!("there is no {what} {name}, and no other one");
-        }
-        format!("there is no {what} {name}; there are {}{more}", all.join(", "))
     }
 
     /// The column of a stage that a document calls `name`. A field of a dataset becomes one when it is first named.
@@ -123,7 +111,7 @@ impl Check<'_> {
             return Some(column);
         }
         if matches!(stage.from, Origin::Merge(_)) {
-            let advice = self.advice("field", name, stage.columns.iter().map(|column| column.name.as_str()));
+            let advice = advice("field", name, stage.columns.iter().map(|column| column.name.as_str()));
             self.problems.add(key, advice);
             return None;
         }
@@ -142,7 +130,7 @@ impl Check<'_> {
         };
         let Some((field, kind)) = found else {
             let known = self.known.get(&stage.name).map_or(&[][..], Vec::as_slice);
-            let advice = self.advice("field", name, known.iter().map(|(field, _)| field.as_str()));
+            let advice = advice("field", name, known.iter().map(|(field, _)| field.as_str()));
             self.problems.add(key, advice);
             return None;
         };
@@ -273,4 +261,21 @@ impl Check<'_> {
         }
         Some((at, external_id?))
     }
+}
+
+/// That there is nothing called `name` among `known`, and what may have been meant.
+fn advice<'n>(what: &str, name: &str, known: impl Iterator<Item = &'n str>) -> String {
+    let known: Vec<&str> = known.collect();
+    let small: Vec<String> = known.iter().map(|known| known.to_ascii_lowercase()).collect();
+    let nearest = nearest(name, small.iter().map(String::as_str));
+    let nearest = small.iter().zip(&known).find(|(small, _)| Some(small.as_str()) == nearest);
+    if let Some((_, nearest)) = nearest {
+        return format!("there is no {what} {name}; did you mean {nearest}?");
+    }
+    let all = known.get(..MOST_LISTED).unwrap_or(&known).join(", ");
+    let more = if known.len() > MOST_LISTED { ", and more" } else { "" };
+    if all.is_empty() {
+        return format!("there is no {what} {name}, and no other one");
+    }
+    format!("there is no {what} {name}; there are {all}{more}")
 }
