@@ -235,6 +235,12 @@ scenario_grown() {
     done
 }
 
+# What a job does with 1,000,000 deals and 200,000 accounts before it sends them: read, merged, mapped.
+scenario_prepare() {
+    command -v sqlite3 >/dev/null || die "sqlite3 is missing; install it: apt-get install -y sqlite3"
+    "$loadtest" prepare --folder "$dir/prepare" --scenario prepare >>"$reports"
+}
+
 microseconds() {
     echo "${EPOCHREALTIME/[.,]/}"
 }

@@ -6,7 +6,8 @@
 //! holds that against what [`delivered`] finds on the queue. [`bare`] and [`mod@reference`] are the servers to
 //! compare with; [`server`] is what those two share. [`load`] measures a store's loader beside [`bare_store`],
 //! [`grown`] one that has many rows, and [`drain`] one that reads Kafka; [`hold`] keeps a loader from its store.
-//! [`wakeups`] counts what wakes an idle server. [`table`] turns reports into a page, with what they shall reach
+//! [`prepared`] measures what a job does with rows before they are sent. [`wakeups`] counts what wakes an idle
+//! server. [`table`] turns reports into a page, with what they shall reach
 //! ([`targets`]).
 //!
 //! [`counts`] stands apart: the instructions an event costs, for tests/counts/run.
@@ -22,6 +23,7 @@ mod generator;
 mod grown;
 mod hold;
 mod load;
+mod prepared;
 mod process;
 mod reference;
 mod report;
@@ -59,6 +61,8 @@ enum Command {
     Drain(drain::Flags),
     /// Loads batches into a store with many rows, and prints a report
     Grown(grown::Flags),
+    /// Reads, merges and maps the rows of a job, and prints a report
+    Prepare(prepared::Flags),
     /// Keeps a store from its loader
     Hold(hold::Flags),
     /// Counts what woke a server that nobody sent to, and prints a report
@@ -92,6 +96,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Load(flags) => report::write(&load::run(&flags)?, &mut out)?,
         Command::Drain(flags) => report::write(&drain::run(&flags)?, &mut out)?,
         Command::Grown(flags) => report::write(&grown::run(&flags)?, &mut out)?,
+        Command::Prepare(flags) => report::write(&prepared::run(&flags)?, &mut out)?,
         Command::Hold(flags) => hold::run(&flags)?,
         Command::Wakeups(flags) => report::write(&wakeups::run(&flags)?, &mut out)?,
         Command::Table => write!(out, "{}", table::page(&report::read(&mut io::stdin().lock())?))?,

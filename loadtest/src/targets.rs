@@ -100,6 +100,7 @@ const TARGETS: &[Target] = &[
         Scenario("grown-10000"),
         AtMost(1.5),
     ),
+    target("merge's CPU / sqlite3", "prepare", merge_by_hand, Alone, AtMost(3.0)),
     target("most lag, s", "lag", lag, Alone, AtMost(2.0)),
     target("memory more than without a store, MB", "lag", more_memory, Alone, AtMost(60.0)),
     target("loader's CPU / rows written by hand", "load-mixed", by_hand, Alone, AtMost(4.0)),
@@ -162,6 +163,10 @@ fn by_hand(report: &Report) -> Option<f64> {
 
 fn rate_by_hand(report: &Report) -> Option<f64> {
     report.figures.get("records/s / by hand").copied()
+}
+
+fn merge_by_hand(report: &Report) -> Option<f64> {
+    report.figures.get("merge's CPU / shell").copied()
 }
 
 fn load_cpu(report: &Report) -> Option<f64> {
