@@ -11,6 +11,7 @@ pub mod desk;
 pub mod document;
 pub mod emit;
 pub mod expression;
+pub mod files;
 pub mod mapping;
 pub mod meter;
 pub mod oauth;

@@ -1,0 +1,11 @@
+//! Tables in files: CSV and TSV, plain or gzip, in a folder or in a bucket of S3.
+//!
+//! [`source`] reads them as rows. [`place`] is where they lie: a [`folder`] or a bucket ([`s3`]); [`pattern`] names
+//! some of them, [`seen`] knows those that were loaded, [`progress`] how far a run came. [`decode`], [`dialect`] and
+//! [`table`] make records of bytes, [`kinds`] guesses what columns hold. [`rejects`] is the file of rejected rows,
+//! written and read back; [`settings`] reads `settings` of a connection.
+
+pub mod decode;
+pub mod dialect;
+pub mod kinds;
+pub mod table;
