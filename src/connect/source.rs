@@ -127,6 +127,25 @@ pub enum SourceError {
     Stopped,
 }
 
+/// A row that was rejected, by its source or later in a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RejectedRow {
+    /// Its [`SourceRow::id`].
+    pub id: String,
+    /// Its line in the source, from 1, where it has one.
+    pub line: Option<u64>,
+    /// Where in the run: `extract`, `map`, …
+    pub step: String,
+    /// Why, as a word.
+    pub code: String,
+    /// The field in question.
+    pub field: Option<String>,
+    /// Why, as a sentence.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
 /// Takes pages. What it returns first stops the reading.
 pub type TakePage<'a> = &'a mut dyn FnMut(Page) -> Result<Flow, SourceError>;
 
@@ -169,4 +188,25 @@ pub trait Source: Send {
 
     /// Calls made, and what they counted, since this was asked last.
     fn spent(&mut self) -> (u64, u64);
+
+    /// Rows that could not be read, since this was asked last.
+    fn rejects(&mut self) -> Vec<RejectedRow> {
+        Vec::new()
+    }
+
+    /// Sentences about what was read, for the log of the run, since this was asked last.
+    fn notices(&mut self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Ends a run of `object` that read all up to `checkpoint`, and whose rows are loaded but for `rejected`. It may be
+    /// called again for the same run.
+    fn finish(
+        &mut self,
+        _object: &str,
+        _checkpoint: &str,
+        _rejected: &[RejectedRow],
+    ) -> Result<(), SourceError> {
+        Ok(())
+    }
 }
