@@ -4,6 +4,7 @@
 //! What is read is kept in [`cell`]s, in which the same value looks the same whichever way it came. A run keeps it in a
 //! [`staging`] file.
 
+pub mod address;
 pub mod cell;
 pub mod credentials;
 pub mod decimal;
