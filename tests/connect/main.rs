@@ -12,4 +12,5 @@
 mod harness;
 
 mod desk;
+mod s3;
 mod zoho;

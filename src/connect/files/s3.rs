@@ -319,7 +319,7 @@ impl Connection {
                 "{about} does not know these keys ({code}); give new ones to `weir connection authorize`"
             )),
             ("NoSuchBucket", _) => {
-                SourceError::Settings(format!("there is no {about}; mend bucket or region"))
+                SourceError::Settings(format!("{about} does not exist; mend bucket or region"))
             }
             (_, 301 | 307 | 400) if !code.is_empty() => {
                 SourceError::Settings(format!("{about} refuses ({code}); mend region or endpoint"))
