@@ -184,7 +184,8 @@ fn write_by_hand(path: &Path, flags: &Flags) -> Result<f64, Box<dyn Error>> {
         let columns: Vec<String> = fields.iter().map(|(field, _)| format!("{field} TEXT")).collect();
         let columns = columns.join(", ");
         bare.execute_batch(&format!(
-            "CREATE TABLE {dataset} (place INTEGER PRIMARY KEY, {columns}); CREATE UNIQUE INDEX {dataset}_id ON {dataset} (id)"
+            "CREATE TABLE {dataset} (place INTEGER PRIMARY KEY, {columns}); \
+             CREATE UNIQUE INDEX {dataset}_id ON {dataset} (id)"
         ))?;
     }
     let mut spent = 0.0;
@@ -337,7 +338,8 @@ const BY_HAND: &str = "
             l.Amount, l.Rating, l.Mail, r.Account_Name, r.Industry
         FROM data_deals AS l LEFT JOIN data_accounts AS r ON l.Account = r.id
         WHERE l.Rating IS NULL OR l.Rating <> 'Lost';
-    SELECT rowid, *, CASE WHEN Rating IN ('New', 'Open') THEN 'Active' ELSE 'Inactive' END FROM work.both ORDER BY rowid;
+    SELECT rowid, *, CASE WHEN Rating IN ('New', 'Open') THEN 'Active' ELSE 'Inactive' END FROM work.both
+    ORDER BY rowid;
 ";
 
 /// Processor time of SQLite's shell for the same.
