@@ -5,23 +5,23 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::lookups::{LookupError, Lookups, Nothing};
-use super::records::{RowStamp, Stamp, Topics, Writer};
+use super::records::{changed, gone};
 use super::row::{Code, MappedRow, Mapping};
 use super::run::{Outcome, map};
 use super::target::Target;
 use crate::config::ObjectConfig;
 use crate::connect::cell::CellType;
 use crate::connect::document::*;
+use crate::connect::emit::{Origin, write};
 use crate::connect::prepare::check::check;
 use crate::connect::prepare::plan::Plan;
 use crate::connect::prepare::prepare;
 use crate::connect::source::{Page, SourceRow};
 use crate::connect::staging::{Staging, StagingError};
-use crate::event::time::Received;
 use crate::mapping::company::company_id;
 use crate::queue::reader::ReadRecord;
+use crate::record::Records;
 use crate::record::topics::TopicId;
-use crate::record::{Header, Records};
 use crate::store::load::load;
 
 const FIELDS: [(&str, CellType); 5] = [
@@ -347,77 +347,49 @@ fn read(records: &Records) -> Vec<ReadRecord> {
 
 #[test]
 fn the_store_loads_the_records_of_a_row_under_the_id_that_lookups_give() {
-    let topic = TopicId::of("weir.any");
-    let topics = Topics { people: topic, companies: topic, objects: topic };
-    let stamp = Stamp { run: "r1", source: "/acme/zoho", batch: "7" };
-    for (object, fields, key, which, value) in [
-        (
-            "company",
-            vec![("Name", "\"Acme\""), ("Size", "null")],
-            "acme\u{1f}Acme",
-            "company",
-            r#"{"Name":"Acme","Size":null}"#,
-        ),
-        ("person", vec![("Email", "\"A@x.de\"")], "acme\u{1f}a@x.de", "person", r#"{"Email":"A@x.de"}"#),
+    let company = company_id("acme", "Acme");
+    let by_name = format!(r#"{{"Email":"A@x.de","CompanyName":"Acme","CompanyId":"{company}"}}"#);
+    for (object, fields, key, value) in [
+        ("company", &[("Name", "\"Acme\""), ("Size", "null")][..], "Acme", r#"{"Name":"Acme","Size":null}"#),
+        ("person", &[("Email", "\"A@x.de\"")], "a@x.de", r#"{"Email":"A@x.de"}"#),
         (
             "company_person",
-            vec![("Email", "\"A@x.de\""), ("CompanyId", "\"1P02X\"")],
-            "acme\u{1f}a@x.de",
-            "link.0",
+            &[("CompanyId", "\"1P02X\""), ("Email", "\"A@x.de\"")],
+            "a@x.de",
             r#"{"Email":"A@x.de","CompanyId":"1P02X"}"#,
         ),
+        ("company_person", &[("Email", "\"A@x.de\""), ("CompanyName", "\"Acme\"")], "a@x.de", &by_name),
         (
             "deal__gc",
-            vec![("Amount", "1.5"), ("Key", "\"7\"")],
-            "acme\u{1f}deal__gc\u{1f}7",
-            "object",
+            &[("Amount", "1.5"), ("Key", "\"7\"")],
+            "deal__gc\u{1f}7",
             r#"{"object":"deal__gc","keys":{"Key":"7"},"fields":{"Amount":1.5}}"#,
         ),
     ] {
         let target = target(object);
-        let fields: Vec<(String, String)> =
-            fields.iter().map(|(field, json)| ((*field).to_owned(), (*json).to_owned())).collect();
+        let owned = |(field, json): &(&str, &str)| ((*field).to_owned(), (*json).to_owned());
+        let fields: Vec<(String, String)> = fields.iter().map(owned).collect();
         let row = MappedRow { key: target.key(&fields).unwrap(), fields };
-        let mut records = Records::new(Received::at(1_780_000_000_000).ms());
-        let writer = Writer { target: &target, topics, stamp };
-        let of_row = RowStamp { place: 3, time: "2026-01-01T00:00:00Z" };
-        writer.write(&row, of_row, &mut records);
-        writer.delete(&row, of_row, &mut records);
+        let (changed, gone) = (changed(&target, &row), gone(&target, &row.key.text));
+        assert_eq!((changed.key.as_str(), changed.value.as_str()), (key, value));
+        assert_eq!(changed.company_id, (object == "company").then(|| company.clone()));
+        let origin = Origin {
+            tenant: "acme".to_owned(),
+            source: "/acme/zoho".to_owned(),
+            run: "r1".to_owned(),
+            topic: TopicId::of("weir.any"),
+        };
+        let mut records = Records::new(1_780_000_000_000);
+        for sent in [&changed, &gone] {
+            write(&mut records, &origin, "b", &sent.outgoing(3, "2026-01-01T00:00:00Z"));
+        }
         let read = read(&records);
-        assert_eq!(std::str::from_utf8(&read[0].value).unwrap(), value);
-        assert_eq!(read[0].key.as_deref(), Some(key.as_bytes()));
-        for (header, expected) in [
-            (Header::Id, format!("r1-3/{which}")),
-            (Header::Source, "/acme/zoho".to_owned()),
-            (Header::Run, "r1".to_owned()),
-            (Header::Row, "3".to_owned()),
-            (Header::Batch, "7".to_owned()),
-        ] {
-            assert_eq!(read[0].header(header.name()), Some(expected.as_bytes()), "{object}");
-        }
-        let loaded = load(&read[0]).unwrap().unwrap();
+        let (loaded, gone) = (load(&read[0]).unwrap().unwrap(), load(&read[1]).unwrap().unwrap());
         let loaded = loaded.rows.last().unwrap();
-        let gone = load(&read[1]).unwrap().unwrap();
         assert_eq!((loaded.key.object.as_str(), loaded.key.key.as_str()), (object, row.key.text.as_str()));
-        if object != "company_person" {
-            assert_eq!(loaded.id, row.key.id);
-        }
+        assert!(object == "company_person" || loaded.id == row.key.id);
         assert!(gone.rows[0].change.deletes && gone.rows[0].key == loaded.key, "{object}");
     }
-    // Where a link names its company, its id is the one that the company has.
-    let target = target("company_person");
-    let fields: Vec<(String, String)> = [("Email", "\"a@x.de\""), ("CompanyName", "\"Acme\"")]
-        .map(|(field, json)| (field.to_owned(), json.to_owned()))
-        .to_vec();
-    let row = MappedRow { key: target.key(&fields).unwrap(), fields };
-    let mut records = Records::new(0);
-    let of_row = RowStamp { place: 1, time: "2026-01-01T00:00:00Z" };
-    Writer { target: &target, topics, stamp }.write(&row, of_row, &mut records);
-    let value = format!(
-        "{{\"CompanyId\":\"{}\",\"Email\":\"a@x.de\",\"CompanyName\":\"Acme\"}}",
-        company_id("acme", "Acme")
-    );
-    assert_eq!(std::str::from_utf8(&read(&records)[0].value).unwrap(), value);
 }
 
 fn a_row() -> impl Strategy<Value = Row> {
