@@ -14,7 +14,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, InterruptHandle, OptionalExtension, params};
 
 use self::names::free;
 pub(in crate::connect) use self::names::quoted;
@@ -231,6 +231,11 @@ impl Staging {
     pub fn row(&self, dataset: &str, row: i64) -> Result<Option<StagedRow>, StagingError> {
         let sql = format!("SELECT * FROM {} WHERE _row = ?1", self.tab(dataset)?);
         Ok(self.connection.prepare_cached(&sql)?.query_row([row], staged).optional()?)
+    }
+
+    /// Stops, from another thread, what SQLite does for it at that moment, which then fails.
+    pub fn interrupt(&self) -> InterruptHandle {
+        self.connection.get_interrupt_handle()
     }
 
     /// The database, to which [`WORK`] is attached.

@@ -282,6 +282,37 @@ fn a_merge_that_blows_up_is_a_warning_in_a_preview_and_an_error_in_a_run() {
     assert_eq!((preview.warnings.as_slice(), preview.count(&staging).unwrap()), (&[blow_up][..], 200));
 }
 
+#[test]
+fn rows_are_read_in_the_order_in_which_they_lie_so_that_none_are_gathered_to_be_sorted() {
+    let known =
+        known(&[("accounts", ACCOUNTS), ("deals", &[("id", CellType::Text), ("Account", CellType::Text)])]);
+    for (output, filtered) in [("accounts", false), ("accounts", true), ("both", true)] {
+        let mut job = job(&[("accounts", &["id", "Name"]), ("deals", &["id", "Account"])], output);
+        let fields = [("id", "deals", "id"), ("Name", "accounts", "Name")];
+        job.merges.push((
+            "both".to_owned(),
+            merge("deals", "accounts", Join::Outer, &[("Account", "id")], &fields),
+        ));
+        if filtered {
+            let named = filter("A", vec![condition("Name", Comparison::IsNotNull, &[])]);
+            job.datasets.get_mut("accounts").unwrap().filter = Some(named);
+            let upper = transform("Upper", Rule::Formula(formula(Function::Upper, &[field("Name")])));
+            job.transforms.push(Transform { dataset: output.to_owned(), ..upper });
+        }
+        let plan = check(&job, &known).unwrap();
+        let mut staging = Staging::in_memory().unwrap();
+        stage(&mut staging, &plan, &[]);
+        let prepared = prepare(&staging, &plan).unwrap();
+        let explain = format!("EXPLAIN QUERY PLAN {}", prepared.sql);
+        let mut statement = staging.connection().prepare(&explain).unwrap();
+        let steps =
+            statement.query_map(rusqlite::params_from_iter(&prepared.bound), |row| row.get::<_, String>(3));
+        let steps: Vec<String> = steps.unwrap().map(Result::unwrap).collect();
+        assert!(steps.iter().all(|step| !step.contains("TEMP B-TREE")), "{output}: {steps:?}");
+        assert!(steps.iter().any(|step| step.contains("USING INTEGER PRIMARY KEY")), "{output}: {steps:?}");
+    }
+}
+
 fn field(name: &str) -> Operand {
     Operand::Field(name.to_owned())
 }
