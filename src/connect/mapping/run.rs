@@ -20,7 +20,7 @@ use crate::event::scan::read_value;
 use crate::event::traits::Traits;
 
 /// Rows whose lookups are one question.
-pub const BATCH: usize = 500;
+const BATCH: usize = 500;
 
 /// Why rows can't be mapped.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -302,6 +302,35 @@ impl MappedRun<'_> {
             take(self.outcome(row).map_err(failed)?)?;
         }
         Ok(())
+    }
+
+    /// Shows `take` each row that is rejected, as it was prepared, in order of places: what an error file shows.
+    ///
+    /// # Errors
+    /// What `take` returns, or when the file can't be read.
+    pub fn rejected<E: From<StagingError>>(
+        &self,
+        (prepared, staging): (&Prepared<'_>, &Staging),
+        mut take: impl FnMut(PreparedRow, Reject) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let failed = |error: rusqlite::Error| E::from(StagingError::from(error));
+        let sql = format!("SELECT place, reject FROM {WORK}.mapped WHERE reject IS NOT NULL ORDER BY place");
+        let mut statement = staging.connection().prepare(&sql).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
+        let mut next = || -> rusqlite::Result<Option<(i64, String)>> {
+            rows.next()?.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
+        };
+        let Some(first) = next().map_err(failed)? else { return Ok(()) };
+        let (from, mut waiting) = (first.0, Some(first));
+        prepared.each(staging, from, |row| {
+            if let Some((_, reject)) = waiting.take_if(|(place, _)| *place == row.place) {
+                waiting = next().map_err(failed)?;
+                if let Ok(reject) = serde_json::from_str(&reject) {
+                    take(row, reject)?;
+                }
+            }
+            Ok(())
+        })
     }
 
     fn outcome(&self, row: &rusqlite::Row<'_>) -> rusqlite::Result<Outcome> {

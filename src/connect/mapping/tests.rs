@@ -15,7 +15,7 @@ use crate::connect::document::*;
 use crate::connect::emit::{Origin, write};
 use crate::connect::prepare::check::check;
 use crate::connect::prepare::plan::Plan;
-use crate::connect::prepare::prepare;
+use crate::connect::prepare::{PreparedRow, prepare};
 use crate::connect::source::{Page, SourceRow};
 use crate::connect::staging::{Staging, StagingError};
 use crate::mapping::company::company_id;
@@ -110,6 +110,17 @@ fn mapped(job: &Job, rows: &[Row], lookups: &mut dyn Lookups) -> Vec<Outcome> {
     })
     .unwrap();
     assert_eq!(last.as_slice(), &all[all.len() - 1..], "it goes on where it was");
+    let mut rejected = Vec::new();
+    let take = |row: PreparedRow, reject| {
+        rejected.push((row.place, row.id, reject));
+        Ok::<_, StagingError>(())
+    };
+    run.rejected((&prepared, &staging), take).unwrap();
+    let of_reject =
+        |outcome: &Outcome| Some((outcome.place, outcome.id.clone(), outcome.mapped.clone().err()?));
+    let mut expected: Vec<_> = all.iter().filter_map(of_reject).collect();
+    expected.sort_by_key(|(place, ..)| *place);
+    assert_eq!(rejected, expected);
     all
 }
 

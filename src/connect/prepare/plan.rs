@@ -60,9 +60,42 @@ impl Plan {
         self.output().map_or(&[], |stage| &stage.leaves)
     }
 
+    /// The fields by which datasets are merged, where they are fields of the source: whoever reads a part of the one
+    /// can read its partners in the other by them.
+    pub fn partners(&self) -> Vec<[SourceField<'_>; 2]> {
+        let pairs = self.stages.iter().filter_map(|stage| match &stage.from {
+            Origin::Merge(merge) => {
+                Some(merge.on.iter().map(|(left, right)| [(merge.left, *left), (merge.right, *right)]))
+            }
+            Origin::Dataset(_) => None,
+        });
+        pairs.flatten().filter_map(|[one, other]| Some([self.source(one)?, self.source(other)?])).collect()
+    }
+
+    /// The field of the source that a column of a stage is; none: it is worked out.
+    fn source(&self, (at, column): (usize, usize)) -> Option<SourceField<'_>> {
+        let stage = self.stages.get(at)?;
+        let found = stage.columns.get(column)?;
+        match (&found.value, &stage.from) {
+            (Source::Field, _) => Some(SourceField { dataset: &stage.name, field: &found.name }),
+            (Source::Side(Side::Left, column), Origin::Merge(merge)) => self.source((merge.left, *column)),
+            (Source::Side(Side::Right, column), Origin::Merge(merge)) => self.source((merge.right, *column)),
+            _ => None,
+        }
+    }
+
     pub(super) fn output(&self) -> Option<&Stage> {
         self.stages.get(self.output)
     }
+}
+
+/// A field of a dataset.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceField<'p> {
+    /// The dataset.
+    pub dataset: &'p str,
+    /// As its source calls it.
+    pub field: &'p str,
 }
 
 /// A dataset or a merge.

@@ -224,6 +224,26 @@ impl Staging {
         Ok(())
     }
 
+    /// Shows `take` each value that a field of a dataset has, once.
+    ///
+    /// # Errors
+    /// What `take` returns; when there is no such field, or the file can't be read.
+    pub fn values<E: From<StagingError>>(
+        &self,
+        dataset: &str,
+        field: &str,
+        mut take: impl FnMut(String) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let (tab, column) = (self.tab(dataset)?, self.column(dataset, field)?);
+        let sql = format!("SELECT DISTINCT {column} FROM {tab} WHERE {column} IS NOT NULL");
+        let mut statement = self.connection.prepare(&sql).map_err(StagingError::from)?;
+        let mut rows = statement.query([]).map_err(StagingError::from)?;
+        while let Some(row) = rows.next().map_err(StagingError::from)? {
+            take(row.get(0).map_err(StagingError::from)?)?;
+        }
+        Ok(())
+    }
+
     /// The row of a dataset at this place.
     ///
     /// # Errors

@@ -47,6 +47,14 @@ fn a_row_that_is_read_twice_takes_the_later_values_and_keeps_its_place() {
     assert_eq!(rows[1].cells, cells.map(|cell| cell.map(str::to_owned)));
     assert_eq!((rows[0].modified.as_deref(), rows[0].line), (Some("2026-05-28T20:26:40Z"), Some(7)));
     assert_eq!(staging.count("accounts").unwrap(), 4);
+    let mut values = Vec::new();
+    let take = |value| {
+        values.push(value);
+        Ok::<_, StagingError>(())
+    };
+    staging.values("accounts", "Name", take).unwrap();
+    values.sort();
+    assert_eq!(values, ["a", "z"]);
     assert_eq!(staging.checkpoint("accounts").unwrap().as_deref(), Some("two"));
 }
 

@@ -131,3 +131,29 @@ fn the_type_of_what_is_worked_out_is_that_of_what_it_may_be() {
         assert_eq!(plan.columns().last().unwrap().kind, kind, "{rule:?}");
     }
 }
+
+#[test]
+fn partners_are_told_by_the_fields_of_the_source_that_merges_compare() {
+    let text = CellType::Text;
+    let known = known(&[
+        ("accounts", &[("id", text), ("Owner", text)]),
+        ("deals", &[("id", text), ("Account", text)]),
+        ("users", &[("id", text), ("Mail", text)]),
+    ]);
+    let datasets: [(&str, &[&str]); 3] =
+        [("accounts", &["id", "Owner"]), ("deals", &["id", "Account"]), ("users", &["id", "Mail"])];
+    let mut job = job(&datasets, "all");
+    let mut upper = transform("Upper", Rule::Formula(formula(Function::Upper, &[field("Mail")])));
+    upper.dataset = "users".to_owned();
+    job.transforms.push(upper);
+    let both = [("id", "deals", "id"), ("Owner", "accounts", "Owner")];
+    let on = [("Account", "id")];
+    job.merges.push(("both".to_owned(), merge("deals", "accounts", Join::Left, &on, &both)));
+    let on = [("Owner", "id"), ("Owner", "Upper")];
+    job.merges.push(("all".to_owned(), merge("both", "users", Join::Left, &on, &[("id", "both", "id")])));
+    let plan = check(&job, &known).unwrap();
+    let shown = |field: &plan::SourceField<'_>| format!("{}.{}", field.dataset, field.field);
+    let pairs: Vec<String> =
+        plan.partners().iter().map(|pair| pair.each_ref().map(shown).join(" = ")).collect();
+    assert_eq!(pairs, ["deals.Account = accounts.id", "accounts.Owner = users.id"]);
+}
