@@ -70,8 +70,8 @@ impl DataFlags {
 /// Which roles a process has.
 #[derive(Args, Clone, Debug, Default)]
 pub struct RoleFlags {
-    /// Only these roles, separated by commas: gateway (takes events), load (fills the store) [default: all that the
-    /// configuration asks for]
+    /// Only these roles, separated by commas: gateway (takes events), load (fills the store), jobs (runs jobs)
+    /// [default: all that the configuration asks for]
     #[arg(long, env = "WEIR_ONLY", value_name = "ROLES", value_parser = roles)]
     pub only: Option<Roles>,
 }

@@ -6,6 +6,7 @@ mod flags;
 mod gainsight;
 mod health;
 pub mod import_destination;
+mod jobs;
 mod key;
 mod manual;
 mod moment;
@@ -29,6 +30,7 @@ pub use flags::{ConfigFlags, QueueFlags};
 pub use gainsight::GainsightArgs;
 pub use health::HealthArgs;
 pub use import_destination::ImportArgs;
+pub use jobs::{ActivityArgs, ChainArgs, ConnectionArgs, JobArgs};
 pub use manual::{CompletionsArgs, ManArgs};
 pub use quarantine::QuarantineArgs;
 pub use serve::ServeArgs;
@@ -69,6 +71,14 @@ enum Command {
     Store(StoreArgs),
     /// Say what waits to go to Gainsight itself, and whether it can go there
     Gainsight(GainsightArgs),
+    /// Make and try ways into other systems: Zoho CRM and others
+    Connection(ConnectionArgs),
+    /// Make and run jobs, which pull data through connections into the store
+    Job(JobArgs),
+    /// Make and run chains of jobs
+    Chain(ChainArgs),
+    /// Look at what runs did, and at what was changed of connections, jobs and chains
+    Activity(ActivityArgs),
     /// Say whether the Weir on a data folder is ready, by an exit code
     Health(HealthArgs),
     /// Show on a terminal how a running Weir is doing: events, refusals, queue, loaders
@@ -111,6 +121,10 @@ impl Cli {
             Command::Quarantine(args) => quarantine::run(&args),
             Command::Store(args) => store::run(&args),
             Command::Gainsight(args) => gainsight::run(&args),
+            Command::Connection(args) => jobs::connection(&args),
+            Command::Job(args) => jobs::job(&args),
+            Command::Chain(args) => jobs::chain(&args),
+            Command::Activity(args) => jobs::activity(&args),
             Command::Health(args) => health::run(&args),
             Command::Top(args) => top::run(&args),
             Command::Key => key::run(),
@@ -121,6 +135,7 @@ impl Cli {
         };
         match outcome {
             Ok(()) => ExitCode::SUCCESS,
+            Err(Failure::Code(code)) => ExitCode::from(code),
             Err(failure) => {
                 telemetry::write_failure(&failure);
                 if matches!(failure, Failure::Usage(_)) { ExitCode::from(2) } else { ExitCode::FAILURE }
@@ -144,6 +159,9 @@ pub enum Failure {
     /// The arguments don't go together: exit code 2.
     #[error("{0}")]
     Usage(String),
+    /// What happened was printed, and has this exit code.
+    #[error("exit code {0}")]
+    Code(u8),
     /// Anything else, in one sentence.
     #[error("{0}")]
     Named(String),

@@ -37,6 +37,16 @@ impl DataDir {
         self.0.join("gainsight").join(format!("{name}.sqlite"))
     }
 
+    /// What credentials of connections are sealed with, where the configuration names nothing else.
+    pub fn credentials_key(&self) -> PathBuf {
+        self.0.join("credentials.key")
+    }
+
+    /// What runs of jobs have read.
+    pub fn runs(&self) -> PathBuf {
+        self.0.join("runs")
+    }
+
     /// The socket over which a running Weir takes orders.
     pub fn control_socket(&self) -> PathBuf {
         self.0.join("control.sock")

@@ -83,6 +83,8 @@ pub struct StoreConfig {
     pub place: StorePlace,
     /// How many days a repeat is known as one.
     pub seen_days: u32,
+    /// Where the key stands that credentials of connections are sealed with; none: in the data directory.
+    pub credentials_key: Option<SecretPlace>,
 }
 
 /// What `store.url` names.

@@ -291,6 +291,7 @@ fn store(mut section: Section<'_>) -> StoreConfig {
         // After a problem it is of no matter what stands in for it.
         place: place.flatten().unwrap_or(StorePlace::Sqlite(PathBuf::new())),
         seen_days: u32::try_from(section.number("seen_days", 1..=LONGEST_DAYS)).unwrap_or(u32::MAX),
+        credentials_key: section.optional("credentials_key", SECRET, secret_place),
     };
     section.finish();
     config

@@ -5,12 +5,14 @@
 //! [`staging`] file.
 
 pub mod address;
+pub mod catalog;
 pub mod cell;
 pub mod credentials;
 pub mod decimal;
 pub mod desk;
 pub mod document;
 pub mod emit;
+pub mod engine;
 pub mod expression;
 pub mod files;
 pub mod mapping;
@@ -20,6 +22,7 @@ pub mod prepare;
 pub mod reading;
 pub mod schedule;
 pub mod source;
+pub mod sources;
 pub mod staging;
 pub mod tokens;
 pub mod vault;

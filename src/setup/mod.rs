@@ -10,6 +10,7 @@
 pub mod advice;
 pub mod capacity;
 pub mod check;
+pub mod connect;
 pub mod disk;
 pub mod first_start;
 pub mod gainsight;

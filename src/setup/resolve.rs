@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::store::EVERYWHERE;
 use super::suppressed;
-use super::topics::{contract_topic, publisher_topic, tenant_topics};
+use super::topics::{contract_topic, objects_topic, publisher_topic, tenant_topics};
 use crate::admission::secrets::each_once;
 use crate::config::{Config, PublisherConfig, TenantConfig, ViewKey};
 use crate::record::topics::Topics;
@@ -82,6 +83,10 @@ fn sending_by_itself(publisher: &Arc<Publisher>, index: usize, tenant: &Arc<Tena
 fn tenant(id: &str, config: &Config, settings: &TenantConfig, topics: &mut Topics) -> Tenant {
     let [people, companies, rejected] =
         tenant_topics(&settings.topic_prefix).map(|name| topics.intern(&name));
+    // Only jobs write there, and only into a store.
+    if config.store.is_some() && settings.objects.keys().any(|name| !EVERYWHERE.contains(&name.as_str())) {
+        topics.intern(&objects_topic(&settings.topic_prefix));
+    }
     Tenant {
         id: id.to_owned(),
         gainsight_id: settings.gainsight_tenant_id.clone().unwrap_or_else(|| id.to_owned()),

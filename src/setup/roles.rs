@@ -13,6 +13,8 @@ pub enum Role {
     Gateway,
     /// Loads the queue's records into the store, and sends them to Gainsight.
     Load,
+    /// Runs jobs, whose records it puts on the queue.
+    Jobs,
 }
 
 /// The roles of a process. By default all that the configuration asks for.
@@ -28,8 +30,8 @@ impl Roles {
         let role = |name: &str| match name.trim() {
             "gateway" => Ok(Role::Gateway),
             "load" => Ok(Role::Load),
-            "jobs" => Err("names jobs, which this Weir does not have yet; leave it out".to_owned()),
-            _ => Err("must be gateway, load, or both, separated by a comma".to_owned()),
+            "jobs" => Ok(Role::Jobs),
+            _ => Err("must be some of gateway, load and jobs, separated by commas".to_owned()),
         };
         text.split(',').map(role).collect::<Result<_, _>>().map(Roles)
     }
@@ -39,8 +41,22 @@ impl Roles {
         self.0.is_empty() || self.0.contains(&role)
     }
 
+    fn check_jobs(&self, config: &Config, problems: &mut Problems) {
+        if config.store.is_none() && !config.sources.is_empty() {
+            let advice = "jobs are kept in the store; add the table [store], or leave jobs out";
+            problems.add(ONLY, advice);
+        }
+        if !self.run(Role::Gateway) {
+            let advice = "jobs write to the queue of the process that takes events; add gateway";
+            problems.add(ONLY, advice);
+        }
+    }
+
     /// Adds what keeps a process with these roles from running `config`.
     pub(super) fn check(&self, config: &Config, problems: &mut Problems) {
+        if self.0.contains(&Role::Jobs) {
+            self.check_jobs(config, problems);
+        }
         if !self.0.contains(&Role::Load) {
             return;
         }

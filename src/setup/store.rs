@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use super::topics::objects_topic;
 use crate::config::problems::Problems;
 use crate::config::quoting::join;
 use crate::config::{
@@ -25,7 +26,7 @@ pub const LOADER: &str = "store";
 const SESSIONS: usize = 2;
 
 /// Objects of every tenant, which have their views from the start.
-const EVERYWHERE: [&str; 4] = ["person", "company", LINK, "event"];
+pub const EVERYWHERE: [&str; 4] = ["person", "company", LINK, "event"];
 /// The standard objects, whose keys Weir knows.
 const STANDARD: [&str; 6] = ["person", "company", LINK, "event", "customer_goal", "user"];
 
@@ -161,8 +162,9 @@ pub fn loaded_topics(config: &Config) -> Vec<String> {
     let rejected: Vec<_> = topics.rejected().collect();
     let written =
         topics.names().iter().filter(|name| !rejected.contains(name)).map(|name| (*name).to_owned());
-    let objects = config.tenants.values().map(|tenant| format!("{}objects", tenant.topic_prefix));
-    written.chain(objects).collect()
+    let objects = config.tenants.values().map(|tenant| objects_topic(&tenant.topic_prefix));
+    let other = objects.filter(|name| !topics.names().contains(&name.as_str()));
+    written.chain(other).collect()
 }
 
 /// How the store's loader goes about its work.

@@ -22,6 +22,11 @@ pub(super) fn tenant_topics(prefix: &str) -> [String; 3] {
     ["people", "companies", "rejected"].map(|what| format!("{prefix}{what}"))
 }
 
+/// Where records of a tenant's own objects go.
+pub fn objects_topic(prefix: &str) -> String {
+    format!("{prefix}objects")
+}
+
 /// Where a publisher's events without a contract go.
 pub(super) fn publisher_topic(prefix: &str, publisher: &PublisherConfig) -> String {
     let made = || format!("{prefix}events.{}", slug(&publisher.topic));

@@ -6,7 +6,7 @@ use std::thread;
 use weir::connect::credentials::Key;
 use weir::connect::desk::credentials::{DeskVault, key_in};
 use weir::connect::desk::documents::{Applied, Kind};
-use weir::connect::desk::runs::{Asked, RowError, State};
+use weir::connect::desk::runs::{Asked, Batch, RowError, State};
 use weir::connect::desk::sent::SentRow;
 use weir::connect::desk::spent::{Allowance, DeskMeter};
 use weir::connect::desk::{Desk, DeskError, OpenDesk};
@@ -50,6 +50,10 @@ on_both! {
     one_at_a_time_renews_a_token
     credits_are_shared_and_what_others_use_counts_too
     many_at_once_never_spend_more_than_is_weirs
+}
+
+fn batch(name: &str, records: i64) -> Batch {
+    Batch { name: name.to_owned(), records, last_row: records }
 }
 
 fn open(open: &OpenDesk) -> Desk {
@@ -121,8 +125,9 @@ fn a_run_is_loaded_once_the_loader_has_counted_what_was_acknowledged(place: Open
     let mut desk = open(&place);
     let run = desk.queue_run("acme", "accounts", None, &Asked::default()).unwrap();
     let lease = desk.take("run", "me", 60_000).unwrap().unwrap();
-    desk.acknowledge(&lease, &run, ("a", 3), &[]).unwrap();
-    desk.acknowledge(&lease, &run, ("b", 1), &[]).unwrap();
+    desk.acknowledge(&lease, &run, &batch("a", 3), &[]).unwrap();
+    desk.acknowledge(&lease, &run, &batch("b", 1), &[]).unwrap();
+    assert_eq!(desk.last_row(&run.id).unwrap(), 3);
     let load = |batch: &str, number, loaded, failed| RunLoad {
         run: run.id.clone(),
         batch: batch.to_owned(),
@@ -171,7 +176,7 @@ fn what_was_sent_is_found_by_id_and_by_key(place: OpenDesk) {
         is_gone: false,
     };
     let rows: Vec<_> = (0..1_234).map(sent).collect();
-    desk.acknowledge(&lease, &run, ("a", 1_234), &rows).unwrap();
+    desk.acknowledge(&lease, &run, &batch("a", 1_234), &rows).unwrap();
     let ids: Vec<_> = rows.iter().map(|row| row.external_id.as_str()).chain(["none"]).collect();
     assert_eq!(desk.sent("acme", "accounts", &ids).unwrap().len(), 1_234);
     assert!(
@@ -181,7 +186,7 @@ fn what_was_sent_is_found_by_id_and_by_key(place: OpenDesk) {
     assert_eq!(desk.sent_as("acme", "accounts", &["key5", "key7"]).unwrap().len(), 2);
     assert_eq!(desk.sent_count("acme", "accounts").unwrap(), 1_234);
     let gone = SentRow { is_gone: true, ..sent(3) };
-    desk.acknowledge(&lease, &run, ("b", 1), &[gone]).unwrap();
+    desk.acknowledge(&lease, &run, &batch("b", 1), &[gone]).unwrap();
     assert_eq!(desk.sent_count("acme", "accounts").unwrap(), 1_233);
     let after = desk.sent_after("acme", "accounts", "id0001", 2).unwrap();
     assert_eq!(after, [sent(2), sent(4)]);

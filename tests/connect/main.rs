@@ -13,4 +13,5 @@ mod harness;
 
 mod desk;
 mod s3;
+mod whole;
 mod zoho;

@@ -33,8 +33,11 @@ fn roles_that_can_not_be_are_refused_with_all_other_problems_by_serve_and_check(
             assert!(said.contains(part), "{part:?} is not in {said}");
         }
         let (code, said) = run(&wrong, &[command, "--only", "gateway,jobs"]);
+        assert_eq!(code, Some(1), "{said}");
+        assert!(said.contains("--only: jobs are kept in the store"), "{said}");
+        let (code, said) = run(&wrong, &[command, "--only", "gateway,pilot"]);
         assert_eq!(code, Some(2), "{said}");
-        assert!(said.contains("it names jobs, which this Weir does not have yet"), "{said}");
+        assert!(said.contains("it must be some of gateway, load and jobs"), "{said}");
     }
 }
 

@@ -54,8 +54,13 @@ pub fn run(started: Started) -> Result<(), Failure> {
     RunFile::clear(&config.data);
     // A configuration without anything to load has been refused.
     let loaders = Loaders::start(&config, &metrics)?;
-    let parts =
-        Parts { app: None, loaders: loaders.handles(&config), tls: None, metrics: Arc::clone(&metrics) };
+    let parts = Parts {
+        app: None,
+        loaders: loaders.handles(&config),
+        targets: Arc::default(),
+        tls: None,
+        metrics: Arc::clone(&metrics),
+    };
     let watch = Watch::start(started, parts)?;
     let loading = Loading { metrics, loaders: loaders.names(), is_stopping: AtomicBool::new(false) };
     let served = actix_rt::System::new().block_on(serve(loading, (config, watch), admin_listener, loaders));
@@ -141,7 +146,13 @@ mod tests {
             is_first: false,
         };
         let handles = loaders.handles(&config);
-        let parts = Parts { app: None, loaders: handles, tls: None, metrics: Arc::clone(&metrics) };
+        let parts = Parts {
+            app: None,
+            loaders: handles,
+            targets: Arc::default(),
+            tls: None,
+            metrics: Arc::clone(&metrics),
+        };
         let watch = Watch::start(started, parts).unwrap();
         let loading = Loading { metrics, loaders: loaders.names(), is_stopping: AtomicBool::new(false) };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,6 +1,7 @@
 //! `weir serve`: opens the queue, listens, runs until it is asked to stop, and then cleans up. [`load_only`] does so
 //! without a gateway.
 
+pub(super) mod jobs;
 mod listeners;
 mod load_only;
 mod loaders;
@@ -26,6 +27,7 @@ use self::sockets::Sockets;
 use super::flags::RoleFlags;
 use super::{ConfigFlags, Failure, print};
 use crate::config::{Config, QueueKind};
+use crate::connect::engine::Jobs;
 use crate::http::admin::Watched;
 use crate::http::{admin, routes, server};
 use crate::intake::app::App;
@@ -80,6 +82,7 @@ struct Gateway {
     clients: Clients,
     admin: TcpListener,
     loaders: Loaders,
+    jobs: Jobs,
     watch: Watch,
     /// Whether clients that come from now on wait for the next start.
     are_held: bool,
@@ -103,11 +106,13 @@ fn run_gateway(started: Started, to_serve: ToServe, demo: Option<Demo>) -> Resul
     metrics.machine.watch_disk(config.data.path().to_owned(), config.queue.free_bytes);
     RunFile::clear(&config.data);
     let loaders = if roles.run(Role::Load) { Loaders::start(&config, &metrics)? } else { Loaders::none() };
+    let (targets, jobs) = jobs::start(&config, &roles, (&queue, &metrics))?;
     let app = App::new(tenants, queue, Arc::clone(&metrics), config.limits.clone()).with_spans(spans);
     let app = Arc::new(app);
     let parts = Parts {
         app: Some(Arc::clone(&app)),
         loaders: loaders.handles(&config),
+        targets,
         tls: clients.certificate.take(),
         metrics,
     };
@@ -117,7 +122,7 @@ fn run_gateway(started: Started, to_serve: ToServe, demo: Option<Demo>) -> Resul
         Some(_) => print("Weir can't take events yet: the log says why\n"),
         None => Ok(()),
     };
-    let gateway = Gateway { app, clients, admin, loaders, watch, are_held: sockets.are_held() };
+    let gateway = Gateway { app, clients, admin, loaders, jobs, watch, are_held: sockets.are_held() };
     actix_rt::System::new().block_on(serve(gateway, config, announce))
 }
 
@@ -205,7 +210,7 @@ fn open_queue(config: &Config, tenants: &Tenants, metrics: &Arc<Metrics>) -> Res
 /// Serves until told to stop; then, within `limits.shutdown_ms`: readiness off, no new connections, every
 /// request answered, the queue flushed.
 async fn serve(
-    Gateway { app, clients, admin, loaders, watch, are_held }: Gateway,
+    Gateway { app, clients, admin, loaders, jobs, watch, are_held }: Gateway,
     config: Config,
     announce: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -244,7 +249,7 @@ async fn serve(
     gateway_handle.stop(true).await;
     let last = Arc::clone(&app);
     let closing = tokio::task::spawn_blocking(move || {
-        let left = close(&*last.queue, loaders, deadline);
+        let left = close(&*last.queue, (loaders, jobs), deadline);
         last.spans.stop();
         left
     });
@@ -271,11 +276,14 @@ fn open_control(running: Running) -> Option<Control> {
     control.ok()
 }
 
-/// Flushes the queue, and ends the loaders meanwhile. Returns how many records did not become durable by `deadline`.
-fn close(queue: &dyn Queue, loaders: Loaders, deadline: Instant) -> usize {
+/// Flushes the queue, and ends loaders and jobs meanwhile. Returns how many records did not become durable by
+/// `deadline`.
+fn close(queue: &dyn Queue, (loaders, jobs): (Loaders, Jobs), deadline: Instant) -> usize {
+    jobs.stop();
     loaders.stop();
     let left = queue.close(deadline);
     loaders.await_end(deadline);
+    jobs.await_end(deadline);
     left
 }
 

@@ -1,5 +1,5 @@
-//! Who may do what alone. A lease ends by itself, so that nobody has to clean up after a process that was killed; whoever
-//! held it finds that out before it writes anything more.
+//! Who may do what alone. A lease ends by itself, so that nobody has to clean up after a process that was killed;
+//! whoever held it finds that out before it writes anything more.
 
 use super::{Desk, DeskError, values};
 use crate::store::inspect::Inspect;
@@ -28,6 +28,21 @@ impl Desk {
         )?;
         let token = taken.first().and_then(|row| row.int(0));
         Ok(token.map(|token| Lease { name: name.to_owned(), token, holds_ms }))
+    }
+
+    /// Takes the lease `name`, or holds on to it where `holder` has it already.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn take_again(&mut self, name: &str, holder: &str, holds_ms: i64) -> Result<(), DeskError> {
+        let now_ms = self.store.now_ms()?;
+        self.store.execute(
+            "INSERT INTO weir_lease AS l (name, holder, token, until_ms) VALUES ($1, $2, 1, $3) \
+             ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_ms = excluded.until_ms \
+             WHERE l.until_ms < $4 OR l.holder = excluded.holder",
+            values![name, holder, now_ms.saturating_add(holds_ms), now_ms],
+        )?;
+        Ok(())
     }
 
     /// Holds on to it.

@@ -144,10 +144,10 @@ pub struct Run {
     pub is_cancelled: bool,
 }
 
-const COLUMNS: &str = "id, tenant, job, chain, asked, state, created_ms, started_ms, ended_ms, resume_ms, since, \
-                       until, counts, error, cancelled";
+pub(super) const COLUMNS: &str = "id, tenant, job, chain, asked, state, created_ms, started_ms, ended_ms, resume_ms, \
+                       since, until, counts, error, cancelled";
 
-fn read(row: &Cells) -> Run {
+pub(super) fn read(row: &Cells) -> Run {
     let json = |column| row.text(column).unwrap_or("{}");
     Run {
         id: row.string(0),
@@ -187,6 +187,27 @@ pub struct RowError {
     pub external_id: Option<String>,
     /// Its columns and values, in order, as a JSON array of pairs.
     pub source: String,
+}
+
+/// Records of a run that the queue has acknowledged together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// As its records name it.
+    pub name: String,
+    /// How many they are.
+    pub records: i64,
+    /// The last of their rows. All rows before it were acknowledged, too.
+    pub last_row: i64,
+}
+
+impl Batch {
+    /// A batch with a name that no other one has.
+    ///
+    /// # Errors
+    /// When the system gives no random bytes.
+    pub fn new(records: i64, last_row: i64) -> Result<Self, DeskError> {
+        Ok(Batch { name: random_word()?, records, last_row })
+    }
 }
 
 /// What the loader made of the records that the queue has acknowledged.
@@ -360,17 +381,28 @@ impl Desk {
         &mut self,
         lease: &Lease,
         run: &Run,
-        (batch, records): (&str, i64),
+        batch: &Batch,
         rows: &[SentRow],
     ) -> Result<(), DeskError> {
         self.transact(|store| {
             renew(store, lease)?;
             store.execute(
-                "INSERT INTO weir_run_batch (run, batch, records) VALUES ($1, $2, $3)",
-                values![&run.id, batch, records],
+                "INSERT INTO weir_run_batch (run, batch, records, last_row) VALUES ($1, $2, $3, $4)",
+                values![&run.id, &batch.name, batch.records, batch.last_row],
             )?;
             Ok(put_sent(store, &run.tenant, &run.job, rows)?)
         })
+    }
+
+    /// The last row of a run whose record the queue has acknowledged; 0: none.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn last_row(&mut self, run: &str) -> Result<i64, DeskError> {
+        let found = self
+            .store
+            .query("SELECT coalesce(max(last_row), 0) FROM weir_run_batch WHERE run = $1", values![run])?;
+        Ok(found.first().and_then(|row| row.int(0)).unwrap_or_default())
     }
 
     /// What the loader has made of a run's records.
@@ -423,6 +455,18 @@ impl Desk {
                     ],
                 )?;
             }
+            Ok(())
+        })
+    }
+
+    /// Forgets which rows could not be sent: they are mapped once more.
+    ///
+    /// # Errors
+    /// [`DeskError::Overtaken`] where `lease` is not held any more.
+    pub fn clear_errors(&mut self, lease: &Lease, run: &str) -> Result<(), DeskError> {
+        self.transact(|store| {
+            renew(store, lease)?;
+            store.execute("DELETE FROM weir_run_error WHERE run = $1", values![run])?;
             Ok(())
         })
     }

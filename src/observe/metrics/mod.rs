@@ -4,6 +4,7 @@
 mod configuration;
 mod gainsight;
 mod http;
+mod jobs;
 mod load;
 mod machine;
 mod queue;
@@ -17,6 +18,7 @@ use prometheus::{Encoder, Gauge, IntCounter, IntCounterVec, Registry, TextEncode
 use self::configuration::ConfigMetrics;
 use self::gainsight::GainsightMetrics;
 use self::http::HttpMetrics;
+use self::jobs::JobMetrics;
 use self::load::LoadMetrics;
 use self::machine::MachineMetrics;
 use self::queue::{JournalMetrics, KafkaMetrics, QueueMetrics, SpoolMetrics};
@@ -53,6 +55,8 @@ pub struct Metrics {
     pub load: LoadMetrics,
     /// Gainsight as a target.
     pub gainsight: GainsightMetrics,
+    /// Runs of jobs.
+    pub jobs: JobMetrics,
     /// TLS.
     pub tls: TlsMetrics,
     /// `weir_spans_total{outcome}`: spans for a collector: `sent`, `failed`, `dropped`.
@@ -98,6 +102,7 @@ impl Metrics {
             kafka: KafkaMetrics::register(r)?,
             load: LoadMetrics::register(r)?,
             gainsight: GainsightMetrics::register(r)?,
+            jobs: JobMetrics::register(r)?,
             tls: TlsMetrics::register(r)?,
             #[cfg(feature = "otlp")]
             spans: r.counters("weir_spans_total", "Spans for the collector, by outcome.", &["outcome"])?,

@@ -24,13 +24,12 @@ fn refused(only: &str, parts: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn roles_are_a_list_and_one_that_is_not_built_yet_says_so() {
+fn roles_are_a_list() {
     assert_eq!(roles("gateway, load"), roles("gateway,load"));
     assert!(roles("load").run(Role::Load) && !roles("load").run(Role::Gateway));
     assert!(Roles::default().run(Role::Load) && Roles::default().run(Role::Gateway));
-    assert!(Roles::parse("gateway,jobs").unwrap_err().contains("does not have yet"));
     for wrong in ["", "gateway,", "loader", "Gateway"] {
-        assert!(Roles::parse(wrong).unwrap_err().contains("gateway, load, or both"), "{wrong}");
+        assert!(Roles::parse(wrong).unwrap_err().contains("some of gateway, load and jobs"), "{wrong}");
     }
 }
 
@@ -49,6 +48,13 @@ fn what_keeps_a_loader_from_its_work_is_refused_all_at_once() {
     );
     let [first, journal] = &refused("load", &[])[..] else { panic!("not two") };
     assert!(first.contains("no source is configured") && journal.contains("journal"), "{first} {journal}");
+}
+
+#[test]
+fn jobs_need_a_store_and_the_queue_of_a_gateway() {
+    assert_eq!(refused("gateway,jobs", &[SAMPLE, STORE]), [""; 0]);
+    let [store, gateway] = &refused("jobs", &[SAMPLE])[..] else { panic!("not two") };
+    assert!(store.contains("add the table [store]") && gateway.contains("add gateway"), "{store} {gateway}");
 }
 
 #[test]

@@ -53,6 +53,7 @@ CREATE TABLE weir_run_batch (
     run text COLLATE "C" NOT NULL,
     batch text COLLATE "C" NOT NULL,
     records bigint NOT NULL,
+    last_row bigint NOT NULL, -- rows are sent in order
     PRIMARY KEY (run, batch)
 );
 
@@ -109,6 +110,29 @@ CREATE TABLE weir_spent (
     minute bigint NOT NULL,
     credits bigint NOT NULL,
     PRIMARY KEY (org, minute)
+);
+
+-- Runs of chains: which run of a job belongs to one, that says itself.
+CREATE TABLE weir_chain_run (
+    id text COLLATE "C" PRIMARY KEY,
+    tenant text COLLATE "C" NOT NULL,
+    chain text COLLATE "C" NOT NULL,
+    document text NOT NULL, -- the chain as it was: JSON
+    created_ms bigint NOT NULL,
+    ended_ms bigint,
+    state text NOT NULL -- running, success, partial_success, failed
+);
+-- Never two runs of one chain at a time.
+CREATE UNIQUE INDEX weir_chain_run_open ON weir_chain_run (tenant, chain) WHERE ended_ms IS NULL;
+CREATE INDEX weir_run_chain ON weir_run (chain) WHERE chain IS NOT NULL;
+
+-- Up to when schedules were followed.
+CREATE TABLE weir_due (
+    tenant text COLLATE "C" NOT NULL,
+    kind text COLLATE "C" NOT NULL, -- job or chain
+    id text COLLATE "C" NOT NULL,
+    seen_ms bigint NOT NULL,
+    PRIMARY KEY (tenant, kind, id)
 );
 
 -- What was changed of connections, jobs and chains.

@@ -53,6 +53,7 @@ CREATE TABLE weir_run_batch (
     run TEXT NOT NULL,
     batch TEXT NOT NULL,
     records INTEGER NOT NULL,
+    last_row INTEGER NOT NULL, -- rows are sent in order
     PRIMARY KEY (run, batch)
 ) WITHOUT ROWID;
 
@@ -109,6 +110,29 @@ CREATE TABLE weir_spent (
     minute INTEGER NOT NULL,
     credits INTEGER NOT NULL,
     PRIMARY KEY (org, minute)
+) WITHOUT ROWID;
+
+-- Runs of chains: which run of a job belongs to one, that says itself.
+CREATE TABLE weir_chain_run (
+    id TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    chain TEXT NOT NULL,
+    document TEXT NOT NULL, -- the chain as it was: JSON
+    created_ms INTEGER NOT NULL,
+    ended_ms INTEGER,
+    state TEXT NOT NULL -- running, success, partial_success, failed
+) WITHOUT ROWID;
+-- Never two runs of one chain at a time.
+CREATE UNIQUE INDEX weir_chain_run_open ON weir_chain_run (tenant, chain) WHERE ended_ms IS NULL;
+CREATE INDEX weir_run_chain ON weir_run (chain) WHERE chain IS NOT NULL;
+
+-- Up to when schedules were followed.
+CREATE TABLE weir_due (
+    tenant TEXT NOT NULL,
+    kind TEXT NOT NULL, -- job or chain
+    id TEXT NOT NULL,
+    seen_ms INTEGER NOT NULL,
+    PRIMARY KEY (tenant, kind, id)
 ) WITHOUT ROWID;
 
 -- What was changed of connections, jobs and chains.

@@ -1,12 +1,12 @@
 //! Zoho CRM as a source, over HTTP, against an org that stands in for a real one, which can't be had here. Its answers
 //! are those of Zoho's documentation and of recordings; what is assumed beyond that stands in [`org`].
 
-mod bench;
+pub mod bench;
 mod consent;
 mod interrupted;
 mod memory;
 mod mistakes;
-mod org;
+pub mod org;
 mod reading;
-mod served;
+pub mod served;
 mod ways;

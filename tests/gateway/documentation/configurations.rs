@@ -4,6 +4,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use toml::{Table, Value};
+use weir::connect::document::Connector;
+use weir::connect::reading::{Form, Known, read};
 
 use super::page::{Block, blocks};
 use super::{COMPLETE, SECRET, VARIABLE};
@@ -40,6 +42,30 @@ fn overlay(under: &mut Table, over: Table) {
     }
 }
 
+/// Whether `block` describes connections, jobs and chains, which are no part of a configuration.
+fn is_document(block: &Block) -> bool {
+    let shown: Table = block.text.parse().unwrap();
+    ["connections", "jobs", "chains"].iter().any(|key| shown.contains_key(*key))
+}
+
+#[test]
+fn every_document_of_connections_and_jobs_can_be_read() {
+    let shown = |key: &str| (("acme".to_owned(), key.to_owned()), Connector::Zoho);
+    let known = Known {
+        tenant: Some("acme".to_owned()),
+        connections: ["zoho"].map(shown).into(),
+        ..Known::default()
+    };
+    let all = blocks();
+    let documents: Vec<_> =
+        all.iter().filter(|block| block.language == "toml" && is_document(block)).collect();
+    assert!(documents.len() >= 2, "only {} documents were found", documents.len());
+    for block in documents {
+        let problems = read(&block.text, Form::Toml, &known).err();
+        assert!(problems.is_none(), "{block:?}\n{}", problems.unwrap());
+    }
+}
+
 #[test]
 fn every_configuration_on_every_page_is_valid() {
     let files = Files::holding(&Authority::new().issue(2030));
@@ -62,7 +88,7 @@ fn every_configuration_on_every_page_is_valid() {
         ("/etc/weir/kafka/weir.key", files.key()),
     ];
     let mut seen = 0;
-    for block in blocks().iter().filter(|block| block.language == "toml") {
+    for block in blocks().iter().filter(|block| block.language == "toml" && !is_document(block)) {
         let mut text = configuration(block).to_string();
         for (shown, own) in &own {
             text = text.replace(shown, own.to_str().unwrap());

@@ -16,11 +16,13 @@ use super::loaders::Handles;
 use crate::cli::flags::RoleFlags;
 use crate::cli::{ConfigFlags, Failure};
 use crate::config::Config;
+use crate::connect::engine::target::Targets;
 use crate::http::tls::pair::Loaded;
 use crate::http::tls::reload::Reloader;
 use crate::intake::app::App;
 use crate::observe::metrics::Metrics;
 use crate::operate::in_use::{InUse, SharedInUse, hash};
+use crate::setup::connect::targets;
 use crate::setup::reload::{carry_over, check, needs_restart};
 use crate::setup::{ToServe, first_start};
 use crate::system::worker::{StopToken, Worker};
@@ -51,6 +53,8 @@ pub struct Parts {
     pub app: Option<Arc<App>>,
     /// The loaders.
     pub loaders: Handles,
+    /// What jobs may write.
+    pub targets: Arc<ArcSwap<Targets>>,
     /// The certificate in use, if there is TLS.
     pub tls: Option<Reloader>,
     /// Where reloads are counted.
@@ -261,6 +265,7 @@ impl Reload {
             reloader.adopt(settings, loaded);
         }
         self.parts.loaders.follow(&config);
+        self.parts.targets.store(Arc::new(targets(&config)));
         self.config = config;
         Ok(needs_restart)
     }

@@ -1,0 +1,96 @@
+//! `weir connection authorize`: gives a connection what it needs to be let in. Secrets come by stdin, where no list of
+//! processes and no history of a shell shows them.
+
+use std::io::Read;
+
+use clap::Args;
+
+use super::connection::OneFlags;
+use crate::cli::{Failure, print};
+use crate::connect::desk::credentials::DeskVault;
+use crate::connect::desk::documents::Kind;
+use crate::connect::document::{Connection, Connector};
+use crate::connect::sources;
+use crate::connect::tokens::Grant;
+use crate::connect::vault::Vault;
+use crate::connect::zoho::consent;
+
+use super::Open;
+
+/// The arguments of `weir connection authorize`.
+#[derive(Args, Clone, Debug)]
+pub struct AuthorizeArgs {
+    #[command(flatten)]
+    one: OneFlags,
+    /// The code that a self client of Zoho's API console made; it is good for a few minutes
+    #[arg(long, value_name = "CODE", conflicts_with = "secret")]
+    code: Option<String>,
+    /// Keep what is on stdin as this secret: `client_secret` of Zoho; of others the default is `token`
+    #[arg(long, value_name = "NAME")]
+    secret: Option<String>,
+}
+
+/// Secrets that a connector knows, the default one first.
+fn secrets(connector: Connector) -> &'static [&'static str] {
+    match connector {
+        Connector::Zoho => &["client_secret"],
+        Connector::Ecosystems | Connector::Http => &["token"],
+        Connector::S3 => &["access_key_id", "secret_access_key"],
+        Connector::Folder | Connector::Upload => &[],
+    }
+}
+
+pub(super) fn run(args: &AuthorizeArgs) -> Result<(), Failure> {
+    let (mut open, connection) = args.one.open()?;
+    let what = match (&args.code, &args.secret, connection.connector) {
+        (Some(code), _, Connector::Zoho) => with_code(&open, &connection, code)?,
+        (Some(_), _, other) => {
+            let word = other.word();
+            let advice =
+                format!("a connection to {word} takes no code; give its secret on stdin, with --secret");
+            return Err(Failure::Usage(advice));
+        }
+        (None, None, Connector::Zoho) => {
+            let scopes = consent::SCOPES;
+            return Err(Failure::Usage(format!(
+                "make a code in Zoho's API console (a self client, with the scopes {scopes}), and give it with --code; \
+                 before that, give the client's secret on stdin, with --secret client_secret"
+            )));
+        }
+        (None, secret, connector) => keep_secret(&open, &connection, (connector, secret.as_deref()))?,
+    };
+    open.desk.note(&connection.tenant, Kind::Connection, &connection.id, "authorized")?;
+    print(&what)
+}
+
+fn with_code(open: &Open, connection: &Connection, code: &str) -> Result<String, Failure> {
+    let mut client = sources::zoho_client(connection, &open.vaults)?;
+    client.tokens().authorize(Grant { code, redirect_uri: None, accounts_url: None })?;
+    Ok(format!("connection {}: authorized; try it with `weir connection test {0}`\n", connection.id))
+}
+
+fn keep_secret(
+    open: &Open,
+    connection: &Connection,
+    (connector, secret): (Connector, Option<&str>),
+) -> Result<String, Failure> {
+    let known = secrets(connector);
+    let Some(name) = secret.or(known.first().copied()).filter(|name| known.contains(name)) else {
+        let advice = match known {
+            [] => format!("a connection to {} has no secret", connector.word()),
+            known => format!("a connection to {} has the secrets {}", connector.word(), known.join(", ")),
+        };
+        return Err(Failure::Usage(advice));
+    };
+    let mut text = String::new();
+    std::io::stdin().take(65_536).read_to_string(&mut text).map_err(|error| {
+        Failure::Named(format!("cannot read the {name} from stdin: {error}; give it as text"))
+    })?;
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(Failure::Named(format!("there is no {name} on stdin; pipe it into this command")));
+    }
+    let mut vault = DeskVault::new(&open.vaults.open, &open.vaults.key, &connection.tenant, &connection.id);
+    vault.put(&[(name, Some(text))])?;
+    Ok(format!("connection {}: {name} is kept, sealed\n", connection.id))
+}

@@ -1,0 +1,144 @@
+//! `weir chain`.
+
+use std::thread;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::apply::ApplyArgs;
+use super::print::{print_json, run_text, table};
+use super::{DeskFlags, Open, apply, here, none_such};
+use crate::cli::{Failure, print};
+use crate::connect::desk::documents::Kind;
+use crate::connect::document::Chain;
+use crate::connect::engine::{PRESENCE, agenda};
+use crate::connect::writing;
+
+/// How often it is asked how far a run is.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The arguments of `weir chain`.
+#[derive(Args, Clone, Debug)]
+pub struct ChainArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Subcommand, Clone, Debug)]
+enum Action {
+    /// Take connections, jobs and chains from a file, all of it or nothing
+    Apply(ApplyArgs),
+    /// List the chains
+    List(DeskFlags),
+    /// Print a chain as a document
+    Show(OneFlags),
+    /// Delete a chain; its jobs stay
+    Delete(OneFlags),
+    /// Run a chain
+    Run(RunArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+struct RunArgs {
+    #[command(flatten)]
+    one: OneFlags,
+    /// Wait for its end. Exit code: 0 success, 1 failed, 3 partial success
+    #[arg(long)]
+    wait: bool,
+}
+
+#[derive(Args, Clone, Debug)]
+struct OneFlags {
+    /// Id of the chain
+    #[arg(value_name = "ID")]
+    id: String,
+    #[command(flatten)]
+    desk: DeskFlags,
+}
+
+pub(in crate::cli) fn run(args: &ChainArgs) -> Result<(), Failure> {
+    match &args.action {
+        Action::Apply(args) => apply::run(args),
+        Action::List(flags) => list(flags),
+        Action::Show(one) => show(one),
+        Action::Delete(one) => delete(one),
+        Action::Run(args) => run_chain(args),
+    }
+}
+
+impl OneFlags {
+    fn open(&self) -> Result<(Open, Chain), Failure> {
+        let mut open = self.desk.open()?;
+        let tenant = open.tenant()?;
+        let catalog = open.catalog()?;
+        let known: Vec<&str> = catalog.0.chains.iter().map(|one| one.id.as_str()).collect();
+        let found = catalog.chain(&tenant, &self.id).cloned();
+        let found = found.ok_or_else(|| none_such("chain", &self.id, &known))?;
+        Ok((open, found))
+    }
+}
+
+fn list(flags: &DeskFlags) -> Result<(), Failure> {
+    let mut open = flags.open()?;
+    let chains = open.catalog()?.0.chains;
+    if flags.json {
+        let list: Vec<_> = chains
+            .iter()
+            .map(|chain| json!({ "tenant": chain.tenant, "id": chain.id, "jobs": chain.jobs }))
+            .collect();
+        return print_json(&json!(list));
+    }
+    if chains.is_empty() {
+        return print("there is no chain; make one with `weir chain apply`\n");
+    }
+    let rows = chains.into_iter().map(|chain| vec![chain.tenant, chain.id, chain.jobs.join(", ")]);
+    print(&table(&rows.collect::<Vec<_>>()))
+}
+
+fn show(one: &OneFlags) -> Result<(), Failure> {
+    let (_, chain) = one.open()?;
+    let chains = std::slice::from_ref(&chain);
+    let text = if one.desk.json {
+        format!("{}\n", writing::json(&[], &[], chains))
+    } else {
+        writing::toml(&[], &[], chains)
+    };
+    print(&text)
+}
+
+fn delete(one: &OneFlags) -> Result<(), Failure> {
+    let (mut open, chain) = one.open()?;
+    open.desk.remove(&[(Kind::Chain, &chain.tenant, &chain.id)])?;
+    print(&format!("chain {}: deleted\n", chain.id))
+}
+
+fn run_chain(args: &RunArgs) -> Result<(), Failure> {
+    let (mut open, chain) = args.one.open()?;
+    let run = agenda::queue_chain(&mut open.desk, &chain)?;
+    let is_worked_on = open.desk.holder(PRESENCE)?.is_some();
+    if args.wait && !is_worked_on {
+        here::run_chain(&open, &run.id)?;
+    }
+    while args.wait && is_open(&mut open, &run.id)? {
+        thread::sleep(LOOK);
+    }
+    let runs = open.desk.runs_of_chain(&run.id)?;
+    let state = open.desk.chain_run(&run.id)?.map_or(run.state, |run| run.state);
+    if args.one.desk.json {
+        let runs: Vec<_> = runs.iter().map(super::print::run).collect();
+        print_json(&json!({ "id": run.id, "chain": run.chain, "state": state, "runs": runs }))?;
+    } else {
+        print(&format!("{}  {state}\n", run.id))?;
+        runs.iter().try_for_each(|run| print(&run_text(run)))?;
+    }
+    match state.as_str() {
+        "partial_success" => Err(Failure::Code(3)),
+        "failed" => Err(Failure::Code(1)),
+        _ => Ok(()),
+    }
+}
+
+fn is_open(open: &mut Open, id: &str) -> Result<bool, Failure> {
+    Ok(open.desk.chain_run(id)?.is_some_and(|run| run.ended_ms.is_none()))
+}

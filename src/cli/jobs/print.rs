@@ -1,0 +1,101 @@
+//! How connections, jobs and runs are shown.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+use crate::cli::{Failure, print};
+use crate::connect::desk::runs::Run;
+
+/// A time as RFC 3339, in seconds.
+pub fn time(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map(|at| format!("{at:.0}")).unwrap_or_default()
+}
+
+/// A run, as the API and `--json` have it.
+pub fn run(run: &Run) -> Value {
+    let counts = &run.counts;
+    json!({
+        "id": run.id,
+        "tenant": run.tenant,
+        "job": run.job,
+        "chain": run.chain,
+        "state": run.state.word(),
+        "created_at": time(run.created_ms),
+        "started_at": run.started_ms.map(time),
+        "ended_at": run.ended_ms.map(time),
+        "resumes_at": run.resume_ms.map(time),
+        "window": { "from": run.since, "to": run.until },
+        "extracted": counts.extracted,
+        "prepared": counts.prepared,
+        "same": counts.same,
+        "rejected": counts.rejected,
+        "loaded": counts.loaded,
+        "failed": counts.failed,
+        "deleted": counts.deleted,
+        "calls": counts.calls,
+        "credits": counts.credits,
+        "error": run.error,
+    })
+}
+
+/// The same in two lines for people.
+pub fn run_text(run: &Run) -> String {
+    let counts = &run.counts;
+    let mut text = format!(
+        "{}  {}  {}\n  {} extracted, {} prepared, {} unchanged, {} rejected, {} loaded, {} failed, {} deleted; \
+         {} calls, {} credits\n",
+        run.id,
+        run.state.word(),
+        time(run.started_ms.unwrap_or(run.created_ms)),
+        counts.extracted,
+        counts.prepared,
+        counts.same,
+        counts.rejected,
+        counts.loaded,
+        counts.failed,
+        counts.deleted,
+        counts.calls,
+        counts.credits,
+    );
+    if let Some(error) = &run.error {
+        text.push_str(&format!("  {}\n", explained(error)));
+    }
+    if let Some(at) = run.resume_ms.filter(|_| run.ended_ms.is_none()) {
+        text.push_str(&format!("  goes on at {}\n", time(at)));
+    }
+    text
+}
+
+/// What people are told for a word of `error`.
+fn explained(error: &str) -> &str {
+    match error {
+        "deletes_held" => {
+            "more than a tenth of the rows would be deleted, so none was: see `weir job preview`, then let them go \
+             with `weir job run --allow-deletes`"
+        }
+        other => other,
+    }
+}
+
+/// Rows of cells, each column as wide as it needs to be.
+pub fn table(rows: &[Vec<String>]) -> String {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let wide = |column: usize| {
+        rows.iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or_default()
+    };
+    let widths: Vec<usize> = (0..columns).map(wide).collect();
+    let line = |row: &Vec<String>| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    rows.iter().map(line).collect()
+}
+
+/// Prints JSON, with an end of line.
+pub fn print_json(value: &Value) -> Result<(), Failure> {
+    print(&format!("{value}\n"))
+}

@@ -1,0 +1,97 @@
+//! All connections, jobs and chains on the desk, read.
+
+use std::collections::BTreeMap;
+
+use super::desk::documents::{Kind, Stored};
+use super::desk::{Desk, DeskError};
+use super::document::{Chain, Connection, Connector, Job};
+use super::reading::{Documents, Form, Known, read};
+
+/// What the desk has, of one tenant or of all.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog(pub Documents);
+
+impl Catalog {
+    /// Reads what the desk has.
+    ///
+    /// # Errors
+    /// The store's, and where a document is none that this Weir can read.
+    pub fn load(desk: &mut Desk, tenant: Option<&str>) -> Result<Self, DeskError> {
+        let mut all = Documents::default();
+        let mut known = Known::default();
+        for stored in desk.documents(Kind::Connection, tenant)? {
+            all.connections.extend(parsed(&stored, Kind::Connection, &known)?.connections);
+        }
+        known.connections = keys(&all.connections);
+        for stored in desk.documents(Kind::Job, tenant)? {
+            all.jobs.extend(parsed(&stored, Kind::Job, &known)?.jobs);
+        }
+        known.jobs = all.jobs.iter().map(|job| (job.tenant.clone(), job.id.clone())).collect();
+        for stored in desk.documents(Kind::Chain, tenant)? {
+            all.chains.extend(parsed(&stored, Kind::Chain, &known)?.chains);
+        }
+        Ok(Catalog(all))
+    }
+
+    /// A job and its connection, where both are there.
+    ///
+    /// # Errors
+    /// The store's, and where one of them is none that this Weir can read.
+    pub fn job_alone(
+        desk: &mut Desk,
+        tenant: &str,
+        id: &str,
+    ) -> Result<Option<(Job, Connection)>, DeskError> {
+        let Some(stored) = desk.document(Kind::Job, tenant, id)? else { return Ok(None) };
+        let mut known = Known::default();
+        let mut connections = Vec::new();
+        for connection in desk.documents(Kind::Connection, Some(tenant))? {
+            // One that can't be read any more is no other job's concern.
+            connections.extend(
+                parsed(&connection, Kind::Connection, &Known::default()).unwrap_or_default().connections,
+            );
+        }
+        known.connections = keys(&connections);
+        let job = parsed(&stored, Kind::Job, &known)?.jobs.pop();
+        Ok(job.and_then(|job| {
+            let connection = connections.into_iter().find(|one| one.id == job.connection)?;
+            Some((job, connection))
+        }))
+    }
+
+    /// What other documents may refer to.
+    pub fn known(&self) -> Known {
+        let connections = keys(&self.0.connections);
+        let jobs = self.0.jobs.iter().map(|job| (job.tenant.clone(), job.id.clone())).collect();
+        Known { connections, jobs, ..Known::default() }
+    }
+
+    /// A connection.
+    pub fn connection(&self, tenant: &str, id: &str) -> Option<&Connection> {
+        self.0.connections.iter().find(|one| one.tenant == tenant && one.id == id)
+    }
+
+    /// A job.
+    pub fn job(&self, tenant: &str, id: &str) -> Option<&Job> {
+        self.0.jobs.iter().find(|one| one.tenant == tenant && one.id == id)
+    }
+
+    /// A chain.
+    pub fn chain(&self, tenant: &str, id: &str) -> Option<&Chain> {
+        self.0.chains.iter().find(|one| one.tenant == tenant && one.id == id)
+    }
+}
+
+fn keys(connections: &[Connection]) -> BTreeMap<(String, String), Connector> {
+    connections.iter().map(|one| ((one.tenant.clone(), one.id.clone()), one.connector)).collect()
+}
+
+fn parsed(stored: &Stored, kind: Kind, known: &Known) -> Result<Documents, DeskError> {
+    read(&stored.json, Form::Json, known).map_err(|problems| {
+        let (word, id) = (kind.word(), &stored.id);
+        DeskError::Refused(format!(
+            "the {word} {id} can't be used any more ({}); apply it anew, or delete it",
+            problems.lines().join("; ")
+        ))
+    })
+}

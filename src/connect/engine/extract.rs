@@ -1,0 +1,139 @@
+//! The first step of a run: the datasets of its job are read into its file, page by page.
+
+use std::time::Instant;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::halt::Halt;
+use super::{Attempt, SHOW_EVERY};
+use crate::connect::document::{Dataset, Job};
+use crate::connect::prepare::check::{Known, check};
+use crate::connect::prepare::plan::Plan;
+use crate::connect::source::{Flow, Source, SourceError, Wanted};
+
+/// How far a window reaches back before the last one ended: a change may become visible late.
+const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
+
+/// The plan of a job, by the fields that its source has now.
+pub fn plan(job: &Job, source: &mut dyn Source) -> Result<Plan, Halt> {
+    let mut columns = Known::new();
+    for (name, dataset) in &job.datasets {
+        let fields = source.fields(&dataset.object)?;
+        columns.insert(name.clone(), fields.into_iter().map(|field| (field.name, field.kind)).collect());
+    }
+    check(job, &columns).map_err(|problems| Halt::Failed(problems.lines().join("; ")))
+}
+
+/// Reads all datasets. Goes on where it was.
+pub fn extract(attempt: &mut Attempt<'_>, source: &mut dyn Source, plan: &Plan) -> Result<(), Halt> {
+    let until = window(attempt, source)?;
+    for (name, fields) in plan.reads() {
+        let Some(dataset) = attempt.job.datasets.get(name).cloned() else { continue };
+        if attempt.staging.is_complete(name)? {
+            continue;
+        }
+        attempt.staging.dataset(name, &fields)?;
+        let wanted = Wanted {
+            object: dataset.object.clone(),
+            fields: fields.into_iter().map(|(field, _)| field).collect(),
+            since: since(attempt, name)?,
+            until,
+            filter: dataset.filter.clone(),
+            limit: None,
+        };
+        let done = read(attempt, source, name, &wanted);
+        attempt.spend(source);
+        done?;
+        gone(attempt, source, (name, &dataset), plan, wanted.since)?;
+        attempt.staging.complete(name)?;
+        attempt.save()?;
+    }
+    Ok(())
+}
+
+/// The end of the window of changes. It is kept before anything is read: who goes on reads the same one.
+fn window(attempt: &mut Attempt<'_>, source: &mut dyn Source) -> Result<Timestamp, Halt> {
+    if let Some(until) = attempt.run.until.as_deref().and_then(|until| until.parse().ok()) {
+        return Ok(until);
+    }
+    let until = source.clock()?;
+    // Sources compare whole seconds.
+    let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
+    attempt.run.until = Some(until.to_string());
+    attempt.save()?;
+    Ok(until)
+}
+
+/// Since when changes of a dataset are read; none: all rows. A merge needs the partners of what changed, on either
+/// side, so it reads all of them; what comes out as it was is not sent.
+fn since(attempt: &mut Attempt<'_>, dataset: &str) -> Result<Option<Timestamp>, Halt> {
+    if attempt.run.asked.full || !attempt.job.merges.is_empty() {
+        return Ok(None);
+    }
+    let (tenant, job) = (attempt.job.tenant.clone(), attempt.job.id.clone());
+    let cursor = attempt.desk.cursor(&tenant, &job, dataset)?;
+    let since: Option<Timestamp> = cursor.and_then(|cursor| cursor.parse().ok());
+    let since = since.map(|since| since.checked_sub(OVERLAP).unwrap_or_default());
+    attempt.run.since = since.map(|since| since.to_string());
+    Ok(since)
+}
+
+fn read(
+    attempt: &mut Attempt<'_>,
+    source: &mut dyn Source,
+    dataset: &str,
+    wanted: &Wanted,
+) -> Result<(), Halt> {
+    let checkpoint = attempt.staging.checkpoint(dataset)?;
+    let mut shown = Instant::now();
+    // What stops the reading, where it is no error of the source.
+    let mut halt = None;
+    let done = source.read(wanted, checkpoint.as_deref(), &mut |page| {
+        let taken = take(attempt, dataset, &page, &mut shown);
+        taken.map(|()| Flow::More).map_err(|why| {
+            halt = Some(why);
+            SourceError::Stopped
+        })
+    });
+    match (halt, done) {
+        (Some(halt), _) => Err(halt),
+        (None, done) => Ok(done?),
+    }
+}
+
+fn take(
+    attempt: &mut Attempt<'_>,
+    dataset: &str,
+    page: &crate::connect::source::Page,
+    shown: &mut Instant,
+) -> Result<(), Halt> {
+    attempt.staging.put_page(dataset, page)?;
+    attempt.run.counts.extracted += u64::try_from(page.rows.len()).unwrap_or_default();
+    if shown.elapsed() >= SHOW_EVERY {
+        *shown = Instant::now();
+        attempt.save()?;
+    }
+    attempt.goes_on()
+}
+
+/// Notes the rows that are gone of the dataset whose rows the job sends.
+fn gone(
+    attempt: &mut Attempt<'_>,
+    source: &mut dyn Source,
+    (name, dataset): (&str, &Dataset),
+    plan: &Plan,
+    since: Option<Timestamp>,
+) -> Result<(), Halt> {
+    if plan.dataset() != name || !attempt.reads_gone() {
+        return Ok(());
+    }
+    // Without a window, since the last run all the same: what went before was never sent.
+    let cursor = attempt.desk.cursor(&attempt.job.tenant, &attempt.job.id, name)?;
+    let Some(cursor) = since.or_else(|| cursor.and_then(|cursor| cursor.parse().ok())) else { return Ok(()) };
+    let found = source.gone(&dataset.object, Some(cursor));
+    attempt.spend(source);
+    if let Some(gone) = found? {
+        super::delete::put(&attempt.staging, &gone)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,240 @@
+//! The middle of a run: its rows are prepared and mapped, and what is as it was sent last drops out.
+
+use std::collections::HashMap;
+
+use serde_json::{Map, Value, json};
+
+use super::lookups::StoreLookups;
+use super::out::{self, Action, Out};
+use super::{Attempt, Halt, delete};
+use crate::connect::desk::runs::RowError;
+use crate::connect::desk::sent::SentRow;
+use crate::connect::desk::{Desk, DeskError};
+use crate::connect::document::{Job, Operation};
+use crate::connect::mapping::row::{MappedRow, Mapping, Reject};
+use crate::connect::mapping::run::{MapError, Outcome, map as map_rows};
+use crate::connect::mapping::target::Target;
+use crate::connect::prepare::plan::Plan;
+use crate::connect::prepare::{PrepareError, Prepared, prepare};
+use crate::connect::staging::{Staging, StagingError};
+use crate::store::row::{Row, RowKey};
+
+/// Rows that are compared at once.
+const BATCH: usize = 500;
+
+impl From<PrepareError> for Halt {
+    fn from(error: PrepareError) -> Self {
+        match error {
+            PrepareError::BlowUp(blow_up) => Halt::Failed(blow_up.to_string()),
+            PrepareError::Staging(error) => error.into(),
+        }
+    }
+}
+
+impl From<MapError> for Halt {
+    fn from(error: MapError) -> Self {
+        Halt::Later(error.to_string())
+    }
+}
+
+/// Whether what goes out was worked out to its end, and is still here.
+pub fn is_done(staging: &Staging) -> Result<bool, Halt> {
+    let is_there = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'weir_mapped')";
+    Ok(staging.connection().query_row(is_there, [], |row| row.get(0))?)
+}
+
+/// Works out what goes out. Returns how many deletes are held back.
+pub fn map(attempt: &mut Attempt<'_>, plan: &Plan, target: Target) -> Result<u64, Halt> {
+    attempt.desk.clear_errors(&attempt.lease, &attempt.run.id)?;
+    // What was sent before, by whoever had the run, keeps its places.
+    let base = attempt.desk.last_row(&attempt.run.id)?;
+    out::begin(&attempt.staging)?;
+    let prepared = prepare(&attempt.staging, plan)?;
+    attempt.run.counts.prepared = prepared.count(&attempt.staging)?;
+    let compared = compare(attempt, &prepared, (plan, &target), base)?;
+    attempt.run.counts.rejected = compared.rejected;
+    attempt.run.counts.same = compared.same;
+    let held = delete::prepare(attempt, compared.row)?;
+    attempt.staging.connection().execute_batch("CREATE TABLE IF NOT EXISTS weir_mapped (one)")?;
+    Ok(held)
+}
+
+/// What came of comparing.
+#[derive(Default)]
+struct Compared {
+    /// The last place.
+    row: i64,
+    rejected: u64,
+    same: u64,
+}
+
+fn compare(
+    attempt: &mut Attempt<'_>,
+    prepared: &Prepared<'_>,
+    (plan, target): (&Plan, &Target),
+    base: i64,
+) -> Result<Compared, Halt> {
+    let (job, run) = (attempt.job.clone(), attempt.run.clone());
+    let mapping = Mapping::new(&job, plan, target.clone())
+        .map_err(|problems| Halt::Failed(problems.lines().join("; ")))?;
+    let mut lookups = StoreLookups::new(&mut attempt.desk, &attempt.staging, (&job.tenant, &job.id));
+    let mapped = map_rows(&mapping, prepared, &attempt.staging, &mut lookups)?;
+    let mut compared = Compared { row: base, ..Compared::default() };
+    let read_at = run.until.clone().unwrap_or_default();
+    let mut take = |batch: Vec<Outcome>, compared: &mut Compared| {
+        let staging = &attempt.staging;
+        let mut comparing =
+            Comparing { desk: &mut attempt.desk, staging, job: &job, plan, target, read_at: &read_at };
+        let verdicts = comparing.batch(batch, &mut compared.row)?;
+        let (mut outs, mut errors) = (Vec::new(), Vec::new());
+        for verdict in verdicts {
+            match verdict {
+                Verdict::Same(_) => compared.same += 1,
+                Verdict::Goes(out) => outs.push(out),
+                Verdict::Rejected(error) => {
+                    compared.rejected += 1;
+                    errors.push(error);
+                }
+            }
+        }
+        if !errors.is_empty() {
+            attempt.desk.put_errors(&attempt.lease, &run.id, &errors)?;
+        }
+        Ok::<_, Halt>(out::put(&attempt.staging, &outs)?)
+    };
+    let mut batch = Vec::with_capacity(BATCH);
+    mapped.each(&attempt.staging, 0, |outcome| {
+        batch.push(outcome);
+        if batch.len() < BATCH { Ok(()) } else { take(std::mem::take(&mut batch), &mut compared) }
+    })?;
+    take(batch, &mut compared)?;
+    Ok(compared)
+}
+
+/// What becomes of a row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is as it was sent last, or its job may not do what it asks for: its external id, or its key.
+    Same(String),
+    /// It is sent.
+    Goes(Out),
+    /// It can't be.
+    Rejected(RowError),
+}
+
+/// What rows are compared with.
+pub struct Comparing<'a> {
+    /// The desk, and the store.
+    pub desk: &'a mut Desk,
+    /// The file of the run.
+    pub staging: &'a Staging,
+    /// The job.
+    pub job: &'a Job,
+    /// How its rows are prepared.
+    pub plan: &'a Plan,
+    /// What they become.
+    pub target: &'a Target,
+    /// The time of rows whose source does not tell theirs.
+    pub read_at: &'a str,
+}
+
+impl Comparing<'_> {
+    /// What becomes of rows, which come after the place `row`.
+    ///
+    /// # Errors
+    /// The desk's, and the file's.
+    pub fn batch(&mut self, batch: Vec<Outcome>, row: &mut i64) -> Result<Vec<Verdict>, Halt> {
+        let ids: Vec<&str> = batch.iter().filter_map(|outcome| outcome.id.as_deref()).collect();
+        let sent = self.desk.sent(&self.job.tenant, &self.job.id, &ids)?;
+        let (mut changed, mut verdicts) = (Vec::new(), Vec::new());
+        for outcome in batch {
+            *row += 1;
+            match &outcome.mapped {
+                Err(reject) => verdicts.push(Verdict::Rejected(self.error(*row, &outcome, reject)?)),
+                Ok(mapped) if is_as_sent(&sent, &outcome, mapped) => {
+                    verdicts.push(Verdict::Same(outcome.id.unwrap_or_default()));
+                }
+                Ok(_) => changed.push((*row, outcome)),
+            }
+        }
+        self.actions(changed, &mut verdicts)?;
+        Ok(verdicts)
+    }
+
+    /// What becomes of rows that are not as they were sent.
+    fn actions(&mut self, changed: Vec<(i64, Outcome)>, verdicts: &mut Vec<Verdict>) -> Result<(), Halt> {
+        let keys: Vec<RowKey> = changed.iter().filter_map(|(_, outcome)| self.key(outcome)).collect();
+        let rows = self.desk.store().rows(&keys.iter().collect::<Vec<_>>()).map_err(DeskError::from)?;
+        for ((row, outcome), known) in changed.into_iter().zip(rows) {
+            let known = known.filter(|known| known.deleted_ms.is_none());
+            let Ok(mapped) = outcome.mapped else { continue };
+            let external_id = outcome.id.unwrap_or_else(|| mapped.key.text.clone());
+            let (operation, is_known) = (self.job.destination.operation, known.is_some());
+            if matches!((operation, is_known), (Operation::Insert, true) | (Operation::Update, false)) {
+                verdicts.push(Verdict::Same(external_id));
+                continue;
+            }
+            verdicts.push(Verdict::Goes(Out {
+                row,
+                action: if is_known { Action::Update } else { Action::Insert },
+                external_id,
+                diff: Some(diff(&mapped, known.as_ref())),
+                hash: mapped.hash().to_vec(),
+                key: mapped.key.text,
+                fields: mapped.fields,
+                time: outcome.modified.unwrap_or_else(|| self.read_at.to_owned()),
+            }));
+        }
+        Ok(())
+    }
+
+    fn key(&self, outcome: &Outcome) -> Option<RowKey> {
+        let mapped = outcome.mapped.as_ref().ok()?;
+        Some(RowKey {
+            tenant: self.job.tenant.clone(),
+            object: self.target.name.clone(),
+            key: mapped.key.text.clone(),
+        })
+    }
+
+    fn error(&self, row: i64, outcome: &Outcome, reject: &Reject) -> Result<RowError, StagingError> {
+        Ok(RowError {
+            row,
+            step: reject.code.step().to_owned(),
+            code: reject.code.label().to_owned(),
+            field: Some(reject.field.clone()),
+            message: reject.message.clone(),
+            hint: reject.hint.clone(),
+            external_id: outcome.id.clone(),
+            source: self.source(outcome)?,
+        })
+    }
+
+    /// The columns of the source and their values, in order: those of the dataset that the row is of.
+    fn source(&self, outcome: &Outcome) -> Result<String, StagingError> {
+        let dataset = self.plan.dataset();
+        let staged = outcome.row.map(|row| self.staging.row(dataset, row)).transpose()?.flatten();
+        let cells = staged.map(|staged| staged.cells).unwrap_or_default();
+        let fields = self.staging.fields(dataset);
+        let pairs: Vec<_> = fields.into_iter().map(|(field, _)| field).zip(cells).collect();
+        Ok(json!(pairs).to_string())
+    }
+}
+
+fn is_as_sent(sent: &HashMap<String, SentRow>, outcome: &Outcome, mapped: &MappedRow) -> bool {
+    let sent = outcome.id.as_ref().and_then(|id| sent.get(id));
+    sent.is_some_and(|sent| !sent.is_gone && sent.hash == mapped.hash() && sent.key == mapped.key.text)
+}
+
+/// What changes: a JSON object of fields, each with its old and its new value.
+pub fn diff(mapped: &MappedRow, known: Option<&Row>) -> String {
+    let parsed = |json: &str| serde_json::from_str::<Value>(json).unwrap_or(Value::Null);
+    let mut changes = Map::new();
+    for (field, json) in &mapped.fields {
+        let (old, new) = (known.and_then(|row| row.value(field)).map_or(Value::Null, parsed), parsed(json));
+        if old != new {
+            changes.insert(field.clone(), json!([old, new]));
+        }
+    }
+    Value::Object(changes).to_string()
+}

@@ -1,0 +1,312 @@
+//! Works on runs: takes one whose lease is free, and goes on with it as far as it goes.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+
+use super::halt::Halt;
+use super::heart::{HOLDS_MS, Heart};
+use super::{Attempt, Place, agenda, extract, map, send};
+use crate::connect::catalog::Catalog;
+use crate::connect::desk::leases::Lease;
+use crate::connect::desk::runs::{Counts, Run, State};
+use crate::connect::desk::{Desk, DeskError};
+use crate::connect::document::Connection;
+use crate::connect::staging::{self, Staging};
+use crate::system::worker::{StopToken, Worker};
+
+/// Runs that one process works on at once.
+const WORKERS: usize = 3;
+/// The pause where there is nothing to do, and after a failure.
+const IDLE: Duration = Duration::from_secs(1);
+/// How soon a run is tried again where something is away.
+const LATER_MS: i64 = 30_000;
+/// How soon a run of a chain looks again whether it is its turn.
+const TURN_MS: i64 = 1_000;
+/// After so long without an end, what is away counts as gone.
+const PATIENCE_MS: i64 = 24 * 3_600_000;
+/// How long this process is known to work on runs without saying so again.
+const PRESENT_MS: i64 = 15_000;
+
+/// The lease by which other processes see that this one works on runs.
+pub const PRESENCE: &str = "jobs/";
+
+/// Workers of one process.
+#[derive(Debug)]
+pub struct Jobs(Vec<(Arc<StopToken>, Worker)>);
+
+impl Jobs {
+    /// Starts to work on runs.
+    ///
+    /// # Errors
+    /// When the system starts no thread.
+    pub fn start(place: &Place) -> io::Result<Self> {
+        let mut workers = Vec::new();
+        for number in 0..WORKERS {
+            let (token, place) = (Arc::default(), place.clone());
+            let name = format!("jobs-{number}");
+            let worker = Worker::start(&name, &token, move |token| work(&place, token, number == 0))?;
+            workers.push((token, worker));
+        }
+        Ok(Jobs(workers))
+    }
+
+    /// No worker.
+    pub fn none() -> Self {
+        Jobs(Vec::new())
+    }
+
+    /// Asks all to end. Runs go on with the next start, where they are.
+    pub fn stop(&self) {
+        self.0.iter().for_each(|(token, _)| token.stop());
+    }
+
+    /// Waits for the end of all, which were asked to stop.
+    pub fn await_end(mut self, deadline: Instant) {
+        for (_, worker) in &mut self.0 {
+            worker.join_by(deadline);
+        }
+    }
+}
+
+fn work(place: &Place, token: &StopToken, is_first: bool) {
+    let (mut desk, mut told) = (None, false);
+    loop {
+        match round(place, token, &mut desk, is_first) {
+            Ok(true) => told = false,
+            Ok(false) => {
+                told = false;
+                token.sleep(IDLE);
+            }
+            Err(error) => {
+                desk = None;
+                if !told {
+                    tracing::warn!(%error, "jobs wait: the store can't be used");
+                }
+                told = true;
+                token.sleep(IDLE);
+            }
+        }
+        if token.is_stopped() {
+            return;
+        }
+    }
+}
+
+/// Goes on with one run. False: there is none.
+fn round(
+    place: &Place,
+    token: &StopToken,
+    desk: &mut Option<Desk>,
+    is_first: bool,
+) -> Result<bool, DeskError> {
+    let desk = match desk {
+        Some(desk) => desk,
+        none => none.insert(Desk::open(&place.vaults.open)?),
+    };
+    if is_first {
+        // If it is held, it is by this process, a moment ago.
+        desk.take_again(&format!("{PRESENCE}{}", place.holder), &place.holder, PRESENT_MS)?;
+        agenda::keep(desk)?;
+    }
+    work_on_one(place, token, desk)
+}
+
+/// Goes on with one run whose lease is free, as far as it goes. False: there is none.
+///
+/// # Errors
+/// The desk's.
+pub fn work_on_one(place: &Place, token: &StopToken, desk: &mut Desk) -> Result<bool, DeskError> {
+    for run in desk.open_runs()? {
+        if let Some(lease) = desk.take(&format!("run/{}", run.id), &place.holder, HOLDS_MS)? {
+            let done = work_on(place, token, &run.id, &lease);
+            desk.release(&lease)?;
+            done?;
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Goes on with a run, whose lease is held, as far as it goes.
+///
+/// # Errors
+/// Where what became of it can't be written down.
+fn work_on(place: &Place, token: &StopToken, run: &str, lease: &Lease) -> Result<(), DeskError> {
+    let mut desk = Desk::open(&place.vaults.open)?;
+    // It may have ended since it was seen.
+    let Some(mut run) = desk.run(run)?.filter(|run| run.ended_ms.is_none()) else { return Ok(()) };
+    let now_ms = desk.store().now_ms()?;
+    run.started_ms.get_or_insert(now_ms);
+    run.resume_ms = None;
+    let mut last = run.clone();
+    let ended = attempt(place, token, desk, run, lease, &mut last);
+    let mut desk = Desk::open(&place.vaults.open)?;
+    finish(place, &mut desk, lease, &mut last, ended)
+}
+
+/// What came of an attempt: the state in which the run ended, and up to where its datasets were read.
+type Ended = Result<(State, Vec<(String, String)>), Halt>;
+
+fn attempt(
+    place: &Place,
+    token: &StopToken,
+    mut desk: Desk,
+    run: Run,
+    lease: &Lease,
+    last: &mut Run,
+) -> Ended {
+    if run.is_cancelled {
+        return Err(Halt::Cancelled);
+    }
+    let found = Catalog::job_alone(&mut desk, &run.tenant, &run.job)?;
+    let (job, connection) =
+        found.ok_or_else(|| Halt::Failed("the job or its connection was deleted".to_owned()))?;
+    let heart = Heart::start(&place.vaults.open, lease).map_err(|error| Halt::Later(error.to_string()))?;
+    std::fs::create_dir_all(&place.runs).map_err(|error| {
+        Halt::Later(format!("cannot make the folder {} ({error}); free or allow it", place.runs.display()))
+    })?;
+    let staging = Staging::open(&place.file(&run.id))?;
+    let lease = lease.clone();
+    let mut attempt = Attempt { place, token, desk, lease, heart, run, job, staging, looked: Instant::now() };
+    let ended = steps(&mut attempt, &connection);
+    last.clone_from(&attempt.run);
+    ended
+}
+
+fn steps(attempt: &mut Attempt<'_>, connection: &Connection) -> Ended {
+    let targets = attempt.place.targets.load_full();
+    let of_tenant = targets.get(&attempt.job.tenant);
+    let of_tenant = of_tenant.ok_or_else(|| {
+        Halt::Failed(format!("the configuration has no tenant {}; add it", attempt.job.tenant))
+    })?;
+    let object = attempt.job.destination.object.clone();
+    let target = of_tenant
+        .target(&attempt.job.tenant, &object)
+        .map_err(|why| Halt::Failed(format!("{object} {why}")))?;
+    let mut source = (attempt.place.open_source)(connection, &attempt.place.vaults)?;
+    // A file of a run that another machine has begun is not here: it is read anew, the same window of it.
+    let begun = matches!(attempt.run.state, State::Loading) && map::is_done(&attempt.staging)?;
+    if !begun {
+        attempt.run.state = State::Extracting;
+        attempt.run.counts = Counts {
+            calls: attempt.run.counts.calls,
+            credits: attempt.run.counts.credits,
+            extracted: attempt.extracted()?,
+            ..Counts::default()
+        };
+        attempt.save()?;
+        let plan = extract::plan(&attempt.job, &mut *source)?;
+        extract::extract(attempt, &mut *source, &plan)?;
+        attempt.run.state = State::Preparing;
+        attempt.save()?;
+        let held = map::map(attempt, &plan, target.clone())?;
+        if held > 0 {
+            attempt.run.error = Some("deletes_held".to_owned());
+        }
+        attempt.run.state = State::Loading;
+        attempt.save()?;
+    }
+    if !agenda::is_its_turn(&mut attempt.desk, &attempt.run)? {
+        return Err(Halt::Waits);
+    }
+    send::send(attempt, &target, of_tenant.topic(&target))?;
+    send::settle(attempt)?;
+    send::file_failures(attempt)?;
+    let until = attempt.run.until.clone().unwrap_or_default();
+    let cursors = attempt.job.datasets.keys().map(|name| (name.clone(), until.clone()));
+    let cursors = if attempt.run.asked.retries.is_some() { Vec::new() } else { cursors.collect() };
+    Ok((end_state(&attempt.run), cursors))
+}
+
+/// How a run ended that has done all that it can.
+fn end_state(run: &Run) -> State {
+    let Counts { rejected, failed, loaded, same, deleted, .. } = run.counts;
+    match (rejected + failed, loaded + same + deleted) {
+        (0, _) if run.error.is_none() => State::Success,
+        (0, _) => State::PartialSuccess,
+        (_, 0) => State::Failed,
+        (_, _) => State::PartialSuccess,
+    }
+}
+
+fn finish(
+    place: &Place,
+    desk: &mut Desk,
+    lease: &Lease,
+    run: &mut Run,
+    ended: Ended,
+) -> Result<(), DeskError> {
+    let now_ms = desk.store().now_ms()?;
+    let mut cursors = Vec::new();
+    match ended {
+        Ok((state, read)) => {
+            if state == State::Failed && run.error.is_none() {
+                run.error = Some("no row could be sent; see `weir activity errors`".to_owned());
+            }
+            (run.state, run.ended_ms, cursors) = (state, Some(now_ms), read);
+        }
+        Err(Halt::Stopped) => return Ok(()),
+        Err(Halt::Waits) => {
+            run.resume_ms = Some(now_ms + TURN_MS);
+            return desk.put_run(lease, run);
+        }
+        Err(Halt::Failed(why) | Halt::Authorize(why)) => {
+            (run.state, run.ended_ms, run.error) = (State::Failed, Some(now_ms), Some(why));
+        }
+        Err(Halt::Cancelled) => (run.state, run.ended_ms) = (State::Cancelled, Some(now_ms)),
+        Err(Halt::Paused { until, why }) => {
+            (run.state, run.resume_ms, run.error) =
+                (State::PausedBudget, Some(until.as_millisecond()), Some(why));
+        }
+        Err(Halt::Later(why)) if now_ms - run.started_ms.unwrap_or(now_ms) > PATIENCE_MS => {
+            let why = format!("gave up after a day: {why}");
+            (run.state, run.ended_ms, run.error) = (State::Failed, Some(now_ms), Some(why));
+        }
+        Err(Halt::Later(why)) => (run.resume_ms, run.error) = (Some(now_ms + LATER_MS), Some(why)),
+    }
+    tell(place, run);
+    desk.end_run(lease, run, &cursors)?;
+    if run.state.is_end() {
+        forget_files(place);
+    }
+    Ok(())
+}
+
+/// One line a change of state.
+fn tell(place: &Place, run: &Run) {
+    let (id, state, why) = (&run.id, run.state.word(), run.error.as_deref());
+    if run.state.is_end() {
+        place.metrics.jobs.runs.with_label_values(&[state]).inc();
+    }
+    match run.state {
+        State::Success | State::Cancelled => tracing::info!(run = id, state, "a run has ended"),
+        State::PartialSuccess | State::Failed => tracing::warn!(run = id, state, why, "a run has ended"),
+        _ => {
+            let again = run.resume_ms.and_then(|at| Timestamp::from_millisecond(at).ok());
+            let again = again.map(|at| at.to_string());
+            tracing::warn!(run = id, state, why, again, "a run waits");
+        }
+    }
+}
+
+/// Files of runs that are kept, so that one can look at what they did.
+const KEPT: usize = 50;
+
+/// Removes the files of all but the last runs.
+fn forget_files(place: &Place) {
+    let Ok(entries) = std::fs::read_dir(&place.runs) else { return };
+    let mut files: Vec<_> = entries
+        .flatten()
+        .filter(|entry| entry.path().extension().is_some_and(|extension| extension == "sqlite"))
+        .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+        .collect();
+    files.sort();
+    let many = files.len().saturating_sub(KEPT);
+    for (_, path) in files.iter().take(many) {
+        // What can't be removed now is tried again after the next run.
+        staging::remove(path).unwrap_or_default();
+    }
+}

@@ -1,0 +1,77 @@
+//! Which source a connection leads to.
+
+use std::path::Path;
+
+use super::desk::credentials::DeskVault;
+use super::desk::spent::{Allowance, DeskMeter};
+use super::document::{Connection, Connector};
+use super::engine::Vaults;
+use super::source::{Source, SourceError};
+use super::zoho;
+use super::zoho::client::Client;
+use super::zoho::source::Zoho;
+use crate::config::Problems;
+
+/// What an org has in a day where its connection does not say: more than any edition does.
+const UNLIMITED: u64 = 1_000_000_000;
+
+/// Opens the source of a connection, which may keep files in `folder` while it reads.
+///
+/// # Errors
+/// When its settings don't let it be opened.
+pub fn open(connection: &Connection, vaults: &Vaults, folder: &Path) -> Result<Box<dyn Source>, SourceError> {
+    match connection.connector {
+        Connector::Zoho => Ok(Box::new(Zoho::new(zoho_client(connection, vaults)?, folder.to_owned()))),
+        Connector::Ecosystems | Connector::Http | Connector::S3 | Connector::Folder | Connector::Upload => {
+            Err(SourceError::Settings(not_yet(connection.connector)))
+        }
+    }
+}
+
+fn not_yet(connector: Connector) -> String {
+    format!("this Weir can't read from {} yet; use a newer one", connector.word())
+}
+
+/// The client of a connection to Zoho CRM.
+///
+/// # Errors
+/// As [`open`].
+pub fn zoho_client(connection: &Connection, vaults: &Vaults) -> Result<Client, SourceError> {
+    let settings = zoho_settings(connection)?;
+    let vault = DeskVault::new(&vaults.open, &vaults.key, &connection.tenant, &connection.id);
+    let meter = DeskMeter::new(&vaults.open, allowance(&settings));
+    Client::new(settings, Box::new(vault), Box::new(meter))
+}
+
+/// The settings of a connection to Zoho CRM.
+///
+/// # Errors
+/// Every problem with them, in one line.
+pub fn zoho_settings(connection: &Connection) -> Result<zoho::settings::Settings, SourceError> {
+    let read = zoho::settings::read(&connection.settings, &format!("connections.{}.settings", connection.id));
+    read.map_err(|problems| SourceError::Settings(problems.join("; ")))
+}
+
+/// What is counted of an org: Zoho counts by org and client, whoever connects.
+pub fn allowance(settings: &zoho::settings::Settings) -> Allowance {
+    let credits_per_day = settings.credits_per_day.unwrap_or(UNLIMITED);
+    Allowance {
+        org: format!("{} {}", settings.api_url, settings.client_id),
+        credits_per_day,
+        reserve: settings.reserve,
+    }
+}
+
+/// Adds what is wrong with the settings of a connection.
+pub fn check(connection: &Connection, problems: &mut Problems) {
+    let path = format!("connections.{}", connection.id);
+    match connection.connector {
+        Connector::Zoho => {
+            let found = zoho::settings::read(&connection.settings, &format!("{path}.settings"));
+            found.err().into_iter().flatten().for_each(|line| problems.add_line(line));
+        }
+        Connector::Ecosystems | Connector::Http | Connector::S3 | Connector::Folder | Connector::Upload => {
+            problems.add(format!("{path}.connector"), not_yet(connection.connector))
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The real binary between an org that stands in for Zoho CRM and the store.
+
+use std::io::Write;
+use std::process::{Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::harness::stored::ask;
+use crate::harness::wait_until;
+use crate::harness::weir::{Start, Weir, command, config};
+use crate::zoho::bench::FIRST;
+use crate::zoho::org::{ModuleOf, Org, Row, field};
+use crate::zoho::served::Served;
+
+/// A Weir with a store, and an org that it is connected to.
+struct Set {
+    org: Served,
+    weir: Weir,
+}
+
+/// An account: every tenth belongs to the one before.
+fn account(id: u64) -> Row {
+    let mut values = serde_json::Map::new();
+    values.insert("Account_Name".to_owned(), json!(format!("Company {id}")));
+    values.insert("Industry".to_owned(), json!("Banking"));
+    values.insert("Employees".to_owned(), json!(id));
+    if id.is_multiple_of(10) {
+        let parent = id - 1;
+        let parent = json!({ "id": parent.to_string(), "name": format!("Company {parent}") });
+        values.insert("Parent_Account".to_owned(), parent);
+    }
+    Row { id, modified: FIRST + id as i64, values }
+}
+
+fn accounts(count: u64) -> Org {
+    let mut org = Org::default();
+    let fields = [
+        field("Account_Name", "text"),
+        field("Industry", "picklist"),
+        field("Employees", "integer"),
+        field("Parent_Account", "lookup"),
+        field("Modified_Time", "datetime"),
+    ];
+    let rows = (1..=count).map(|id| (id, account(id))).collect();
+    let module = ModuleOf { fields: fields.into(), rows, ..ModuleOf::default() };
+    org.modules.insert("Accounts".to_owned(), module);
+    org.accounts.codes.insert("1000.code".to_owned(), None);
+    org
+}
+
+fn connection(url: &str) -> String {
+    format!(
+        "[connections.zoho]\nconnector = \"zoho\"\nname = \"Zoho\"\n[connections.zoho.settings]\n\
+         client_id = \"1000.CLIENT\"\naccounts_url = \"{url}\"\napi_url = \"{url}\"\n"
+    )
+}
+
+const JOB: &str = r#"
+[jobs.accounts]
+connection = "zoho"
+name = "Accounts to companies"
+[jobs.accounts.datasets.accounts]
+object = "Accounts"
+fields = ["id", "Account_Name", "Industry", "Employees", "Parent_Account"]
+[jobs.accounts.destination]
+dataset = "accounts"
+object = "company"
+operation = "upsert"
+external_id = "id"
+deletes = "mark"
+[jobs.accounts.destination.fields]
+Name = "Account_Name"
+Industry = "Industry"
+Employees = "Employees"
+[[jobs.accounts.destination.lookups]]
+field = "ParentCompany"
+object = "company"
+match = [["Parent_Account.name", "Name"]]
+on_many = "any"
+on_none = "null"
+"#;
+
+impl Set {
+    fn new(org: Org) -> Self {
+        let set = Set { org: Served::start(org), weir: Start::default().config(config("[store]")).serve() };
+        let document = format!("{}{JOB}", connection(&set.org.url()));
+        assert_eq!(
+            set.told(&["job", "apply", "-"], &document),
+            "connection zoho: created\njob accounts: created\n"
+        );
+        set.told(&["connection", "authorize", "zoho", "--secret", "client_secret"], "secret\n");
+        set.told(&["connection", "authorize", "zoho", "--code", "1000.code"], "");
+        set
+    }
+
+    fn run(&self, arguments: &[&str], stdin: &str) -> Output {
+        let mut command = command(arguments);
+        command.arg("--config").arg(self.weir.config_file()).arg("--data").arg(self.weir.data());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(stdin.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    }
+
+    /// What a command prints that goes well.
+    fn told(&self, arguments: &[&str], stdin: &str) -> String {
+        let output = self.run(arguments, stdin);
+        assert!(output.status.success(), "{arguments:?}: {output:?}\n{}", self.weir.log());
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn json(&self, arguments: &[&str]) -> Value {
+        let output = self.run(&[arguments, &["--json"]].concat(), "");
+        let text = String::from_utf8(output.stdout).unwrap();
+        serde_json::from_str(&text).unwrap_or_else(|_| panic!("{arguments:?}: {text}\n{}", self.weir.log()))
+    }
+
+    fn ask(&self, sql: &str) -> Vec<String> {
+        ask(self.weir.data(), sql)
+    }
+
+    /// The job's run, to its end.
+    fn run_job(&self, more: &[&str]) -> Value {
+        self.json(&[&["job", "run", "accounts", "--wait"], more].concat())
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Org, i64)) {
+        // Windows end five seconds before now.
+        change(&mut self.org.org(), jiff::Timestamp::now().as_second() - 10);
+    }
+}
+
+fn counts(run: &Value) -> [u64; 6] {
+    ["extracted", "prepared", "same", "rejected", "loaded", "deleted"].map(|name| run[name].as_u64().unwrap())
+}
+
+#[test]
+fn accounts_become_companies_and_later_only_what_changed_is_sent() {
+    let set = Set::new(accounts(30));
+    assert!(set.told(&["connection", "test", "zoho"], "").contains("1 modules"));
+    assert!(set.told(&["connection", "objects", "zoho", "Accounts"], "").contains("Account_Name"));
+    let shown = set.told(&["job", "preview", "accounts", "--rows", "3"], "");
+    assert!(shown.contains("insert  Company 1  Employees: 1, Industry: \"Banking\""), "{shown}");
+    assert!(shown.contains("a run reads 30 rows"), "{shown}");
+    let run = set.run_job(&[]);
+    assert_eq!((run["state"].as_str(), counts(&run)), (Some("success"), [30, 30, 0, 0, 30, 0]), "{run}");
+    let sql = "SELECT count(*), sum(employees), min(modified_by) FROM acme_company WHERE deleted_at IS NULL";
+    assert_eq!(set.ask(sql), ["30|465|/acme/zoho"]);
+    let parents =
+        "SELECT c.name, p.name FROM acme_company c JOIN acme_company p ON p.id = c.parent_company ORDER BY 1";
+    assert_eq!(set.ask(parents), ["Company 10|Company 9", "Company 20|Company 19", "Company 30|Company 29"]);
+    let run = set.run_job(&[]);
+    assert_eq!(counts(&run)[2..], [0, 0, 0, 0], "{run}");
+    set.change(|org, now| {
+        let module = org.modules.get_mut("Accounts").unwrap();
+        let row = module.rows.get_mut(&7).unwrap();
+        (row.modified, row.values["Employees"]) = (now, json!(700));
+        let renamed = module.rows.get_mut(&8).unwrap();
+        (renamed.modified, renamed.values["Account_Name"]) = (now, json!("Renamed"));
+        module.rows.remove(&9);
+        module.deleted.push((9, now, true));
+    });
+    let run = set.run_job(&[]);
+    assert_eq!((run["state"].as_str(), &counts(&run)[4..]), (Some("success"), &[3, 1][..]), "{run}");
+    assert_eq!(set.ask("SELECT employees FROM acme_company WHERE name = 'Company 7'"), ["700"]);
+    assert_eq!(set.ask("SELECT key FROM acme_company WHERE name = 'Renamed'"), ["Company 8"], "the same row");
+    assert_eq!(set.ask("SELECT count(*) FROM acme_company WHERE deleted_at IS NOT NULL"), ["1"]);
+    let log = set.told(&["activity", "log", run["id"].as_str().unwrap()], "");
+    assert!(log.contains(r#""diff":{"Employees":[7,700]}"#), "{log}");
+    let run = set.run_job(&["--full"]);
+    assert_eq!(counts(&run)[1..], [29, 28, 0, 1, 0], "only the row whose parent is gone: {run}");
+    assert!((set.weir.metric("weir_runs_total{state=\"success\"}") - 4.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn a_bad_row_costs_itself_alone_and_is_sent_once_it_is_mended() {
+    let mut org = accounts(20);
+    org.modules.get_mut("Accounts").unwrap().rows.get_mut(&5).unwrap().values["Account_Name"] = json!("");
+    let set = Set::new(org);
+    let output = set.run(&["job", "run", "accounts", "--wait", "--json"], "");
+    assert_eq!(output.status.code(), Some(3));
+    let run: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((run["state"].as_str(), counts(&run)), (Some("partial_success"), [20, 20, 0, 1, 19, 0]));
+    let id = run["id"].as_str().unwrap();
+    let errors = set.told(&["activity", "errors", id], "");
+    let lines: Vec<_> = errors.lines().collect();
+    assert_eq!(lines.len(), 2, "{errors}");
+    assert!(lines[0].starts_with("id,Account_Name,"), "{errors}");
+    assert!(lines[0].ends_with("_row,_step,_code,_field,_message,_hint"), "{errors}");
+    assert!(lines[1].starts_with("5,,Banking,5,") && lines[1].contains(",map,key_missing,Name,"), "{errors}");
+    set.change(|org, now| {
+        let row = org.modules.get_mut("Accounts").unwrap().rows.get_mut(&5).unwrap();
+        (row.modified, row.values["Account_Name"]) = (now, json!("Company 5"));
+    });
+    let retried = set.json(&["job", "retry", id, "--wait"]);
+    assert_eq!(
+        (retried["state"].as_str(), counts(&retried)),
+        (Some("success"), [1, 1, 0, 0, 1, 0]),
+        "{retried}"
+    );
+    assert_eq!(set.ask("SELECT count(*) FROM acme_company"), ["20"]);
+}
+
+#[test]
+fn a_preview_leaves_no_trace() {
+    let set = Set::new(accounts(12));
+    let tables = ["weir_run", "weir_job_row", "weir_cursor", "weir_run_error", "weir_row", "weir_lease"];
+    let counted = || {
+        let of = |table: &&str| set.ask(&format!("SELECT count(*) FROM {table} WHERE 1 = 1"));
+        tables.iter().map(of).collect::<Vec<_>>()
+    };
+    // The lease of tokens is not the preview's alone.
+    set.told(&["connection", "test", "zoho"], "");
+    let before = counted();
+    let lines = set.told(&["job", "preview", "accounts", "--json"], "");
+    assert_eq!(lines.lines().count(), 12);
+    assert_eq!(counted(), before);
+    let runs = std::fs::read_dir(set.weir.data().join("runs")).map_or(0, Iterator::count);
+    assert_eq!(runs, 0);
+    assert_eq!(set.weir.records().len(), 0, "nothing is on the queue");
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_loads_every_row_once() {
+    let mut set = Set::new(accounts(3_000));
+    let run = set.json(&["job", "run", "accounts"]);
+    let id = run["id"].as_str().unwrap().to_owned();
+    for _ in 0..6 {
+        std::thread::sleep(std::time::Duration::from_millis(150));
+        set.weir.kill();
+        // Its leases end by themselves, after a minute; nobody waits for that here.
+        ask(set.weir.data(), "UPDATE weir_lease SET until_ms = 0 RETURNING name");
+        set.weir = Start::default().config(config("[store]")).on_data_of(&set.weir).serve();
+    }
+    wait_until("the run ends", || set.json(&["activity", "show", &id])["ended_at"].is_string());
+    let run = set.json(&["activity", "show", &id]);
+    assert_eq!(run["state"], "success", "{run}\n{}", set.weir.log());
+    assert_eq!(set.ask("SELECT count(*), sum(employees) FROM acme_company"), ["3000|4501500"]);
+    assert_eq!(set.ask("SELECT count(*) FROM weir_job_row"), ["3000"]);
+    let again = set.run_job(&["--full"]);
+    assert_eq!(counts(&again)[1..], [3_000, 3_000, 0, 0, 0], "{again}");
+}
+
+#[test]
+fn where_no_weir_runs_the_command_does_the_work() {
+    let mut set = Set::new(accounts(5));
+    set.weir.stop();
+    ask(set.weir.data(), "UPDATE weir_lease SET until_ms = 0 RETURNING name");
+    let run = set.run_job(&[]);
+    assert_eq!((run["state"].as_str(), counts(&run)), (Some("success"), [5, 5, 0, 0, 5, 0]), "{run}");
+    assert_eq!(set.ask("SELECT count(*) FROM acme_company"), ["5"]);
+}
+
+#[test]
+fn many_deletes_are_held_until_somebody_lets_them_go() {
+    let set = Set::new(accounts(100));
+    set.run_job(&[]);
+    set.change(|org, now| {
+        let module = org.modules.get_mut("Accounts").unwrap();
+        for id in 1..=60 {
+            module.rows.remove(&id);
+            module.deleted.push((id, now, true));
+        }
+    });
+    let run = set.run_job(&[]);
+    assert_eq!(
+        (run["state"].as_str(), run["error"].as_str()),
+        (Some("partial_success"), Some("deletes_held")),
+        "{run}"
+    );
+    let gone = "SELECT count(*) FROM acme_company WHERE deleted_at IS NOT NULL";
+    assert_eq!(set.ask(gone), ["0"]);
+    let run = set.run_job(&["--allow-deletes"]);
+    assert_eq!((run["state"].as_str(), run["deleted"].as_u64()), (Some("success"), Some(60)), "{run}");
+    assert_eq!(set.ask(gone), ["60"]);
+}
+
+#[test]
+fn what_is_wrong_with_a_document_is_told_at_once_and_nothing_is_taken() {
+    let set = Set::new(accounts(1));
+    let document = JOB
+        .replace("jobs.accounts", "jobs.other")
+        .replace("operation", "operatoin")
+        .replace("object = \"company\"\noperat", "object = \"compny\"\noperat");
+    let output = set.run(&["job", "apply", "-"], &document);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        said.contains("jobs.other.destination.operatoin") && said.contains("did you mean operation"),
+        "{said}"
+    );
+    assert_eq!(set.json(&["job", "list"]).as_array().unwrap().len(), 1);
+    let output = set.run(&["connection", "delete", "zoho"], "");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("jobs use this connection: accounts"));
+    set.told(&["connection", "delete", "zoho", "--with-jobs"], "");
+    assert_eq!(set.json(&["connection", "list"]), json!([]));
+}
+
+#[test]
+fn a_chain_runs_its_jobs_in_order() {
+    let set = Set::new(accounts(10));
+    let second = JOB
+        .replace("jobs.accounts", "jobs.second")
+        .replace("datasets.accounts", "datasets.rows")
+        .replace("dataset = \"accounts\"", "dataset = \"rows\"");
+    let chain = "[chains.nightly]\njobs = [\"accounts\", \"second\"]\non_failure = \"stop\"\n";
+    set.told(&["chain", "apply", "-"], &format!("{second}{chain}"));
+    let run = set.json(&["chain", "run", "nightly", "--wait"]);
+    assert_eq!(run["state"], "success", "{run}\n{}", set.weir.log());
+    let runs = run["runs"].as_array().unwrap();
+    assert_eq!(
+        runs.iter().map(|run| run["job"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["accounts", "second"]
+    );
+    assert!(runs[0]["ended_at"].as_str() <= runs[1]["ended_at"].as_str());
+}
