@@ -45,8 +45,8 @@ fn settings(section: &mut Section<'_>, id: &str) -> Table {
     read.unwrap_or_default()
 }
 
-/// Whether the setting `key` would hold a secret.
-fn is_secret(key: &str) -> bool {
+/// Whether what is called `key` would be a secret.
+pub fn is_secret(key: &str) -> bool {
     let key = key.to_ascii_lowercase().replace('-', "_");
     SECRETS.iter().any(|end| key.ends_with(end))
 }

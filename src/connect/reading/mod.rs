@@ -17,6 +17,7 @@ mod shape;
 mod transform;
 mod when;
 
+pub use connections::is_secret;
 pub use form::Form;
 
 use std::collections::{BTreeMap, BTreeSet};
