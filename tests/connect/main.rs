@@ -12,6 +12,7 @@
 mod harness;
 
 mod desk;
+mod http_json;
 mod s3;
 mod whole;
 mod zoho;

@@ -378,7 +378,7 @@ mod tests {
                 "s.objects.items.paging.next: is missing; this style of paging needs it",
             ),
             (
-                "more = \"meta.more\"",
+                "more = \"more\"",
                 "first = 0",
                 "s.objects.items.paging.first: says nothing in this style of paging; \
               remove it",
