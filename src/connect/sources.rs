@@ -5,7 +5,11 @@ use std::path::Path;
 use super::desk::credentials::DeskVault;
 use super::desk::spent::{Allowance, DeskMeter};
 use super::document::{Connection, Connector};
+use super::ecosystems;
 use super::engine::Vaults;
+use super::http_json;
+use super::http_json::settings::Api;
+use super::http_json::source::HttpSource;
 use super::source::{Source, SourceError};
 use super::zoho;
 use super::zoho::client::Client;
@@ -22,10 +26,27 @@ const UNLIMITED: u64 = 1_000_000_000;
 pub fn open(connection: &Connection, vaults: &Vaults, folder: &Path) -> Result<Box<dyn Source>, SourceError> {
     match connection.connector {
         Connector::Zoho => Ok(Box::new(Zoho::new(zoho_client(connection, vaults)?, folder.to_owned()))),
-        Connector::Ecosystems | Connector::Http | Connector::S3 | Connector::Folder | Connector::Upload => {
+        Connector::Ecosystems | Connector::Http => {
+            let api = api(connection, &format!("connections.{}.settings", connection.id));
+            let api = api.map_err(|problems| SourceError::Settings(problems.join("; ")))?;
+            Ok(Box::new(HttpSource::new(api, Box::new(vault(connection, vaults)))?))
+        }
+        Connector::S3 | Connector::Folder | Connector::Upload => {
             Err(SourceError::Settings(not_yet(connection.connector)))
         }
     }
+}
+
+/// How the API of a connection is asked.
+fn api(connection: &Connection, path: &str) -> Result<Api, Vec<String>> {
+    match connection.connector {
+        Connector::Ecosystems => ecosystems::api(&connection.settings, path),
+        _ => http_json::settings::read(&connection.settings, path),
+    }
+}
+
+fn vault(connection: &Connection, vaults: &Vaults) -> DeskVault {
+    DeskVault::new(&vaults.open, &vaults.key, &connection.tenant, &connection.id)
 }
 
 fn not_yet(connector: Connector) -> String {
@@ -38,9 +59,8 @@ fn not_yet(connector: Connector) -> String {
 /// As [`open`].
 pub fn zoho_client(connection: &Connection, vaults: &Vaults) -> Result<Client, SourceError> {
     let settings = zoho_settings(connection)?;
-    let vault = DeskVault::new(&vaults.open, &vaults.key, &connection.tenant, &connection.id);
     let meter = DeskMeter::new(&vaults.open, allowance(&settings));
-    Client::new(settings, Box::new(vault), Box::new(meter))
+    Client::new(settings, Box::new(vault(connection, vaults)), Box::new(meter))
 }
 
 /// The settings of a connection to Zoho CRM.
@@ -70,7 +90,11 @@ pub fn check(connection: &Connection, problems: &mut Problems) {
             let found = zoho::settings::read(&connection.settings, &format!("{path}.settings"));
             found.err().into_iter().flatten().for_each(|line| problems.add_line(line));
         }
-        Connector::Ecosystems | Connector::Http | Connector::S3 | Connector::Folder | Connector::Upload => {
+        Connector::Ecosystems | Connector::Http => {
+            let found = api(connection, &format!("{path}.settings"));
+            found.err().into_iter().flatten().for_each(|line| problems.add_line(line));
+        }
+        Connector::S3 | Connector::Folder | Connector::Upload => {
             problems.add(format!("{path}.connector"), not_yet(connection.connector))
         }
     }

@@ -1,6 +1,6 @@
 //! APIs that give JSON as sources, Ecosystems among them, against one that pages in every way and goes wrong in many.
 
-mod api;
+pub mod api;
 
 use std::time::Duration;
 

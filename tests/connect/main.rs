@@ -12,6 +12,7 @@
 mod harness;
 
 mod desk;
+mod ecosystems;
 mod http_json;
 mod s3;
 mod whole;
