@@ -4,8 +4,10 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use toml::{Table, Value};
+use weir::config::Problems;
 use weir::connect::document::Connector;
 use weir::connect::reading::{Form, Known, read};
+use weir::connect::sources;
 
 use super::page::{Block, blocks};
 use super::{COMPLETE, SECRET, VARIABLE};
@@ -61,8 +63,12 @@ fn every_document_of_connections_and_jobs_can_be_read() {
         all.iter().filter(|block| block.language == "toml" && is_document(block)).collect();
     assert!(documents.len() >= 2, "only {} documents were found", documents.len());
     for block in documents {
-        let problems = read(&block.text, Form::Toml, &known).err();
-        assert!(problems.is_none(), "{block:?}\n{}", problems.unwrap());
+        let mut problems = Problems::default();
+        match read(&block.text, Form::Toml, &known) {
+            Ok(read) => read.connections.iter().for_each(|each| sources::check(each, &mut problems)),
+            Err(found) => problems = found,
+        }
+        assert!(problems.is_empty(), "{block:?}\n{problems}");
     }
 }
 
