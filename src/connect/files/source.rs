@@ -125,6 +125,8 @@ impl FileSource {
                 if self.place.is_unchanged(file)? {
                     run.done(file, digest, Outcome::Read);
                 } else {
+                    // Its last row may be half of one.
+                    rows.clear();
                     run.progress.part = None;
                     let name = &file.name;
                     self.notices

@@ -19,8 +19,6 @@ use crate::connect::source::{
 };
 use crate::connect::vault::Vault;
 
-/// The most pages of a run: more are a circle.
-const MOST_PAGES: u64 = 1_000_000;
 /// The most pages that are looked through for rows by their ids.
 const LOOKED_THROUGH: u64 = 20;
 
@@ -38,6 +36,22 @@ struct Progress {
     /// There is none.
     is_end: bool,
     pages: u64,
+    /// A page of before, a new one whenever the number of pages has doubled: a circle of any length comes to it again.
+    before: Option<Next>,
+}
+
+impl Progress {
+    /// Goes on to `next`. Returns whether that leads in a circle.
+    fn go(&mut self, next: Option<Next>) -> bool {
+        self.pages += 1;
+        self.is_end = next.is_none();
+        let is_circle = next.is_some() && next == self.before;
+        if self.pages.is_power_of_two() {
+            self.before.clone_from(&next);
+        }
+        self.next = next;
+        is_circle
+    }
 }
 
 impl HttpSource {
@@ -191,12 +205,9 @@ impl Source for HttpSource {
             let rows: Vec<_> =
                 rows.filter(is_new).take(usize::try_from(left).unwrap_or(usize::MAX)).collect();
             left -= rows.len() as u64;
-            progress.is_end = next.is_none();
-            progress.next = next;
-            progress.pages += 1;
-            if progress.pages > MOST_PAGES {
+            if progress.go(next) {
                 return Err(SourceError::Settings(format!(
-                    "{} gives page after page without an end; mend paging",
+                    "the pages of {} go in a circle; mend paging",
                     self.api.base_url
                 )));
             }
@@ -288,5 +299,25 @@ fn row(object: &Object, fields: &[String], record: &Value) -> SourceRow {
         modified: object.modified.as_ref().and_then(|path| path.text(record)).and_then(|at| as_time(&at)),
         cells: fields.iter().map(cell).collect(),
         line: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_circle_of_any_length_is_found_and_a_long_way_is_none() {
+        for (length, before) in [(1, 0), (2, 5), (7, 0), (100, 37)] {
+            let mut progress = Progress::default();
+            let page = |step: u64| if step < before { step } else { before + (step - before) % length };
+            let found = (0..10_000).find(|step| progress.go(Some(Next::Cursor(page(*step).to_string()))));
+            assert!(
+                found.is_some_and(|step| step < 4 * (before + length) + 4),
+                "{length} {before}: {found:?}"
+            );
+        }
+        let mut progress = Progress::default();
+        assert!((0..10_000).all(|page| !progress.go(Some(Next::Page(page)))));
     }
 }

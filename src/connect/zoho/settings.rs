@@ -1,12 +1,11 @@
 //! `settings` of a connection to Zoho CRM.
 
-use std::net::IpAddr;
-
 use toml::{Table, Value};
 
 use super::centres::{self, Org};
 use crate::config::problems::Problems;
 use crate::config::section::{Section, non_blank};
+use crate::connect::address;
 
 /// What a connection wants to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,17 +93,7 @@ fn url(value: &Value) -> Option<String> {
 
 /// Whether `url` is a scheme and a host that credentials may go to: unencrypted only within this machine.
 pub(super) fn is_address(url: &str) -> bool {
-    let is_host = |rest: &str| !rest.is_empty() && !rest.contains(['/', '?', '#', '@', ' ']);
-    if let Some(rest) = url.strip_prefix("https://") {
-        return is_host(rest);
-    }
-    let Some(rest) = url.strip_prefix("http://").filter(|rest| is_host(rest)) else { return false };
-    let host = match rest.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => rest,
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+    address::read(url).as_deref() == Some(url) && address::origin(url) == Some(url)
 }
 
 #[cfg(test)]
