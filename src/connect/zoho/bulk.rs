@@ -101,6 +101,7 @@ impl Bulk {
             self.open = None;
             let next = match self.ask(client, plan, &job, &at)? {
                 Asked::Open => None,
+                Asked::Unfit => return Ok(None),
                 Asked::Waits => Some(at.clone()),
                 Asked::Lost => Some(At { job: None, line: 0, lost: at.lost + 1, ..at.clone() }),
             };
@@ -149,7 +150,7 @@ impl Bulk {
         let call = Call { path: format!("{path}/result"), credits: 1, ..Call::default() };
         let (reply, file) = client.download(&call, table::nameless(&self.folder)?)?;
         let Reply::Data(_) = reply else { return Ok(Asked::Lost) };
-        let mut lines = Open::new(plan, file)?;
+        let Some(mut lines) = Open::new(plan, file)? else { return Ok(Asked::Unfit) };
         lines.skip(at.line)?;
         let next =
             said.result.filter(|done| done.more_records == Some(true)).and_then(|done| done.next_page_token);
@@ -163,6 +164,7 @@ enum Asked {
     Waits,
     Open,
     Lost,
+    Unfit,
 }
 
 impl At {

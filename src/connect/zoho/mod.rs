@@ -17,6 +17,7 @@ mod names;
 mod pages;
 mod place;
 mod plan;
+mod reader;
 pub mod settings;
 pub mod source;
 mod table;

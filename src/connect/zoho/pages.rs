@@ -36,6 +36,10 @@ pub struct Info {
     pub more_records: Option<bool>,
     /// Where.
     pub next_page_token: Option<String>,
+    /// By what they are sorted.
+    sort_by: Option<String>,
+    /// How.
+    sort_order: Option<String>,
 }
 
 /// Reads the rows in `body`.
@@ -101,6 +105,13 @@ fn done() -> Step {
     Step { rows: Vec::new(), next: Place::Done }
 }
 
+/// Whether rows are in the order that was asked for: else nobody knows which are still to come.
+fn is_in_order(listing: &Listing) -> bool {
+    let is = |said: &Option<String>, wanted: &str| said.as_deref().is_none_or(|said| said == wanted);
+    let times = listing.data.iter().map(plan::modified);
+    is(&listing.info.sort_by, TIME) && is(&listing.info.sort_order, "asc") && times.is_sorted()
+}
+
 /// Where to go on: with the rows that were changed when the last one was, or later. Where all of a page were changed
 /// when its first was, the page behind it.
 fn next(
@@ -112,8 +123,8 @@ fn next(
     if listing.info.more_records != Some(true) || listing.data.is_empty() {
         return Ok(Place::Done);
     }
-    let last = listing.data.iter().filter_map(plan::modified).max().map(whole);
-    match last {
+    let last = listing.data.last().and_then(plan::modified).map(whole);
+    match last.filter(|_| is_in_order(listing)) {
         // They come in this order: all others are newer, too.
         Some(last) if last >= window.until => return Ok(Place::Done),
         Some(last) if begin.is_none_or(|begin| last > begin) => {

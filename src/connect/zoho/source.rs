@@ -1,22 +1,21 @@
 //! A connection to Zoho CRM, as jobs use it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 use form_urlencoded::Serializer;
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
 
-use super::bulk::{At, Bulk};
-use super::client::{Call, Client, Reply, zoned};
-use super::coql::{self, Query};
-use super::credits::{self, Amount, Way};
+use super::bulk::Bulk;
+use super::client::{Call, Client, Reply};
+use super::credits;
 use super::criteria::Criteria;
 use super::metadata::{self, Field, Form, Module};
 use super::names::Names;
 use super::pages::{self, PAGE};
-use super::place::{After, Place, Step, Window, whole};
-use super::plan::{self, Plan, TIME, alike};
+use super::place::{Place, Window, whole};
+use super::plan::{self, Plan, alike};
+use super::reader::{self, Reader};
 use super::users::{self, USERS};
 use crate::connect::cell::CellType;
 use crate::connect::source::{
@@ -28,21 +27,15 @@ const BEHIND: SignedDuration = SignedDuration::from_secs(5);
 /// What a page of deleted rows costs.
 const GONE: u64 = 2;
 
+/// How often rows are read by their ids that change meanwhile.
+const AGAIN: u32 = 3;
+
 /// A connection to Zoho CRM. It remembers which modules and fields there are: make one for each run.
 pub struct Zoho {
     client: Client,
     folder: PathBuf,
     modules: Option<Vec<Module>>,
     fields: HashMap<String, Vec<Field>>,
-}
-
-/// What a read is about.
-struct Read<'a> {
-    plan: &'a Plan,
-    window: Window,
-    filter: Option<Criteria>,
-    bulk: Bulk,
-    names: Names,
 }
 
 impl Zoho {
@@ -100,148 +93,6 @@ impl Zoho {
             None => "`weir connection objects` lists what there is".to_owned(),
         };
         Ok(SourceError::Settings(format!("this org of Zoho has no module {object}; {hint}")))
-    }
-
-    /// How many rows were changed since then; none: Zoho does not say.
-    fn count(&mut self, module: &str, since: Option<Timestamp>) -> Result<Option<u64>, SourceError> {
-        #[derive(Deserialize)]
-        struct Counted {
-            count: Option<u64>,
-        }
-        let mut query = Serializer::new(String::new());
-        if let Some(since) = since {
-            query.append_pair("criteria", &format!("({TIME}:greater_equal:{})", zoned(since)));
-        }
-        let path = format!("/crm/v8/{module}/actions/count?{}", query.finish());
-        match self.client.call(&Call { path, credits: 1, ..Call::default() })? {
-            Reply::Data(body) => {
-                Ok(serde_json::from_slice::<Counted>(&body).ok().and_then(|said| said.count))
-            }
-            Reply::Nothing => Ok(Some(0)),
-            Reply::Refused(_) | Reply::Forbidden(_) => Ok(None),
-        }
-    }
-
-    /// Where to begin.
-    fn begin(read: &Read<'_>, limit: Option<u64>) -> Place {
-        let (plan, is_filtered) = (read.plan, read.filter.is_some());
-        let query = |rows| Place::Coql { after: None, rows, is_filtered };
-        if plan.module == USERS {
-            return Place::Users { kind: 0, page: 1 };
-        }
-        match limit.filter(|limit| *limit <= 2_000) {
-            Some(limit) if is_filtered && plan.is_in_queries => query(limit),
-            Some(_) => read.pages(),
-            None if read.window.since.is_none() => Place::Choose { after: None },
-            // A page costs as much as the smallest query, and brings names along.
-            None if plan.is_in_queries && (is_filtered || plan.named().is_empty()) => query(first_rows(0)),
-            None => Place::First,
-        }
-    }
-
-    /// Which way costs least from here on.
-    fn choose(&mut self, read: &Read<'_>, after: Option<After>) -> Result<Place, SourceError> {
-        let (plan, is_filtered) = (read.plan, read.filter.is_some());
-        let from = after.as_ref().and_then(|(time, _)| *time);
-        let since = from.and_then(|from| Timestamp::from_second(from).ok()).or(read.window.since);
-        let rows = self.count(&plan.module, since)?;
-        let way = match rows {
-            Some(rows) => credits::cheapest(amount(plan, rows)),
-            None if plan.is_in_queries => Way::Coql,
-            None => Way::Pages,
-        };
-        Ok(match way {
-            Way::Pages => Place::page(since.map(Timestamp::as_second)),
-            Way::Coql => Place::Coql { after, rows: first_rows(rows.unwrap_or(u64::MAX)), is_filtered },
-            Way::Bulk => Place::Bulk { job: None, token: None, line: 0, lost: 0, is_filtered },
-        })
-    }
-
-    /// Takes one step from `place`; where that way does not do, another way is begun.
-    fn step(&mut self, read: &mut Read<'_>, place: Place, rows: usize) -> Result<Step, SourceError> {
-        let (plan, window) = (read.plan, read.window);
-        let instead = |next: Place| Step { rows: Vec::new(), next };
-        let mut step = match place {
-            Place::Pages { from, token, lost } => {
-                let place = (from, token.as_deref(), lost);
-                return pages::step(&mut self.client, plan, window, place, rows);
-            }
-            Place::Users { kind, page } => return users::step(&mut self.client, plan, window, kind, page),
-            Place::Done => return Ok(instead(Place::Done)),
-            Place::Choose { after } => return Ok(instead(self.choose(read, after)?)),
-            Place::First => {
-                let mut step = pages::step(&mut self.client, plan, window, (None, None, 0), rows)?;
-                if let (Place::Pages { from: Some(from), token: None, .. }, true) =
-                    (&step.next, plan.is_in_queries)
-                {
-                    let after = Some((Some(*from), "0".to_owned()));
-                    step.next = Place::Coql { after, rows: SECOND, is_filtered: read.filter.is_some() };
-                }
-                return Ok(step);
-            }
-            Place::Coql { after, rows, is_filtered } => {
-                let filter = read.filter.as_ref().filter(|_| is_filtered);
-                let query = Query { plan, window, after: after.as_ref(), rows, filter };
-                match coql::step(&mut self.client, &query)? {
-                    Some(step) if rows == SECOND => step.or_choose(window),
-                    Some(step) => step,
-                    None if is_filtered => {
-                        return Ok(instead(Place::Coql { after, rows, is_filtered: false }));
-                    }
-                    None => return Ok(instead(read.pages())),
-                }
-            }
-            Place::Bulk { job, token, line, lost, is_filtered } => {
-                let at = At { job, token, line, lost, is_filtered };
-                match read.bulk.step(&mut self.client, plan, (window, read.filter.as_ref()), at)? {
-                    Some(step) => step,
-                    None if plan.is_in_queries => {
-                        let rows = first_rows(u64::MAX);
-                        return Ok(instead(Place::Coql { after: None, rows, is_filtered }));
-                    }
-                    None => return Ok(instead(read.pages())),
-                }
-            }
-        };
-        read.names.fill(&mut self.client, plan, &mut step.rows)?;
-        Ok(step)
-    }
-}
-
-impl Read<'_> {
-    /// By pages, from the beginning.
-    fn pages(&self) -> Place {
-        Place::page(self.window.since.map(Timestamp::as_second))
-    }
-}
-
-impl Step {
-    /// Of a window with so many rows it is time to count.
-    fn or_choose(self, window: Window) -> Self {
-        match self.next {
-            Place::Coql { after, .. } if window.since.is_some() => {
-                Step { next: Place::Choose { after }, ..self }
-            }
-            next => Step { next, ..self },
-        }
-    }
-}
-
-/// How many rows the second query asks for.
-const SECOND: u64 = 1_000;
-
-/// How many rows the first query asks for.
-fn first_rows(rows: u64) -> u64 {
-    coql::ROWS.into_iter().find(|most| rows <= *most).unwrap_or(2_000)
-}
-
-fn amount(plan: &Plan, rows: u64) -> Amount {
-    Amount {
-        rows,
-        fields: plan.width(),
-        has_names: !plan.named().is_empty(),
-        has_coql: plan.is_in_queries,
-        has_bulk: plan.is_in_tables,
     }
 }
 
@@ -311,12 +162,12 @@ impl Source for Zoho {
         if plan.module == USERS {
             return Ok(Estimate { rows: None, calls: 3, credits: 3 });
         }
-        let rows = self.count(&plan.module, wanted.since.map(whole))?;
+        let rows = reader::count(&mut self.client, &plan.module, wanted.since.map(whole))?;
         let rows = match (rows, wanted.limit) {
             (Some(rows), Some(limit)) => Some(rows.min(limit)),
             (rows, limit) => rows.or(limit),
         };
-        let amount = amount(&plan, rows.unwrap_or_default());
+        let amount = reader::amount(&plan, rows.unwrap_or_default());
         let way = credits::cheapest(amount);
         // Counting is a call, too, and so are the fields.
         Ok(Estimate { rows, calls: credits::calls(way, amount) + 2, credits: credits::cost(way, amount) + 2 })
@@ -331,7 +182,8 @@ impl Source for Zoho {
         let fields = self.field_list(&wanted.object)?;
         let plan = Plan::new(&wanted.object, fields, &wanted.fields)?;
         let filter = wanted.filter.as_ref().and_then(|filter| Criteria::of_filter(filter, fields));
-        let mut read = Read {
+        let mut reader = Reader {
+            client: &mut self.client,
             plan: &plan,
             window: Window::new(wanted.since, wanted.until),
             filter,
@@ -340,11 +192,11 @@ impl Source for Zoho {
         };
         let mut place = match checkpoint {
             Some(text) => Place::read(text)?,
-            None => Zoho::begin(&read, wanted.limit),
+            None => reader.begin(wanted.limit),
         };
         let mut left = wanted.limit.map(|limit| usize::try_from(limit).unwrap_or(usize::MAX));
         while place != Place::Done {
-            let step = self.step(&mut read, place, left.unwrap_or(PAGE))?;
+            let step = reader.step(place, left.unwrap_or(PAGE))?;
             let mut rows = step.rows;
             rows.truncate(left.unwrap_or(usize::MAX));
             for row in &mut rows {
@@ -366,18 +218,7 @@ impl Source for Zoho {
         ids: &[String],
     ) -> Result<Vec<SourceRow>, SourceError> {
         let plan = Plan::new(object, self.field_list(object)?, fields)?;
-        let mut rows = if object == USERS {
-            self.users(&plan, ids)?
-        } else {
-            let chunks = plan.chunks();
-            let (first, others) = chunks.split_first().map_or((&[][..], &[][..]), |(a, b)| (a.as_slice(), b));
-            let found = pages::with_ids(&mut self.client, object, first, ids)?;
-            let mut records: Vec<_> = found.into_values().collect();
-            for chunk in others {
-                records = pages::join(&mut self.client, &plan, chunk, records, Vec::new())?;
-            }
-            records.iter().map(|record| plan.row(record)).collect()
-        };
+        let mut rows = if object == USERS { self.users(&plan, ids)? } else { self.with_ids(&plan, ids)? };
         for row in &mut rows {
             row.cells.truncate(plan.wanted);
         }
@@ -418,6 +259,28 @@ impl Source for Zoho {
 }
 
 impl Zoho {
+    /// The rows with these ids. One that changes between two calls for its fields is read again.
+    fn with_ids(&mut self, plan: &Plan, ids: &[String]) -> Result<Vec<SourceRow>, SourceError> {
+        let (mut rows, mut left) = (Vec::new(), ids.to_vec());
+        let chunks = plan.chunks();
+        let Some((first, others)) = chunks.split_first() else { return Ok(rows) };
+        for _ in 0..AGAIN {
+            let found = pages::with_ids(&mut self.client, &plan.module, first, &left)?;
+            left = found.keys().cloned().collect();
+            let mut records: Vec<_> = found.into_values().collect();
+            for chunk in others {
+                records = pages::join(&mut self.client, plan, chunk, records, Vec::new())?;
+            }
+            let done: HashSet<_> = records.iter().filter_map(plan::id).collect();
+            left.retain(|id| !done.contains(id));
+            rows.extend(records.iter().map(|record| plan.row(record)));
+            if left.is_empty() {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
     /// The users with these ids.
     fn users(&mut self, plan: &Plan, ids: &[String]) -> Result<Vec<SourceRow>, SourceError> {
         let window = Window { since: None, until: Timestamp::MAX };

@@ -70,24 +70,27 @@ pub fn nameless(folder: &Path) -> Result<File, SourceError> {
 }
 
 impl Open {
-    /// The table in the archive `file`; of an archive without a file, one without lines.
+    /// The table in the archive `file`; of an archive without a file, one without lines. None, where it lacks a field.
     ///
     /// # Errors
     /// When the archive is none, or cut: it has to be fetched again.
-    pub fn new(plan: &Plan, file: File) -> Result<Self, SourceError> {
+    pub fn new(plan: &Plan, file: File) -> Result<Option<Self>, SourceError> {
         let mut lines = csv::ReaderBuilder::new().flexible(true).from_reader(checked(file)?);
         let header = lines.headers().map_err(|error| damaged(&error.to_string()))?;
-        let table = if header.is_empty() {
-            None
-        } else {
-            let missing = |field| {
-                SourceError::Away(format!(
-                    "the table of a bulk read lacks the field {field}; it is read again"
-                ))
-            };
-            Some(Table::new(plan, header).map_err(missing)?)
-        };
-        Ok(Open { lines, table })
+        if header.is_empty() {
+            return Ok(Some(Open { lines, table: None }));
+        }
+        match Table::new(plan, header) {
+            Ok(table) => Ok(Some(Open { lines, table: Some(table) })),
+            Err(field) => {
+                tracing::warn!(
+                    module = plan.module,
+                    field,
+                    "a bulk read lacks a field; another way is tried"
+                );
+                Ok(None)
+            }
+        }
     }
 
     /// Passes over so many lines.
@@ -175,7 +178,7 @@ mod tests {
     fn lines_are_read_in_order_and_from_where_one_was() {
         for method in [CompressionMethod::Deflated, CompressionMethod::Stored] {
             let file = archive(b"Id,Name\n1,\"a,\nb\"\n2,\n3,c\n", method);
-            let mut open = Open::new(&plan(), file).unwrap();
+            let mut open = Open::new(&plan(), file).unwrap().unwrap();
             open.skip(1).unwrap();
             let rows = open.rows(&plan(), 5).unwrap();
             let found: Vec<_> =
@@ -183,6 +186,14 @@ mod tests {
             assert_eq!(found, [("2".to_owned(), None), ("3".to_owned(), Some("c".to_owned()))]);
             assert!(open.rows(&plan(), 5).unwrap().is_empty());
         }
+    }
+
+    #[test]
+    fn a_table_without_a_field_or_without_lines_is_no_fault() {
+        let file = archive(b"Id,Other\n1,x\n", CompressionMethod::Deflated);
+        assert!(Open::new(&plan(), file).unwrap().is_none());
+        let file = ZipWriter::new(nameless(tempfile::tempdir().unwrap().path()).unwrap()).finish().unwrap();
+        assert!(Open::new(&plan(), file).unwrap().unwrap().rows(&plan(), 9).unwrap().is_empty());
     }
 
     #[test]
@@ -197,7 +208,7 @@ mod tests {
         file.write_all(&bytes).unwrap();
         file.rewind().unwrap();
         let read =
-            Open::new(&plan(), file.try_clone().unwrap()).and_then(|mut open| open.rows(&plan(), 9_999));
+            Open::new(&plan(), file.try_clone().unwrap()).and_then(|open| open.unwrap().rows(&plan(), 9_999));
         assert!(matches!(read, Err(SourceError::Away(_))), "{read:?}");
         file.set_len(30).unwrap();
         assert!(matches!(Open::new(&plan(), file), Err(SourceError::Away(_))));

@@ -4,7 +4,7 @@
 pub mod bench;
 mod consent;
 mod interrupted;
-mod memory;
+pub mod memory;
 mod mistakes;
 pub mod org;
 mod reading;

@@ -142,6 +142,17 @@ fn pages_go_on_beyond_what_their_tokens_reach() {
     assert_eq!(by_id(bench.read(&wanted("Deals", &["Amount"]))).len(), 3_000);
 }
 
+#[test]
+fn pages_in_another_order_than_asked_for_are_all_read() {
+    let mut org = deals(700);
+    (org.sorts, org.coql_refuses) = (false, Some("INVALID_QUERY"));
+    for row in org.modules.get_mut("Deals").unwrap().rows.values_mut() {
+        row.modified = FIRST + (row.id as i64 * 7_919) % 300 / 299;
+    }
+    let bench = Bench::new(org);
+    assert_eq!(by_id(bench.read(&wanted("Deals", &["Amount"]))).len(), 700);
+}
+
 /// An org whose rows come in bulk.
 fn in_bulk(count: u64) -> Org {
     let mut org = deals(count);

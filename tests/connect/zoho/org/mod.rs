@@ -143,6 +143,8 @@ pub struct Org {
     pub page_tokens_ended: bool,
     /// Tokens of pages are offsets, which rows move past.
     pub page_tokens_are_offsets: bool,
+    /// Pages are sorted as is asked for.
+    pub sorts: bool,
     /// Rows that pages reach by their tokens.
     pub token_reach: usize,
     /// States that a bulk read goes through.
@@ -174,6 +176,7 @@ impl Default for Org {
             counts: None,
             page_tokens_ended: false,
             page_tokens_are_offsets: false,
+            sorts: true,
             token_reach: 100_000,
             bulk_states: vec!["ADDED", "QUEUED", "IN PROGRESS", "COMPLETED"],
             bulk_rows: 200_000,

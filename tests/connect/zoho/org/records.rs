@@ -38,13 +38,16 @@ impl Org {
 
     /// The rows of a page, and what is said of it.
     fn page(&self, module: &ModuleOf, asked: &Asked) -> Result<(Vec<Row>, Value), Told> {
+        let params = asked;
         let number = |name: &str| asked.param(name).map(|text| text.parse::<usize>().unwrap_or(0));
         let per_page = number("per_page").unwrap_or(200);
         if !(1..=200).contains(&per_page) {
             return Err(Told::refusal(400, "INVALID_DATA"));
         }
+        let unsorted = Asked { query: Vec::new(), ..asked.clone() };
+        let asked = if self.sorts { asked } else { &unsorted };
         let sorted = sorted(module, asked);
-        let (begin, before) = match (number("page"), asked.param("page_token")) {
+        let (begin, before) = match (number("page"), params.param("page_token")) {
             (Some(_), Some(_)) => return Err(Told::refusal(400, "AMBIGUITY_DURING_PROCESSING")),
             (_, Some(_)) if self.page_tokens_ended => return Err(Told::refusal(400, "INVALID_REQUEST")),
             (_, Some(token)) => {
@@ -75,8 +78,10 @@ impl Org {
             .last()
             .filter(|_| has_more)
             .map(|last| serde_json::to_string(&(before + rows.len(), last.modified, last.id)).unwrap());
-        let info = json!({"per_page": per_page, "count": rows.len(), "more_records": has_more,
-                          "next_page_token": token, "previous_page_token": null});
+        let sort = |name: &str, or: &str| asked.param(name).unwrap_or(or).to_owned();
+        let (by, order) = (sort("sort_by", "id"), sort("sort_order", "desc"));
+        let info = json!({"sort_by": by, "sort_order": order, "per_page": per_page, "count": rows.len(),
+                          "more_records": has_more, "next_page_token": token, "previous_page_token": null});
         Ok((rows, info))
     }
 
