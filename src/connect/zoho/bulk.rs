@@ -19,6 +19,8 @@ const START: u64 = 50;
 const ROWS: usize = 2_000;
 /// Longest wait before a job is asked after again, in the client's pauses.
 const LONGEST: u32 = 30;
+/// How often a job is asked after, about every half minute: one that is not done by then never is.
+const MOST_POLLS: u32 = 240;
 /// How often jobs may fail or be lost before another way is taken.
 const MOST_LOST: u32 = 2;
 
@@ -42,6 +44,7 @@ pub struct Bulk {
     folder: PathBuf,
     open: Option<Table>,
     waits: u32,
+    polls: u32,
 }
 
 /// A table that is open, and what comes after it.
@@ -77,7 +80,7 @@ struct Done {
 impl Bulk {
     /// Keeps what it fetches in `folder` while it is read.
     pub fn new(folder: PathBuf) -> Self {
-        Bulk { folder, open: None, waits: 0 }
+        Bulk { folder, open: None, waits: 0, polls: 0 }
     }
 
     /// Makes a job, asks after it, or reads some rows of its table. None, where bulk reads don't do.
@@ -139,14 +142,20 @@ impl Bulk {
                 tracing::warn!(job, module = plan.module, "a bulk read failed; it is made anew");
                 return Ok(Asked::Lost);
             }
+            _ if self.polls >= MOST_POLLS => {
+                self.polls = 0;
+                tracing::warn!(job, module = plan.module, "a bulk read does not end; it is made anew");
+                return Ok(Asked::Lost);
+            }
             // Whatever else there is: it is still running.
             _ => {
+                self.polls += 1;
                 self.waits = (self.waits * 2).clamp(1, LONGEST);
                 client.wait(self.waits);
                 return Ok(Asked::Waits);
             }
         }
-        self.waits = 0;
+        (self.waits, self.polls) = (0, 0);
         let call = Call { path: format!("{path}/result"), credits: 1, ..Call::default() };
         let (reply, file) = client.download(&call, table::nameless(&self.folder)?)?;
         let Reply::Data(_) = reply else { return Ok(Asked::Lost) };

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use weir::connect::cell::CellType;
 use weir::connect::document::{Comparison, Condition, Filter, Literal};
 use weir::connect::expression::Expression;
-use weir::connect::source::{Estimate, Flow, Gone, Source, SourceError, Wanted};
+use weir::connect::source::{Estimate, Flow, Gone, Page, Source, SourceError, Wanted};
 
 use super::bench::{Bench, FIELDS, FIRST, at, by_id, deal, deals, fields, wanted};
 use super::memory::MemoryMeter;
@@ -181,6 +182,23 @@ fn a_bulk_read_that_fails_or_is_refused_gives_way_to_another_way() {
         assert_eq!(rows.len(), 2_500, "{name}");
         assert!(bench.served.org().jobs.len() <= 3, "{name}");
     }
+}
+
+#[test]
+fn a_bulk_read_that_never_ends_is_not_waited_for() {
+    let mut org = in_bulk(300);
+    org.bulk_states = vec!["ADDED", "IN PROGRESS"];
+    let bench = Bench::new(org);
+    let mut source = bench.source();
+    source.client().set_pause(Duration::ZERO);
+    let mut rows = Vec::new();
+    let wanted = wanted("Deals", &["Amount"]);
+    let mut take = |page: Page| {
+        rows.extend(page.rows);
+        Ok(Flow::More)
+    };
+    source.read(&wanted, None, &mut take).unwrap();
+    assert_eq!((by_id(rows).len(), bench.served.org().jobs.len()), (300, 3));
 }
 
 #[test]
