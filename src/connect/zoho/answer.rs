@@ -1,7 +1,7 @@
 //! What an answer of Zoho's API means. Pure. Its codes count, never its status alone: the same code comes with several.
 
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde_json::Value;
 
 /// What became of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +22,10 @@ pub enum Answer {
     Refused(String),
 }
 
+/// All answers are objects; what else is in them is not looked at here.
 #[derive(Deserialize)]
-#[serde(untagged)]
-enum Body {
-    Object { code: Option<String> },
-    Other(IgnoredAny),
+struct Body {
+    code: Option<Value>,
 }
 
 /// Reads an answer.
@@ -35,10 +34,7 @@ pub fn read(status: u16, body: Vec<u8>) -> Answer {
         return Answer::Nothing;
     }
     let json = serde_json::from_slice::<Body>(&body).ok();
-    let code = match &json {
-        Some(Body::Object { code }) => code.as_deref().unwrap_or_default(),
-        Some(Body::Other(_)) | None => "",
-    };
+    let code = json.as_ref().and_then(|body| body.code.as_ref()).and_then(Value::as_str).unwrap_or_default();
     match (status, code) {
         (_, "INVALID_TOKEN" | "INVALID_OAUTHTOKEN" | "AUTHENTICATION_FAILURE") => Answer::Renew,
         (_, "OAUTH_SCOPE_MISMATCH" | "NO_PERMISSION") => Answer::Reauthorize(code.to_owned()),
@@ -75,6 +71,7 @@ mod tests {
         let limit =
             r#"{"code":"DISCRETE_PAGINATION_LIMIT_EXCEEDED","details":{"limit":2000},"status":"error"}"#;
         assert_eq!(read(400, limit), Answer::Refused("DISCRETE_PAGINATION_LIMIT_EXCEEDED".to_owned()));
-        assert!(matches!(read(200, r#"{"data":[]}"#), Answer::Data(_)));
+        assert!(matches!(read(200, r#"{"data":[{"code":"INVALID_TOKEN"}],"code":7}"#), Answer::Data(_)));
+        assert!(matches!(read(200, "[]"), Answer::Away(_)));
     }
 }
