@@ -3,10 +3,16 @@
 use std::path::Path;
 
 use super::desk::credentials::DeskVault;
+use super::desk::seen::DeskSeen;
 use super::desk::spent::{Allowance, DeskMeter};
 use super::document::{Connection, Connector};
 use super::ecosystems;
 use super::engine::Vaults;
+use super::files::folder::Folder;
+use super::files::place::Place;
+use super::files::s3::S3;
+use super::files::settings::{self, Where};
+use super::files::source::FileSource;
 use super::http_json;
 use super::http_json::settings::Api;
 use super::http_json::source::HttpSource;
@@ -31,10 +37,27 @@ pub fn open(connection: &Connection, vaults: &Vaults, folder: &Path) -> Result<B
             let api = api.map_err(|problems| SourceError::Settings(problems.join("; ")))?;
             Ok(Box::new(HttpSource::new(api, Box::new(vault(connection, vaults)))?))
         }
-        Connector::S3 | Connector::Folder | Connector::Upload => {
-            Err(SourceError::Settings(not_yet(connection.connector)))
-        }
+        Connector::Folder | Connector::S3 => files(connection, vaults),
+        Connector::Upload => Err(SourceError::Settings(NO_UPLOAD.to_owned())),
     }
+}
+
+/// What this Weir does not take.
+const NO_UPLOAD: &str =
+    "this Weir takes no uploads yet; put the files into a folder or a bucket, and connect that";
+
+fn files(connection: &Connection, vaults: &Vaults) -> Result<Box<dyn Source>, SourceError> {
+    let Connection { tenant, id, connector, .. } = connection;
+    let path = format!("connections.{id}.settings");
+    let read = settings::read(*connector, &connection.settings, &path);
+    let found = read.map_err(|problems| SourceError::Settings(problems.join("; ")))?;
+    let place: Box<dyn Place> = match &found {
+        Some((Where::Folder(folder), _)) => Box::new(Folder::new(folder)),
+        Some((Where::S3(bucket), _)) => Box::new(S3::new(bucket, Box::new(vault(connection, vaults)))?),
+        Some((Where::Upload, _)) | None => return Err(SourceError::Settings(NO_UPLOAD.to_owned())),
+    };
+    let reading = found.map(|(_, reading)| reading).unwrap_or_default();
+    Ok(Box::new(FileSource::new(place, Box::new(DeskSeen::new(&vaults.open, tenant, id)), reading)))
 }
 
 /// How the API of a connection is asked.
@@ -47,10 +70,6 @@ fn api(connection: &Connection, path: &str) -> Result<Api, Vec<String>> {
 
 fn vault(connection: &Connection, vaults: &Vaults) -> DeskVault {
     DeskVault::new(&vaults.open, &vaults.key, &connection.tenant, &connection.id)
-}
-
-fn not_yet(connector: Connector) -> String {
-    format!("this Weir can't read from {} yet; use a newer one", connector.word())
 }
 
 /// The client of a connection to Zoho CRM.
@@ -82,6 +101,13 @@ pub fn allowance(settings: &zoho::settings::Settings) -> Allowance {
     }
 }
 
+/// The same of a connection, where its org counts what calls cost.
+pub fn allowance_of(connection: &Connection) -> Option<Allowance> {
+    let is_counted = connection.connector == Connector::Zoho;
+    let settings = zoho_settings(connection).ok().filter(|settings| settings.credits_per_day.is_some());
+    settings.filter(|_| is_counted).map(|settings| allowance(&settings))
+}
+
 /// Adds what is wrong with the settings of a connection.
 pub fn check(connection: &Connection, problems: &mut Problems) {
     let path = format!("connections.{}", connection.id);
@@ -94,8 +120,11 @@ pub fn check(connection: &Connection, problems: &mut Problems) {
             let found = api(connection, &format!("{path}.settings"));
             found.err().into_iter().flatten().for_each(|line| problems.add_line(line));
         }
-        Connector::S3 | Connector::Folder | Connector::Upload => {
-            problems.add(format!("{path}.connector"), not_yet(connection.connector))
+        Connector::Folder | Connector::S3 => {
+            let found =
+                settings::read(connection.connector, &connection.settings, &format!("{path}.settings"));
+            found.err().into_iter().flatten().for_each(|line| problems.add_line(line));
         }
+        Connector::Upload => problems.add(format!("{path}.connector"), NO_UPLOAD),
     }
 }

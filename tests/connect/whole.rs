@@ -202,6 +202,72 @@ fn a_bad_row_costs_itself_alone_and_is_sent_once_it_is_mended() {
 }
 
 #[test]
+fn a_row_that_was_rejected_is_read_anew_whether_or_not_it_changed_or_taken_from_a_mended_file() {
+    let mut org = accounts(20);
+    for id in [5, 6] {
+        org.modules.get_mut("Accounts").unwrap().rows.get_mut(&id).unwrap().values["Account_Name"] =
+            json!("");
+    }
+    let set = Set::new(org);
+    let run = set.run_job(&[]);
+    let errors = set.told(&["activity", "errors", run["id"].as_str().unwrap()], "");
+    // Its time of change is long past: no window has it.
+    set.org.org().modules.get_mut("Accounts").unwrap().rows.get_mut(&5).unwrap().values["Account_Name"] =
+        json!("Company 5");
+    let retried = set.json(&["job", "retry", run["id"].as_str().unwrap(), "--wait"]);
+    assert_eq!(counts(&retried), [2, 2, 0, 1, 1, 0], "{retried}");
+    let file = set.weir.data().join("errors.csv");
+    std::fs::write(&file, errors.replace("6,,Banking,6,", "6,'=Mended,Banking,66,")).unwrap();
+    let (file, id) = (file.to_str().unwrap(), retried["id"].as_str().unwrap());
+    let output = set.run(&["job", "retry", id, "--file", file, "--wait", "--json"], "");
+    let mended: Value = serde_json::from_slice(&output.stdout).unwrap();
+    // The row of 5 in that file is as it was: empty, and rejected.
+    assert_eq!(counts(&mended), [2, 2, 0, 1, 1, 0], "{mended}");
+    assert_eq!(
+        set.ask("SELECT name, employees FROM acme_company WHERE employees IN (5, 66) ORDER BY 2"),
+        ["Company 5|5", "=Mended|66"]
+    );
+}
+
+#[test]
+fn files_of_a_folder_become_companies_and_go_to_the_archive() {
+    let set = Set::new(accounts(1));
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.csv"), "Id;Name;Staff\n1;Initech;12\n2;;7\n3;Hooli;30\n").unwrap();
+    let document = format!(
+        "[connections.files]\nconnector = \"folder\"\nname = \"Files\"\n[connections.files.settings]\npath = \"{}\"\n{}",
+        folder.path().display(),
+        r#"
+[jobs.files]
+connection = "files"
+name = "Files to companies"
+[jobs.files.datasets.rows]
+object = "*.csv"
+fields = ["Id", "Name", "Staff"]
+[jobs.files.destination]
+dataset = "rows"
+object = "company"
+operation = "upsert"
+external_id = "Id"
+[jobs.files.destination.fields]
+Name = "Name"
+Employees = "Staff"
+"#
+    );
+    set.told(&["job", "apply", "-"], &document);
+    let run = set.json(&["job", "run", "files", "--wait"]);
+    assert_eq!((run["state"].as_str(), counts(&run)), (Some("partial_success"), [3, 3, 0, 1, 2, 0]), "{run}");
+    assert_eq!(set.ask("SELECT name, employees FROM acme_company ORDER BY 1"), ["Hooli|30", "Initech|12"]);
+    assert!(folder.path().join("archive/a.csv").exists() && !folder.path().join("a.csv").exists());
+    let errors = std::fs::read_to_string(folder.path().join("errors/a.csv.errors.csv")).unwrap();
+    assert!(errors.contains("key_missing"), "{errors}");
+    // The same content under another name is known.
+    std::fs::copy(folder.path().join("archive/a.csv"), folder.path().join("b.csv")).unwrap();
+    let run = set.json(&["job", "run", "files", "--wait"]);
+    assert_eq!((run["state"].as_str(), counts(&run)), (Some("success"), [0, 0, 0, 0, 0, 0]), "{run}");
+}
+
+#[test]
 fn a_preview_leaves_no_trace() {
     let set = Set::new(accounts(12));
     let tables = ["weir_run", "weir_job_row", "weir_cursor", "weir_run_error", "weir_row", "weir_lease"];

@@ -15,8 +15,6 @@ use crate::connect::staging::{Staging, StagingError};
 
 /// How many runs or changes are listed.
 const MOST: i64 = 50;
-/// Error rows that are read at once.
-const AT_ONCE: i64 = 1_000;
 
 /// The arguments of `weir activity`.
 #[derive(Args, Clone, Debug)]
@@ -122,17 +120,8 @@ fn show(flags: &RunFlags) -> Result<(), Failure> {
 fn errors(flags: &RunFlags) -> Result<(), Failure> {
     let mut open = flags.desk.open()?;
     let run = known_run(&mut open, &flags.run)?;
-    let (mut out, mut after, mut has_head) = (Stdout::new(), 0, false);
-    loop {
-        let rows = open.desk.errors(&run.id, after, AT_ONCE)?;
-        let Some(last) = rows.last() else { break };
-        after = last.row;
-        for row in &rows {
-            let text = super::errors_file::line(row, !has_head);
-            has_head = true;
-            out.write_all(text.as_bytes()).map_err(Failure::Output)?;
-        }
-    }
+    let mut out = Stdout::new();
+    super::errors_file::write(&mut open.desk, &run.id, &mut out)?;
     out.finish()
 }
 

@@ -1,23 +1,67 @@
-//! A line of the file of rows that could not be sent.
+//! The file of rows that could not be sent: written, and read back once it is mended.
 
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::Path;
+
+use crate::cli::Failure;
+use crate::connect::cell::Cell;
+use crate::connect::desk::Desk;
 use crate::connect::desk::runs::RowError;
+use crate::connect::files::rejects::{Mended, Reason, Writer};
 
-/// What stands behind the source's columns.
-const ADDED: [&str; 6] = ["_row", "_step", "_code", "_field", "_message", "_hint"];
+/// Rows that are read at once.
+const AT_ONCE: i64 = 1_000;
 
-/// The row as CSV, under the names of its columns if it is the first.
-pub fn line(error: &RowError, is_first: bool) -> String {
-    let source: Vec<(String, Option<String>)> = serde_json::from_str(&error.source).unwrap_or_default();
-    let row = error.row.to_string();
-    let added =
-        [&row, &error.step, &error.code, error.field.as_deref().unwrap_or(""), &error.message, &error.hint];
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    // Nothing fails that writes to memory.
-    if is_first {
-        let names = source.iter().map(|(name, _)| name.as_str()).chain(ADDED);
-        writer.write_record(names).unwrap_or_default();
+/// A row's columns and values, in order.
+type Source = Vec<(String, Cell)>;
+
+/// Writes the rows of a run.
+pub fn write(desk: &mut Desk, run: &str, into: &mut dyn Write) -> Result<(), Failure> {
+    let mut errors = desk.errors(run, 0, AT_ONCE)?;
+    // A row that could not be read has none of the columns.
+    let columns = errors.iter().map(columns).max_by_key(Vec::len).unwrap_or_default();
+    let mut writer = Writer::new(into, &columns).map_err(Failure::Output)?;
+    while let Some(last) = errors.last().map(|error| error.row) {
+        for error in &errors {
+            let source: Source = serde_json::from_str(&error.source).unwrap_or_default();
+            let cell = |name: &String| {
+                source.iter().find(|(column, _)| column == name).and_then(|(_, cell)| cell.as_deref())
+            };
+            let row = error.row.to_string();
+            let reason = Reason {
+                row: &row,
+                step: &error.step,
+                code: &error.code,
+                field: error.field.as_deref().unwrap_or_default(),
+                message: &error.message,
+                hint: &error.hint,
+            };
+            writer.add(columns.iter().map(cell), reason).map_err(Failure::Output)?;
+        }
+        errors = desk.errors(run, last, AT_ONCE)?;
     }
-    let cells = source.iter().map(|(_, cell)| cell.as_deref().unwrap_or("")).chain(added);
-    writer.write_record(cells).unwrap_or_default();
-    String::from_utf8_lossy(&writer.into_inner().unwrap_or_default()).into_owned()
+    writer.finish().map(drop).map_err(Failure::Output)
+}
+
+fn columns(error: &RowError) -> Vec<String> {
+    let source: Source = serde_json::from_str(&error.source).unwrap_or_default();
+    source.into_iter().map(|(name, _)| name).filter(|name| !name.starts_with('_')).collect()
+}
+
+/// The rows of a file that was mended.
+pub fn read(path: &Path) -> Result<Vec<Source>, Failure> {
+    let named = |error: io::Error| {
+        let path = path.display();
+        Failure::Named(format!(
+            "cannot read {path}: {error}; give the file that `weir activity errors` wrote, mended"
+        ))
+    };
+    let mut mended = Mended::open(File::open(path).map_err(named)?).map_err(named)?;
+    let columns: Vec<String> = mended.columns().map(str::to_owned).collect();
+    let mut rows = Vec::new();
+    while let Some(row) = mended.next_row().map_err(named)? {
+        rows.push(columns.iter().cloned().zip(row.cells).collect());
+    }
+    Ok(rows)
 }

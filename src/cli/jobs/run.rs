@@ -1,5 +1,6 @@
 //! `weir job run`, `cancel` and `retry`.
 
+use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
@@ -7,8 +8,9 @@ use clap::Args;
 
 use super::job::OneFlags;
 use super::print::print_json;
-use super::{DeskFlags, Open, here, none_such};
+use super::{DeskFlags, Open, errors_file, here, none_such};
 use crate::cli::{Failure, print};
+use crate::connect::catalog::Catalog;
 use crate::connect::desk::runs::{Asked, Run, State};
 
 /// How often it is asked how far a run is.
@@ -46,6 +48,9 @@ pub struct RetryArgs {
     /// Id of the run whose rows to try again
     #[arg(value_name = "RUN")]
     run: String,
+    /// The file of its rejected rows, mended: their values come from there, not from the source
+    #[arg(long, value_name = "CSV")]
+    file: Option<PathBuf>,
     /// Wait for its end, as `weir job run` does
     #[arg(long)]
     wait: bool,
@@ -54,16 +59,32 @@ pub struct RetryArgs {
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let (open, job) = args.one.open()?;
+    let (mut open, job) = args.one.open()?;
     let asked = Asked { full: args.full, allow_deletes: args.allow_deletes, ..Asked::default() };
-    begin(open, (&job.tenant, &job.id), &asked, (args.wait, args.one.desk.json))
+    let run = open.desk.queue_run(&job.tenant, &job.id, None, &asked)?;
+    begin(open, run, (args.wait, args.one.desk.json))
 }
 
 pub(super) fn retry(args: &RetryArgs) -> Result<(), Failure> {
     let mut open = args.desk.open()?;
     let of = known_run(&mut open, &args.run)?;
-    let asked = Asked { retries: Some(of.id.clone()), ..Asked::default() };
-    begin(open, (&of.tenant, &of.job), &asked, (args.wait, args.desk.json))
+    let run = match &args.file {
+        None => {
+            let asked = Asked { retries: Some(of.id.clone()), ..Asked::default() };
+            open.desk.queue_run(&of.tenant, &of.job, None, &asked)?
+        }
+        Some(file) => {
+            let job = Catalog::job_alone(&mut open.desk, &of.tenant, &of.job)?;
+            if job.is_some_and(|(job, _)| !job.merges.is_empty()) {
+                let advice = "this job merges datasets, so a file of its rows can't be sent back; mend the rows where \
+                              they come from, and retry without --file";
+                return Err(Failure::Usage(advice.to_owned()));
+            }
+            let rows = errors_file::read(file)?;
+            open.desk.queue_mended(&of, &rows)?
+        }
+    };
+    begin(open, run, (args.wait, args.desk.json))
 }
 
 pub(super) fn cancel(args: &CancelArgs) -> Result<(), Failure> {
@@ -93,13 +114,7 @@ pub(super) fn known_run(open: &mut Open, id: &str) -> Result<Run, Failure> {
     }
 }
 
-fn begin(
-    mut open: Open,
-    (tenant, job): (&str, &str),
-    asked: &Asked,
-    (waits, is_json): (bool, bool),
-) -> Result<(), Failure> {
-    let run = open.desk.queue_run(tenant, job, None, asked)?;
+fn begin(mut open: Open, run: Run, (waits, is_json): (bool, bool)) -> Result<(), Failure> {
     let worker = open.desk.holder(crate::connect::engine::PRESENCE)?;
     if !waits {
         if is_json {

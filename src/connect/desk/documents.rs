@@ -152,9 +152,11 @@ impl Desk {
                 let statement = "DELETE FROM weir_document WHERE tenant = $1 AND id = $2 AND kind = $3";
                 were_there &= wrote(store, statement, of_kind)?;
                 let with_it: &[&str] = match kind {
-                    Kind::Connection => {
-                        &["DELETE FROM weir_credential WHERE tenant = $1 AND connection = $2"]
-                    }
+                    Kind::Connection => &[
+                        "DELETE FROM weir_credential WHERE tenant = $1 AND connection = $2",
+                        "DELETE FROM weir_seen_file WHERE tenant = $1 AND connection = $2",
+                    ],
+
                     Kind::Job => &[
                         "DELETE FROM weir_cursor WHERE tenant = $1 AND job = $2",
                         "DELETE FROM weir_job_row WHERE tenant = $1 AND job = $2",

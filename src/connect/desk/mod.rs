@@ -1,7 +1,7 @@
 //! What is kept of connections, jobs, chains and runs: tables in the store's database, which all processes share.
 //!
 //! [`documents`] are what somebody applied, [`credentials`] what nobody may read, [`leases`] who may do what alone,
-//! [`runs`] what is done of jobs and [`chains`] of chains, [`sent`] what a job sent of each row of its source, and
+//! [`runs`] what is done of jobs and [`chains`] of chains, [`seen`] which files it took, [`sent`] what a job sent of each row of its source, and
 //! [`spent`] what that took.
 
 pub mod chains;
@@ -9,6 +9,7 @@ pub mod credentials;
 pub mod documents;
 pub mod leases;
 pub mod runs;
+pub mod seen;
 pub mod sent;
 pub mod spent;
 

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::leases::{Lease, renew};
 use super::sent::{SentRow, put_sent};
 use super::{Desk, DeskError, values, wrote};
+use crate::connect::cell::Cell;
 use crate::store::inspect::Inspect;
 use crate::store::tables::Cells;
 
@@ -252,23 +253,42 @@ impl Desk {
         asked: &Asked,
     ) -> Result<Run, DeskError> {
         let now_ms = self.store.now_ms()?;
-        let time = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
-        let id = format!("{job}-{}-{}", time.strftime("%Y%m%dT%H%M%S"), random_word()?);
-        let asked = serde_json::to_string(asked).unwrap_or_default();
-        let is_new = wrote(
-            &mut *self.store,
-            "INSERT INTO weir_run (id, tenant, job, chain, asked, state, created_ms, counts, cancelled) \
-             VALUES ($1, $2, $3, $4, $5, 'queued', $6, '{}', 0) ON CONFLICT DO NOTHING",
-            values![&id, tenant, job, chain, &asked, now_ms],
-        )?;
-        if !is_new {
-            let advice = format!(
-                "a run of {job} has not ended yet; wait for it, or end it with `weir job cancel` (see `weir activity \
-                 --job {job}`)"
-            );
-            return Err(DeskError::Refused(advice));
-        }
-        self.run(&id)?.ok_or_else(|| DeskError::Refused(format!("the run {id} is gone; try again")))
+        let id = queue(&mut *self.store, (tenant, job), chain, asked, now_ms)?;
+        self.run(&id)?.ok_or_else(|| gone(&id))
+    }
+
+    /// The same for rows that were mended: each its columns and values, in order.
+    ///
+    /// # Errors
+    /// As [`Desk::queue_run`].
+    pub fn queue_mended(&mut self, of: &Run, rows: &[Vec<(String, Cell)>]) -> Result<Run, DeskError> {
+        let asked = Asked { retries: Some(of.id.clone()), from_file: true, ..Asked::default() };
+        let now_ms = self.store.now_ms()?;
+        self.transact(|store| {
+            let id = queue(store, (&of.tenant, &of.job), None, &asked, now_ms)?;
+            for (place, row) in (1_i64..).zip(rows) {
+                let source = serde_json::to_string(row).unwrap_or_default();
+                store.execute(
+                    "INSERT INTO weir_run_input (run, place, source) VALUES ($1, $2, $3)",
+                    values![&id, place, &source],
+                )?;
+            }
+            Ok(id)
+        })
+        .and_then(|id| self.run(&id)?.ok_or_else(|| gone(&id)))
+    }
+
+    /// The rows that a run takes from a file that was sent back.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn mended(&mut self, run: &str) -> Result<Vec<Vec<(String, Cell)>>, DeskError> {
+        let statement = "SELECT source FROM weir_run_input WHERE run = $1 ORDER BY place";
+        let found = self.store.query(statement, values![run])?;
+        Ok(found
+            .iter()
+            .map(|row| serde_json::from_str(row.text(0).unwrap_or("[]")).unwrap_or_default())
+            .collect())
     }
 
     /// A run.
@@ -493,6 +513,35 @@ impl Desk {
         };
         Ok(found.iter().map(error).collect())
     }
+}
+
+fn gone(id: &str) -> DeskError {
+    DeskError::Refused(format!("the run {id} is gone; try again"))
+}
+
+fn queue(
+    store: &mut dyn Inspect,
+    (tenant, job): (&str, &str),
+    chain: Option<&str>,
+    asked: &Asked,
+    now_ms: i64,
+) -> Result<String, DeskError> {
+    let time = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
+    let id = format!("{job}-{}-{}", time.strftime("%Y%m%dT%H%M%S"), random_word()?);
+    let asked = serde_json::to_string(asked).unwrap_or_default();
+    let is_new = wrote(
+        store,
+        "INSERT INTO weir_run (id, tenant, job, chain, asked, state, created_ms, counts, cancelled) \
+         VALUES ($1, $2, $3, $4, $5, 'queued', $6, '{}', 0) ON CONFLICT DO NOTHING",
+        values![&id, tenant, job, chain, &asked, now_ms],
+    )?;
+    if is_new {
+        return Ok(id);
+    }
+    Err(DeskError::Refused(format!(
+        "a run of {job} has not ended yet; wait for it, or end it with `weir job cancel` (see `weir activity --job \
+         {job}`)"
+    )))
 }
 
 fn put_run(store: &mut dyn Inspect, run: &Run) -> Result<(), DeskError> {

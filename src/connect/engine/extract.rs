@@ -1,18 +1,23 @@
 //! The first step of a run: the datasets of its job are read into its file, page by page.
 
+use std::collections::HashMap;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::halt::Halt;
-use super::{Attempt, SHOW_EVERY};
+use super::{Attempt, SHOW_EVERY, rejects};
+use crate::connect::cell::{Cell, CellType};
 use crate::connect::document::{Dataset, Job};
 use crate::connect::prepare::check::{Known, check};
 use crate::connect::prepare::plan::Plan;
-use crate::connect::source::{Flow, Source, SourceError, Wanted};
+use crate::connect::source::{Flow, Page, Source, SourceError, SourceRow, Wanted};
 
 /// How far a window reaches back before the last one ended: a change may become visible late.
 const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
+
+/// Rejected rows that are read at once.
+const AT_ONCE: i64 = 1_000;
 
 /// The plan of a job, by the fields that its source has now.
 pub fn plan(job: &Job, source: &mut dyn Source) -> Result<Plan, Halt> {
@@ -27,12 +32,20 @@ pub fn plan(job: &Job, source: &mut dyn Source) -> Result<Plan, Halt> {
 /// Reads all datasets. Goes on where it was.
 pub fn extract(attempt: &mut Attempt<'_>, source: &mut dyn Source, plan: &Plan) -> Result<(), Halt> {
     let until = window(attempt, source)?;
+    rejects::begin(&attempt.staging)?;
     for (name, fields) in plan.reads() {
         let Some(dataset) = attempt.job.datasets.get(name).cloned() else { continue };
         if attempt.staging.is_complete(name)? {
             continue;
         }
         attempt.staging.dataset(name, &fields)?;
+        if let Some(rows) = retried(attempt, source, (name, &dataset), plan, &fields)? {
+            attempt.run.counts.extracted += u64::try_from(rows.len()).unwrap_or_default();
+            attempt.staging.put_page(name, &Page { rows, checkpoint: String::new() })?;
+            attempt.spend(source);
+            attempt.staging.complete(name)?;
+            continue;
+        }
         let wanted = Wanted {
             object: dataset.object.clone(),
             fields: fields.into_iter().map(|(field, _)| field).collect(),
@@ -43,6 +56,10 @@ pub fn extract(attempt: &mut Attempt<'_>, source: &mut dyn Source, plan: &Plan) 
         };
         let done = read(attempt, source, name, &wanted);
         attempt.spend(source);
+        rejects::put(&attempt.staging, &source.rejects())?;
+        for notice in source.notices() {
+            tracing::info!(run = attempt.run.id, dataset = name, "{notice}");
+        }
         done?;
         gone(attempt, source, (name, &dataset), plan, wanted.since)?;
         attempt.staging.complete(name)?;
@@ -67,7 +84,8 @@ fn window(attempt: &mut Attempt<'_>, source: &mut dyn Source) -> Result<Timestam
 /// Since when changes of a dataset are read; none: all rows. A merge needs the partners of what changed, on either
 /// side, so it reads all of them; what comes out as it was is not sent.
 fn since(attempt: &mut Attempt<'_>, dataset: &str) -> Result<Option<Timestamp>, Halt> {
-    if attempt.run.asked.full || !attempt.job.merges.is_empty() {
+    let asked = &attempt.run.asked;
+    if asked.full || asked.retries.is_some() || !attempt.job.merges.is_empty() {
         return Ok(None);
     }
     let (tenant, job) = (attempt.job.tenant.clone(), attempt.job.id.clone());
@@ -101,12 +119,7 @@ fn read(
     }
 }
 
-fn take(
-    attempt: &mut Attempt<'_>,
-    dataset: &str,
-    page: &crate::connect::source::Page,
-    shown: &mut Instant,
-) -> Result<(), Halt> {
+fn take(attempt: &mut Attempt<'_>, dataset: &str, page: &Page, shown: &mut Instant) -> Result<(), Halt> {
     attempt.staging.put_page(dataset, page)?;
     attempt.run.counts.extracted += u64::try_from(page.rows.len()).unwrap_or_default();
     if shown.elapsed() >= SHOW_EVERY {
@@ -114,6 +127,49 @@ fn take(
         attempt.save()?;
     }
     attempt.goes_on()
+}
+
+/// The rows that a retry is about: those of a file that was sent back, or those that were rejected, as they are now.
+/// None: they are not known by their ids, so all rows are read; what is as it was is not sent.
+fn retried(
+    attempt: &mut Attempt<'_>,
+    source: &mut dyn Source,
+    (name, dataset): (&str, &Dataset),
+    plan: &Plan,
+    fields: &[(String, CellType)],
+) -> Result<Option<Vec<SourceRow>>, Halt> {
+    let Some(of) = attempt.run.asked.retries.clone() else { return Ok(None) };
+    if !attempt.job.merges.is_empty() || plan.dataset() != name {
+        return Ok(None);
+    }
+    let external_id = attempt.job.destination.external_id.clone();
+    if attempt.run.asked.from_file {
+        let rows = attempt.desk.mended(&attempt.run.id)?;
+        return Ok(Some(rows.into_iter().map(|row| mended(row, &external_id, fields)).collect()));
+    }
+    if external_id != "id" {
+        return Ok(None);
+    }
+    let (mut ids, mut after) = (Vec::new(), 0);
+    loop {
+        let errors = attempt.desk.errors(&of, after, AT_ONCE)?;
+        let Some(last) = errors.last() else { break };
+        after = last.row;
+        ids.extend(errors.into_iter().filter_map(|error| error.external_id));
+    }
+    let names: Vec<String> = fields.iter().map(|(field, _)| field.clone()).collect();
+    Ok(Some(source.rows(&dataset.object, &names, &ids)?))
+}
+
+/// A row of a file that was sent back.
+fn mended(row: Vec<(String, Cell)>, external_id: &str, fields: &[(String, CellType)]) -> SourceRow {
+    let mut of: HashMap<String, Cell> = row.into_iter().collect();
+    SourceRow {
+        id: of.get(external_id).cloned().flatten(),
+        modified: None,
+        cells: fields.iter().map(|(field, _)| of.remove(field).flatten()).collect(),
+        line: None,
+    }
 }
 
 /// Notes the rows that are gone of the dataset whose rows the job sends.

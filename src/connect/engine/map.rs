@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::lookups::StoreLookups;
 use super::out::{self, Action, Out};
-use super::{Attempt, Halt, delete};
+use super::{Attempt, Halt, delete, rejects};
 use crate::connect::desk::runs::RowError;
 use crate::connect::desk::sent::SentRow;
 use crate::connect::desk::{Desk, DeskError};
@@ -16,6 +16,7 @@ use crate::connect::mapping::run::{MapError, Outcome, map as map_rows};
 use crate::connect::mapping::target::Target;
 use crate::connect::prepare::plan::Plan;
 use crate::connect::prepare::{PrepareError, Prepared, prepare};
+use crate::connect::source::RejectedRow;
 use crate::connect::staging::{Staging, StagingError};
 use crate::store::row::{Row, RowKey};
 
@@ -51,12 +52,34 @@ pub fn map(attempt: &mut Attempt<'_>, plan: &Plan, target: Target) -> Result<u64
     out::begin(&attempt.staging)?;
     let prepared = prepare(&attempt.staging, plan)?;
     attempt.run.counts.prepared = prepared.count(&attempt.staging)?;
-    let compared = compare(attempt, &prepared, (plan, &target), base)?;
-    attempt.run.counts.rejected = compared.rejected;
+    let unread = unread(attempt, base)?;
+    let compared = compare(attempt, &prepared, (plan, &target), base + unread)?;
+    attempt.run.counts.rejected = compared.rejected + unread.unsigned_abs();
     attempt.run.counts.same = compared.same;
     let held = delete::prepare(attempt, compared.row)?;
     attempt.staging.connection().execute_batch("CREATE TABLE IF NOT EXISTS weir_mapped (one)")?;
     Ok(held)
+}
+
+/// Files the rows that the source could not read, at the places from `base` on. Returns how many.
+fn unread(attempt: &mut Attempt<'_>, base: i64) -> Result<i64, Halt> {
+    let mut errors = Vec::new();
+    for (row, reject) in (base + 1..).zip(rejects::all(&attempt.staging, Some("extract"))?) {
+        errors.push(RowError {
+            row,
+            step: reject.step,
+            code: reject.code,
+            field: reject.field,
+            message: reject.message,
+            hint: reject.hint,
+            external_id: None,
+            source: json!([("_place", reject.id)]).to_string(),
+        });
+    }
+    for part in errors.chunks(BATCH) {
+        attempt.desk.put_errors(&attempt.lease, &attempt.run.id, part)?;
+    }
+    Ok(i64::try_from(errors.len()).unwrap_or(i64::MAX))
 }
 
 /// What came of comparing.
@@ -85,6 +108,7 @@ fn compare(
         let staging = &attempt.staging;
         let mut comparing =
             Comparing { desk: &mut attempt.desk, staging, job: &job, plan, target, read_at: &read_at };
+        rejects::put(staging, &comparing.rejected(&batch)?)?;
         let verdicts = comparing.batch(batch, &mut compared.row)?;
         let (mut outs, mut errors) = (Vec::new(), Vec::new());
         for verdict in verdicts {
@@ -186,6 +210,29 @@ impl Comparing<'_> {
             }));
         }
         Ok(())
+    }
+
+    /// Those of `batch` that are rejected, as their source knows them.
+    fn rejected(&self, batch: &[Outcome]) -> Result<Vec<RejectedRow>, StagingError> {
+        let mut rows = Vec::new();
+        for outcome in batch {
+            let Err(reject) = &outcome.mapped else { continue };
+            let staged =
+                outcome.row.map(|row| self.staging.row(self.plan.dataset(), row)).transpose()?.flatten();
+            let Some((id, line)) = staged.and_then(|staged| Some((staged.id?, staged.line))) else {
+                continue;
+            };
+            rows.push(RejectedRow {
+                id,
+                line,
+                step: reject.code.step().to_owned(),
+                code: reject.code.label().to_owned(),
+                field: Some(reject.field.clone()),
+                message: reject.message.clone(),
+                hint: reject.hint.clone(),
+            });
+        }
+        Ok(rows)
     }
 
     fn key(&self, outcome: &Outcome) -> Option<RowKey> {

@@ -15,6 +15,7 @@ mod lookups;
 pub mod map;
 pub mod out;
 pub mod preview;
+mod rejects;
 mod send;
 pub mod target;
 mod worker;

@@ -8,12 +8,13 @@ use jiff::Timestamp;
 
 use super::halt::Halt;
 use super::heart::{HOLDS_MS, Heart};
-use super::{Attempt, Place, agenda, extract, map, send};
+use super::{Attempt, Place, agenda, extract, map, rejects, send};
 use crate::connect::catalog::Catalog;
 use crate::connect::desk::leases::Lease;
 use crate::connect::desk::runs::{Counts, Run, State};
 use crate::connect::desk::{Desk, DeskError};
 use crate::connect::document::Connection;
+use crate::connect::sources;
 use crate::connect::staging::{self, Staging};
 use crate::system::worker::{StopToken, Worker};
 
@@ -172,8 +173,25 @@ fn attempt(
     let lease = lease.clone();
     let mut attempt = Attempt { place, token, desk, lease, heart, run, job, staging, looked: Instant::now() };
     let ended = steps(&mut attempt, &connection);
+    show(&mut attempt, &connection, &ended);
     last.clone_from(&attempt.run);
     ended
+}
+
+/// Shows how the connection is.
+fn show(attempt: &mut Attempt<'_>, connection: &Connection, ended: &Ended) {
+    let (metrics, connector) = (&attempt.place.metrics.jobs, connection.connector.word());
+    match ended {
+        Ok(_) => metrics.ready.with_label_values(&[connector]).set(1),
+        Err(Halt::Authorize(_)) => metrics.ready.with_label_values(&[connector]).set(0),
+        Err(_) => {}
+    }
+    let Some(allowance) = sources::allowance_of(connection) else { return };
+    if let Ok(left) = attempt.desk.credits_left(&allowance) {
+        // Of more than any gauge shows exactly, nobody needs the last digit.
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
+        metrics.credits_left.with_label_values(&[connector]).set(f64::from(left));
+    }
 }
 
 fn steps(attempt: &mut Attempt<'_>, connection: &Connection) -> Ended {
@@ -215,6 +233,11 @@ fn steps(attempt: &mut Attempt<'_>, connection: &Connection) -> Ended {
     send::send(attempt, &target, of_tenant.topic(&target))?;
     send::settle(attempt)?;
     send::file_failures(attempt)?;
+    let rejected = rejects::all(&attempt.staging, None)?;
+    for (name, dataset) in &attempt.job.datasets {
+        let checkpoint = attempt.staging.checkpoint(name)?.unwrap_or_default();
+        source.finish(&dataset.object, &checkpoint, &rejected)?;
+    }
     let until = attempt.run.until.clone().unwrap_or_default();
     let cursors = attempt.job.datasets.keys().map(|name| (name.clone(), until.clone()));
     let cursors = if attempt.run.asked.retries.is_some() { Vec::new() } else { cursors.collect() };
@@ -280,6 +303,17 @@ fn tell(place: &Place, run: &Run) {
     let (id, state, why) = (&run.id, run.state.word(), run.error.as_deref());
     if run.state.is_end() {
         place.metrics.jobs.runs.with_label_values(&[state]).inc();
+        let Counts { extracted, rejected, same, loaded, failed, deleted, .. } = run.counts;
+        for (step, outcome, rows) in [
+            ("extract", "read", extracted),
+            ("map", "rejected", rejected),
+            ("map", "same", same),
+            ("load", "loaded", loaded),
+            ("load", "failed", failed),
+            ("load", "deleted", deleted),
+        ] {
+            place.metrics.jobs.rows.with_label_values(&[step, outcome]).inc_by(rows);
+        }
     }
     match run.state {
         State::Success | State::Cancelled => tracing::info!(run = id, state, "a run has ended"),

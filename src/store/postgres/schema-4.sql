@@ -83,6 +83,14 @@ CREATE TABLE weir_run_error (
     PRIMARY KEY (run, row)
 );
 
+-- Rows that somebody has mended and sent back, for the run that takes them.
+CREATE TABLE weir_run_input (
+    run text COLLATE "C" NOT NULL,
+    place bigint NOT NULL,
+    source text NOT NULL, -- JSON: columns and values, in order
+    PRIMARY KEY (run, place)
+);
+
 -- Up to where the changes of a dataset were read.
 CREATE TABLE weir_cursor (
     tenant text COLLATE "C" NOT NULL,
@@ -125,6 +133,15 @@ CREATE TABLE weir_chain_run (
 -- Never two runs of one chain at a time.
 CREATE UNIQUE INDEX weir_chain_run_open ON weir_chain_run (tenant, chain) WHERE ended_ms IS NULL;
 CREATE INDEX weir_run_chain ON weir_run (chain) WHERE chain IS NOT NULL;
+
+-- Contents of files that were loaded, by their digests, so that one that is sent twice is loaded once.
+CREATE TABLE weir_seen_file (
+    tenant text COLLATE "C" NOT NULL,
+    connection text COLLATE "C" NOT NULL,
+    digest text COLLATE "C" NOT NULL,
+    file text NOT NULL,
+    PRIMARY KEY (tenant, connection, digest)
+);
 
 -- Up to when schedules were followed.
 CREATE TABLE weir_due (

@@ -83,6 +83,14 @@ CREATE TABLE weir_run_error (
     PRIMARY KEY (run, row)
 ) WITHOUT ROWID;
 
+-- Rows that somebody has mended and sent back, for the run that takes them.
+CREATE TABLE weir_run_input (
+    run TEXT NOT NULL,
+    place INTEGER NOT NULL,
+    source TEXT NOT NULL, -- JSON: columns and values, in order
+    PRIMARY KEY (run, place)
+) WITHOUT ROWID;
+
 -- Up to where the changes of a dataset were read.
 CREATE TABLE weir_cursor (
     tenant TEXT NOT NULL,
@@ -125,6 +133,15 @@ CREATE TABLE weir_chain_run (
 -- Never two runs of one chain at a time.
 CREATE UNIQUE INDEX weir_chain_run_open ON weir_chain_run (tenant, chain) WHERE ended_ms IS NULL;
 CREATE INDEX weir_run_chain ON weir_run (chain) WHERE chain IS NOT NULL;
+
+-- Contents of files that were loaded, by their digests, so that one that is sent twice is loaded once.
+CREATE TABLE weir_seen_file (
+    tenant TEXT NOT NULL,
+    connection TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    file TEXT NOT NULL,
+    PRIMARY KEY (tenant, connection, digest)
+) WITHOUT ROWID;
 
 -- Up to when schedules were followed.
 CREATE TABLE weir_due (
