@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::harness::stored::ask;
 use crate::harness::wait_until;
 use crate::harness::weir::{Start, Weir, command, config};
+use crate::http_json;
 use crate::zoho::bench::FIRST;
 use crate::zoho::org::{ModuleOf, Org, Row, field};
 use crate::zoho::served::Served;
@@ -55,6 +56,8 @@ fn connection(url: &str) -> String {
     )
 }
 
+const STORE: &str = "[store]\n[tenants.acme.objects.customer_goal]\n";
+
 const JOB: &str = r#"
 [jobs.accounts]
 connection = "zoho"
@@ -82,7 +85,7 @@ on_none = "null"
 
 impl Set {
     fn new(org: Org) -> Self {
-        let set = Set { org: Served::start(org), weir: Start::default().config(config("[store]")).serve() };
+        let set = Set { org: Served::start(org), weir: Start::default().config(config(STORE)).serve() };
         let document = format!("{}{JOB}", connection(&set.org.url()));
         assert_eq!(
             set.told(&["job", "apply", "-"], &document),
@@ -230,12 +233,46 @@ fn a_row_that_was_rejected_is_read_anew_whether_or_not_it_changed_or_taken_from_
 }
 
 #[test]
+fn a_connection_to_ecosystems_brings_its_job_whose_rows_become_goals() {
+    let set = Set::new(accounts(1));
+    let record = |number: usize| {
+        json!({
+            "document_id": format!("D{number}"), "value_driver_id": "V", "kpi_id": "K", "account_name": "Company 1",
+            "value_driver_name": "Save time", "total_benefit": 12.5, "updated_at": "2026-11-01T00:00:00Z",
+        })
+    };
+    let api = http_json::api::Served::start(http_json::api::Paging::Page, (0..7).map(record).collect());
+    let document = |id: &str| {
+        let url = &api.url;
+        format!(
+            "[connections.{id}]\nconnector = \"ecosystems\"\nname = \"E\"\n[connections.{id}.settings]\n\
+             base_url = \"{url}/api\"\n"
+        )
+    };
+    let told = set.told(&["connection", "apply", "-"], &document("eco"));
+    assert_eq!(told, "connection eco: created\njob cs-goal-sync: created\n");
+    set.told(&["connection", "authorize", "eco"], "secret-token\n");
+    set.told(&["connection", "test", "eco"], "");
+    let run = set.json(&["job", "run", "cs-goal-sync", "--wait"]);
+    assert_eq!((run["state"].as_str(), counts(&run)), (Some("success"), [7, 7, 0, 0, 7, 0]), "{run}");
+    let sql = "SELECT count(*), min(name), sum(total_benefit__gc) FROM acme_customer_goal";
+    assert_eq!(set.ask(sql), ["7|Save time|87.5"]);
+    let again = set.run(&["connection", "apply", "-"], &document("second"));
+    let said = String::from_utf8(again.stderr).unwrap();
+    assert!(said.contains("has a connection to Ecosystems already, eco"), "{said}");
+    let own = set.told(&["job", "export", "cs-goal-sync"], "").replace("CS Goal Sync", "Mine");
+    let said = String::from_utf8(set.run(&["job", "apply", "-"], &own).stderr).unwrap();
+    assert!(said.contains("can't be changed; save a copy under another id"), "{said}");
+}
+
+#[test]
 fn files_of_a_folder_become_companies_and_go_to_the_archive() {
     let set = Set::new(accounts(1));
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.csv"), "Id;Name;Staff\n1;Initech;12\n2;;7\n3;Hooli;30\n").unwrap();
     let document = format!(
-        "[connections.files]\nconnector = \"folder\"\nname = \"Files\"\n[connections.files.settings]\npath = \"{}\"\n{}",
+        "[connections.files]\nconnector = \"folder\"\nname = \"Files\"\n\
+         [connections.files.settings]\npath = \"{}\"\n{}",
         folder.path().display(),
         r#"
 [jobs.files]
@@ -296,7 +333,7 @@ fn a_run_that_is_killed_again_and_again_loads_every_row_once() {
         set.weir.kill();
         // Its leases end by themselves, after a minute; nobody waits for that here.
         ask(set.weir.data(), "UPDATE weir_lease SET until_ms = 0 RETURNING name");
-        set.weir = Start::default().config(config("[store]")).on_data_of(&set.weir).serve();
+        set.weir = Start::default().config(config(STORE)).on_data_of(&set.weir).serve();
     }
     wait_until("the run ends", || set.json(&["activity", "show", &id])["ended_at"].is_string());
     let run = set.json(&["activity", "show", &id]);

@@ -10,12 +10,12 @@ use super::{DeskFlags, Open, text_of};
 use crate::cli::{Failure, print};
 use crate::config::Problems;
 use crate::connect::desk::documents::Kind;
-use crate::connect::document::Job;
+use crate::connect::document::{Connection, Connector, Job};
 use crate::connect::engine::target::Targets;
 use crate::connect::mapping::row::Mapping;
 use crate::connect::prepare::check::{Known as Columns, check};
 use crate::connect::reading::{Documents, Form, Known, read};
-use crate::connect::{sources, writing};
+use crate::connect::{ecosystems, sources, writing};
 use crate::setup::connect;
 
 /// A document to take.
@@ -73,16 +73,36 @@ pub fn run(args: &ApplyArgs) -> Result<(), Failure> {
 
 /// The document, where nothing is wrong with it.
 fn checked(open: &mut Open, text: &str) -> Result<Documents, Failure> {
+    let catalog = open.catalog()?;
     let known = Known {
         tenant: open.tenant.clone(),
         tenants: Some(open.config.tenants.keys().cloned().collect()),
-        ..open.catalog()?.known()
+        ..catalog.known()
     };
-    let documents = read(text, Form::of(text), &known)?;
+    let mut documents = read(text, Form::of(text), &known)?;
     let mut problems = Problems::default();
+    let all: Vec<_> = documents.connections.iter().chain(&catalog.0.connections).cloned().collect();
     for connection in &documents.connections {
         sources::check(connection, &mut problems);
+        if let Some(why) = ecosystems::second(connection, all.iter()) {
+            problems.add(format!("connections.{}", connection.id), why);
+        }
     }
+    for job in &documents.jobs {
+        let of = |one: &&Connection| one.tenant == job.tenant && one.id == job.connection;
+        if let Some(why) = all.iter().find(of).and_then(|connection| ecosystems::refusal(job, connection)) {
+            problems.add(format!("jobs.{}", job.id), why);
+        }
+    }
+    // The job that comes with a connection is made with it.
+    let comes = |connection: &Connection| {
+        let is_one = |job: &Job| job.id == ecosystems::GOAL_SYNC && job.tenant == connection.tenant;
+        let is_there = documents.jobs.iter().chain(&catalog.0.jobs).any(is_one);
+        let is_wanted = connection.connector == Connector::Ecosystems && !is_there;
+        is_wanted.then(|| ecosystems::goal_sync(connection)).flatten()
+    };
+    let come: Vec<_> = documents.connections.iter().filter_map(comes).collect();
+    documents.jobs.extend(come);
     let targets = connect::targets(&open.config);
     for job in &documents.jobs {
         check_job(job, &targets, &mut problems);

@@ -1,8 +1,8 @@
 //! What is kept of connections, jobs, chains and runs: tables in the store's database, which all processes share.
 //!
 //! [`documents`] are what somebody applied, [`credentials`] what nobody may read, [`leases`] who may do what alone,
-//! [`runs`] what is done of jobs and [`chains`] of chains, [`seen`] which files it took, [`sent`] what a job sent of each row of its source, and
-//! [`spent`] what that took.
+//! [`runs`] what is done of jobs and [`chains`] of chains, [`seen`] which files it took, [`sent`] what a job sent of
+//! each row of its source, and [`spent`] what that took.
 
 pub mod chains;
 pub mod credentials;
