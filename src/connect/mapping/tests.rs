@@ -306,6 +306,52 @@ fn lookups_are_asked_in_batches_and_each_value_once() {
     assert_eq!(store.1, [2, 2, 2]);
 }
 
+/// A store that fails once, at its second question.
+struct Failing(usize);
+
+impl Lookups for Failing {
+    fn ids(&mut self, _: &str, _: &[&str], values: &[Vec<String>]) -> Result<Vec<Vec<String>>, LookupError> {
+        self.0 += 1;
+        if self.0 == 2 {
+            return Err(LookupError("it is away".to_owned()));
+        }
+        Ok(vec![vec!["A".to_owned()]; values.len()])
+    }
+}
+
+#[test]
+fn a_mapping_that_failed_halfway_can_be_made_again() {
+    let company = lookup("CompanyId", "company", &[("Parent", "Name")], OnMany::Any, OnNone::Null);
+    let job = job("company_person", &[("Email", "Mail", CLEAR), ("Name", "Name", CLEAR)], vec![company]);
+    let plan = planned(&job);
+    let mapping = Mapping::new(&job, &plan, target("company_person")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut staging = Staging::open(&folder.path().join("run.sqlite")).unwrap();
+    staging.dataset("rows", &plan.reads()["rows"]).unwrap();
+    // More than SQLite keeps in memory, so that some of it stands in the file when it fails.
+    let long = "x".repeat(4_000);
+    let rows = (0..10_000).map(|id| {
+        let cells = row(1, ["1", &long, "One", "-", &format!("{id}@x.de")]).1.to_vec();
+        SourceRow { id: Some(id.to_string()), modified: None, cells, line: None }
+    });
+    staging.put_page("rows", &Page { rows: rows.collect(), checkpoint: String::new() }).unwrap();
+    let prepared = prepare(&staging, &plan).unwrap();
+    let mut store = Failing(0);
+    let why = map(&mapping, &prepared, &staging, &mut store).unwrap_err();
+    assert_eq!(why.to_string(), "it is away");
+    let run = map(&mapping, &prepared, &staging, &mut store).unwrap();
+    let mut count = 0;
+    let take = |outcome: Outcome| {
+        count += usize::from(outcome.mapped.is_ok());
+        Ok::<_, StagingError>(())
+    };
+    run.each(&staging, 0, take).unwrap();
+    assert_eq!(count, 10_000);
+    let check = "PRAGMA work.integrity_check";
+    let sound: String = staging.connection().query_row(check, [], |row| row.get(0)).unwrap();
+    assert_eq!(sound, "ok");
+}
+
 #[test]
 fn what_is_wrong_with_a_mapping_is_said_at_once() {
     let number = OnEmpty::Default(Literal::Text("many".to_owned()));

@@ -77,7 +77,8 @@ impl Staging {
     /// When it can't be read and written, or is none of these files.
     pub fn open(path: &Path) -> Result<Self, StagingError> {
         let work = beside(path, ".work");
-        remove_if_there(&work)?;
+        // With its journal, or SQLite would put back into the new file what was in the old one.
+        [".work", ".work-journal"].iter().try_for_each(|end| remove_if_there(&beside(path, end)))?;
         for file in [path, &work] {
             // What customers are called is nobody else's business.
             let private = OpenOptions::new().create(true).append(true).mode(0o600).open(file);
@@ -104,8 +105,9 @@ impl Staging {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DQS_DML, false)?;
         connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         connection.execute(&format!("ATTACH ?1 AS {WORK}"), [work])?;
-        // What is worked out is worked out again after a crash.
-        connection.pragma_update(Some(WORK), "journal_mode", "OFF")?;
+        // What is worked out is worked out again after a crash: it waits for no disk. It still has a journal, since
+        // whoever is interrupted rolls back, which would otherwise leave half a page here and half a page there.
+        connection.pragma_update(Some(WORK), "journal_mode", "TRUNCATE")?;
         connection.pragma_update(Some(WORK), "synchronous", "OFF")?;
         connection.pragma_update(Some(WORK), "cache_size", -CACHE_KIB)?;
         connection.execute_batch(SCHEMA)?;
@@ -295,7 +297,9 @@ fn tables(connection: &Connection) -> Result<BTreeMap<String, Table>, StagingErr
 /// # Errors
 /// When it is there and can't be removed.
 pub fn remove(path: &Path) -> Result<(), StagingError> {
-    ["", "-wal", "-shm", ".work"].iter().try_for_each(|suffix| remove_if_there(&beside(path, suffix)))
+    ["", "-wal", "-shm", ".work", ".work-journal"]
+        .iter()
+        .try_for_each(|suffix| remove_if_there(&beside(path, suffix)))
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {
