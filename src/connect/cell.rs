@@ -132,7 +132,8 @@ pub fn as_boolean(written: &str) -> Option<bool> {
 
 /// The day that a text is; of a moment, the day as it is written.
 pub fn as_date(written: &str) -> Option<Date> {
-    let written = written.trim();
+    // Nobody's clock shows what Z says, so jiff has no day for it; here it is the one that is written.
+    let written = written.trim().trim_end_matches(['Z', 'z']);
     written.starts_with(|first: char| first.is_ascii_digit()).then(|| written.parse().ok()).flatten()
 }
 
@@ -196,6 +197,7 @@ mod tests {
         assert_eq!(as_time("2024-13-01T00:00:00Z"), None);
         assert_eq!(date("2026-11-30").as_deref(), Some("2026-11-30"));
         assert_eq!(date("2026-11-30T23:30:00-05:00").as_deref(), Some("2026-11-30"), "as it is written");
+        assert_eq!(date("2026-11-30T08:00:00Z").as_deref(), Some("2026-11-30"));
         assert_eq!(date("30.11.2026").as_deref(), Some("30.11.2026"));
     }
 

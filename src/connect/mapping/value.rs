@@ -1,8 +1,5 @@
 //! A cell as the JSON of a field. Pure.
 
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-
 use crate::connect::cell;
 use crate::connect::cell::CellType;
 use crate::connect::document::Literal;
@@ -48,18 +45,15 @@ pub fn json(text: &str, kind: CellType, field: Option<FieldType>) -> Result<Stri
         FieldType::Boolean => {
             cell::as_boolean(text).map(|is_true| is_true.to_string()).ok_or("true or false")
         }
-        FieldType::Date => day(text).map(|day| string(&day.to_string())).ok_or("a day, such as 2026-11-30"),
+        FieldType::Date => {
+            cell::as_date(text).map(|day| string(&day.to_string())).ok_or("a day, such as 2026-11-30")
+        }
         FieldType::DateTime => {
             let time = cell::as_time(text).map(|time| string(&time.to_string()));
             time.ok_or("a time, such as 2026-11-30T08:00:00Z")
         }
     };
     found.map_err(Unfit::Type)
-}
-
-/// The day that a text names, or on which the moment that it names is in UTC.
-fn day(text: &str) -> Option<Date> {
-    cell::as_date(text).or_else(|| Some(cell::as_time(text)?.to_zoned(TimeZone::UTC).date()))
 }
 
 /// A value of a document as the JSON of a field.
