@@ -11,7 +11,8 @@ use ureq::http::Response;
 use ureq::{Agent, Body};
 
 use super::answer::{self, Answer};
-use super::settings::{Settings, is_address};
+use super::settings::Settings;
+use crate::connect::address;
 use crate::connect::meter::Meter;
 use crate::connect::source::SourceError;
 use crate::connect::tokens::{Access, Issuer, Tokens};
@@ -229,9 +230,8 @@ impl Client {
     fn url(&self, access: &Access) -> Result<String, SourceError> {
         match &access.api_domain {
             Some(domain) if !self.settings.has_api_url => {
-                let domain = domain.trim_end_matches('/');
-                if is_address(domain) {
-                    return Ok(domain.to_owned());
+                if let Some(domain) = address::read(domain) {
+                    return Ok(domain);
                 }
                 let why =
                     format!("{} names an API that can't be one; set api_url", self.settings.accounts_url);

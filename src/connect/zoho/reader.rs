@@ -35,6 +35,8 @@ pub struct Reader<'a> {
     pub bulk: Bulk,
     /// Names that it knows.
     pub names: Names,
+    /// Which ways it took, as sentences.
+    pub notices: &'a mut Vec<String>,
 }
 
 /// How many rows of `module` were changed since then; none: Zoho does not say.
@@ -76,6 +78,14 @@ pub fn amount(plan: &Plan, rows: u64) -> Amount {
 /// How many rows a query for `rows` asks for.
 fn size(rows: u64) -> u64 {
     coql::ROWS.into_iter().find(|most| rows <= *most).unwrap_or(2_000)
+}
+
+fn told(way: Way) -> &'static str {
+    match way {
+        Way::Pages => "by pages",
+        Way::Coql => "by COQL",
+        Way::Bulk => "in bulk",
+    }
 }
 
 fn instead(next: Place) -> Step {
@@ -138,6 +148,8 @@ impl Reader<'_> {
             None if plan.is_in_queries => Way::Coql,
             None => Way::Pages,
         };
+        let about = rows.map_or_else(|| "an unknown number of".to_owned(), |rows| format!("about {rows}"));
+        self.notices.push(format!("{}: {about} rows are read {}", plan.module, told(way)));
         Ok(match way {
             Way::Pages => Place::page(since.map(Timestamp::as_second)),
             Way::Coql => Place::Coql { after, rows: size(rows.unwrap_or(u64::MAX)), is_filtered },
@@ -170,8 +182,14 @@ impl Reader<'_> {
                 }
                 self.named(step)
             }
-            (None, true) => Ok(instead(Place::Coql { after, rows, is_filtered: false })),
-            (None, false) => Ok(instead(self.all_pages())),
+            (None, true) => {
+                self.note("query with this filter; it is left out");
+                Ok(instead(Place::Coql { after, rows, is_filtered: false }))
+            }
+            (None, false) => {
+                self.note("query of these fields; they are read by pages");
+                Ok(instead(self.all_pages()))
+            }
         }
     }
 
@@ -180,10 +198,15 @@ impl Reader<'_> {
         match self.bulk.step(self.client, self.plan, wanted, at)? {
             Some(step) => self.named(step),
             None if self.plan.is_in_queries => {
+                self.note("bulk read of these fields, or none that ends; they are read by COQL");
                 Ok(instead(Place::Coql { after: None, rows: size(u64::MAX), is_filtered }))
             }
             None => Ok(instead(self.all_pages())),
         }
+    }
+
+    fn note(&mut self, what: &str) {
+        self.notices.push(format!("{}: Zoho takes no {what}", self.plan.module));
     }
 
     /// With the names that did not come along.

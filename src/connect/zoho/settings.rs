@@ -4,8 +4,8 @@ use toml::{Table, Value};
 
 use super::centres::{self, Org};
 use crate::config::problems::Problems;
-use crate::config::section::{Section, non_blank};
-use crate::connect::address;
+use crate::config::section::Section;
+use crate::connect::address::{self, ADDRESS};
 
 /// What a connection wants to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,8 +41,9 @@ pub fn read(settings: &Table, path: &str) -> Result<Settings, Vec<String>> {
     let (mut problems, defaults) = (Problems::default(), Table::new());
     let mut section = Section::root(Some(settings), &defaults, &mut problems);
     let client_id = section.text("client_id");
-    let accounts_url = section.optional("accounts_url", URL, url);
-    let api_url = section.optional("api_url", URL, url);
+    let url = |value: &Value| value.as_str().and_then(address::read);
+    let accounts_url = section.optional("accounts_url", ADDRESS, url);
+    let api_url = section.optional("api_url", ADDRESS, url);
     let words: Vec<_> = centres::words().collect();
     let centre = section.optional("data_center", format_args!("one of {}", words.join(" ")), |value| {
         value.as_str().filter(|word| words.contains(word)).map(str::to_owned)
@@ -81,21 +82,6 @@ pub fn read(settings: &Table, path: &str) -> Result<Settings, Vec<String>> {
     })
 }
 
-/// What [`url`] asks for.
-const URL: &str =
-    "an address that begins with https://, or with http:// and a loopback address, without a path";
-
-fn url(value: &Value) -> Option<String> {
-    let url = value.as_str().and_then(non_blank)?;
-    let url = url.trim().trim_end_matches('/');
-    is_address(url).then(|| url.to_owned())
-}
-
-/// Whether `url` is a scheme and a host that credentials may go to: unencrypted only within this machine.
-pub(super) fn is_address(url: &str) -> bool {
-    address::read(url).as_deref() == Some(url) && address::origin(url) == Some(url)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,24 +116,5 @@ mod tests {
         }
         assert!(found.iter().any(|line| line.contains("did you mean data_center?")), "{found:?}");
         assert_eq!(found.len(), 7, "{found:?}");
-    }
-
-    #[test]
-    fn credentials_go_unencrypted_only_to_this_machine() {
-        for url in ["https://x.example", "http://localhost:1", "http://127.0.0.1", "http://[::1]:80"] {
-            assert!(is_address(url), "{url}");
-        }
-        for url in [
-            "http://x.example",
-            "http://127.0.0.1.x.example",
-            "ftp://localhost",
-            "https://",
-            "https://a/b",
-            "http://localhost@x.example",
-            "http://10.0.0.1:80",
-            "http://localhost:80:80x",
-        ] {
-            assert!(!is_address(url), "{url}");
-        }
     }
 }

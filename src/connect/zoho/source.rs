@@ -36,12 +36,13 @@ pub struct Zoho {
     folder: PathBuf,
     modules: Option<Vec<Module>>,
     fields: HashMap<String, Vec<Field>>,
+    notices: Vec<String>,
 }
 
 impl Zoho {
     /// A connection by `client`. Results of bulk reads are kept in `folder` while they are read.
     pub fn new(client: Client, folder: PathBuf) -> Self {
-        Zoho { client, folder, modules: None, fields: HashMap::new() }
+        Zoho { client, folder, modules: None, fields: HashMap::new(), notices: Vec::new() }
     }
 
     /// Its client.
@@ -189,6 +190,7 @@ impl Source for Zoho {
             filter,
             bulk: Bulk::new(self.folder.clone()),
             names: Names::default(),
+            notices: &mut self.notices,
         };
         let mut place = match checkpoint {
             Some(text) => Place::read(text)?,
@@ -255,6 +257,10 @@ impl Source for Zoho {
 
     fn spent(&mut self) -> (u64, u64) {
         self.client.spent()
+    }
+
+    fn notices(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.notices)
     }
 }
 

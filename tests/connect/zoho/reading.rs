@@ -185,6 +185,20 @@ fn a_bulk_read_that_fails_or_is_refused_gives_way_to_another_way() {
 }
 
 #[test]
+fn which_way_rows_came_is_told() {
+    let mut org = in_bulk(10);
+    (org.bulk_refuses, org.coql_refuses) = (Some("NO_PERMISSION"), Some("INVALID_QUERY"));
+    let bench = Bench::new(org);
+    let mut source = bench.source();
+    source.read(&wanted("Deals", &["Amount"]), None, &mut |_| Ok(Flow::More)).unwrap();
+    let told = source.notices();
+    assert_eq!(told[0], "Deals: about 90000 rows are read in bulk");
+    assert!(told[1].starts_with("Deals: Zoho takes no bulk read"), "{told:?}");
+    assert!(told[2].ends_with("they are read by pages"), "{told:?}");
+    assert_eq!((told.len(), source.notices()), (3, Vec::new()));
+}
+
+#[test]
 fn a_bulk_read_that_never_ends_is_not_waited_for() {
     let mut org = in_bulk(300);
     org.bulk_states = vec!["ADDED", "IN PROGRESS"];
