@@ -195,6 +195,23 @@ fn a_file_that_came_in_parts_is_known_by_its_content() {
     assert_eq!(names(&place.list("archive/").unwrap()), ["archive/a.csv"]);
 }
 
+#[test]
+fn a_file_too_large_for_one_copy_is_copied_in_parts() {
+    const PART: u64 = 5 << 20;
+    let bucket = Moto::bucket("large");
+    let content: String = (0..700_000).map(|row| format!("{row},name\n")).collect();
+    assert!(content.len() as u64 > PART);
+    bucket.put("a.csv", &content);
+    let mut place = place(&bucket.endpoint, &bucket.name, "").with_parts(PART, PART);
+    let file = place.list("").unwrap().remove(0);
+    place.rename(&file, "archive/a.csv").unwrap();
+    assert_eq!(names(&place.list("").unwrap()), Vec::<&str>::new());
+    assert!(text(&mut place, "archive/a.csv") == content, "the copy is another one");
+    assert!(place.list("archive/").unwrap()[0].tag.ends_with("-2"), "in two parts");
+    place.rename(&file, "archive/again.csv").unwrap();
+    assert_eq!(names(&place.list("archive/").unwrap()), ["archive/a.csv"], "what is gone is not copied");
+}
+
 /// What listing says where the server answers so.
 fn refusal(status: &str, code: &str) -> SourceError {
     let body = format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>no</Message></Error>");

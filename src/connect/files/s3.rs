@@ -1,5 +1,7 @@
 //! A bucket of S3, as a place of files. A download that breaks goes on where it was.
 
+mod parts;
+
 use std::io::{self, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -28,6 +30,11 @@ const TRIES: u32 = 4;
 /// The most bytes of an answer that is no file.
 const MOST: u64 = 16 << 20;
 
+/// The largest file that one call copies.
+const MOST_COPIED: u64 = 5 << 30;
+/// The size of a part of a larger one.
+const PART: u64 = 512 << 20;
+
 /// A bucket.
 pub struct S3 {
     connection: Connection,
@@ -43,6 +50,9 @@ struct Connection {
     credentials: Option<Credentials>,
     /// Waits between tries are so many times this long.
     pause: Duration,
+    /// Larger files are copied in parts, of this size.
+    most_copied: u64,
+    part: u64,
     calls: Arc<AtomicU64>,
 }
 
@@ -53,6 +63,7 @@ enum Send<'a> {
     Head,
     Delete,
     Put(&'a [u8]),
+    Post(&'a [u8]),
 }
 
 impl S3 {
@@ -72,8 +83,15 @@ impl S3 {
             ))
         })?;
         let agent = agent::new([settings.endpoint.as_str()], PATIENCE).map_err(SourceError::Here)?;
-        let pause = Duration::from_millis(500);
-        let connection = Connection { agent, bucket, credentials: None, pause, calls: Arc::default() };
+        let connection = Connection {
+            agent,
+            bucket,
+            credentials: None,
+            pause: Duration::from_millis(500),
+            most_copied: MOST_COPIED,
+            part: PART,
+            calls: Arc::default(),
+        };
         Ok(S3 { connection, vault, prefix: settings.prefix.clone() })
     }
 
@@ -81,6 +99,13 @@ impl S3 {
     #[must_use]
     pub fn with_pause(mut self, pause: Duration) -> Self {
         self.connection.pause = pause;
+        self
+    }
+
+    /// With files copied in parts from another size on: for tests.
+    #[must_use]
+    pub fn with_parts(mut self, most_copied: u64, part: u64) -> Self {
+        (self.connection.most_copied, self.connection.part) = (most_copied, part);
         self
     }
 
@@ -186,18 +211,14 @@ impl Place for S3 {
         let connection = self.connection()?;
         let path = connection.copied(connection.bucket.object_url(&from).path());
         let etag = file.tag.split_once('-').map_or_else(String::new, |(_, etag)| format!("\"{etag}\""));
-        let headers = [("x-amz-copy-source", path.as_str()), ("x-amz-copy-source-if-match", etag.as_str())];
-        let mut copy = PutObject::new(&connection.bucket, connection.credentials.as_ref(), &to);
-        headers.iter().for_each(|(name, value)| copy.headers_mut().insert(*name, *value));
-        let mut response = connection.answer(|| copy.sign(SIGNED).to_string(), Send::Put(&[]), &headers)?;
-        match response.status().as_u16() {
-            // It is gone, or another file has its name.
-            404 if !connection.text(&mut response)?.contains("NoSuchBucket") => return Ok(()),
-            412 => return Ok(()),
-            200 if !connection.text(&mut response)?.contains("<Error>") => {}
-            _ => return connection.refuse(response),
-        }
-        if self.is_unchanged(file)? {
+        let source = (path.as_str(), etag.as_str());
+        let is_copied = if file.size > connection.most_copied {
+            parts::copy(connection, source, file.size, &to)?
+        } else {
+            connection.copy(source, &to)?
+        };
+        // It is gone, or another file has its name.
+        if is_copied && self.is_unchanged(file)? {
             self.remove(&file.name)?;
         }
         Ok(())
@@ -236,6 +257,21 @@ impl Connection {
         let base = self.bucket.base_url().path();
         let key = path.strip_prefix(base).unwrap_or(path).trim_start_matches('/');
         format!("/{}/{key}", self.bucket.name())
+    }
+
+    /// Copies a small file. Returns whether it was still there as it was.
+    fn copy(&self, (source, etag): (&str, &str), key: &str) -> Result<bool, SourceError> {
+        let headers = [("x-amz-copy-source", source), ("x-amz-copy-source-if-match", etag)];
+        let mut copy = PutObject::new(&self.bucket, self.credentials.as_ref(), key);
+        headers.iter().for_each(|(name, value)| copy.headers_mut().insert(*name, *value));
+        let mut response = self.answer(|| copy.sign(SIGNED).to_string(), Send::Put(&[]), &headers)?;
+        match response.status().as_u16() {
+            404 if !self.text(&mut response)?.contains("NoSuchBucket") => Ok(false),
+            412 => Ok(false),
+            200 if !self.text(&mut response)?.contains("<Error>") => Ok(true),
+            200 => Err(SourceError::Away(format!("{} can't end the copy of {key} now", self.about()))),
+            _ => self.refuse(response).map(|()| false),
+        }
     }
 
     /// A good answer.
@@ -289,6 +325,7 @@ impl Connection {
             }
             Send::Head => agent.head(url).call(),
             Send::Delete => agent.delete(url).call(),
+            Send::Post(content) => agent.post(url).send(content),
             Send::Put(content) => headers
                 .iter()
                 .fold(agent.put(url), |call, (name, value)| call.header(*name, *value))
