@@ -15,5 +15,6 @@ mod desk;
 mod ecosystems;
 mod http_json;
 mod s3;
+mod shared;
 mod whole;
 mod zoho;

@@ -33,7 +33,7 @@ fn account(id: u64) -> Row {
     Row { id, modified: FIRST + id as i64, values }
 }
 
-fn accounts(count: u64) -> Org {
+pub fn accounts(count: u64) -> Org {
     let mut org = Org::default();
     let fields = [
         field("Account_Name", "text"),
@@ -49,7 +49,7 @@ fn accounts(count: u64) -> Org {
     org
 }
 
-fn connection(url: &str) -> String {
+pub fn connection(url: &str) -> String {
     format!(
         "[connections.zoho]\nconnector = \"zoho\"\nname = \"Zoho\"\n[connections.zoho.settings]\n\
          client_id = \"1000.CLIENT\"\naccounts_url = \"{url}\"\napi_url = \"{url}\"\n"
@@ -58,7 +58,7 @@ fn connection(url: &str) -> String {
 
 const STORE: &str = "[store]\n[tenants.acme.objects.customer_goal]\n";
 
-const JOB: &str = r#"
+pub const JOB: &str = r#"
 [jobs.accounts]
 connection = "zoho"
 name = "Accounts to companies"

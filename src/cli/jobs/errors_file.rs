@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::cli::Failure;
 use crate::connect::cell::Cell;
 use crate::connect::desk::Desk;
-use crate::connect::desk::runs::RowError;
+use crate::connect::desk::rows::RowError;
 use crate::connect::files::rejects::{Mended, Reason, Writer};
 
 /// Rows that are read at once.

@@ -1,13 +1,14 @@
 //! What is kept of connections, jobs, chains and runs: tables in the store's database, which all processes share.
 //!
 //! [`documents`] are what somebody applied, [`credentials`] what nobody may read, [`leases`] who may do what alone,
-//! [`runs`] what is done of jobs and [`chains`] of chains, [`seen`] which files it took, [`sent`] what a job sent of
-//! each row of its source, and [`spent`] what that took.
+//! [`runs`] what is done of jobs and [`chains`] of chains, [`rows`] what of their rows, [`seen`] which files it took,
+//! [`sent`] what a job sent of each row of its source, and [`spent`] what that took.
 
 pub mod chains;
 pub mod credentials;
 pub mod documents;
 pub mod leases;
+pub mod rows;
 pub mod runs;
 pub mod seen;
 pub mod sent;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::lookups::StoreLookups;
 use super::out::{self, Action, Out};
 use super::{Attempt, Halt, delete, rejects};
-use crate::connect::desk::runs::RowError;
+use crate::connect::desk::rows::RowError;
 use crate::connect::desk::sent::SentRow;
 use crate::connect::desk::{Desk, DeskError};
 use crate::connect::document::{Job, Operation};

@@ -9,7 +9,7 @@ use super::Attempt;
 use super::halt::Halt;
 use super::out::{self, Action, Out};
 use crate::connect::desk::DeskError;
-use crate::connect::desk::runs::{Batch, Loads, RowError};
+use crate::connect::desk::rows::{Batch, Loads, RowError};
 use crate::connect::desk::sent::SentRow;
 use crate::connect::emit::{Origin, write};
 use crate::connect::mapping::records::{changed, gone};
