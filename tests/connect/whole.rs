@@ -266,6 +266,48 @@ fn a_connection_to_ecosystems_brings_its_job_whose_rows_become_goals() {
 }
 
 #[test]
+fn who_is_erased_is_in_no_memory_of_runs() {
+    let set = Set::new(accounts(1));
+    let folder = tempfile::tempdir().unwrap();
+    let rows = "Id,Mail,Name,Born\n1,Ada@x.org,Ada,1815-12-10\n2,bob@x.org,Bob,soon\n3,Ada@x.org,A,later\n";
+    std::fs::write(folder.path().join("people.csv"), rows).unwrap();
+    let document = format!(
+        "[connections.files]\nconnector = \"folder\"\nname = \"Files\"\n\
+         [connections.files.settings]\npath = \"{}\"\ntypes = {{ Born = \"text\" }}\n{}",
+        folder.path().display(),
+        r#"
+[jobs.people]
+connection = "files"
+name = "People"
+[jobs.people.datasets.rows]
+object = "people.csv"
+fields = ["Id", "Mail", "Name", "Born"]
+[jobs.people.destination]
+dataset = "rows"
+object = "person"
+operation = "upsert"
+external_id = "Id"
+[jobs.people.destination.fields]
+Email = "Mail"
+Name = "Name"
+MasterAvatarTypeCode = "Born"
+"#
+    );
+    set.told(&["job", "apply", "-"], &document);
+    let output = set.run(&["job", "run", "people", "--wait", "--json"], "");
+    let run: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(counts(&run)[3], 3, "none of them has a number: {run}");
+    let (known, file) =
+        ("SELECT count(*) FROM weir_run_error WHERE source LIKE '%da@x%'", run["id"].as_str().unwrap());
+    assert_eq!(set.ask(known), ["2"]);
+    let said = set.told(&["store", "erase", "person", "ada@x.org", "--tenant", "acme"], "");
+    assert!(said.contains("runs        2 removed"), "{said}");
+    assert_eq!(set.ask(known), ["0"]);
+    assert_eq!(set.ask("SELECT count(*) FROM weir_run_error"), ["1"], "of somebody else");
+    assert!(!set.weir.data().join("runs").join(format!("{file}.sqlite")).exists());
+}
+
+#[test]
 fn files_of_a_folder_become_companies_and_go_to_the_archive() {
     let set = Set::new(accounts(1));
     let folder = tempfile::tempdir().unwrap();

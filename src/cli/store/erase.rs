@@ -8,6 +8,8 @@ use super::{StoreFlags, open, outbox};
 use crate::cli::tail::print::printable;
 use crate::cli::{Failure, counted, print};
 use crate::config::Config;
+use crate::connect::desk::Desk;
+use crate::connect::staging;
 use crate::operate::quarantine::{Place, Quarantine, Selection};
 use crate::queue::reader::ReadError;
 use crate::setup::first_start;
@@ -53,6 +55,8 @@ struct Removed {
     failures: u64,
     /// Rows, links, events and failures in outboxes of Gainsight's orgs.
     outboxes: u64,
+    /// Rows that runs of jobs remembered.
+    runs: u64,
 }
 
 /// What stays of rejected events.
@@ -83,6 +87,7 @@ pub(super) fn run(args: &EraseArgs) -> Result<(), Failure> {
         }
         problems.extend(scrub(&mut **store));
     }
+    let runs = if config.store.is_some() { forget_runs(&config, &person)? } else { 0 };
     let days = config.quarantine.age.as_secs() / 86_400;
     let left = left(&config, &theirs);
     match &left {
@@ -98,7 +103,7 @@ pub(super) fn run(args: &EraseArgs) -> Result<(), Failure> {
     let report = Report {
         object: &person.object,
         tenant: &person.tenant,
-        removed: Removed { rows, links, user_ids, events, failures, outboxes },
+        removed: Removed { rows, links, user_ids, events, failures, outboxes, runs },
         quarantine: Left { left: left.ok(), days },
         problems,
     };
@@ -123,6 +128,16 @@ fn stores(config: &Config) -> Result<Stores, Failure> {
         stores.extend(outbox(config, name)?.map(|outbox| (Some(org.tenant.clone()), outbox)));
     }
     Ok(stores)
+}
+
+/// Forgets what runs of jobs remember. Their logs on this machine may have the person in any row, so all go.
+fn forget_runs(config: &Config, person: &RowKey) -> Result<u64, Failure> {
+    let mut desk = Desk::new(open(config)?);
+    let forgotten = desk.forget_person(&person.tenant, &person.key)?;
+    for run in desk.ended_runs(&person.tenant)? {
+        staging::remove(&config.data.runs().join(format!("{run}.sqlite")))?;
+    }
+    Ok(forgotten)
 }
 
 /// Overwrites what was removed. What can't be is a sentence.
@@ -173,12 +188,13 @@ fn left(config: &Config, theirs: &[Theirs]) -> Result<u64, ReadError> {
 }
 
 fn plain(report: &Report<'_>, key: &str) -> String {
-    let Removed { rows, links, user_ids, events, failures, outboxes } = report.removed;
+    let Removed { rows, links, user_ids, events, failures, outboxes, runs } = report.removed;
     let left = report.quarantine.left.map_or("not known".to_owned(), |left| format!("{left} left"));
     let mut text = format!("{} {} of tenant {}\n", report.object, printable(key), report.tenant);
     let parts =
         [("rows", rows), ("links", links), ("user ids", user_ids), ("events", events), ("failed", failures)];
-    for (what, removed) in parts.into_iter().chain((outboxes > 0).then_some(("outboxes", outboxes))) {
+    let more = [("outboxes", outboxes), ("runs", runs)].into_iter().filter(|(_, removed)| *removed > 0);
+    for (what, removed) in parts.into_iter().chain(more) {
         text.push_str(&format!("  {what:<10}  {removed} removed\n"));
     }
     text.push_str(&format!("  quarantine  {left}\nLater records of this person are kept out.\n"));

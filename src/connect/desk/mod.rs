@@ -7,6 +7,7 @@
 pub mod chains;
 pub mod credentials;
 pub mod documents;
+mod erase;
 pub mod leases;
 pub mod rows;
 pub mod runs;

@@ -1,5 +1,5 @@
-//! The rows of runs: what the queue has acknowledged of them, what the store's loader made of that, and those that could
-//! not be sent.
+//! The rows of runs: what the queue has acknowledged of them, what the store's loader made of that, and those that
+//! could not be sent.
 
 use super::leases::{Lease, renew};
 use super::runs::{Run, random_word};
