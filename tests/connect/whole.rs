@@ -10,7 +10,7 @@ use crate::harness::wait_until;
 use crate::harness::weir::{Start, Weir, command, config};
 use crate::http_json;
 use crate::zoho::bench::FIRST;
-use crate::zoho::org::{ModuleOf, Org, Row, field};
+use crate::zoho::org::{Fault, ModuleOf, Org, Row, field};
 use crate::zoho::served::Served;
 
 /// A Weir with a store, and an org that it is connected to.
@@ -263,6 +263,51 @@ fn a_connection_to_ecosystems_brings_its_job_whose_rows_become_goals() {
     let own = set.told(&["job", "export", "cs-goal-sync"], "").replace("CS Goal Sync", "Mine");
     let said = String::from_utf8(set.run(&["job", "apply", "-"], &own).stderr).unwrap();
     assert!(said.contains("can't be changed; save a copy under another id"), "{said}");
+}
+
+#[test]
+fn a_lookup_that_found_nothing_is_tried_again_though_its_row_did_not_change() {
+    let set = Set::new(accounts(10));
+    let parent = json!({ "id": "99", "name": "Company 99" });
+    set.org
+        .org()
+        .modules
+        .get_mut("Accounts")
+        .unwrap()
+        .rows
+        .get_mut(&4)
+        .unwrap()
+        .values
+        .insert("Parent_Account".to_owned(), parent);
+    set.run_job(&[]);
+    let of =
+        "SELECT c.name, p.name FROM acme_company c JOIN acme_company p ON p.id = c.parent_company ORDER BY 1";
+    assert_eq!(set.ask(of), ["Company 10|Company 9"]);
+    set.change(|org, now| {
+        let new = Row { modified: now, ..account(99) };
+        org.modules.get_mut("Accounts").unwrap().rows.insert(99, new);
+    });
+    let run = set.run_job(&[]);
+    assert_eq!((run["state"].as_str(), counts(&run)[4]), (Some("success"), 2), "{run}");
+    assert_eq!(set.ask(of), ["Company 10|Company 9", "Company 4|Company 99"]);
+    assert_eq!(set.ask("SELECT count(*) FROM weir_job_unfound"), ["0"]);
+}
+
+#[test]
+fn an_outage_of_the_source_fails_no_run_which_waits_and_goes_on() {
+    let set = Set::new(accounts(10));
+    let refused = || (0..12).map(|_| ("Accounts", Fault::Says(503, "INTERNAL_ERROR")));
+    set.org.org().faults.extend(refused());
+    let id = set.json(&["job", "run", "accounts"])["id"].as_str().unwrap().to_owned();
+    let shown = || set.json(&["activity", "show", &id]);
+    wait_until("it waits", || shown()["resumes_at"].is_string());
+    assert!(shown()["ended_at"].is_null() && shown()["error"].is_string(), "{}", shown());
+    set.org.org().faults.clear();
+    // Half a minute passes.
+    set.ask("UPDATE weir_run SET resume_ms = 0 RETURNING id");
+    wait_until("the run ends", || shown()["ended_at"].is_string());
+    assert_eq!((shown()["state"].as_str(), counts(&shown())[4]), (Some("success"), 10), "{}", shown());
+    assert!(shown()["error"].is_null(), "{}", shown());
 }
 
 #[test]

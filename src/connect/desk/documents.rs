@@ -160,6 +160,7 @@ impl Desk {
                     Kind::Job => &[
                         "DELETE FROM weir_cursor WHERE tenant = $1 AND job = $2",
                         "DELETE FROM weir_job_row WHERE tenant = $1 AND job = $2",
+                        "DELETE FROM weir_job_unfound WHERE tenant = $1 AND job = $2",
                     ],
                     Kind::Chain => &[],
                 };

@@ -105,6 +105,37 @@ impl Desk {
         Ok(found.iter().map(read).collect())
     }
 
+    /// Notes of rows whether a lookup of theirs found nothing.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn note_unfound(&mut self, tenant: &str, job: &str, rows: &[(&str, bool)]) -> Result<(), DeskError> {
+        self.transact(|store| {
+            for (id, is_unfound) in rows {
+                let statement = if *is_unfound {
+                    "INSERT INTO weir_job_unfound (tenant, job, external_id) VALUES ($1, $2, $3) \
+                     ON CONFLICT DO NOTHING"
+                } else {
+                    "DELETE FROM weir_job_unfound WHERE tenant = $1 AND job = $2 AND external_id = $3"
+                };
+                store.execute(statement, values![tenant, job, *id])?;
+            }
+            Ok(())
+        })
+    }
+
+    /// The ids of rows whose lookups found nothing.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn unfound(&mut self, tenant: &str, job: &str) -> Result<Vec<String>, DeskError> {
+        let found = self.store.query(
+            "SELECT external_id FROM weir_job_unfound WHERE tenant = $1 AND job = $2 ORDER BY external_id",
+            values![tenant, job],
+        )?;
+        Ok(found.iter().map(|row| row.string(0)).collect())
+    }
+
     /// Forgets what was sent of these rows, so that the next run sends them again.
     ///
     /// # Errors

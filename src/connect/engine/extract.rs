@@ -18,6 +18,8 @@ const OVERLAP: SignedDuration = SignedDuration::from_mins(5);
 
 /// Rejected rows that are read at once.
 const AT_ONCE: i64 = 1_000;
+/// Rows that are looked up anew at once.
+const LOOKED_UP: usize = 500;
 
 /// The plan of a job, by the fields that its source has now.
 pub fn plan(job: &Job, source: &mut dyn Source) -> Result<Plan, Halt> {
@@ -61,6 +63,7 @@ pub fn extract(attempt: &mut Attempt<'_>, source: &mut dyn Source, plan: &Plan) 
             tracing::info!(run = attempt.run.id, dataset = name, "{notice}");
         }
         done?;
+        look_again(attempt, source, (name, &dataset), plan, &wanted)?;
         gone(attempt, source, (name, &dataset), plan, wanted.since)?;
         attempt.staging.complete(name)?;
         attempt.save()?;
@@ -159,6 +162,30 @@ fn retried(
     }
     let names: Vec<String> = fields.iter().map(|(field, _)| field.clone()).collect();
     Ok(Some(source.rows(&dataset.object, &names, &ids)?))
+}
+
+/// Reads the rows whose lookups found nothing, which no window has: what they look up may be there by now.
+fn look_again(
+    attempt: &mut Attempt<'_>,
+    source: &mut dyn Source,
+    (name, dataset): (&str, &Dataset),
+    plan: &Plan,
+    wanted: &Wanted,
+) -> Result<(), Halt> {
+    let is_known_by_id = attempt.job.destination.external_id == "id" && plan.dataset() == name;
+    if wanted.since.is_none() || !is_known_by_id || attempt.job.destination.lookups.is_empty() {
+        return Ok(());
+    }
+    let ids = attempt.desk.unfound(&attempt.job.tenant, &attempt.job.id)?;
+    let checkpoint = attempt.staging.checkpoint(name)?.unwrap_or_default();
+    for part in ids.chunks(LOOKED_UP) {
+        let rows = source.rows(&dataset.object, &wanted.fields, part)?;
+        attempt.run.counts.extracted += u64::try_from(rows.len()).unwrap_or_default();
+        attempt.staging.put_page(name, &Page { rows, checkpoint: checkpoint.clone() })?;
+        attempt.goes_on()?;
+    }
+    attempt.spend(source);
+    Ok(())
 }
 
 /// A row of a file that was sent back.

@@ -109,6 +109,7 @@ fn compare(
         let mut comparing =
             Comparing { desk: &mut attempt.desk, staging, job: &job, plan, target, read_at: &read_at };
         rejects::put(staging, &comparing.rejected(&batch)?)?;
+        comparing.note_unfound(&batch)?;
         let verdicts = comparing.batch(batch, &mut compared.row)?;
         let (mut outs, mut errors) = (Vec::new(), Vec::new());
         for verdict in verdicts {
@@ -210,6 +211,16 @@ impl Comparing<'_> {
             }));
         }
         Ok(())
+    }
+
+    /// Notes which rows look up what is not there yet: later runs look again.
+    fn note_unfound(&mut self, batch: &[Outcome]) -> Result<(), Halt> {
+        if self.job.destination.lookups.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<(&str, bool)> =
+            batch.iter().filter_map(|outcome| Some((outcome.id.as_deref()?, outcome.is_unfound))).collect();
+        Ok(self.desk.note_unfound(&self.job.tenant, &self.job.id, &rows)?)
     }
 
     /// Those of `batch` that are rejected, as their source knows them.

@@ -141,7 +141,7 @@ fn work_on(place: &Place, token: &StopToken, run: &str, lease: &Lease) -> Result
     let Some(mut run) = desk.run(run)?.filter(|run| run.ended_ms.is_none()) else { return Ok(()) };
     let now_ms = desk.store().now_ms()?;
     run.started_ms.get_or_insert(now_ms);
-    run.resume_ms = None;
+    (run.resume_ms, run.error) = (None, None);
     let mut last = run.clone();
     let ended = attempt(place, token, desk, run, lease, &mut last);
     let mut desk = Desk::open(&place.vaults.open)?;

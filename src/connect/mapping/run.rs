@@ -50,6 +50,8 @@ pub struct Outcome {
     pub id: Option<String>,
     /// See [`PreparedRow::modified`].
     pub modified: Option<String>,
+    /// Whether a lookup that had something to look for found nothing, which may be otherwise later.
+    pub is_unfound: bool,
     /// The row of the target, or why there is none.
     pub mapped: Result<MappedRow, Reject>,
 }
@@ -93,7 +95,8 @@ fn schema() -> String {
          DROP TABLE IF EXISTS {WORK}.own;
          CREATE TABLE {WORK}.mapped (
              place INTEGER PRIMARY KEY, source_row INTEGER, external TEXT, modified TEXT, key TEXT, id TEXT,
-             fields TEXT NOT NULL, asked TEXT, refers TEXT, reject TEXT, depth INTEGER NOT NULL DEFAULT 0
+             fields TEXT NOT NULL, asked TEXT, refers TEXT, reject TEXT, depth INTEGER NOT NULL DEFAULT 0,
+             unfound INTEGER NOT NULL DEFAULT 0
          );
          CREATE TABLE {WORK}.own (lookup INTEGER, value TEXT, id TEXT)"
     )
@@ -204,11 +207,13 @@ impl MappedRun<'_> {
     ) -> Result<(), MapError> {
         let mut rejects: Vec<Option<Reject>> = batch.iter().map(|_| None).collect();
         let mut refers: Vec<Option<String>> = vec![None; batch.len()];
+        let mut unfound = vec![false; batch.len()];
         for (at, derived) in self.mapping.lookups.iter().enumerate() {
             let found = self.found((at, derived), &batch, connection, lookups)?;
-            for ((half, found), (reject, refers)) in
-                batch.iter_mut().zip(found).zip(rejects.iter_mut().zip(&mut refers))
+            for (((half, found), unfound), (reject, refers)) in
+                batch.iter_mut().zip(found).zip(&mut unfound).zip(rejects.iter_mut().zip(&mut refers))
             {
+                *unfound |= found.is_empty() && half.asked.get(at).is_some_and(Option::is_some);
                 match taken(derived, &found) {
                     Ok(id) => {
                         if self.is_own(derived) && refers.is_none() {
@@ -223,9 +228,10 @@ impl MappedRun<'_> {
         }
         let mut update = connection.prepare_cached(&format!(
             "UPDATE {WORK}.mapped SET fields = ?2, refers = ?3, reject = ?4, key = coalesce(?5, key), \
-             id = coalesce(?6, id) WHERE place = ?1"
+             id = coalesce(?6, id), unfound = ?7 WHERE place = ?1"
         ))?;
-        for ((half, mut reject), refers) in batch.into_iter().zip(rejects).zip(refers) {
+        for (((half, mut reject), refers), unfound) in batch.into_iter().zip(rejects).zip(refers).zip(unfound)
+        {
             let mut key = None;
             if reject.is_none() && half.key.is_none() {
                 match self.keyed(half.fields.clone(), None) {
@@ -235,7 +241,7 @@ impl MappedRun<'_> {
             }
             let (key, id) = key.unzip();
             let reject = reject.and_then(|reject| serde_json::to_string(&reject).ok());
-            update.execute(params![half.place, written(&half.fields), refers, reject, key, id])?;
+            update.execute(params![half.place, written(&half.fields), refers, reject, key, id, unfound])?;
         }
         Ok(())
     }
@@ -292,7 +298,7 @@ impl MappedRun<'_> {
     ) -> Result<(), E> {
         let failed = |error: rusqlite::Error| E::from(StagingError::from(error));
         let sql = format!(
-            "SELECT place, source_row, external, modified, key, fields, reject FROM {WORK}.mapped \
+            "SELECT place, source_row, external, modified, key, fields, reject, unfound FROM {WORK}.mapped \
              ORDER BY depth, place LIMIT -1 OFFSET ?1"
         );
         let mut statement = staging.connection().prepare(&sql).map_err(failed)?;
@@ -343,7 +349,14 @@ impl MappedRun<'_> {
                 fields: read(&row.get::<_, String>(5)?),
             }),
         };
-        Ok(Outcome { place: row.get(0)?, row: row.get(1)?, id: row.get(2)?, modified: row.get(3)?, mapped })
+        Ok(Outcome {
+            place: row.get(0)?,
+            row: row.get(1)?,
+            id: row.get(2)?,
+            modified: row.get(3)?,
+            is_unfound: row.get(7)?,
+            mapped,
+        })
     }
 }
 

@@ -112,6 +112,14 @@ CREATE TABLE weir_job_row (
 );
 CREATE INDEX weir_job_row_key ON weir_job_row (tenant, job, key);
 
+-- Rows of a job whose lookups found nothing, and are tried again.
+CREATE TABLE weir_job_unfound (
+    tenant text COLLATE "C" NOT NULL,
+    job text COLLATE "C" NOT NULL,
+    external_id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (tenant, job, external_id)
+);
+
 -- What calls to other systems counted, by org and minute.
 CREATE TABLE weir_spent (
     org text COLLATE "C" NOT NULL,

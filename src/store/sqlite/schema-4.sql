@@ -112,6 +112,14 @@ CREATE TABLE weir_job_row (
 ) WITHOUT ROWID;
 CREATE INDEX weir_job_row_key ON weir_job_row (tenant, job, key);
 
+-- Rows of a job whose lookups found nothing, and are tried again.
+CREATE TABLE weir_job_unfound (
+    tenant TEXT NOT NULL,
+    job TEXT NOT NULL,
+    external_id TEXT NOT NULL,
+    PRIMARY KEY (tenant, job, external_id)
+) WITHOUT ROWID;
+
 -- What calls to other systems counted, by org and minute.
 CREATE TABLE weir_spent (
     org TEXT NOT NULL,
