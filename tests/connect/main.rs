@@ -14,6 +14,7 @@ mod harness;
 mod desk;
 mod ecosystems;
 mod http_json;
+mod others;
 mod s3;
 mod shared;
 mod whole;
