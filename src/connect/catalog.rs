@@ -7,30 +7,34 @@ use super::desk::{Desk, DeskError};
 use super::document::{Chain, Connection, Connector, Job};
 use super::reading::{Documents, Form, Known, read};
 
-/// What the desk has, of one tenant or of all.
+/// What the desk has, of one tenant or of all; and a sentence for each document that this Weir can't read.
 #[derive(Clone, Debug, Default)]
-pub struct Catalog(pub Documents);
+pub struct Catalog(pub Documents, pub Vec<String>);
 
 impl Catalog {
     /// Reads what the desk has.
     ///
     /// # Errors
-    /// The store's, and where a document is none that this Weir can read.
+    /// The store's.
     pub fn load(desk: &mut Desk, tenant: Option<&str>) -> Result<Self, DeskError> {
-        let mut all = Documents::default();
+        let (mut all, mut unreadable) = (Documents::default(), Vec::new());
         let mut known = Known::default();
+        let mut read = |stored: &Stored, kind, known: &Known| {
+            let read = parsed(stored, kind, known);
+            read.map_err(|why| unreadable.push(why.to_string())).unwrap_or_default()
+        };
         for stored in desk.documents(Kind::Connection, tenant)? {
-            all.connections.extend(parsed(&stored, Kind::Connection, &known)?.connections);
+            all.connections.extend(read(&stored, Kind::Connection, &known).connections);
         }
         known.connections = keys(&all.connections);
         for stored in desk.documents(Kind::Job, tenant)? {
-            all.jobs.extend(parsed(&stored, Kind::Job, &known)?.jobs);
+            all.jobs.extend(read(&stored, Kind::Job, &known).jobs);
         }
         known.jobs = all.jobs.iter().map(|job| (job.tenant.clone(), job.id.clone())).collect();
         for stored in desk.documents(Kind::Chain, tenant)? {
-            all.chains.extend(parsed(&stored, Kind::Chain, &known)?.chains);
+            all.chains.extend(read(&stored, Kind::Chain, &known).chains);
         }
-        Ok(Catalog(all))
+        Ok(Catalog(all, unreadable))
     }
 
     /// A job and its connection, where both are there.

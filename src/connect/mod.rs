@@ -7,6 +7,7 @@
 pub mod address;
 pub mod catalog;
 pub mod cell;
+pub mod consenting;
 pub mod credentials;
 pub mod decimal;
 pub mod desk;

@@ -44,20 +44,28 @@ impl Watched for App {
     }
 }
 
+/// Takes the query with which a browser comes back. Returns a sentence for whoever sits there, whether or not all is
+/// well. It may block.
+pub type TakeConsent = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
+
 /// Serves the pages of `process` for operators on `listener`.
 ///
 /// # Errors
 /// When the listener can't be used.
-pub fn serve(process: Arc<dyn Watched>, listener: TcpListener) -> std::io::Result<(Server, SocketAddr)> {
+pub fn serve(
+    process: Arc<dyn Watched>,
+    consent: Option<TakeConsent>,
+    listener: TcpListener,
+) -> std::io::Result<(Server, SocketAddr)> {
     let address = listener.local_addr()?;
     let server = Server::build()
         .workers(1)
         .disable_signals()
         .shutdown_timeout(1)
         .listen("admin", listener, move || {
-            let process = Arc::clone(&process);
+            let (process, consent) = (Arc::clone(&process), consent.clone());
             fn_service(|io: TcpStream| ready(Ok((io, None))))
-                .and_then(on_demand(move || http(Arc::clone(&process))))
+                .and_then(on_demand(move || http(Arc::clone(&process), consent.clone())))
         })?
         .run();
     Ok((server, address))
@@ -65,9 +73,12 @@ pub fn serve(process: Arc<dyn Watched>, listener: TcpListener) -> std::io::Resul
 
 fn http(
     process: Arc<dyn Watched>,
+    consent: Option<TakeConsent>,
 ) -> impl ServiceFactory<Accepted, Config = (), Response = (), Error = DispatchError, InitError = ()> {
     let routes = WebApp::new()
-        .default_service(web::to(move |request: HttpRequest| ready(answer(&*process, &request))))
+        .default_service(web::to(move |request: HttpRequest| {
+            answer(Arc::clone(&process), consent.clone(), request)
+        }))
         .into_factory();
     HttpService::build().keep_alive(KEEP_ALIVE).h1(map_config(routes, |_| AppConfig::default()))
 }
@@ -75,19 +86,51 @@ fn http(
 /// A connection; nobody asks where it came from.
 type Accepted = (TcpStream, Option<SocketAddr>);
 
-/// To HEAD as to GET: actix-http leaves out the body.
-fn answer(process: &dyn Watched, request: &HttpRequest) -> HttpResponse {
+/// To HEAD as to GET, but where a GET changes something: actix-http leaves out the body.
+async fn answer(
+    process: Arc<dyn Watched>,
+    consent: Option<TakeConsent>,
+    request: HttpRequest,
+) -> HttpResponse {
     let route = ADMIN_ROUTES.iter().find(|(path, _)| *path == request.path());
     match (route, request.method()) {
         (None, _) => response(&Answer::NoRoute),
-        (Some((_, page)), &Method::GET | &Method::HEAD) => show(process, *page),
+        (Some((_, AdminPage::Consent)), &Method::GET) => take(consent, request.query_string()).await,
+        (Some((_, AdminPage::Consent)), _) => response(&Answer::WrongMethod { allow: "GET", advice: "" }),
+        (Some((_, page)), &Method::GET | &Method::HEAD) => show(&*process, *page),
         (Some(_), _) => response(&Answer::WrongMethod { allow: "GET, HEAD", advice: "" }),
     }
+}
+
+/// Hands over the query of a browser that comes back. It waits for another system, so not on this thread.
+async fn take(consent: Option<TakeConsent>, query: &str) -> HttpResponse {
+    let query = query.to_owned();
+    let taken = match consent {
+        None => {
+            Err("this process has no connections; open the address that a Weir with a store gave".to_owned())
+        }
+        Some(consent) => {
+            let taken = tokio::task::spawn_blocking(move || consent(&query)).await;
+            taken.unwrap_or_else(|_| Err("that went wrong; start again, and report this".to_owned()))
+        }
+    };
+    let (mut response, text) = match taken {
+        Ok(text) => (HttpResponse::Ok(), text),
+        Err(text) => (HttpResponse::BadRequest(), text),
+    };
+    // The address has a code in it.
+    response.insert_header((header::CACHE_CONTROL, "no-store"));
+    response.insert_header((header::REFERRER_POLICY, "no-referrer"));
+    response.insert_header((header::X_CONTENT_TYPE_OPTIONS, "nosniff"));
+    response.insert_header((header::CONTENT_TYPE, "text/plain; charset=utf-8"));
+    response.body(format!("{text}\n"))
 }
 
 fn show(process: &dyn Watched, page: AdminPage) -> HttpResponse {
     match page {
         AdminPage::Metrics => metrics(process),
+        // It is not shown, but taken.
+        AdminPage::Consent => response(&Answer::NoRoute),
         AdminPage::Alive => pages::alive(),
         AdminPage::Ready => pages::ready(process.is_ready()),
         AdminPage::OpenApi => {

@@ -186,12 +186,17 @@ fn admin_item(page: AdminPage) -> Value {
         AdminPage::Ready => ("Whether the process can do what it is there for", "text/plain", true),
         AdminPage::OpenApi => ("This document", "application/json", false),
         AdminPage::Docs => ("This document, to read", "text/html", false),
+        AdminPage::Consent => ("Where browsers bring back consent to a connection", "text/plain", false),
     };
     let schema =
         if kind == "application/json" { json!({"type": "object"}) } else { json!({"type": "string"}) };
     let mut replies = vec![Reply::page(summary, kind, schema)];
     if may_fail {
         replies.push(Reply::plain(&Answer::Unavailable));
+    }
+    if page == AdminPage::Consent {
+        let why = "the query is not what Weir waits for, or there is no token: a sentence says what to do";
+        replies.push(Reply { status: 400, ..Reply::page(why, kind, json!({"type": "string"})) });
     }
     let operation = |is_head| {
         let responses = responses(&replies, is_head);

@@ -91,6 +91,8 @@ pub enum AdminPage {
     OpenApi,
     /// The same, to read.
     Docs,
+    /// Where browsers come back with somebody's consent.
+    Consent,
 }
 
 /// Every route of the operators' listener; all of them know GET and HEAD.
@@ -100,6 +102,7 @@ pub const ADMIN_ROUTES: &[(&str, AdminPage)] = &[
     ("/readyz", AdminPage::Ready),
     ("/openapi.json", AdminPage::OpenApi),
     ("/docs", AdminPage::Docs),
+    ("/oauth/callback", AdminPage::Consent),
 ];
 
 impl Endpoint {

@@ -1,6 +1,6 @@
 //! The real binary between an org that stands in for Zoho CRM and the store.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Output, Stdio};
 
 use serde_json::{Value, json};
@@ -172,6 +172,40 @@ fn accounts_become_companies_and_later_only_what_changed_is_sent() {
     let run = set.run_job(&["--full"]);
     assert_eq!(counts(&run)[1..], [29, 28, 0, 1, 0], "only the row whose parent is gone: {run}");
     assert!((set.weir.metric("weir_runs_total{state=\"success\"}") - 4.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn somebody_consents_at_a_browser_once() {
+    let set = Set::new(accounts(3));
+    let mut command = command(&["connection", "authorize", "zoho", "--config"]);
+    command.arg(set.weir.config_file()).arg("--data").arg(set.weir.data()).stdout(Stdio::piped());
+    let mut waiting = command.spawn().unwrap();
+    let mut lines = BufReader::new(waiting.stdout.take().unwrap()).lines();
+    let (told, address) = (lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap());
+    let redirect = format!("{}/oauth/callback", set.weir.admin_url());
+    assert!(told.contains(&redirect), "{told}");
+    let query: std::collections::HashMap<_, _> =
+        form_urlencoded::parse(address.split_once('?').unwrap().1.as_bytes()).into_owned().collect();
+    assert_eq!(
+        (query["redirect_uri"].as_str(), query["access_type"].as_str()),
+        (redirect.as_str(), "offline")
+    );
+    set.org.org().accounts.codes.insert("1000.browser".to_owned(), Some(redirect));
+    let state = query["state"].replace('/', "%2F");
+    let answer = |query: &str| set.weir.admin(&format!("/oauth/callback?{query}"));
+    for strange in ["", "code=1000.browser&state=acme%2Fzoho%2FGUESSED", "code=x&state=acme%2Fother%2FX"] {
+        assert_eq!(answer(strange).0, 400, "{strange}");
+    }
+    assert_eq!(answer("error=access_denied&state=".to_owned().as_str()).0, 400);
+    let (status, text) = answer(&format!("code=1000.browser&state={state}"));
+    assert_eq!(
+        (status, text.as_str()),
+        (200, "The connection zoho is authorized. You can close this page.\n")
+    );
+    assert!(lines.next().unwrap().unwrap().starts_with("Zoho has answered"));
+    assert!(waiting.wait().unwrap().success());
+    assert_eq!(answer(&format!("code=1000.browser&state={state}")).0, 400, "nobody comes with it again");
+    assert!(set.told(&["connection", "test", "zoho"], "").contains("1 modules"));
 }
 
 #[test]

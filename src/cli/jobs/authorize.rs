@@ -2,11 +2,14 @@
 //! processes and no history of a shell shows them.
 
 use std::io::Read;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use clap::Args;
 
 use super::connection::OneFlags;
-use crate::cli::{Failure, print};
+use crate::cli::{Failure, admin, print};
+use crate::connect::consenting;
 use crate::connect::desk::credentials::DeskVault;
 use crate::connect::desk::documents::Kind;
 use crate::connect::document::{Connection, Connector};
@@ -17,6 +20,9 @@ use crate::connect::zoho::consent;
 
 use super::Open;
 
+/// How often it is looked whether somebody has consented.
+const LOOK: Duration = Duration::from_millis(250);
+
 /// The arguments of `weir connection authorize`.
 #[derive(Args, Clone, Debug)]
 pub struct AuthorizeArgs {
@@ -25,6 +31,10 @@ pub struct AuthorizeArgs {
     /// The code that a self client of Zoho's API console made; it is good for a few minutes
     #[arg(long, value_name = "CODE", conflicts_with = "secret")]
     code: Option<String>,
+    /// Address of Weir's operators' listener as your browser reaches it, such as <https://weir.example.com>. Zoho has to
+    /// know it, with /oauth/callback behind it, as a redirect of the client [default: that of the running Weir]
+    #[arg(long, value_name = "URL", conflicts_with_all = ["code", "secret"])]
+    callback: Option<String>,
     /// Keep what is on stdin as this secret: `client_secret` of Zoho; of others the default is `token`
     #[arg(long, value_name = "NAME")]
     secret: Option<String>,
@@ -50,17 +60,37 @@ pub(super) fn run(args: &AuthorizeArgs) -> Result<(), Failure> {
                 format!("a connection to {word} takes no code; give its secret on stdin, with --secret");
             return Err(Failure::Usage(advice));
         }
-        (None, None, Connector::Zoho) => {
-            let scopes = consent::SCOPES;
-            return Err(Failure::Usage(format!(
-                "make a code in Zoho's API console (a self client, with the scopes {scopes}), and give it with --code; \
-                 before that, give the client's secret on stdin, with --secret client_secret"
-            )));
-        }
+        (None, None, Connector::Zoho) => by_browser(&open, &connection, args.callback.as_deref())?,
         (None, secret, connector) => keep_secret(&open, &connection, (connector, secret.as_deref()))?,
     };
     open.desk.note(&connection.tenant, Kind::Connection, &connection.id, "authorized")?;
     print(&what)
+}
+
+/// Has somebody consent at a browser, and waits for that.
+fn by_browser(open: &Open, connection: &Connection, callback: Option<&str>) -> Result<String, Failure> {
+    let own = admin::address(&open.config.data).map_err(|error| {
+        Failure::Named(format!(
+            "{error}, since the browser comes back to it; or make a code in Zoho's API console (a self client, with \
+             the scopes {}), and give it with --code",
+            consent::SCOPES
+        ))
+    })?;
+    let base = callback.map_or_else(|| format!("http://{own}"), |url| url.trim_end_matches('/').to_owned());
+    let redirect = format!("{base}/oauth/callback");
+    let address = consenting::begin(connection, &open.vaults, &redirect)?;
+    print(&format!(
+        "Open this address, and accept; Zoho has to know {redirect} as a redirect:\n{address}\n"
+    ))?;
+    let until = Instant::now() + Duration::from_secs(consenting::SECONDS.unsigned_abs());
+    while consenting::is_open(connection, &open.vaults)? {
+        if Instant::now() >= until {
+            let advice = "nobody has consented in ten minutes; run this command again";
+            return Err(Failure::Named(advice.to_owned()));
+        }
+        thread::sleep(LOOK);
+    }
+    Ok("Zoho has answered; see whether all is well with `weir connection test`\n".to_owned())
 }
 
 fn with_code(open: &Open, connection: &Connection, code: &str) -> Result<String, Failure> {

@@ -90,7 +90,9 @@ impl Open {
     }
 
     fn catalog(&mut self) -> Result<Catalog, Failure> {
-        Ok(Catalog::load(&mut self.desk, self.tenant.as_deref())?)
+        let catalog = Catalog::load(&mut self.desk, self.tenant.as_deref())?;
+        catalog.1.iter().for_each(|why| tracing::warn!("{why}"));
+        Ok(catalog)
     }
 }
 

@@ -12,6 +12,7 @@ use super::{DeskFlags, Open, errors_file, here, none_such};
 use crate::cli::{Failure, print};
 use crate::connect::catalog::Catalog;
 use crate::connect::desk::runs::{Asked, Run, State};
+use crate::connect::engine::PRESENCE;
 
 /// How often it is asked how far a run is.
 const LOOK: Duration = Duration::from_millis(250);
@@ -115,19 +116,18 @@ pub(super) fn known_run(open: &mut Open, id: &str) -> Result<Run, Failure> {
 }
 
 fn begin(mut open: Open, run: Run, (waits, is_json): (bool, bool)) -> Result<(), Failure> {
-    let worker = open.desk.holder(crate::connect::engine::PRESENCE)?;
     if !waits {
         if is_json {
             return print_json(&super::print::run(&run));
         }
-        let advice = match worker {
+        let advice = match open.desk.holder(PRESENCE)? {
             Some(_) => format!("see `weir activity show {}`", run.id),
             None => "no Weir runs jobs now: it begins when one is started; --wait would have run it here"
                 .to_owned(),
         };
         return print(&format!("run {}: queued; {advice}\n", run.id));
     }
-    let ended = if worker.is_some() { wait(&mut open, &run.id)? } else { here::run(&mut open, &run)? };
+    let ended = wait(&mut open, &run)?;
     if is_json {
         print_json(&super::print::run(&ended))?;
     } else {
@@ -136,11 +136,15 @@ fn begin(mut open: Open, run: Run, (waits, is_json): (bool, bool)) -> Result<(),
     outcome(&ended)
 }
 
-fn wait(open: &mut Open, id: &str) -> Result<Run, Failure> {
+/// Waits for the end of a run, or for its pause. Where no Weir works on runs, any more, this command does.
+fn wait(open: &mut Open, run: &Run) -> Result<Run, Failure> {
     loop {
-        let run = open.desk.run(id)?.ok_or_else(|| none_such("run", id, &[]))?;
-        if run.ended_ms.is_some() || run.state == State::PausedBudget {
-            return Ok(run);
+        let now = open.desk.run(&run.id)?.ok_or_else(|| none_such("run", &run.id, &[]))?;
+        if now.ended_ms.is_some() || now.state == State::PausedBudget {
+            return Ok(now);
+        }
+        if open.desk.holder(PRESENCE)?.is_none() {
+            return here::run(open, run);
         }
         thread::sleep(LOOK);
     }

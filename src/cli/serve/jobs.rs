@@ -8,9 +8,11 @@ use arc_swap::ArcSwap;
 use super::loaders::Loaders;
 use crate::cli::Failure;
 use crate::config::Config;
+use crate::connect::consenting;
 use crate::connect::desk::{Desk, DeskError};
 use crate::connect::engine::target::Targets;
 use crate::connect::engine::{Jobs, Place, agenda, work_on_one};
+use crate::http::admin::TakeConsent;
 use crate::observe::metrics::Metrics;
 use crate::queue::Queue;
 use crate::setup::{Role, Roles, connect};
@@ -51,6 +53,12 @@ pub fn place(
         targets: Arc::new(ArcSwap::from_pointee(connect::targets(config))),
         open_source: connect::open_source(config),
     }))
+}
+
+/// What takes consent that a browser brings back; none: there is no store, or no key to its credentials.
+pub fn consent(config: &Config) -> Option<TakeConsent> {
+    let vaults = connect::vaults(config).ok()??;
+    Some(Arc::new(move |query| consenting::end(&vaults, query)))
 }
 
 /// Works on runs in this process, which has nothing else to do, with a loader of its own, until `is_done`.

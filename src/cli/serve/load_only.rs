@@ -77,7 +77,7 @@ async fn serve(
     let mut signals = Signals::listen(watch.asks()).map_err(unserved)?;
     let (loading, shutdown) = (Arc::new(loading), config.limits.server.shutdown);
     let watched: Arc<dyn Watched> = Arc::<Loading>::clone(&loading);
-    let (admin, admin_address) = admin::serve(watched, admin_listener).map_err(unserved)?;
+    let (admin, admin_address) = admin::serve(watched, None, admin_listener).map_err(unserved)?;
     let admin_handle = admin.handle();
     actix_rt::spawn(admin);
     let urls = Urls { main: None, tls: None, admin: url("http", admin_address) };

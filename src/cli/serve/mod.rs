@@ -221,7 +221,7 @@ async fn serve(
     let Clients { listeners, url: main, tls_url: tls, .. } = clients;
     let gateway = server::serve(Arc::clone(&app), listeners, drain).map_err(unserved)?;
     let watched: Arc<dyn Watched> = Arc::<App>::clone(&app);
-    let (admin, admin_address) = admin::serve(watched, admin).map_err(unserved)?;
+    let (admin, admin_address) = admin::serve(watched, jobs::consent(&config), admin).map_err(unserved)?;
     let (gateway_handle, admin_handle) = (gateway.handle(), admin.handle());
     let gateway = actix_rt::spawn(gateway);
     actix_rt::spawn(admin);

@@ -298,6 +298,16 @@ impl Desk {
         self.transact(|store| {
             renew(store, lease)?;
             put_run(store, run)?;
+            // What earlier runs of the job counted by batch stands in their counts.
+            for table in ["weir_run_batch", "weir_run_load"] {
+                store.execute(
+                    &format!(
+                        "DELETE FROM {table} WHERE run <> $1 AND run IN (SELECT id FROM weir_run WHERE tenant = $2 \
+                         AND job = $3 AND ended_ms IS NOT NULL)"
+                    ),
+                    values![&run.id, &run.tenant, &run.job],
+                )?;
+            }
             for (dataset, at) in cursors {
                 store.execute(
                     "INSERT INTO weir_cursor (tenant, job, dataset, at) VALUES ($1, $2, $3, $4) \

@@ -169,7 +169,7 @@ impl Comparing<'_> {
     /// # Errors
     /// The desk's, and the file's.
     pub fn batch(&mut self, batch: Vec<Outcome>, row: &mut i64) -> Result<Vec<Verdict>, Halt> {
-        let ids: Vec<&str> = batch.iter().filter_map(|outcome| outcome.id.as_deref()).collect();
+        let ids: Vec<&str> = batch.iter().filter_map(external_id).collect();
         let sent = self.desk.sent(&self.job.tenant, &self.job.id, &ids)?;
         let (mut changed, mut verdicts) = (Vec::new(), Vec::new());
         for outcome in batch {
@@ -279,8 +279,15 @@ impl Comparing<'_> {
     }
 }
 
+/// What a row is remembered by: what identifies it in its source, or else, in a merge that keeps rows without a
+/// partner, its key.
+fn external_id(outcome: &Outcome) -> Option<&str> {
+    let key = || outcome.mapped.as_ref().ok().map(|mapped| mapped.key.text.as_str());
+    outcome.id.as_deref().or_else(key)
+}
+
 fn is_as_sent(sent: &HashMap<String, SentRow>, outcome: &Outcome, mapped: &MappedRow) -> bool {
-    let sent = outcome.id.as_ref().and_then(|id| sent.get(id));
+    let sent = external_id(outcome).and_then(|id| sent.get(id));
     sent.is_some_and(|sent| !sent.is_gone && sent.hash == mapped.hash() && sent.key == mapped.key.text)
 }
 

@@ -124,8 +124,8 @@ pub fn work_on_one(place: &Place, token: &StopToken, desk: &mut Desk) -> Result<
         if let Some(lease) = desk.take(&format!("run/{}", run.id), &place.holder, HOLDS_MS)? {
             let done = work_on(place, token, &run.id, &lease);
             desk.release(&lease)?;
-            done?;
-            return Ok(true);
+            // Whoever has taken it over goes on with it.
+            return if done == Err(DeskError::Overtaken) { Ok(true) } else { done.map(|()| true) };
         }
     }
     Ok(false)
