@@ -202,9 +202,15 @@ fn admin_item(page: AdminPage) -> Value {
         let responses = responses(&replies, is_head);
         json!({"summary": summary, "tags": ["operators"], "responses": responses})
     };
-    json!({
+    let mut item = json!({
         "servers": [{"url": "http://127.0.0.1:9464", "description": "where operators look (`admin`)"}],
         "get": operation(false),
-        "head": operation(true),
-    })
+    });
+    // Consent is taken, not looked at.
+    if page != AdminPage::Consent
+        && let Some(item) = item.as_object_mut()
+    {
+        item.insert("head".to_owned(), operation(true));
+    }
+    item
 }

@@ -48,6 +48,7 @@ fn the_description_has_every_route_with_its_methods_and_statuses() {
     let mut expected = vec![
         "GET /pixel/v1/page 200".to_owned(),
         "GET /pixel/v1/track 200".to_owned(),
+        "GET /oauth/callback 200 400".to_owned(),
         "POST /rsaMetrics 200".to_owned(),
         "POST /v1.0/api/eventManager/event 200 400 401 413 415 503".to_owned(),
         format!("PUT /v1.0/api/people {events}"),
@@ -97,6 +98,10 @@ fn every_answer_of_the_description_is_given() {
         for (method, operation) in item.as_object().unwrap() {
             let responses = operation.get("responses").and_then(Value::as_object);
             for (status, response) in responses.into_iter().flatten() {
+                if path == "/oauth/callback" && status == "200" {
+                    // It takes another system, which stands in for a real one in tests/connect/whole.rs.
+                    continue;
+                }
                 let on = match status.as_str() {
                     "429" => &limited,
                     "503" => &unavailable,
