@@ -1,7 +1,7 @@
 //! Consent of somebody at a browser: the address that is opened, and what comes back to Weir.
 //!
-//! The browser brings back a state that only Weir could give it, once, for some minutes. Who the consent is for stands in
-//! it, too; what the address said otherwise is in the connection's vault.
+//! The browser brings back a state that only Weir could give it, once, for some minutes. Who the consent is for stands
+//! in it, too; what the address said otherwise is in the connection's vault.
 
 use jiff::Timestamp;
 

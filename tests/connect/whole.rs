@@ -413,7 +413,18 @@ fn a_chain_runs_its_jobs_in_order() {
         .replace("datasets.accounts", "datasets.rows")
         .replace("dataset = \"accounts\"", "dataset = \"rows\"");
     let chain = "[chains.nightly]\njobs = [\"accounts\", \"second\"]\non_failure = \"stop\"\n";
-    set.told(&["chain", "apply", "-"], &format!("{second}{chain}"));
+    let schedule = "[jobs.second.schedule]\ncron = \"30 4 * * *\"\nzone = \"Europe/Berlin\"\n";
+    set.told(&["job", "apply", "-"], &format!("{second}{schedule}"));
+    let listed = |set: &Set| set.json(&["job", "list"])[1].clone();
+    assert_eq!(
+        (listed(&set)["next_runs"].as_array().unwrap().len(), &listed(&set)["rests"]),
+        (5, &json!(false))
+    );
+    set.told(&["chain", "apply", "-"], chain);
+    assert_eq!(
+        (listed(&set)["next_runs"].as_array().unwrap().len(), &listed(&set)["rests"]),
+        (0, &json!(true))
+    );
     let run = set.json(&["chain", "run", "nightly", "--wait"]);
     assert_eq!(run["state"], "success", "{run}\n{}", set.weir.log());
     let runs = run["runs"].as_array().unwrap();

@@ -1,14 +1,17 @@
 //! `weir job`.
 
 use clap::{Args, Subcommand};
+use jiff::Timestamp;
 use serde_json::json;
 
 use super::apply::ApplyArgs;
 use super::print::{print_json, table};
 use super::{DeskFlags, Open, apply, none_such, preview, run};
 use crate::cli::{Failure, print};
+use crate::connect::catalog::Catalog;
 use crate::connect::desk::documents::Kind;
 use crate::connect::document::Job;
+use crate::connect::schedule::Timetable;
 use crate::connect::writing;
 
 /// The arguments of `weir job`.
@@ -89,10 +92,13 @@ impl OneFlags {
 fn list(flags: &DeskFlags) -> Result<(), Failure> {
     let mut open = flags.open()?;
     let catalog = open.catalog()?;
-    let mut rows = vec![["TENANT", "ID", "CONNECTION", "TO", "LAST RUN", "NAME"].map(str::to_owned).to_vec()];
+    let mut rows = vec![
+        ["TENANT", "ID", "CONNECTION", "TO", "LAST RUN", "NEXT RUN", "NAME"].map(str::to_owned).to_vec(),
+    ];
     let mut list = Vec::new();
     for job in &catalog.0.jobs {
         let last = open.desk.runs(Some(&job.tenant), Some(&job.id), 1)?.pop();
+        let next = if rests(&catalog, job) || !job.enabled { Vec::new() } else { upcoming(job) };
         list.push(json!({
             "tenant": job.tenant,
             "id": job.id,
@@ -100,10 +106,18 @@ fn list(flags: &DeskFlags) -> Result<(), Failure> {
             "name": job.name,
             "object": job.destination.object,
             "enabled": job.enabled,
+            // Its own schedule rests while it is in a chain.
+            "rests": rests(&catalog, job),
+            "next_runs": next,
             "last_run": last.as_ref().map(super::print::run),
         }));
         let last = last.map_or("none".to_owned(), |run| run.state.word().to_owned());
-        let cells = [&job.tenant, &job.id, &job.connection, &job.destination.object, &last, &job.name];
+        let next = match next.first() {
+            Some(next) => next.clone(),
+            None if rests(&catalog, job) => "in a chain".to_owned(),
+            None => "none".to_owned(),
+        };
+        let cells = [&job.tenant, &job.id, &job.connection, &job.destination.object, &last, &next, &job.name];
         rows.push(cells.map(Clone::clone).to_vec());
     }
     match (flags.json, list.is_empty()) {
@@ -111,6 +125,18 @@ fn list(flags: &DeskFlags) -> Result<(), Failure> {
         (false, true) => print("there is no job; make one with `weir job apply`\n"),
         (false, false) => print(&table(&rows)),
     }
+}
+
+/// Whether a chain runs the job.
+fn rests(catalog: &Catalog, job: &Job) -> bool {
+    catalog.0.chains.iter().any(|chain| chain.tenant == job.tenant && chain.jobs.contains(&job.id))
+}
+
+/// The next five times of its schedule.
+fn upcoming(job: &Job) -> Vec<String> {
+    let table = job.schedule.as_ref().and_then(|schedule| Timetable::of(schedule).ok());
+    let times = table.map(|table| table.upcoming(Timestamp::now(), 5)).unwrap_or_default();
+    times.into_iter().map(|at| at.to_string()).collect()
 }
 
 fn show(one: &OneFlags) -> Result<(), Failure> {
