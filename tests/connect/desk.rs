@@ -8,9 +8,11 @@ use weir::connect::desk::credentials::{DeskVault, key_in};
 use weir::connect::desk::documents::{Applied, Kind};
 use weir::connect::desk::rows::{Batch, RowError};
 use weir::connect::desk::runs::{Asked, State};
+use weir::connect::desk::seen::DeskSeen;
 use weir::connect::desk::sent::SentRow;
 use weir::connect::desk::spent::{Allowance, DeskMeter};
 use weir::connect::desk::{Desk, DeskError, OpenDesk};
+use weir::connect::files::seen::Seen;
 use weir::connect::meter::Meter;
 use weir::connect::source::SourceError;
 use weir::connect::vault::Vault;
@@ -51,6 +53,9 @@ on_both! {
     one_at_a_time_renews_a_token
     credits_are_shared_and_what_others_use_counts_too
     many_at_once_never_spend_more_than_is_weirs
+    a_chain_and_a_schedule_are_followed_by_one_of_several
+    mended_rows_and_what_was_not_found_are_kept_for_their_job
+    files_are_known_by_their_content
 }
 
 fn batch(name: &str, records: i64) -> Batch {
@@ -258,4 +263,72 @@ fn many_at_once_never_spend_more_than_is_weirs(place: OpenDesk) {
         spending.into_iter().map(|spent| spent.join().unwrap()).filter(|spent| *spent).count()
     });
     assert_eq!(spent, 8);
+}
+
+fn a_chain_and_a_schedule_are_followed_by_one_of_several(place: OpenDesk) {
+    let mut desk = open(&place);
+    let chain = desk.queue_chain("acme", "nightly", "{}").unwrap();
+    assert!(matches!(desk.queue_chain("acme", "nightly", "{}"), Err(DeskError::Refused(_))));
+    let run = desk.queue_run("acme", "accounts", Some(&chain.id), &Asked::default()).unwrap();
+    desk.queue_run("acme", "other", None, &Asked::default()).unwrap();
+    assert_eq!(desk.runs_of_chain(&chain.id).unwrap(), [run]);
+    assert_eq!(desk.open_chains().unwrap(), [chain.clone()]);
+    desk.end_chain(&chain.id, State::PartialSuccess).unwrap();
+    let ended = desk.chain_run(&chain.id).unwrap().unwrap();
+    assert_eq!((ended.state.as_str(), ended.ended_ms.is_some()), ("partial_success", true));
+    assert!(desk.open_chains().unwrap().is_empty());
+    desk.queue_chain("acme", "nightly", "{}").unwrap();
+    let whose = ("acme", Kind::Chain, "nightly");
+    assert_eq!(desk.followed("acme", Kind::Chain, "nightly").unwrap(), None);
+    let followed: Vec<_> = thread::scope(|scope| {
+        let follow = || open(&place).follow(whose, None, 1_000).unwrap();
+        let following: Vec<_> = (0..4).map(|_| scope.spawn(follow)).collect();
+        following.into_iter().map(|followed| followed.join().unwrap()).collect()
+    });
+    assert_eq!(followed.iter().filter(|followed| **followed).count(), 1);
+    assert!(
+        !desk.follow(whose, Some(999), 2_000).unwrap() && desk.follow(whose, Some(1_000), 2_000).unwrap()
+    );
+    assert_eq!(desk.followed("acme", Kind::Chain, "nightly").unwrap(), Some(2_000));
+    desk.take_again("jobs/me", "me", 60_000).unwrap();
+    desk.take_again("jobs/me", "me", 60_000).unwrap();
+    assert_eq!(desk.holder("jobs/").unwrap().as_deref(), Some("me"));
+}
+
+fn mended_rows_and_what_was_not_found_are_kept_for_their_job(place: OpenDesk) {
+    let mut desk = open(&place);
+    let run = desk.queue_run("acme", "people", None, &Asked::default()).unwrap();
+    let lease = desk.take("run", "me", 60_000).unwrap().unwrap();
+    let ended = weir::connect::desk::runs::Run { state: State::Failed, ended_ms: Some(1), ..run };
+    desk.end_run(&lease, &ended, &[]).unwrap();
+    let row = |mail: &str| vec![("Mail".to_owned(), Some(mail.to_owned())), ("Name".to_owned(), None)];
+    let rows = [row("Ada_x@x.org"), row("bob@x.org")];
+    let mended = desk.queue_mended(&ended, &rows).unwrap();
+    assert_eq!((mended.asked.from_file, mended.asked.retries.as_deref()), (true, Some(ended.id.as_str())));
+    assert_eq!(desk.mended(&mended.id).unwrap(), rows);
+    desk.note_unfound("acme", "people", &[("1", true), ("2", true)]).unwrap();
+    desk.note_unfound("acme", "people", &[("1", false), ("2", true), ("3", false)]).unwrap();
+    assert_eq!(desk.unfound("acme", "people").unwrap(), ["2"]);
+    assert!(desk.unfound("acme", "other").unwrap().is_empty());
+    let sent = |id: &str, key: &str| SentRow {
+        external_id: id.to_owned(),
+        key: key.to_owned(),
+        hash: vec![1],
+        is_gone: false,
+    };
+    let links = [sent("1", "ada_x@x.org"), sent("2", "ada_x@x.org\u{1f}1P02"), sent("3", "adaXx@x.org")];
+    desk.acknowledge(&lease, &mended, &batch("a", 3), &links).unwrap();
+    assert_eq!(desk.forget_person("acme", "ada_x@x.org").unwrap(), 3, "a row, a link, and what was mended");
+    assert_eq!(desk.sent_count("acme", "people").unwrap(), 1, "an underscore is no wildcard");
+    assert_eq!(desk.mended(&mended.id).unwrap(), [row("bob@x.org")]);
+    assert_eq!(desk.ended_runs("acme").unwrap(), [ended.id]);
+}
+
+fn files_are_known_by_their_content(place: OpenDesk) {
+    let mut seen = DeskSeen::new(&place, "acme", "drop");
+    assert_eq!(seen.file("sha256:1").unwrap(), None);
+    seen.note("sha256:1", "a.csv").unwrap();
+    seen.note("sha256:1", "b.csv").unwrap();
+    assert_eq!(DeskSeen::new(&place, "acme", "drop").file("sha256:1").unwrap().as_deref(), Some("a.csv"));
+    assert_eq!(DeskSeen::new(&place, "acme", "other").file("sha256:1").unwrap(), None);
 }

@@ -406,6 +406,26 @@ fn what_is_wrong_with_a_document_is_told_at_once_and_nothing_is_taken() {
 }
 
 #[test]
+fn a_schedule_is_followed_and_what_was_missed_is_made_up_for_once() {
+    let set = Set::new(accounts(3));
+    let schedule = "[jobs.accounts.schedule]\ncron = \"* * * * *\"\nzone = \"UTC\"\nmissed = \"once\"\n";
+    set.told(&["job", "apply", "-"], &format!("{JOB}{schedule}"));
+    wait_until("the schedule is seen", || !set.ask("SELECT 1 FROM weir_due").is_empty());
+    assert!(set.ask("SELECT id FROM weir_run").is_empty(), "what was due before it was made is not missed");
+    // No Weir ran for an hour.
+    set.ask("UPDATE weir_due SET seen_ms = seen_ms - 3600000 RETURNING id");
+    wait_until("a run has ended", || {
+        !set.ask("SELECT 1 FROM weir_run WHERE ended_ms IS NOT NULL").is_empty()
+    });
+    assert_eq!(set.ask("SELECT count(*) FROM acme_company"), ["3"]);
+    let changes = set.json(&["activity", "--kind", "change"]);
+    let told: Vec<_> =
+        changes.as_array().unwrap().iter().map(|change| change["what"].as_str().unwrap()).collect();
+    let missed = told.iter().filter(|what| what.contains("one run makes up for them")).count();
+    assert_eq!(missed, 1, "{told:?}");
+}
+
+#[test]
 fn a_chain_runs_its_jobs_in_order() {
     let set = Set::new(accounts(10));
     let second = JOB
