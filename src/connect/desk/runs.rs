@@ -103,6 +103,8 @@ pub struct Counts {
     pub failed: u64,
     /// Rows that are gone.
     pub deleted: u64,
+    /// Those that were held back, since they are many.
+    pub held: u64,
     /// Calls to the source.
     pub calls: u64,
     /// What they counted.

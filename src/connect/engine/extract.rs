@@ -64,7 +64,7 @@ pub fn extract(attempt: &mut Attempt<'_>, source: &mut dyn Source, plan: &Plan) 
         }
         done?;
         look_again(attempt, source, (name, &dataset), plan, &wanted)?;
-        gone(attempt, source, (name, &dataset), plan, wanted.since)?;
+        gone(attempt, source, (name, &dataset), plan)?;
         attempt.staging.complete(name)?;
         attempt.save()?;
     }
@@ -199,21 +199,26 @@ fn mended(row: Vec<(String, Cell)>, external_id: &str, fields: &[(String, CellTy
     }
 }
 
-/// Notes the rows that are gone of the dataset whose rows the job sends.
+/// The name under which it is kept up to when rows were looked for that are gone: deletes that are held back are found
+/// again.
+pub fn gone_cursor(dataset: &str) -> String {
+    format!("{dataset} gone")
+}
+
+/// Notes the rows that are gone of the dataset whose rows the job sends. What went before its first run was never sent.
 fn gone(
     attempt: &mut Attempt<'_>,
     source: &mut dyn Source,
     (name, dataset): (&str, &Dataset),
     plan: &Plan,
-    since: Option<Timestamp>,
 ) -> Result<(), Halt> {
     if plan.dataset() != name || !attempt.reads_gone() {
         return Ok(());
     }
-    // Without a window, since the last run all the same: what went before was never sent.
-    let cursor = attempt.desk.cursor(&attempt.job.tenant, &attempt.job.id, name)?;
-    let Some(cursor) = since.or_else(|| cursor.and_then(|cursor| cursor.parse().ok())) else { return Ok(()) };
-    let found = source.gone(&dataset.object, Some(cursor));
+    let cursor = attempt.desk.cursor(&attempt.job.tenant, &attempt.job.id, &gone_cursor(name))?;
+    let Some(cursor) = cursor.and_then(|cursor| cursor.parse::<Timestamp>().ok()) else { return Ok(()) };
+    let since = cursor.checked_sub(OVERLAP).unwrap_or_default();
+    let found = source.gone(&dataset.object, Some(since));
     attempt.spend(source);
     if let Some(gone) = found? {
         super::delete::put(&attempt.staging, &gone)?;

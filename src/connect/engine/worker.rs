@@ -141,11 +141,12 @@ fn work_on(place: &Place, token: &StopToken, run: &str, lease: &Lease) -> Result
     let Some(mut run) = desk.run(run)?.filter(|run| run.ended_ms.is_none()) else { return Ok(()) };
     let now_ms = desk.store().now_ms()?;
     run.started_ms.get_or_insert(now_ms);
-    (run.resume_ms, run.error) = (None, None);
+    let told = run.error.take();
+    run.resume_ms = None;
     let mut last = run.clone();
     let ended = attempt(place, token, desk, run, lease, &mut last);
     let mut desk = Desk::open(&place.vaults.open)?;
-    finish(place, &mut desk, lease, &mut last, ended)
+    finish(place, &mut desk, lease, (&mut last, told.as_deref()), ended)
 }
 
 /// What came of an attempt: the state in which the run ended, and up to where its datasets were read.
@@ -220,10 +221,7 @@ fn steps(attempt: &mut Attempt<'_>, connection: &Connection) -> Ended {
         extract::extract(attempt, &mut *source, &plan)?;
         attempt.run.state = State::Preparing;
         attempt.save()?;
-        let held = map::map(attempt, &plan, target.clone())?;
-        if held > 0 {
-            attempt.run.error = Some("deletes_held".to_owned());
-        }
+        attempt.run.counts.held = map::map(attempt, &plan, target.clone())?;
         attempt.run.state = State::Loading;
         attempt.save()?;
     }
@@ -238,10 +236,20 @@ fn steps(attempt: &mut Attempt<'_>, connection: &Connection) -> Ended {
         let checkpoint = attempt.staging.checkpoint(name)?.unwrap_or_default();
         source.finish(&dataset.object, &checkpoint, &rejected)?;
     }
-    let until = attempt.run.until.clone().unwrap_or_default();
-    let cursors = attempt.job.datasets.keys().map(|name| (name.clone(), until.clone()));
-    let cursors = if attempt.run.asked.retries.is_some() { Vec::new() } else { cursors.collect() };
-    Ok((end_state(&attempt.run), cursors))
+    if attempt.run.counts.held > 0 {
+        attempt.run.error = Some("deletes_held".to_owned());
+    }
+    Ok((end_state(&attempt.run), cursors(attempt)))
+}
+
+/// Up to where the datasets were read. A retry has read some rows alone.
+fn cursors(attempt: &Attempt<'_>) -> Vec<(String, String)> {
+    let Some(until) = attempt.run.until.clone().filter(|_| attempt.run.asked.retries.is_none()) else {
+        return Vec::new();
+    };
+    let names = || attempt.job.datasets.keys();
+    let gone = names().filter(|_| attempt.run.counts.held == 0).map(|name| extract::gone_cursor(name));
+    names().cloned().chain(gone).map(|name| (name, until.clone())).collect()
 }
 
 /// How a run ended that has done all that it can.
@@ -259,7 +267,7 @@ fn finish(
     place: &Place,
     desk: &mut Desk,
     lease: &Lease,
-    run: &mut Run,
+    (run, told): (&mut Run, Option<&str>),
     ended: Ended,
 ) -> Result<(), DeskError> {
     let now_ms = desk.store().now_ms()?;
@@ -290,7 +298,10 @@ fn finish(
         }
         Err(Halt::Later(why)) => (run.resume_ms, run.error) = (Some(now_ms + LATER_MS), Some(why)),
     }
-    tell(place, run);
+    // Of an outage, one line is enough.
+    if run.state.is_end() || run.error.as_deref() != told {
+        tell(place, run);
+    }
     desk.end_run(lease, run, &cursors)?;
     if run.state.is_end() {
         forget_files(place);
