@@ -132,7 +132,7 @@ fn what_came_while_the_store_was_away_is_loaded_once_it_is_back() {
     wait_until("the store", || away.join("store.sqlite").exists());
     // Another process holds the database: an outage, which files nothing.
     let other = Connection::open(away.join("store.sqlite")).unwrap();
-    wait_until("its tables", || other.prepare("SELECT * FROM weir_failed").is_ok());
+    wait_until("its views", || other.prepare("SELECT * FROM acme_person").is_ok());
     other.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     assert_eq!(
@@ -276,7 +276,7 @@ fn records_that_the_journal_dropped_before_they_were_loaded_are_counted_and_the_
     wait_until("the store", || file.exists());
     let other = Connection::open(&file).unwrap();
     other.busy_timeout(std::time::Duration::from_secs(60)).unwrap();
-    wait_until("its tables", || other.prepare("SELECT * FROM weir_failed").is_ok());
+    wait_until("its views", || other.prepare("SELECT * FROM acme_person").is_ok());
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let filling = "x".repeat(30_000);
     for number in 0..120 {
