@@ -83,7 +83,8 @@ fn work(place: &Place, token: &StopToken, is_first: bool) {
             }
             Err(error) => {
                 desk = None;
-                if !told {
+                // Each of them finds out; one says so.
+                if is_first && !told {
                     tracing::warn!(%error, "jobs wait: the store can't be used");
                 }
                 told = true;
