@@ -113,6 +113,25 @@ Employees = "Staff"
     assert!(folder.path().join("archive/a.csv").exists() && !folder.path().join("a.csv").exists());
     let errors = std::fs::read_to_string(folder.path().join("errors/a.csv.errors.csv")).unwrap();
     assert!(errors.contains("key_missing"), "{errors}");
+    // Nothing waits: the next run has nothing to do, and a file that was mended is taken.
+    let empty = set.json(&["job", "run", "files", "--wait"]);
+    assert_eq!((empty["state"].as_str(), counts(&empty)), (Some("success"), [0, 0, 0, 0, 0, 0]), "{empty}");
+    let mended = set.weir.data().join("mended.csv");
+    std::fs::write(&mended, errors.replace("2,,7", "2,Mended,7")).unwrap();
+    let id = run["id"].as_str().unwrap();
+    let retried = set.json(&["job", "retry", id, "--file", mended.to_str().unwrap(), "--wait"]);
+    assert_eq!(
+        (retried["state"].as_str(), counts(&retried)),
+        (Some("success"), [1, 1, 0, 0, 1, 0]),
+        "{retried}"
+    );
+    // One key and one external id are one row's, whichever came last.
+    let rows = "Id;Name;Staff\n7;Globex;1\n7;Globex Ltd;2\n8;Globex Ltd;3\n";
+    std::fs::write(folder.path().join("c.csv"), rows).unwrap();
+    let run = set.json(&["job", "run", "files", "--wait"]);
+    assert_eq!((run["state"].as_str(), counts(&run)), (Some("partial_success"), [3, 3, 0, 1, 2, 0]), "{run}");
+    let sql = "SELECT name, employees FROM acme_company WHERE name LIKE 'Globex%' ORDER BY 1";
+    assert_eq!(set.ask(sql), ["Globex|1", "Globex Ltd|3"]);
     // The same content under another name is known.
     std::fs::copy(folder.path().join("archive/a.csv"), folder.path().join("b.csv")).unwrap();
     let run = set.json(&["job", "run", "files", "--wait"]);

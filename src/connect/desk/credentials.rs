@@ -191,6 +191,9 @@ pub fn read_key(text: &str) -> Result<Key, String> {
 fn make_key(path: &Path) -> io::Result<Key> {
     let mut bytes = [0; 32];
     getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)?;
+    }
     // Whole or not at all: a process that is killed here must not leave half a key.
     let made = path.with_extension(format!("{}.tmp", std::process::id()));
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&made)?;

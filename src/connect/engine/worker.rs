@@ -234,8 +234,12 @@ fn steps(attempt: &mut Attempt<'_>, connection: &Connection) -> Ended {
     send::file_failures(attempt)?;
     let rejected = rejects::all(&attempt.staging, None)?;
     for (name, dataset) in &attempt.job.datasets {
-        let checkpoint = attempt.staging.checkpoint(name)?.unwrap_or_default();
-        source.finish(&dataset.object, &checkpoint, &rejected)?;
+        // Where nothing was read, or rows came by their ids alone, there is nothing to end.
+        if let Some(checkpoint) =
+            attempt.staging.checkpoint(name)?.filter(|checkpoint| !checkpoint.is_empty())
+        {
+            source.finish(&dataset.object, &checkpoint, &rejected)?;
+        }
     }
     if attempt.run.counts.held > 0 {
         attempt.run.error = Some("deletes_held".to_owned());

@@ -331,7 +331,7 @@ fn a_mapping_that_failed_halfway_can_be_made_again() {
     // More than SQLite keeps in memory, so that some of it stands in the file when it fails.
     let long = "x".repeat(4_000);
     let rows = (0..10_000).map(|id| {
-        let cells = row(1, ["1", &long, "One", "-", &format!("{id}@x.de")]).1.to_vec();
+        let cells = row(1, [&id.to_string(), &long, "One", "-", &format!("{id}@x.de")]).1.to_vec();
         SourceRow { id: Some(id.to_string()), modified: None, cells, line: None }
     });
     staging.put_page("rows", &Page { rows: rows.collect(), checkpoint: String::new() }).unwrap();

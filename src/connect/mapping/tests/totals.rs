@@ -28,6 +28,12 @@ proptest! {
         on_none in select(&[OnNone::Null, OnNone::Reject][..]),
         is_many_rejected in any::<bool>(),
     ) {
+        // Each row is another one in the source.
+        let other = |(at, (modified, mut cells)): (usize, Row)| {
+            cells[0] = Some(at.to_string());
+            (modified, cells)
+        };
+        let rows: Vec<Row> = rows.into_iter().enumerate().map(other).collect();
         let on_many = if is_many_rejected { OnMany::Reject } else { OnMany::Any };
         let parent = lookup("ParentCompany", "company", &[("Parent", "Name")], on_many, on_none);
         let job = job("company", &[("Name", "Name", CLEAR), ("Employees", "Size", OnEmpty::Keep)], vec![parent]);

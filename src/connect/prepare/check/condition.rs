@@ -15,7 +15,7 @@ impl Check<'_> {
         key: &str,
     ) -> Option<Condition> {
         let column = self.field(at, &condition.field, (&format!("{key}.field"), Use::Condition))?;
-        let kind = self.kind(at, column);
+        let kind = compared_as(self.kind(at, column), condition);
         if let Some(advice) = unfit(kind, condition.is) {
             self.problems.add(format_args!("{key}.is"), advice);
             return None;
@@ -38,6 +38,21 @@ impl Check<'_> {
             values,
         })
     }
+}
+
+/// What values of this kind count as in a condition. A text that is ordered against numbers counts as the number that
+/// it is, if it is one: a column of a file may be text for the sake of a single value.
+fn compared_as(kind: CellType, condition: &document::Condition) -> CellType {
+    let is_ordered = matches!(
+        condition.is,
+        Comparison::Less
+            | Comparison::LessOrEqual
+            | Comparison::Greater
+            | Comparison::GreaterOrEqual
+            | Comparison::Between
+    );
+    let are_numbers = condition.values.iter().all(|value| matches!(value, Literal::Number(_)));
+    if kind == CellType::Text && is_ordered && are_numbers { CellType::Number } else { kind }
 }
 
 /// Why values of this kind are not compared like this, if they are not.
