@@ -127,11 +127,20 @@ impl Content {
             2 => left.extend(some),
             3 => left.extend([some, &vec![0; rest.len()]].concat()),
             4 => left.extend([&vec![0; some.len()], rest].concat()),
-            _ => left.extend(some.iter().copied().chain(rest.iter().map(|_| dice.byte()))),
+            // A disk writes a sector whole or leaves it unreadable. Garbage within one could make a file's first bytes
+            // those of a later version, which nobody could tell from such a file.
+            _ => {
+                let whole = (left.len() + some.len()) / SECTOR * SECTOR;
+                let (some, rest) = more.split_at(whole.saturating_sub(left.len()));
+                left.extend(some.iter().copied().chain(rest.iter().map(|_| dice.byte())));
+            }
         }
         left
     }
 }
+
+/// Bytes that a disk writes at once.
+const SECTOR: usize = 512;
 
 impl Machine {
     pub(crate) fn new() -> Self {
