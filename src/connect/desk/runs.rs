@@ -138,6 +138,9 @@ pub struct Run {
     pub since: Option<String>,
     /// Until when, once that is known.
     pub until: Option<String>,
+    /// Which working out of its rows is sent: a word that stands with them in the file of the run. Another machine's
+    /// file has another one, and other places.
+    pub mapped: Option<String>,
     /// What became of its rows.
     pub counts: Counts,
     /// What went wrong: a sentence.
@@ -147,7 +150,7 @@ pub struct Run {
 }
 
 pub(super) const COLUMNS: &str = "id, tenant, job, chain, asked, state, created_ms, started_ms, ended_ms, resume_ms, \
-                       since, until, counts, error, cancelled";
+                       since, until, counts, error, cancelled, mapped";
 
 pub(super) fn read(row: &Cells) -> Run {
     let json = |column| row.text(column).unwrap_or("{}");
@@ -167,11 +170,12 @@ pub(super) fn read(row: &Cells) -> Run {
         counts: serde_json::from_str(json(12)).unwrap_or_default(),
         error: row.text(13).map(str::to_owned),
         is_cancelled: row.int(14) == Some(1),
+        mapped: row.text(15).map(str::to_owned),
     }
 }
 
 /// Eight letters that no other word is likely to have.
-pub(super) fn random_word() -> Result<String, DeskError> {
+pub(in crate::connect) fn random_word() -> Result<String, DeskError> {
     let mut bytes = [0; 5];
     getrandom::fill(&mut bytes).map_err(|error| {
         DeskError::Refused(format!("the system gives no random bytes ({error}); look at this machine"))
@@ -376,7 +380,7 @@ fn put_run(store: &mut dyn Inspect, run: &Run) -> Result<(), DeskError> {
     let counts = serde_json::to_string(&run.counts).unwrap_or_default();
     store.execute(
         "UPDATE weir_run SET state = $1, started_ms = $2, ended_ms = $3, resume_ms = $4, since = $5, until = $6, \
-         counts = $7, error = $8 WHERE id = $9",
+         counts = $7, error = $8, mapped = $9 WHERE id = $10",
         values![
             run.state.word(),
             run.started_ms,
@@ -386,6 +390,7 @@ fn put_run(store: &mut dyn Inspect, run: &Run) -> Result<(), DeskError> {
             run.until.as_deref(),
             &counts,
             run.error.as_deref(),
+            run.mapped.as_deref(),
             &run.id
         ],
     )?;

@@ -43,7 +43,7 @@ pub fn extract(attempt: &mut Attempt<'_>, source: &mut dyn Source, plan: &Plan) 
         attempt.staging.dataset(name, &fields)?;
         if let Some(rows) = retried(attempt, source, (name, &dataset), plan, &fields)? {
             attempt.run.counts.extracted += u64::try_from(rows.len()).unwrap_or_default();
-            attempt.staging.put_page(name, &Page { rows, checkpoint: String::new() })?;
+            attempt.staging.put_rows(name, &rows)?;
             attempt.spend(source);
             attempt.staging.complete(name)?;
             continue;
@@ -177,11 +177,10 @@ fn look_again(
         return Ok(());
     }
     let ids = attempt.desk.unfound(&attempt.job.tenant, &attempt.job.id)?;
-    let checkpoint = attempt.staging.checkpoint(name)?.unwrap_or_default();
     for part in ids.chunks(LOOKED_UP) {
         let rows = source.rows(&dataset.object, &wanted.fields, part)?;
         attempt.run.counts.extracted += u64::try_from(rows.len()).unwrap_or_default();
-        attempt.staging.put_page(name, &Page { rows, checkpoint: checkpoint.clone() })?;
+        attempt.staging.put_rows(name, &rows)?;
         attempt.goes_on()?;
     }
     attempt.spend(source);

@@ -8,6 +8,7 @@ use super::lookups::StoreLookups;
 use super::out::{self, Action, Out};
 use super::{Attempt, Halt, delete, rejects};
 use crate::connect::desk::rows::RowError;
+use crate::connect::desk::runs::{Run, random_word};
 use crate::connect::desk::sent::SentRow;
 use crate::connect::desk::{Desk, DeskError};
 use crate::connect::document::{Job, Operation};
@@ -38,10 +39,11 @@ impl From<MapError> for Halt {
     }
 }
 
-/// Whether what goes out was worked out to its end, and is still here.
-pub fn is_done(staging: &Staging) -> Result<bool, Halt> {
-    let is_there = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'weir_mapped')";
-    Ok(staging.connection().query_row(is_there, [], |row| row.get(0))?)
+/// Whether what is being sent was worked out in this file. If another machine has taken the run over meanwhile, it was
+/// worked out in that one's, and rows have other places here.
+pub fn is_done(staging: &Staging, run: &Run) -> Result<bool, Halt> {
+    let word = out::word(staging)?;
+    Ok(word.is_some() && word == run.mapped)
 }
 
 /// Works out what goes out. Returns how many deletes are held back.
@@ -57,7 +59,9 @@ pub fn map(attempt: &mut Attempt<'_>, plan: &Plan, target: Target) -> Result<u64
     attempt.run.counts.rejected = compared.rejected + unread.unsigned_abs();
     attempt.run.counts.same = compared.same;
     let held = delete::prepare(attempt, compared.row)?;
-    attempt.staging.connection().execute_batch("CREATE TABLE IF NOT EXISTS weir_mapped (one)")?;
+    let word = random_word()?;
+    out::end(&attempt.staging, &word)?;
+    attempt.run.mapped = Some(word);
     Ok(held)
 }
 

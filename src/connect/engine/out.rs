@@ -63,16 +63,38 @@ pub struct Out {
 
 const COLUMNS: &str = "row, action, external_id, key, hash, fields, time, diff";
 
-/// Makes the table, empty.
+/// Makes the tables, empty.
 ///
 /// # Errors
 /// When the file can't be written.
 pub fn begin(staging: &Staging) -> Result<(), StagingError> {
     Ok(staging.connection().execute_batch(
-        "DROP TABLE IF EXISTS weir_out; CREATE TABLE weir_out (row INTEGER PRIMARY KEY, action TEXT NOT NULL, \
+        "DROP TABLE IF EXISTS weir_mapped; CREATE TABLE weir_mapped (word TEXT NOT NULL) STRICT; \
+         DROP TABLE IF EXISTS weir_out; CREATE TABLE weir_out (row INTEGER PRIMARY KEY, action TEXT NOT NULL, \
          external_id TEXT NOT NULL, key TEXT NOT NULL, hash BLOB NOT NULL, fields TEXT NOT NULL, \
          time TEXT NOT NULL, diff TEXT) STRICT",
     )?)
+}
+
+/// Notes that all rows are there, and the word by which it is known that they are these.
+///
+/// # Errors
+/// When the file can't be written.
+pub fn end(staging: &Staging, word: &str) -> Result<(), StagingError> {
+    staging.connection().execute("INSERT INTO weir_mapped (word) VALUES (?1)", [word])?;
+    Ok(())
+}
+
+/// That word; none: not all rows are there.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn word(staging: &Staging) -> Result<Option<String>, StagingError> {
+    let is_there = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'weir_mapped')";
+    if !staging.connection().query_row(is_there, [], |row| row.get::<_, bool>(0))? {
+        return Ok(None);
+    }
+    Ok(staging.connection().query_row("SELECT word FROM weir_mapped", [], |row| row.get(0)).optional()?)
 }
 
 /// Adds rows, in one transaction.

@@ -14,7 +14,7 @@ use crate::connect::mapping::run::map;
 use crate::connect::mapping::target::Target;
 use crate::connect::prepare::plan::Plan;
 use crate::connect::prepare::preview as prepare;
-use crate::connect::source::{Estimate, Flow, Page, Source, Wanted};
+use crate::connect::source::{Estimate, Flow, Source, Wanted};
 use crate::connect::staging::{Staging, StagingError};
 
 /// Rows of a dataset that are read for merges which don't name them by their ids.
@@ -101,7 +101,7 @@ fn read(
     let is_main = name == plan.dataset();
     if let Some(ids) = partners(staging, (job, plan, name))?.filter(|_| !is_main) {
         let rows = source.rows(&wanted.object, &wanted.fields, &ids)?;
-        staging.put_page(name, &Page { rows, checkpoint: String::new() })?;
+        staging.put_rows(name, &rows)?;
         return Ok(staging.complete(name)?);
     }
     let limit = if is_main { rows } else { PARTNERS };

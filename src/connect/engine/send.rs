@@ -23,8 +23,8 @@ use crate::store::inspect::WhichFailed;
 
 /// Records of a batch. Each waits once for the disk, or for Kafka.
 const BATCH: usize = 500;
-/// The pause where the queue takes nothing.
-const FULL: Duration = Duration::from_millis(500);
+/// The pause where the queue takes nothing, or can't make it durable.
+const PAUSE: Duration = Duration::from_millis(500);
 /// How often it is asked how far the loader is.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -70,17 +70,13 @@ fn enqueue(
         };
         write(&mut records, origin, batch, &sent.outgoing(out.row, &out.time));
     }
-    match Enqueued::new(&*attempt.place.queue, &attempt.place.metrics, records) {
-        Ok(enqueued) => Ok(enqueued.wait()),
-        Err(Refused::Full) => {
-            if attempt.token.sleep(FULL) {
-                Ok(false)
-            } else {
-                Err(Halt::Stopped)
-            }
-        }
-        Err(Refused::Closed) => Err(Halt::Stopped),
-    }
+    let is_durable = match Enqueued::new(&*attempt.place.queue, &attempt.place.metrics, records) {
+        Ok(enqueued) => enqueued.wait(),
+        Err(Refused::Full) => false,
+        Err(Refused::Closed) => return Err(Halt::Stopped),
+    };
+    // What can't be made durable now can't be a moment later.
+    if is_durable || attempt.token.sleep(PAUSE) { Ok(is_durable) } else { Err(Halt::Stopped) }
 }
 
 /// What is remembered of a row that was sent.

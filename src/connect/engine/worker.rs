@@ -207,8 +207,8 @@ fn steps(attempt: &mut Attempt<'_>, connection: &Connection) -> Ended {
         .target(&attempt.job.tenant, &object)
         .map_err(|why| Halt::Failed(format!("{object} {why}")))?;
     let mut source = (attempt.place.open_source)(connection, &attempt.place.vaults)?;
-    // A file of a run that another machine has begun is not here: it is read anew, the same window of it.
-    let begun = matches!(attempt.run.state, State::Loading) && map::is_done(&attempt.staging)?;
+    // What another machine has worked out is not here: it is read and worked out anew, the same window of it.
+    let begun = matches!(attempt.run.state, State::Loading) && map::is_done(&attempt.staging, &attempt.run)?;
     if !begun {
         attempt.run.state = State::Extracting;
         attempt.run.counts = Counts {
@@ -235,9 +235,7 @@ fn steps(attempt: &mut Attempt<'_>, connection: &Connection) -> Ended {
     let rejected = rejects::all(&attempt.staging, None)?;
     for (name, dataset) in &attempt.job.datasets {
         // Where nothing was read, or rows came by their ids alone, there is nothing to end.
-        if let Some(checkpoint) =
-            attempt.staging.checkpoint(name)?.filter(|checkpoint| !checkpoint.is_empty())
-        {
+        if let Some(checkpoint) = attempt.staging.checkpoint(name)? {
             source.finish(&dataset.object, &checkpoint, &rejected)?;
         }
     }

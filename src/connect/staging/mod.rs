@@ -20,7 +20,7 @@ use self::names::free;
 pub(in crate::connect) use self::names::quoted;
 use self::table::{Table, put, staged};
 use super::cell::{Cell, CellType};
-use super::source::Page;
+use super::source::{Page, SourceRow};
 
 /// Most fields of a dataset: SQLite has 2,000 columns at most.
 pub const MOST_FIELDS: usize = 1_900;
@@ -148,10 +148,27 @@ impl Staging {
     /// When there is no such dataset, a row has not a value for each field, or it can't be written: then nothing of
     /// the page is there.
     pub fn put_page(&mut self, dataset: &str, page: &Page) -> Result<(), StagingError> {
+        self.add(dataset, &page.rows, Some(&page.checkpoint))
+    }
+
+    /// The same for rows that were asked for by their ids: where to go on reading stays as it is.
+    ///
+    /// # Errors
+    /// As [`Staging::put_page`].
+    pub fn put_rows(&mut self, dataset: &str, rows: &[SourceRow]) -> Result<(), StagingError> {
+        self.add(dataset, rows, None)
+    }
+
+    fn add(
+        &mut self,
+        dataset: &str,
+        rows: &[SourceRow],
+        checkpoint: Option<&str>,
+    ) -> Result<(), StagingError> {
         let table = self.tables.get(dataset).ok_or_else(|| unknown(dataset))?;
         let transaction = self.connection.transaction()?;
         let mut insert = transaction.prepare_cached(&table.insert)?;
-        for row in &page.rows {
+        for row in rows {
             if row.cells.len() != table.columns.len() {
                 let (has, wants) = (row.cells.len(), table.columns.len());
                 return Err(StagingError(format!("a row of {dataset} has {has} values for {wants} fields")));
@@ -159,8 +176,8 @@ impl Staging {
             put(&mut insert, row)?;
         }
         drop(insert);
-        let note = "UPDATE weir_datasets SET checkpoint = ?2 WHERE name = ?1";
-        transaction.prepare_cached(note)?.execute(params![dataset, page.checkpoint])?;
+        let note = "UPDATE weir_datasets SET checkpoint = coalesce(?2, checkpoint) WHERE name = ?1";
+        transaction.prepare_cached(note)?.execute(params![dataset, checkpoint])?;
         Ok(transaction.commit()?)
     }
 

@@ -1,7 +1,8 @@
+//! Datasets of a run: what was read is there, once, and where reading goes on.
+
 use jiff::Timestamp;
 
 use super::*;
-use crate::connect::source::SourceRow;
 
 fn fields(names: &[&str]) -> Vec<(String, CellType)> {
     names.iter().map(|name| ((*name).to_owned(), CellType::Text)).collect()
@@ -56,6 +57,18 @@ fn a_row_that_is_read_twice_takes_the_later_values_and_keeps_its_place() {
     values.sort();
     assert_eq!(values, ["a", "z"]);
     assert_eq!(staging.checkpoint("accounts").unwrap().as_deref(), Some("two"));
+}
+
+#[test]
+fn rows_that_were_asked_for_by_their_ids_leave_where_reading_goes_on() {
+    let mut staging = Staging::in_memory().unwrap();
+    staging.dataset("deals", &fields(&["Name"])).unwrap();
+    staging.put_rows("deals", &[row(Some("1"), &[Some("a")])]).unwrap();
+    assert_eq!(staging.checkpoint("deals").unwrap(), None);
+    staging.put_page("deals", &page(vec![row(Some("2"), &[Some("b")])], "one")).unwrap();
+    staging.put_rows("deals", &[row(Some("1"), &[Some("c")])]).unwrap();
+    assert_eq!(staging.checkpoint("deals").unwrap().as_deref(), Some("one"));
+    assert_eq!(all(&staging, "deals").len(), 2);
 }
 
 #[test]

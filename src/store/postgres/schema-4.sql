@@ -40,6 +40,7 @@ CREATE TABLE weir_run (
     resume_ms bigint, -- when a paused one goes on
     since text, -- the window of an incremental run
     until text,
+    mapped text, -- which working out of its rows is sent: a word that stands in the file with them
     counts text NOT NULL, -- JSON
     error text,
     cancelled bigint NOT NULL -- 1: somebody asked for its end

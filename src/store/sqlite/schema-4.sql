@@ -40,6 +40,7 @@ CREATE TABLE weir_run (
     resume_ms INTEGER, -- when a paused one goes on
     since TEXT, -- the window of an incremental run
     until TEXT,
+    mapped TEXT, -- which working out of its rows is sent: a word that stands in the file with them
     counts TEXT NOT NULL, -- JSON
     error TEXT,
     cancelled INTEGER NOT NULL -- 1: somebody asked for its end
