@@ -31,8 +31,8 @@ pub struct AuthorizeArgs {
     /// The code that a self client of Zoho's API console made; it is good for a few minutes
     #[arg(long, value_name = "CODE", conflicts_with = "secret")]
     code: Option<String>,
-    /// Address of Weir's operators' listener as your browser reaches it, such as <https://weir.example.com>. Zoho has to
-    /// know it, with /oauth/callback behind it, as a redirect of the client [default: that of the running Weir]
+    /// Address of Weir's operators' listener as your browser reaches it, such as <https://weir.example.com>. Zoho has
+    /// to know it, with /oauth/callback behind it, as a redirect of the client [default: that of the running Weir]
     #[arg(long, value_name = "URL", conflicts_with_all = ["code", "secret"])]
     callback: Option<String>,
     /// Keep what is on stdin as this secret: `client_secret` of Zoho; of others the default is `token`

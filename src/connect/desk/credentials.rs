@@ -1,7 +1,7 @@
 //! Credentials of connections: the vault of a source, over the desk.
 
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread;
@@ -202,8 +202,6 @@ fn make_key(path: &Path) -> io::Result<Key> {
     let linked = fs::hard_link(&made, path);
     fs::remove_file(&made)?;
     linked?;
-    let mut text = String::new();
-    fs::File::open(path)?.read_to_string(&mut text)?;
     Ok(Key::new(&bytes))
 }
 

@@ -37,38 +37,20 @@ impl Desk {
         job: &str,
         ids: &[&str],
     ) -> Result<HashMap<String, SentRow>, DeskError> {
-        self.sent_by("external_id", tenant, job, ids)
-            .map(|rows| rows.into_iter().map(|row| (row.external_id.clone(), row)).collect())
-    }
-
-    /// The rows of `job` that became rows with these keys.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn sent_as(&mut self, tenant: &str, job: &str, keys: &[&str]) -> Result<Vec<SentRow>, DeskError> {
-        self.sent_by("key", tenant, job, keys)
-    }
-
-    fn sent_by(
-        &mut self,
-        column: &str,
-        tenant: &str,
-        job: &str,
-        values: &[&str],
-    ) -> Result<Vec<SentRow>, DeskError> {
-        let mut rows = Vec::new();
-        for part in values.chunks(AT_ONCE) {
+        let mut rows = HashMap::new();
+        for part in ids.chunks(AT_ONCE) {
             // Always as many, so that the statement stays prepared; the last one is asked for several times.
             let padded = part.iter().chain(std::iter::repeat(part.last().unwrap_or(&""))).take(AT_ONCE);
             let mut given = vec![Value::from(tenant), Value::from(job)];
-            given.extend(padded.map(|value| Value::from(*value)));
+            given.extend(padded.map(|id| Value::from(*id)));
             let places: Vec<_> = (3..AT_ONCE + 3).map(|number| format!("${number}")).collect();
             let statement = format!(
                 "SELECT external_id, key, hash, gone FROM weir_job_row WHERE tenant = $1 AND job = $2 \
-                 AND {column} IN ({})",
+                 AND external_id IN ({})",
                 places.join(", ")
             );
-            rows.extend(self.store.query(&statement, &given)?.iter().map(read));
+            let found = self.store.query(&statement, &given)?;
+            rows.extend(found.iter().map(read).map(|row| (row.external_id.clone(), row)));
         }
         Ok(rows)
     }
@@ -84,25 +66,6 @@ impl Desk {
         )?;
         let count = found.first().and_then(|row| row.int(0)).unwrap_or_default();
         Ok(u64::try_from(count).unwrap_or_default())
-    }
-
-    /// The rows that `job` has sent and that are not gone, after the id `after`, in order of their ids.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn sent_after(
-        &mut self,
-        tenant: &str,
-        job: &str,
-        after: &str,
-        most: i64,
-    ) -> Result<Vec<SentRow>, DeskError> {
-        let found = self.store.query(
-            "SELECT external_id, key, hash, gone FROM weir_job_row WHERE tenant = $1 AND job = $2 \
-             AND external_id > $3 AND gone = 0 ORDER BY external_id LIMIT $4",
-            values![tenant, job, after, most],
-        )?;
-        Ok(found.iter().map(read).collect())
     }
 
     /// Notes of rows whether a lookup of theirs found nothing.

@@ -415,8 +415,8 @@ mod tests {
         assert_eq!(
             problems(""),
             [
-                "s.base_url: is missing; it must be an address that begins with https://, or with http:// and a loopback \
-                 address",
+                "s.base_url: is missing; it must be an address that begins with https://, or with http:// and a \
+                 loopback address",
                 "s.objects: is missing; describe at least one object",
             ]
         );

@@ -111,7 +111,6 @@ CREATE TABLE weir_job_row (
     gone bigint NOT NULL, -- 1: it was deleted
     PRIMARY KEY (tenant, job, external_id)
 );
-CREATE INDEX weir_job_row_key ON weir_job_row (tenant, job, key);
 
 -- Rows of a job whose lookups found nothing, and are tried again.
 CREATE TABLE weir_job_unfound (

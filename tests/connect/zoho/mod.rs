@@ -2,6 +2,7 @@
 //! are those of Zoho's documentation and of recordings; what is assumed beyond that stands in [`org`].
 
 pub mod bench;
+mod budget;
 mod consent;
 mod interrupted;
 pub mod memory;

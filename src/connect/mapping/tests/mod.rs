@@ -1,3 +1,5 @@
+//! What rows become, and why some become nothing.
+
 mod totals;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,3 +1,5 @@
+//! What is wrong with a job is said before anything is read.
+
 use super::*;
 
 fn problems(job: &Job, known: &Known) -> Vec<String> {

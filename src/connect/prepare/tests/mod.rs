@@ -1,3 +1,5 @@
+//! Jobs over small tables: what is merged, filtered and formatted.
+
 mod checked;
 mod model;
 
