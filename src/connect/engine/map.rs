@@ -52,6 +52,7 @@ pub fn map(attempt: &mut Attempt<'_>, plan: &Plan, target: Target) -> Result<u64
     // What was sent before, by whoever had the run, keeps its places.
     let base = attempt.desk.last_row(&attempt.run.id)?;
     out::begin(&attempt.staging)?;
+    rejects::keep_unread(&attempt.staging)?;
     let prepared = prepare(&attempt.staging, plan)?;
     attempt.run.counts.prepared = prepared.count(&attempt.staging)?;
     let unread = unread(attempt, base)?;

@@ -16,6 +16,15 @@ pub fn begin(staging: &Staging) -> Result<(), StagingError> {
     )?)
 }
 
+/// Leaves those that the source could not read: the steps after that are done once more.
+///
+/// # Errors
+/// When the file can't be written.
+pub fn keep_unread(staging: &Staging) -> Result<(), StagingError> {
+    staging.connection().execute("DELETE FROM weir_rejects WHERE step <> 'extract'", [])?;
+    Ok(())
+}
+
 /// Notes rows; of a step that is done once more, once.
 ///
 /// # Errors
