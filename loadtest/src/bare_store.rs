@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, params};
 use rustix::time::{ClockId, clock_gettime};
 use weir::config::Config;
+use weir::loader::MOST;
 use weir::loader::batch::apply;
 use weir::queue::journal::reader::{Begin, JournalReader};
 use weir::queue::reader::{Next, ReadRecord, Reader, StartAt};
@@ -26,7 +27,7 @@ use weir::store::{Failed, Progress, RunLoad, Store, StoreError, User};
 use crate::load::remove;
 
 /// Records of one batch: as many as the loader takes at once where there are many.
-pub const BATCH: usize = 2_048;
+pub const BATCH: usize = MOST.records;
 
 /// What writing them has cost.
 pub struct Written {

@@ -137,7 +137,8 @@ struct Writes<'a> {
     events: Vec<(&'a str, &'a EventLoad<'a>)>,
     failed: Vec<Failed>,
     counts: Counts,
-    runs: BTreeMap<(String, String), RunLoad>,
+    /// By the ids of runs and the names of their batches.
+    runs: BTreeMap<(&'a [u8], &'a [u8]), RunLoad>,
 }
 
 /// Loads `records` within a transaction that the caller has begun; those that are known to be `refused` are only filed.
@@ -239,11 +240,13 @@ impl<'a> Writes<'a> {
         *self.counts.entry((label, outcome)).or_default() += 1;
     }
 
-    fn count_run(&mut self, record: &ReadRecord, outcome: Outcome) {
-        let Some((run, batch)) = header(record, "weir_run").zip(header(record, "weir_batch")) else { return };
-        let load = self.runs.entry((run.clone(), batch.clone())).or_insert_with(|| RunLoad {
-            run,
-            batch,
+    fn count_run(&mut self, record: &'a ReadRecord, outcome: Outcome) {
+        let of_run = record.header("weir_run").zip(record.header("weir_batch"));
+        let Some((run, batch)) = of_run else { return };
+        let text = |value| String::from_utf8_lossy(value).into_owned();
+        let load = self.runs.entry((run, batch)).or_insert_with(|| RunLoad {
+            run: text(run),
+            batch: text(batch),
             partition: Partition { topic: record.topic.clone(), number: record.partition },
             loaded: 0,
             failed: 0,

@@ -33,12 +33,13 @@ use crate::store::registry::{Declared, ObjectName};
 use crate::store::{Store, StoreError};
 use crate::system::worker::{Ended, StopToken, Worker};
 
-/// What a batch may hold. It bounds the memory of a loader.
-pub const MOST: Most = Most { records: 2_048, bytes: 4 << 20 };
+/// What a batch may hold. It bounds the memory of a loader. Where a loader is behind, the more records share a
+/// transaction, the fewer pages of the store are written for each.
+pub const MOST: Most = Most { records: 8_192, bytes: 8 << 20 };
 
 /// Most memory that a loader needs beside its database's own, in bytes: a batch as it was read, what is read out of it,
 /// and the rows that it changes, before and after.
-pub const BUFFER_BYTES: u64 = 32 << 20;
+pub const BUFFER_BYTES: u64 = 64 << 20;
 
 /// The pause after the first failure in a row, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
