@@ -7,9 +7,14 @@ use super::desk::{Desk, DeskError};
 use super::document::{Chain, Connection, Connector, Job};
 use super::reading::{Documents, Form, Known, read};
 
-/// What the desk has, of one tenant or of all; and a sentence for each document that this Weir can't read.
+/// What the desk has, of one tenant or of all.
 #[derive(Clone, Debug, Default)]
-pub struct Catalog(pub Documents, pub Vec<String>);
+pub struct Catalog {
+    /// Those that can be read.
+    pub documents: Documents,
+    /// A sentence for each that this Weir can't read.
+    pub unreadable: Vec<String>,
+}
 
 impl Catalog {
     /// Reads what the desk has.
@@ -17,24 +22,24 @@ impl Catalog {
     /// # Errors
     /// The store's.
     pub fn load(desk: &mut Desk, tenant: Option<&str>) -> Result<Self, DeskError> {
-        let (mut all, mut unreadable) = (Documents::default(), Vec::new());
+        let (mut documents, mut unreadable) = (Documents::default(), Vec::new());
         let mut known = Known::default();
         let mut read = |stored: &Stored, kind, known: &Known| {
             let read = parsed(stored, kind, known);
             read.map_err(|why| unreadable.push(why.to_string())).unwrap_or_default()
         };
         for stored in desk.documents(Kind::Connection, tenant)? {
-            all.connections.extend(read(&stored, Kind::Connection, &known).connections);
+            documents.connections.extend(read(&stored, Kind::Connection, &known).connections);
         }
-        known.connections = keys(&all.connections);
+        known.connections = keys(&documents.connections);
         for stored in desk.documents(Kind::Job, tenant)? {
-            all.jobs.extend(read(&stored, Kind::Job, &known).jobs);
+            documents.jobs.extend(read(&stored, Kind::Job, &known).jobs);
         }
-        known.jobs = all.jobs.iter().map(|job| (job.tenant.clone(), job.id.clone())).collect();
+        known.jobs = documents.jobs.iter().map(|job| (job.tenant.clone(), job.id.clone())).collect();
         for stored in desk.documents(Kind::Chain, tenant)? {
-            all.chains.extend(read(&stored, Kind::Chain, &known).chains);
+            documents.chains.extend(read(&stored, Kind::Chain, &known).chains);
         }
-        Ok(Catalog(all, unreadable))
+        Ok(Catalog { documents, unreadable })
     }
 
     /// A job and its connection, where both are there.
@@ -65,24 +70,24 @@ impl Catalog {
 
     /// What other documents may refer to.
     pub fn known(&self) -> Known {
-        let connections = keys(&self.0.connections);
-        let jobs = self.0.jobs.iter().map(|job| (job.tenant.clone(), job.id.clone())).collect();
+        let connections = keys(&self.documents.connections);
+        let jobs = self.documents.jobs.iter().map(|job| (job.tenant.clone(), job.id.clone())).collect();
         Known { connections, jobs, ..Known::default() }
     }
 
     /// A connection.
     pub fn connection(&self, tenant: &str, id: &str) -> Option<&Connection> {
-        self.0.connections.iter().find(|one| one.tenant == tenant && one.id == id)
+        self.documents.connections.iter().find(|one| one.tenant == tenant && one.id == id)
     }
 
     /// A job.
     pub fn job(&self, tenant: &str, id: &str) -> Option<&Job> {
-        self.0.jobs.iter().find(|one| one.tenant == tenant && one.id == id)
+        self.documents.jobs.iter().find(|one| one.tenant == tenant && one.id == id)
     }
 
     /// A chain.
     pub fn chain(&self, tenant: &str, id: &str) -> Option<&Chain> {
-        self.0.chains.iter().find(|one| one.tenant == tenant && one.id == id)
+        self.documents.chains.iter().find(|one| one.tenant == tenant && one.id == id)
     }
 }
 

@@ -33,8 +33,7 @@ pub fn open(connection: &Connection, vaults: &Vaults, folder: &Path) -> Result<B
     match connection.connector {
         Connector::Zoho => Ok(Box::new(Zoho::new(zoho_client(connection, vaults)?, folder.to_owned()))),
         Connector::Ecosystems | Connector::Http => {
-            let api = api(connection, &format!("connections.{}.settings", connection.id));
-            let api = api.map_err(|problems| SourceError::Settings(problems.join("; ")))?;
+            let api = api(connection).map_err(|problems| SourceError::Settings(problems.join("; ")))?;
             Ok(Box::new(HttpSource::new(api, Box::new(vault(connection, vaults)))?))
         }
         Connector::Folder | Connector::S3 => files(connection, vaults),
@@ -46,10 +45,14 @@ pub fn open(connection: &Connection, vaults: &Vaults, folder: &Path) -> Result<B
 const NO_UPLOAD: &str =
     "this Weir takes no uploads yet; put the files into a folder or a bucket, and connect that";
 
+/// Where a document has the settings of a connection.
+fn path(connection: &Connection) -> String {
+    format!("connections.{}.settings", connection.id)
+}
+
 fn files(connection: &Connection, vaults: &Vaults) -> Result<Box<dyn Source>, SourceError> {
     let Connection { tenant, id, connector, .. } = connection;
-    let path = format!("connections.{id}.settings");
-    let read = settings::read(*connector, &connection.settings, &path);
+    let read = settings::read(*connector, &connection.settings, &path(connection));
     let found = read.map_err(|problems| SourceError::Settings(problems.join("; ")))?;
     let place: Box<dyn Place> = match &found {
         Some((Where::Folder(folder), _)) => Box::new(Folder::new(folder)),
@@ -61,10 +64,10 @@ fn files(connection: &Connection, vaults: &Vaults) -> Result<Box<dyn Source>, So
 }
 
 /// How the API of a connection is asked.
-fn api(connection: &Connection, path: &str) -> Result<Api, Vec<String>> {
+fn api(connection: &Connection) -> Result<Api, Vec<String>> {
     match connection.connector {
-        Connector::Ecosystems => ecosystems::api(&connection.settings, path),
-        _ => http_json::settings::read(&connection.settings, path),
+        Connector::Ecosystems => ecosystems::api(&connection.settings, &path(connection)),
+        _ => http_json::settings::read(&connection.settings, &path(connection)),
     }
 }
 
@@ -87,7 +90,7 @@ pub fn zoho_client(connection: &Connection, vaults: &Vaults) -> Result<Client, S
 /// # Errors
 /// Every problem with them, in one line.
 pub fn zoho_settings(connection: &Connection) -> Result<zoho::settings::Settings, SourceError> {
-    let read = zoho::settings::read(&connection.settings, &format!("connections.{}.settings", connection.id));
+    let read = zoho::settings::read(&connection.settings, &path(connection));
     read.map_err(|problems| SourceError::Settings(problems.join("; ")))
 }
 
@@ -103,28 +106,23 @@ pub fn allowance(settings: &zoho::settings::Settings) -> Allowance {
 
 /// The same of a connection, where its org counts what calls cost.
 pub fn allowance_of(connection: &Connection) -> Option<Allowance> {
-    let is_counted = connection.connector == Connector::Zoho;
+    if connection.connector != Connector::Zoho {
+        return None;
+    }
     let settings = zoho_settings(connection).ok().filter(|settings| settings.credits_per_day.is_some());
-    settings.filter(|_| is_counted).map(|settings| allowance(&settings))
+    settings.as_ref().map(allowance)
 }
 
 /// Adds what is wrong with the settings of a connection.
 pub fn check(connection: &Connection, problems: &mut Problems) {
-    let path = format!("connections.{}", connection.id);
-    match connection.connector {
-        Connector::Zoho => {
-            let found = zoho::settings::read(&connection.settings, &format!("{path}.settings"));
-            found.err().into_iter().flatten().for_each(|line| problems.add_line(line));
+    let (settings, path) = (&connection.settings, path(connection));
+    let found = match connection.connector {
+        Connector::Zoho => zoho::settings::read(settings, &path).err(),
+        Connector::Ecosystems | Connector::Http => api(connection).err(),
+        Connector::Folder | Connector::S3 => settings::read(connection.connector, settings, &path).err(),
+        Connector::Upload => {
+            return problems.add(format!("connections.{}.connector", connection.id), NO_UPLOAD);
         }
-        Connector::Ecosystems | Connector::Http => {
-            let found = api(connection, &format!("{path}.settings"));
-            found.err().into_iter().flatten().for_each(|line| problems.add_line(line));
-        }
-        Connector::Folder | Connector::S3 => {
-            let found =
-                settings::read(connection.connector, &connection.settings, &format!("{path}.settings"));
-            found.err().into_iter().flatten().for_each(|line| problems.add_line(line));
-        }
-        Connector::Upload => problems.add(format!("{path}.connector"), NO_UPLOAD),
-    }
+    };
+    found.into_iter().flatten().for_each(|line| problems.add_line(line));
 }

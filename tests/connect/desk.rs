@@ -7,7 +7,7 @@ use weir::connect::credentials::Key;
 use weir::connect::desk::credentials::{DeskVault, key_in};
 use weir::connect::desk::documents::{Applied, Kind};
 use weir::connect::desk::rows::{Batch, RowError};
-use weir::connect::desk::runs::{Asked, State};
+use weir::connect::desk::runs::{Asked, LEASES, State};
 use weir::connect::desk::seen::DeskSeen;
 use weir::connect::desk::sent::SentRow;
 use weir::connect::desk::spent::{Allowance, DeskMeter};
@@ -46,6 +46,8 @@ macro_rules! on_both {
 on_both! {
     a_document_is_applied_changed_and_removed_with_what_belongs_to_it
     a_lease_that_was_taken_over_lets_nobody_write
+    a_run_that_is_worked_on_is_nobody_elses_and_one_that_has_ended_leaves_no_lease
+    a_change_of_a_document_is_seen_by_who_asks_for_the_version
     two_runs_of_one_job_do_not_go_on_at_once
     a_run_is_loaded_once_the_loader_has_counted_what_was_acknowledged
     what_was_sent_is_found_by_id
@@ -102,6 +104,39 @@ fn a_lease_that_was_taken_over_lets_nobody_write(place: OpenDesk) {
     two.release(&other).unwrap();
     assert_eq!(two.holder("run/").unwrap(), None);
     assert!(one.take("run/1", "one", 60_000).unwrap().is_some());
+}
+
+fn a_run_that_is_worked_on_is_nobody_elses_and_one_that_has_ended_leaves_no_lease(place: OpenDesk) {
+    let (mut one, mut two) = (open(&place), open(&place));
+    let mut run = one.queue_run("acme", "accounts", None, &Asked::default()).unwrap();
+    let name = format!("{LEASES}{}", run.id);
+    assert_eq!(two.open_runs().unwrap(), [run.clone()]);
+    let old = one.take(&name, "one", 60_000).unwrap().unwrap();
+    assert_eq!(two.open_runs().unwrap(), [], "it is worked on");
+    one.release(&old).unwrap();
+    assert_eq!(two.open_runs().unwrap().len(), 1);
+    let lease = two.take(&name, "two", 60_000).unwrap().unwrap();
+    (run.state, run.ended_ms) = (State::Success, Some(1));
+    two.end_run(&lease, &run, &[]).unwrap();
+    let left = two.store().query("SELECT count(*) FROM weir_lease", &[]).unwrap();
+    assert_eq!(left[0].int(0), Some(0));
+    // Whoever saw it open takes it once more; whoever held it before is none the wiser.
+    two.take(&name, "two", 60_000).unwrap().unwrap();
+    assert_eq!(one.put_run(&old, &run), Err(DeskError::Overtaken));
+}
+
+fn a_change_of_a_document_is_seen_by_who_asks_for_the_version(place: OpenDesk) {
+    let mut desk = open(&place);
+    let empty = desk.version().unwrap();
+    desk.apply(&[(Kind::Job, "acme", "a", "{}"), (Kind::Chain, "acme", "c", "{}")]).unwrap();
+    let made = desk.version().unwrap();
+    assert_eq!((empty.count, made.count), (0, 2));
+    thread::sleep(std::time::Duration::from_millis(5));
+    desk.apply(&[(Kind::Job, "acme", "a", "{\"b\":1}"), (Kind::Chain, "acme", "c", "{}")]).unwrap();
+    let changed = desk.version().unwrap();
+    assert!(changed.count == 2 && changed.changed_ms > made.changed_ms);
+    desk.remove(&[(Kind::Chain, "acme", "c")]).unwrap();
+    assert_eq!(desk.version().unwrap().count, 1);
 }
 
 fn two_runs_of_one_job_do_not_go_on_at_once(place: OpenDesk) {
@@ -288,8 +323,12 @@ fn a_chain_and_a_schedule_are_followed_by_one_of_several(place: OpenDesk) {
         !desk.follow(whose, Some(999), 2_000).unwrap() && desk.follow(whose, Some(1_000), 2_000).unwrap()
     );
     assert_eq!(desk.followed("acme", Kind::Chain, "nightly").unwrap(), Some(2_000));
-    desk.take_again("jobs/me", "me", 60_000).unwrap();
-    desk.take_again("jobs/me", "me", 60_000).unwrap();
+    let present = ("jobs/", "jobs/me");
+    desk.take_again(present, "me", 60_000).unwrap();
+    desk.take_again(("jobs/", "jobs/gone"), "gone", -2 * 86_400_000).unwrap();
+    desk.take_again(present, "me", 60_000).unwrap();
+    let names = desk.store().query("SELECT name FROM weir_lease WHERE name LIKE 'jobs/%'", &[]).unwrap();
+    assert_eq!(names.iter().map(|row| row.string(0)).collect::<Vec<_>>(), ["jobs/me"], "a day is enough");
     assert_eq!(desk.holder("jobs/").unwrap().as_deref(), Some("me"));
 }
 
@@ -304,8 +343,11 @@ fn mended_rows_and_what_was_not_found_are_kept_for_their_job(place: OpenDesk) {
     let mended = desk.queue_mended(&ended, &rows).unwrap();
     assert_eq!((mended.asked.from_file, mended.asked.retries.as_deref()), (true, Some(ended.id.as_str())));
     assert_eq!(desk.mended(&mended.id).unwrap(), rows);
-    desk.note_unfound("acme", "people", &[("1", true), ("2", true)]).unwrap();
-    desk.note_unfound("acme", "people", &[("1", false), ("2", true), ("3", false)]).unwrap();
+    let lease = desk.take("run", "me", 60_000).unwrap().unwrap();
+    let unfound = [("1", true), ("2", true), ("1", false), ("3", false)];
+    let unfound = unfound.map(|(id, is_unfound)| (id.to_owned(), is_unfound));
+    desk.note_unfound(&lease, ("acme", "people"), &unfound[..2]).unwrap();
+    desk.note_unfound(&lease, ("acme", "people"), &unfound[1..]).unwrap();
     assert_eq!(desk.unfound("acme", "people").unwrap(), ["2"]);
     assert!(desk.unfound("acme", "other").unwrap().is_empty());
     let sent = |id: &str, key: &str| SentRow {

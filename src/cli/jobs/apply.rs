@@ -81,7 +81,7 @@ fn checked(open: &mut Open, text: &str) -> Result<Documents, Failure> {
     };
     let mut documents = read(text, Form::of(text), &known)?;
     let mut problems = Problems::default();
-    let all: Vec<_> = documents.connections.iter().chain(&catalog.0.connections).cloned().collect();
+    let all: Vec<_> = documents.connections.iter().chain(&catalog.documents.connections).cloned().collect();
     for connection in &documents.connections {
         sources::check(connection, &mut problems);
         if let Some(why) = ecosystems::second(connection, all.iter()) {
@@ -97,7 +97,7 @@ fn checked(open: &mut Open, text: &str) -> Result<Documents, Failure> {
     // The job that comes with a connection is made with it.
     let comes = |connection: &Connection| {
         let is_one = |job: &Job| job.id == ecosystems::GOAL_SYNC && job.tenant == connection.tenant;
-        let is_there = documents.jobs.iter().chain(&catalog.0.jobs).any(is_one);
+        let is_there = documents.jobs.iter().chain(&catalog.documents.jobs).any(is_one);
         let is_wanted = connection.connector == Connector::Ecosystems && !is_there;
         is_wanted.then(|| ecosystems::goal_sync(connection)).flatten()
     };

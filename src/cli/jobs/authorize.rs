@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::connection::OneFlags;
+use super::one::OneFlags;
 use crate::cli::{Failure, admin, print};
 use crate::connect::consenting;
 use crate::connect::desk::credentials::DeskVault;
@@ -51,7 +51,7 @@ fn secrets(connector: Connector) -> &'static [&'static str] {
 }
 
 pub(super) fn run(args: &AuthorizeArgs) -> Result<(), Failure> {
-    let (mut open, connection) = args.one.open()?;
+    let (mut open, connection) = args.one.connection()?;
     let what = match (&args.code, &args.secret, connection.connector) {
         (Some(code), _, Connector::Zoho) => with_code(&open, &connection, code)?,
         (Some(_), _, other) => {

@@ -7,11 +7,11 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::apply::ApplyArgs;
+use super::one::OneFlags;
 use super::print::{print_json, run_text, table};
-use super::{DeskFlags, Open, apply, here, none_such};
+use super::{DeskFlags, Open, apply, here};
 use crate::cli::{Failure, print};
 use crate::connect::desk::documents::Kind;
-use crate::connect::document::Chain;
 use crate::connect::engine::{PRESENCE, agenda};
 use crate::connect::writing;
 
@@ -48,15 +48,6 @@ struct RunArgs {
     wait: bool,
 }
 
-#[derive(Args, Clone, Debug)]
-struct OneFlags {
-    /// Id of the chain
-    #[arg(value_name = "ID")]
-    id: String,
-    #[command(flatten)]
-    desk: DeskFlags,
-}
-
 pub(in crate::cli) fn run(args: &ChainArgs) -> Result<(), Failure> {
     match &args.action {
         Action::Apply(args) => apply::run(args),
@@ -67,21 +58,9 @@ pub(in crate::cli) fn run(args: &ChainArgs) -> Result<(), Failure> {
     }
 }
 
-impl OneFlags {
-    fn open(&self) -> Result<(Open, Chain), Failure> {
-        let mut open = self.desk.open()?;
-        let tenant = open.tenant()?;
-        let catalog = open.catalog()?;
-        let known: Vec<&str> = catalog.0.chains.iter().map(|one| one.id.as_str()).collect();
-        let found = catalog.chain(&tenant, &self.id).cloned();
-        let found = found.ok_or_else(|| none_such("chain", &self.id, &known))?;
-        Ok((open, found))
-    }
-}
-
 fn list(flags: &DeskFlags) -> Result<(), Failure> {
     let mut open = flags.open()?;
-    let chains = open.catalog()?.0.chains;
+    let chains = open.catalog()?.documents.chains;
     if flags.json {
         let list: Vec<_> = chains
             .iter()
@@ -97,7 +76,7 @@ fn list(flags: &DeskFlags) -> Result<(), Failure> {
 }
 
 fn show(one: &OneFlags) -> Result<(), Failure> {
-    let (_, chain) = one.open()?;
+    let (_, chain) = one.chain()?;
     let chains = std::slice::from_ref(&chain);
     let text = if one.desk.json {
         format!("{}\n", writing::json(&[], &[], chains))
@@ -108,13 +87,13 @@ fn show(one: &OneFlags) -> Result<(), Failure> {
 }
 
 fn delete(one: &OneFlags) -> Result<(), Failure> {
-    let (mut open, chain) = one.open()?;
+    let (mut open, chain) = one.chain()?;
     open.desk.remove(&[(Kind::Chain, &chain.tenant, &chain.id)])?;
     print(&format!("chain {}: deleted\n", chain.id))
 }
 
 fn run_chain(args: &RunArgs) -> Result<(), Failure> {
-    let (mut open, chain) = args.one.open()?;
+    let (mut open, chain) = args.one.chain()?;
     let run = agenda::queue_chain(&mut open.desk, &chain)?;
     let is_worked_on = open.desk.holder(PRESENCE)?.is_some();
     if args.wait && !is_worked_on {

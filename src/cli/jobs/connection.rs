@@ -4,11 +4,11 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::apply::ApplyArgs;
+use super::one::OneFlags;
 use super::print::{print_json, table, time};
-use super::{DeskFlags, Open, apply, authorize, none_such};
+use super::{DeskFlags, apply, authorize};
 use crate::cli::{Failure, print};
 use crate::connect::desk::documents::Kind;
-use crate::connect::document::Connection;
 use crate::connect::source::Source;
 use crate::connect::writing;
 use crate::setup::connect;
@@ -36,16 +36,6 @@ enum Action {
     Authorize(authorize::AuthorizeArgs),
     /// List what a connection offers, or the fields of one object
     Objects(ObjectsArgs),
-}
-
-/// Which connection is meant.
-#[derive(Args, Clone, Debug)]
-pub struct OneFlags {
-    /// Id of the connection
-    #[arg(value_name = "ID")]
-    pub id: String,
-    #[command(flatten)]
-    desk: DeskFlags,
 }
 
 #[derive(Args, Clone, Debug)]
@@ -78,23 +68,10 @@ pub(in crate::cli) fn run(args: &ConnectionArgs) -> Result<(), Failure> {
     }
 }
 
-impl OneFlags {
-    /// The desk, and the connection.
-    pub(super) fn open(&self) -> Result<(Open, Connection), Failure> {
-        let mut open = self.desk.open()?;
-        let tenant = open.tenant()?;
-        let catalog = open.catalog()?;
-        let known: Vec<&str> = catalog.0.connections.iter().map(|one| one.id.as_str()).collect();
-        let found = catalog.connection(&tenant, &self.id).cloned();
-        let found = found.ok_or_else(|| none_such("connection", &self.id, &known))?;
-        Ok((open, found))
-    }
-
-    fn source(&self) -> Result<(Open, Box<dyn Source>), Failure> {
-        let (open, connection) = self.open()?;
-        let source = connect::open_source(&open.config)(&connection, &open.vaults)?;
-        Ok((open, source))
-    }
+/// Its source.
+fn source(one: &OneFlags) -> Result<Box<dyn Source>, Failure> {
+    let (open, connection) = one.connection()?;
+    Ok(connect::open_source(&open.config)(&connection, &open.vaults)?)
 }
 
 fn list(flags: &DeskFlags) -> Result<(), Failure> {
@@ -127,7 +104,7 @@ fn list(flags: &DeskFlags) -> Result<(), Failure> {
 }
 
 fn show(one: &OneFlags) -> Result<(), Failure> {
-    let (_, connection) = one.open()?;
+    let (_, connection) = one.connection()?;
     let connections = std::slice::from_ref(&connection);
     if one.desk.json {
         return print(&format!("{}\n", writing::json(connections, &[], &[])));
@@ -136,12 +113,12 @@ fn show(one: &OneFlags) -> Result<(), Failure> {
 }
 
 fn delete(args: &DeleteArgs) -> Result<(), Failure> {
-    let (mut open, connection) = args.one.open()?;
+    let (mut open, connection) = args.one.connection()?;
     let catalog = open.catalog()?;
     let of_it = |job: &&crate::connect::document::Job| {
         job.tenant == connection.tenant && job.connection == connection.id
     };
-    let jobs: Vec<&str> = catalog.0.jobs.iter().filter(of_it).map(|job| job.id.as_str()).collect();
+    let jobs: Vec<&str> = catalog.documents.jobs.iter().filter(of_it).map(|job| job.id.as_str()).collect();
     if !jobs.is_empty() && !args.with_jobs {
         return Err(Failure::Named(format!(
             "jobs use this connection: {}; delete them first, or add --with-jobs",
@@ -157,7 +134,7 @@ fn delete(args: &DeleteArgs) -> Result<(), Failure> {
 }
 
 fn test(one: &OneFlags) -> Result<(), Failure> {
-    let (_, mut source) = one.source()?;
+    let mut source = source(one)?;
     let reached = source.test()?;
     if one.desk.json {
         return print_json(&json!({ "ok": true, "reached": reached }));
@@ -166,7 +143,7 @@ fn test(one: &OneFlags) -> Result<(), Failure> {
 }
 
 fn objects(args: &ObjectsArgs) -> Result<(), Failure> {
-    let (_, mut source) = args.one.source()?;
+    let mut source = source(&args.one)?;
     let Some(object) = &args.object else {
         let objects = source.objects()?;
         if args.one.desk.json {

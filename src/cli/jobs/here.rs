@@ -1,6 +1,7 @@
 //! Runs jobs in the command itself, where no Weir does.
 
-use super::{Open, none_such};
+use super::Open;
+use super::one::none_such;
 use crate::cli::Failure;
 use crate::cli::serve::jobs::run_here;
 use crate::connect::desk::runs::{Run, State};

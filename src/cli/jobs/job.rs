@@ -1,12 +1,15 @@
 //! `weir job`.
 
+use std::collections::BTreeSet;
+
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 
 use super::apply::ApplyArgs;
+use super::one::{OneFlags, none_such};
 use super::print::{print_json, table};
-use super::{DeskFlags, Open, apply, none_such, preview, run};
+use super::{DeskFlags, apply, preview, run};
 use crate::cli::{Failure, print};
 use crate::connect::catalog::Catalog;
 use crate::connect::desk::documents::Kind;
@@ -43,16 +46,6 @@ enum Action {
     Retry(run::RetryArgs),
 }
 
-/// Which job is meant.
-#[derive(Args, Clone, Debug)]
-pub struct OneFlags {
-    /// Id of the job
-    #[arg(value_name = "ID")]
-    pub id: String,
-    #[command(flatten)]
-    pub(super) desk: DeskFlags,
-}
-
 #[derive(Args, Clone, Debug)]
 struct ExportArgs {
     /// Id of the job [default: all connections, jobs and chains]
@@ -76,19 +69,6 @@ pub(in crate::cli) fn run(args: &JobArgs) -> Result<(), Failure> {
     }
 }
 
-impl OneFlags {
-    /// The desk, and the job.
-    pub(super) fn open(&self) -> Result<(Open, Job), Failure> {
-        let mut open = self.desk.open()?;
-        let tenant = open.tenant()?;
-        let catalog = open.catalog()?;
-        let known: Vec<&str> = catalog.0.jobs.iter().map(|one| one.id.as_str()).collect();
-        let found = catalog.job(&tenant, &self.id).cloned();
-        let found = found.ok_or_else(|| none_such("job", &self.id, &known))?;
-        Ok((open, found))
-    }
-}
-
 fn list(flags: &DeskFlags) -> Result<(), Failure> {
     let mut open = flags.open()?;
     let catalog = open.catalog()?;
@@ -96,7 +76,7 @@ fn list(flags: &DeskFlags) -> Result<(), Failure> {
         ["TENANT", "ID", "CONNECTION", "TO", "LAST RUN", "NEXT RUN", "NAME"].map(str::to_owned).to_vec(),
     ];
     let mut list = Vec::new();
-    for job in &catalog.0.jobs {
+    for job in &catalog.documents.jobs {
         let last = open.desk.runs(Some(&job.tenant), Some(&job.id), 1)?.pop();
         let next = if rests(&catalog, job) || !job.enabled { Vec::new() } else { upcoming(job) };
         list.push(json!({
@@ -129,7 +109,7 @@ fn list(flags: &DeskFlags) -> Result<(), Failure> {
 
 /// Whether a chain runs the job.
 fn rests(catalog: &Catalog, job: &Job) -> bool {
-    catalog.0.chains.iter().any(|chain| chain.tenant == job.tenant && chain.jobs.contains(&job.id))
+    catalog.documents.chains.iter().any(|chain| chain.tenant == job.tenant && chain.jobs.contains(&job.id))
 }
 
 /// The next five times of its schedule.
@@ -140,7 +120,7 @@ fn upcoming(job: &Job) -> Vec<String> {
 }
 
 fn show(one: &OneFlags) -> Result<(), Failure> {
-    let (_, job) = one.open()?;
+    let (_, job) = one.job()?;
     let jobs = std::slice::from_ref(&job);
     let text = if one.desk.json {
         format!("{}\n", writing::json(&[], jobs, &[]))
@@ -151,10 +131,13 @@ fn show(one: &OneFlags) -> Result<(), Failure> {
 }
 
 fn delete(one: &OneFlags) -> Result<(), Failure> {
-    let (mut open, job) = one.open()?;
+    let (mut open, job) = one.job()?;
     let catalog = open.catalog()?;
-    let chains =
-        catalog.0.chains.iter().filter(|chain| chain.tenant == job.tenant && chain.jobs.contains(&job.id));
+    let chains = catalog
+        .documents
+        .chains
+        .iter()
+        .filter(|chain| chain.tenant == job.tenant && chain.jobs.contains(&job.id));
     let chains: Vec<&str> = chains.map(|chain| chain.id.as_str()).collect();
     if !chains.is_empty() {
         let chains = chains.join(", ");
@@ -166,7 +149,7 @@ fn delete(one: &OneFlags) -> Result<(), Failure> {
 
 fn export(args: &ExportArgs) -> Result<(), Failure> {
     let mut open = args.desk.open()?;
-    let mut documents = open.catalog()?.0;
+    let mut documents = open.catalog()?.documents;
     if let Some(id) = &args.id {
         let known: Vec<String> = documents.jobs.iter().map(|job| job.id.clone()).collect();
         documents.jobs.retain(|job| job.id == *id);
@@ -175,10 +158,10 @@ fn export(args: &ExportArgs) -> Result<(), Failure> {
         }
         (documents.connections, documents.chains) = (Vec::new(), Vec::new());
     }
-    let tenants: std::collections::BTreeSet<&str> =
-        documents.connections.iter().map(|one| one.tenant.as_str()).collect();
+    let tenants: BTreeSet<&str> = documents.connections.iter().map(|one| one.tenant.as_str()).collect();
     if tenants.len() > 1 {
-        return Err(open.tenant().err().unwrap_or_else(|| Failure::Usage("name a tenant".to_owned())));
+        // Their ids may be the same.
+        open.tenant()?;
     }
     let (connections, jobs, chains) = (&documents.connections, &documents.jobs, &documents.chains);
     let text = if args.desk.json {

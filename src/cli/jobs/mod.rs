@@ -9,6 +9,7 @@ mod connection;
 mod errors_file;
 mod here;
 mod job;
+mod one;
 mod preview;
 mod print;
 mod run;
@@ -91,7 +92,7 @@ impl Open {
 
     fn catalog(&mut self) -> Result<Catalog, Failure> {
         let catalog = Catalog::load(&mut self.desk, self.tenant.as_deref())?;
-        catalog.1.iter().for_each(|why| tracing::warn!("{why}"));
+        catalog.unreadable.iter().for_each(|why| tracing::warn!("{why}"));
         Ok(catalog)
     }
 }
@@ -110,16 +111,6 @@ fn text_of(file: &Path) -> Result<String, Failure> {
             "cannot read {file}: {error}; name a file of UTF-8 text that this user may read"
         ))
     })
-}
-
-/// What to say where there is no such thing.
-fn none_such(what: &str, id: &str, known: &[&str]) -> Failure {
-    match known {
-        [] => Failure::Named(format!(
-            "there is no {what} {id}, and no other one; make one with `weir {what} apply`"
-        )),
-        known => Failure::Named(format!("there is no {what} {id}; there are {}", known.join(", "))),
-    }
 }
 
 impl From<DeskError> for Failure {

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::job::OneFlags;
+use super::one::OneFlags;
 use crate::cli::{Failure, print};
 use crate::connect::catalog::Catalog;
 use crate::connect::engine::Halt;
@@ -22,7 +22,7 @@ pub struct PreviewArgs {
 }
 
 pub(super) fn run(args: &PreviewArgs) -> Result<(), Failure> {
-    let (mut open, job) = args.one.open()?;
+    let (mut open, job) = args.one.job()?;
     let found = Catalog::job_alone(&mut open.desk, &job.tenant, &job.id)?;
     let (job, connection) = found
         .ok_or_else(|| Failure::Named(format!("the connection of {} was deleted; apply it again", job.id)))?;
@@ -54,7 +54,7 @@ fn line(verdict: &Verdict) -> Value {
             let (action, diff) = (out.action.word(), diff.unwrap_or_default());
             json!({ "action": action, "key": out.key, "row": out.row, "diff": diff, "reason": null })
         }
-        Verdict::Rejected(error) => json!({
+        Verdict::Rejected(error, _) => json!({
             "action": "reject",
             "key": error.external_id,
             "row": error.row,

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::job::OneFlags;
+use super::one::{OneFlags, none_such};
 use super::print::print_json;
-use super::{DeskFlags, Open, errors_file, here, none_such};
+use super::{DeskFlags, Open, errors_file, here};
 use crate::cli::{Failure, print};
 use crate::connect::catalog::Catalog;
 use crate::connect::desk::runs::{Asked, Run, State};
@@ -60,7 +60,7 @@ pub struct RetryArgs {
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let (mut open, job) = args.one.open()?;
+    let (mut open, job) = args.one.job()?;
     let asked = Asked { full: args.full, allow_deletes: args.allow_deletes, ..Asked::default() };
     let run = open.desk.queue_run(&job.tenant, &job.id, None, &asked)?;
     begin(open, run, (args.wait, args.one.desk.json))

@@ -52,6 +52,15 @@ pub struct Change {
     pub what: String,
 }
 
+/// Which documents there are: it changes whenever one of them does, but for changes within a millisecond.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// How many there are.
+    pub count: i64,
+    /// When one was changed last: milliseconds since the Unix epoch.
+    pub changed_ms: i64,
+}
+
 /// What an application of a document changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Applied {
@@ -83,7 +92,7 @@ impl Desk {
         self.transact(|store| {
             let now_ms = store.now_ms()?;
             let mut applied = Vec::new();
-            for (number, (kind, tenant, id, json)) in documents.iter().enumerate() {
+            for (kind, tenant, id, json) in documents {
                 let known = store.query(
                     "SELECT document FROM weir_document WHERE tenant = $1 AND kind = $2 AND id = $3",
                     values![*tenant, kind.word(), *id],
@@ -104,10 +113,20 @@ impl Desk {
                     values![*tenant, kind.word(), *id, *json, now_ms],
                 )?;
                 let change = (*tenant, *kind, *id, outcome.word());
-                note(store, now_ms, number, change)?;
+                note(store, now_ms, change)?;
             }
             Ok(applied)
         })
+    }
+
+    /// Which documents there are.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn version(&mut self) -> Result<Version, DeskError> {
+        let found = self.store.query("SELECT count(*), max(changed_ms) FROM weir_document", values![])?;
+        let number = |column| found.first().and_then(|row| row.int(column)).unwrap_or_default();
+        Ok(Version { count: number(0), changed_ms: number(1) })
     }
 
     /// The document of this id.
@@ -146,7 +165,7 @@ impl Desk {
         self.transact(|store| {
             let now_ms = store.now_ms()?;
             let mut were_there = true;
-            for (number, (kind, tenant, id)) in documents.iter().enumerate() {
+            for (kind, tenant, id) in documents {
                 let whose = values![*tenant, *id];
                 let of_kind = values![*tenant, *id, kind.word()];
                 let statement = "DELETE FROM weir_document WHERE tenant = $1 AND id = $2 AND kind = $3";
@@ -167,7 +186,7 @@ impl Desk {
                 for statement in with_it {
                     store.execute(statement, whose)?;
                 }
-                note(store, now_ms, number, (*tenant, *kind, *id, "deleted"))?;
+                note(store, now_ms, (*tenant, *kind, *id, "deleted"))?;
             }
             Ok(were_there)
         })
@@ -179,7 +198,7 @@ impl Desk {
     /// The store's.
     pub fn note(&mut self, tenant: &str, kind: Kind, id: &str, what: &str) -> Result<(), DeskError> {
         let now_ms = self.store.now_ms()?;
-        note(&mut *self.store, now_ms, 0, (tenant, kind, id, what))
+        note(&mut *self.store, now_ms, (tenant, kind, id, what))
     }
 
     /// The last changes, the newest first.
@@ -206,9 +225,12 @@ impl Desk {
 fn note(
     store: &mut dyn crate::store::inspect::Inspect,
     now_ms: i64,
-    number: usize,
     (tenant, kind, id, what): (&str, Kind, &str, &str),
 ) -> Result<(), DeskError> {
+    // Their ids tell the order of those of one millisecond.
+    let same = "SELECT count(*) FROM weir_change WHERE tenant = $1 AND at_ms = $2";
+    let number =
+        store.query(same, values![tenant, now_ms])?.first().and_then(|row| row.int(0)).unwrap_or_default();
     let unique = super::runs::random_word()?;
     store.execute(
         "INSERT INTO weir_change (id, tenant, at_ms, kind, subject, what) VALUES ($1, $2, $3, $4, $5, $6)",

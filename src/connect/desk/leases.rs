@@ -4,6 +4,9 @@
 use super::{Desk, DeskError, values};
 use crate::store::inspect::Inspect;
 
+/// After so long a lease that nobody holds is forgotten, where many names come and go.
+const FORGOTTEN_MS: i64 = 24 * 3_600_000;
+
 /// A lease that is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -21,26 +24,37 @@ impl Desk {
     pub fn take(&mut self, name: &str, holder: &str, holds_ms: i64) -> Result<Option<Lease>, DeskError> {
         let now_ms = self.store.now_ms()?;
         let taken = self.store.query(
-            "INSERT INTO weir_lease AS l (name, holder, token, until_ms) VALUES ($1, $2, 1, $3) \
+            // Tokens begin with the time: one that was deleted meanwhile is never given again.
+            "INSERT INTO weir_lease AS l (name, holder, token, until_ms) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, token = l.token + 1, \
-             until_ms = excluded.until_ms WHERE l.until_ms < $4 RETURNING token",
-            values![name, holder, now_ms.saturating_add(holds_ms), now_ms],
+             until_ms = excluded.until_ms WHERE l.until_ms < $3 RETURNING token",
+            values![name, holder, now_ms, now_ms.saturating_add(holds_ms)],
         )?;
         let token = taken.first().and_then(|row| row.int(0));
         Ok(token.map(|token| Lease { name: name.to_owned(), token, holds_ms }))
     }
 
-    /// Takes the lease `name`, or holds on to it where `holder` has it already.
+    /// Takes the lease `name`, or holds on to it where `holder` has it already. Leases whose names begin with `prefix`
+    /// and that nobody has held for a day are forgotten.
     ///
     /// # Errors
     /// The store's.
-    pub fn take_again(&mut self, name: &str, holder: &str, holds_ms: i64) -> Result<(), DeskError> {
+    pub fn take_again(
+        &mut self,
+        (prefix, name): (&str, &str),
+        holder: &str,
+        holds_ms: i64,
+    ) -> Result<(), DeskError> {
         let now_ms = self.store.now_ms()?;
         self.store.execute(
-            "INSERT INTO weir_lease AS l (name, holder, token, until_ms) VALUES ($1, $2, 1, $3) \
+            "INSERT INTO weir_lease AS l (name, holder, token, until_ms) VALUES ($1, $2, $3, $4) \
              ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until_ms = excluded.until_ms \
-             WHERE l.until_ms < $4 OR l.holder = excluded.holder",
-            values![name, holder, now_ms.saturating_add(holds_ms), now_ms],
+             WHERE l.until_ms < $3 OR l.holder = excluded.holder",
+            values![name, holder, now_ms, now_ms.saturating_add(holds_ms)],
+        )?;
+        self.store.execute(
+            "DELETE FROM weir_lease WHERE substr(name, 1, length($1)) = $1 AND until_ms < $2",
+            values![prefix, now_ms.saturating_sub(FORGOTTEN_MS)],
         )?;
         Ok(())
     }
@@ -77,6 +91,15 @@ impl Desk {
         )?;
         Ok(found.first().map(|row| row.string(0)))
     }
+}
+
+/// Forgets a lease, once there is nothing more to do under it.
+pub(super) fn forget(store: &mut dyn Inspect, lease: &Lease) -> Result<(), DeskError> {
+    store.execute(
+        "DELETE FROM weir_lease WHERE name = $1 AND token = $2",
+        values![&lease.name, lease.token],
+    )?;
+    Ok(())
 }
 
 /// Holds on to a lease. Within a transaction, nobody else takes it before that ends.

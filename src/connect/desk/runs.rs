@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::leases::{Lease, renew};
+use super::leases::{Lease, forget, renew};
 use super::{Desk, DeskError, values, wrote};
 use crate::connect::cell::Cell;
 use crate::store::inspect::Inspect;
@@ -149,6 +149,9 @@ pub struct Run {
     pub is_cancelled: bool,
 }
 
+/// How the leases of runs begin, before their ids.
+pub const LEASES: &str = "run/";
+
 pub(super) const COLUMNS: &str = "id, tenant, job, chain, asked, state, created_ms, started_ms, ended_ms, resume_ms, \
                        since, until, counts, error, cancelled, mapped";
 
@@ -264,7 +267,7 @@ impl Desk {
         Ok(found.iter().map(read).collect())
     }
 
-    /// Runs that somebody could work on now, the oldest first.
+    /// Runs that somebody could work on now and nobody does, the oldest first.
     ///
     /// # Errors
     /// The store's.
@@ -273,7 +276,8 @@ impl Desk {
         let found = self.store.query(
             &format!(
                 "SELECT {COLUMNS} FROM weir_run WHERE ended_ms IS NULL AND (resume_ms IS NULL OR resume_ms <= $1 \
-                 OR cancelled = 1) ORDER BY created_ms, id"
+                 OR cancelled = 1) AND NOT EXISTS (SELECT 1 FROM weir_lease WHERE name = '{LEASES}' || weir_run.id \
+                 AND until_ms >= $1) ORDER BY created_ms, id"
             ),
             values![now_ms],
         )?;
@@ -304,6 +308,9 @@ impl Desk {
         self.transact(|store| {
             renew(store, lease)?;
             put_run(store, run)?;
+            if run.ended_ms.is_some() {
+                forget(store, lease)?;
+            }
             // What earlier runs of the job counted by batch stands in their counts.
             for table in ["weir_run_batch", "weir_run_load"] {
                 store.execute(

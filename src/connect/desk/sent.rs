@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::fmt::Write;
 
+use super::leases::{Lease, renew};
 use super::{Desk, DeskError, values};
 use crate::store::StoreError;
 use crate::store::inspect::Inspect;
@@ -68,12 +69,18 @@ impl Desk {
         Ok(u64::try_from(count).unwrap_or_default())
     }
 
-    /// Notes of rows whether a lookup of theirs found nothing.
+    /// Notes of rows whether a lookup of theirs found nothing, where `lease` is still held.
     ///
     /// # Errors
-    /// The store's.
-    pub fn note_unfound(&mut self, tenant: &str, job: &str, rows: &[(&str, bool)]) -> Result<(), DeskError> {
+    /// [`DeskError::Overtaken`] where it is not.
+    pub fn note_unfound(
+        &mut self,
+        lease: &Lease,
+        (tenant, job): (&str, &str),
+        rows: &[(String, bool)],
+    ) -> Result<(), DeskError> {
         self.transact(|store| {
+            renew(store, lease)?;
             for (id, is_unfound) in rows {
                 let statement = if *is_unfound {
                     "INSERT INTO weir_job_unfound (tenant, job, external_id) VALUES ($1, $2, $3) \
@@ -81,7 +88,7 @@ impl Desk {
                 } else {
                     "DELETE FROM weir_job_unfound WHERE tenant = $1 AND job = $2 AND external_id = $3"
                 };
-                store.execute(statement, values![tenant, job, *id])?;
+                store.execute(statement, values![tenant, job, id])?;
             }
             Ok(())
         })

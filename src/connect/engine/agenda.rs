@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::connect::catalog::Catalog;
 use crate::connect::desk::chains::ChainRun;
-use crate::connect::desk::documents::Kind;
+use crate::connect::desk::documents::{Kind, Version};
 use crate::connect::desk::runs::{Asked, Run, State};
 use crate::connect::desk::{Desk, DeskError};
 use crate::connect::document::{Chain, OnFailure, Schedule};
@@ -17,13 +17,37 @@ use crate::connect::writing;
 /// How late a time may be followed without counting as missed.
 const LATE: SignedDuration = SignedDuration::from_mins(5);
 
-/// Asks for the runs that are due, and has chains go on.
-///
-/// # Errors
-/// The desk's.
-pub fn keep(desk: &mut Desk) -> Result<(), DeskError> {
-    follow_schedules(desk)?;
-    go_on_with_chains(desk)
+/// For so long after a change, another one could have the same time.
+const SETTLES_MS: i64 = 1_000;
+
+/// What is to be run when.
+#[derive(Debug, Default)]
+pub struct Agenda {
+    /// What the desk has, and as of which version.
+    known: Option<(Version, Catalog)>,
+}
+
+impl Agenda {
+    /// Asks for the runs that are due, and has chains go on.
+    ///
+    /// # Errors
+    /// The desk's.
+    pub fn keep(&mut self, desk: &mut Desk) -> Result<(), DeskError> {
+        let catalog = self.catalog(desk)?;
+        follow_schedules(desk, catalog)?;
+        go_on_with_chains(desk)
+    }
+
+    /// What the desk has, read anew only where that has changed.
+    fn catalog(&mut self, desk: &mut Desk) -> Result<&Catalog, DeskError> {
+        let (version, now_ms) = (desk.version()?, desk.store().now_ms()?);
+        let is_known = self.known.as_ref().is_some_and(|(known, _)| *known == version);
+        let known = match self.known.take() {
+            Some(known) if is_known && version.changed_ms < now_ms - SETTLES_MS => known,
+            _ => (version, Catalog::load(desk, None)?),
+        };
+        Ok(&self.known.insert(known).1)
+    }
 }
 
 /// Asks for the runs that are next in their chains.
@@ -37,15 +61,14 @@ pub fn go_on_with_chains(desk: &mut Desk) -> Result<(), DeskError> {
     Ok(())
 }
 
-fn follow_schedules(desk: &mut Desk) -> Result<(), DeskError> {
-    let catalog = Catalog::load(desk, None)?;
+fn follow_schedules(desk: &mut Desk, catalog: &Catalog) -> Result<(), DeskError> {
     let chained: BTreeSet<(&str, &str)> = catalog
-        .0
+        .documents
         .chains
         .iter()
         .flat_map(|chain| chain.jobs.iter().map(|job| (chain.tenant.as_str(), job.as_str())))
         .collect();
-    for job in catalog.0.jobs.iter().filter(|job| job.enabled) {
+    for job in catalog.documents.jobs.iter().filter(|job| job.enabled) {
         let Some(schedule) = &job.schedule else { continue };
         // Its own schedule rests while it is in a chain; what passes meanwhile is not missed.
         let rests = chained.contains(&(job.tenant.as_str(), job.id.as_str()));
@@ -55,7 +78,7 @@ fn follow_schedules(desk: &mut Desk) -> Result<(), DeskError> {
             told(whose, asked.map(drop))?;
         }
     }
-    for chain in &catalog.0.chains {
+    for chain in &catalog.documents.chains {
         let Some(schedule) = &chain.schedule else { continue };
         let whose = (chain.tenant.as_str(), Kind::Chain, chain.id.as_str());
         if is_due(desk, whose, schedule)? {

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::lookups::StoreLookups;
 use super::out::{self, Action, Out};
-use super::{Attempt, Halt, delete, rejects};
+use super::{Attempt, Halt, delete, rejects, unfound};
 use crate::connect::desk::rows::RowError;
 use crate::connect::desk::runs::{Run, random_word};
 use crate::connect::desk::sent::SentRow;
@@ -105,6 +105,10 @@ fn compare(
     let (job, run) = (attempt.job.clone(), attempt.run.clone());
     let mapping = Mapping::new(&job, plan, target.clone())
         .map_err(|problems| Halt::Failed(problems.lines().join("; ")))?;
+    let looks_up = !job.destination.lookups.is_empty();
+    if looks_up {
+        unfound::begin(&attempt.staging, &attempt.desk.unfound(&job.tenant, &job.id)?)?;
+    }
     let mut lookups = StoreLookups::new(&mut attempt.desk, &attempt.staging, (&job.tenant, &job.id));
     let mapped = map_rows(&mapping, prepared, &attempt.staging, &mut lookups)?;
     let mut compared = Compared { row: base, ..Compared::default() };
@@ -113,20 +117,23 @@ fn compare(
         let staging = &attempt.staging;
         let mut comparing =
             Comparing { desk: &mut attempt.desk, staging, job: &job, plan, target, read_at: &read_at };
-        rejects::put(staging, &comparing.rejected(&batch)?)?;
-        comparing.note_unfound(&batch)?;
+        if looks_up {
+            unfound::note(staging, &batch)?;
+        }
         let verdicts = comparing.batch(batch, &mut compared.row)?;
-        let (mut outs, mut errors) = (Vec::new(), Vec::new());
+        let (mut outs, mut errors, mut rejected) = (Vec::new(), Vec::new(), Vec::new());
         for verdict in verdicts {
             match verdict {
                 Verdict::Same(_) => compared.same += 1,
                 Verdict::Goes(out) => outs.push(out),
-                Verdict::Rejected(error) => {
+                Verdict::Rejected(error, place) => {
                     compared.rejected += 1;
+                    rejected.extend(place.map(|place| place.rejected(&error)));
                     errors.push(error);
                 }
             }
         }
+        rejects::put(staging, &rejected)?;
         if !errors.is_empty() {
             attempt.desk.put_errors(&attempt.lease, &run.id, &errors)?;
         }
@@ -148,8 +155,32 @@ pub enum Verdict {
     Same(String),
     /// It is sent.
     Goes(Out),
-    /// It can't be.
-    Rejected(RowError),
+    /// It can't be; with its place in its source, where it has one.
+    Rejected(RowError, Option<SourcePlace>),
+}
+
+/// Where a row stands in its source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourcePlace {
+    /// As [`RejectedRow::id`].
+    id: String,
+    /// Its line, from 1, where it has one.
+    line: Option<u64>,
+}
+
+impl SourcePlace {
+    /// The row there, rejected for `error`.
+    fn rejected(self, error: &RowError) -> RejectedRow {
+        RejectedRow {
+            id: self.id,
+            line: self.line,
+            step: error.step.clone(),
+            code: error.code.clone(),
+            field: error.field.clone(),
+            message: error.message.clone(),
+            hint: error.hint.clone(),
+        }
+    }
 }
 
 /// What rows are compared with.
@@ -180,7 +211,7 @@ impl Comparing<'_> {
         for outcome in batch {
             *row += 1;
             match &outcome.mapped {
-                Err(reject) => verdicts.push(Verdict::Rejected(self.error(*row, &outcome, reject)?)),
+                Err(reject) => verdicts.push(self.rejected(*row, &outcome, reject)?),
                 Ok(mapped) if is_as_sent(&sent, &outcome, mapped) => {
                     verdicts.push(Verdict::Same(outcome.id.unwrap_or_default()));
                 }
@@ -218,39 +249,6 @@ impl Comparing<'_> {
         Ok(())
     }
 
-    /// Notes which rows look up what is not there yet: later runs look again.
-    fn note_unfound(&mut self, batch: &[Outcome]) -> Result<(), Halt> {
-        if self.job.destination.lookups.is_empty() {
-            return Ok(());
-        }
-        let rows: Vec<(&str, bool)> =
-            batch.iter().filter_map(|outcome| Some((outcome.id.as_deref()?, outcome.is_unfound))).collect();
-        Ok(self.desk.note_unfound(&self.job.tenant, &self.job.id, &rows)?)
-    }
-
-    /// Those of `batch` that are rejected, as their source knows them.
-    fn rejected(&self, batch: &[Outcome]) -> Result<Vec<RejectedRow>, StagingError> {
-        let mut rows = Vec::new();
-        for outcome in batch {
-            let Err(reject) = &outcome.mapped else { continue };
-            let staged =
-                outcome.row.map(|row| self.staging.row(self.plan.dataset(), row)).transpose()?.flatten();
-            let Some((id, line)) = staged.and_then(|staged| Some((staged.id?, staged.line))) else {
-                continue;
-            };
-            rows.push(RejectedRow {
-                id,
-                line,
-                step: reject.code.step().to_owned(),
-                code: reject.code.label().to_owned(),
-                field: Some(reject.field.clone()),
-                message: reject.message.clone(),
-                hint: reject.hint.clone(),
-            });
-        }
-        Ok(rows)
-    }
-
     fn key(&self, outcome: &Outcome) -> Option<RowKey> {
         let mapped = outcome.mapped.as_ref().ok()?;
         Some(RowKey {
@@ -260,8 +258,17 @@ impl Comparing<'_> {
         })
     }
 
-    fn error(&self, row: i64, outcome: &Outcome, reject: &Reject) -> Result<RowError, StagingError> {
-        Ok(RowError {
+    /// What is said of a row that is rejected, with the columns and values of its dataset, in order.
+    fn rejected(&self, row: i64, outcome: &Outcome, reject: &Reject) -> Result<Verdict, StagingError> {
+        let dataset = self.plan.dataset();
+        let staged = outcome.row.map(|row| self.staging.row(dataset, row)).transpose()?.flatten();
+        let (place, cells) = staged.map_or((None, Vec::new()), |staged| {
+            let line = staged.line;
+            (staged.id.map(|id| SourcePlace { id, line }), staged.cells)
+        });
+        let fields = self.staging.fields(dataset);
+        let pairs: Vec<_> = fields.into_iter().map(|(field, _)| field).zip(cells).collect();
+        let error = RowError {
             row,
             step: reject.code.step().to_owned(),
             code: reject.code.label().to_owned(),
@@ -269,18 +276,9 @@ impl Comparing<'_> {
             message: reject.message.clone(),
             hint: reject.hint.clone(),
             external_id: outcome.id.clone(),
-            source: self.source(outcome)?,
-        })
-    }
-
-    /// The columns of the source and their values, in order: those of the dataset that the row is of.
-    fn source(&self, outcome: &Outcome) -> Result<String, StagingError> {
-        let dataset = self.plan.dataset();
-        let staged = outcome.row.map(|row| self.staging.row(dataset, row)).transpose()?.flatten();
-        let cells = staged.map(|staged| staged.cells).unwrap_or_default();
-        let fields = self.staging.fields(dataset);
-        let pairs: Vec<_> = fields.into_iter().map(|(field, _)| field).zip(cells).collect();
-        Ok(json!(pairs).to_string())
+            source: json!(pairs).to_string(),
+        };
+        Ok(Verdict::Rejected(error, place))
     }
 }
 
@@ -298,13 +296,26 @@ fn is_as_sent(sent: &HashMap<String, SentRow>, outcome: &Outcome, mapped: &Mappe
 
 /// What changes: a JSON object of fields, each with its old and its new value.
 pub fn diff(mapped: &MappedRow, known: Option<&Row>) -> String {
-    let parsed = |json: &str| serde_json::from_str::<Value>(json).unwrap_or(Value::Null);
-    let mut changes = Map::new();
-    for (field, json) in &mapped.fields {
-        let (old, new) = (known.and_then(|row| row.value(field)).map_or(Value::Null, parsed), parsed(json));
-        if old != new {
-            changes.insert(field.clone(), json!([old, new]));
+    let mut text = String::from("{");
+    for (field, new) in &mapped.fields {
+        let old = known.and_then(|row| row.value(field)).unwrap_or("null");
+        if is_same(old, new) {
+            continue;
+        }
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(&json!(field).to_string());
+        for part in [":[", old, ",", new, "]"] {
+            text.push_str(part);
         }
     }
-    Value::Object(changes).to_string()
+    text.push('}');
+    text
+}
+
+/// Whether two JSON texts mean the same. Most that do are alike, and those of new rows need no look at all.
+fn is_same(old: &str, new: &str) -> bool {
+    let parsed = |json: &str| serde_json::from_str::<Value>(json).ok();
+    old == new || (old != "null" && new != "null" && parsed(old) == parsed(new))
 }

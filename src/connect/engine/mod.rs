@@ -18,6 +18,7 @@ pub mod preview;
 mod rejects;
 mod send;
 pub mod target;
+mod unfound;
 mod worker;
 
 use std::fmt;

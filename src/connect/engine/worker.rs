@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
+use super::agenda::Agenda;
 use super::halt::Halt;
 use super::heart::{HOLDS_MS, Heart};
-use super::{Attempt, Place, agenda, extract, map, rejects, send};
+use super::{Attempt, Place, agenda, extract, map, rejects, send, unfound};
 use crate::connect::catalog::Catalog;
 use crate::connect::desk::leases::Lease;
-use crate::connect::desk::runs::{Counts, Run, State};
+use crate::connect::desk::runs::{Counts, LEASES, Run, State};
 use crate::connect::desk::{Desk, DeskError};
 use crate::connect::document::Connection;
 use crate::connect::sources;
@@ -74,8 +75,10 @@ impl Jobs {
 
 fn work(place: &Place, token: &StopToken, is_first: bool) {
     let (mut desk, mut told) = (None, false);
+    // One of them looks after it.
+    let mut agenda = is_first.then(Agenda::default);
     loop {
-        match round(place, token, &mut desk, is_first) {
+        match round(place, token, &mut desk, agenda.as_mut()) {
             Ok(true) => told = false,
             Ok(false) => {
                 told = false;
@@ -102,16 +105,16 @@ fn round(
     place: &Place,
     token: &StopToken,
     desk: &mut Option<Desk>,
-    is_first: bool,
+    agenda: Option<&mut Agenda>,
 ) -> Result<bool, DeskError> {
     let desk = match desk {
         Some(desk) => desk,
         none => none.insert(Desk::open(&place.vaults.open)?),
     };
-    if is_first {
+    if let Some(agenda) = agenda {
         // If it is held, it is by this process, a moment ago.
-        desk.take_again(&format!("{PRESENCE}{}", place.holder), &place.holder, PRESENT_MS)?;
-        agenda::keep(desk)?;
+        desk.take_again((PRESENCE, &format!("{PRESENCE}{}", place.holder)), &place.holder, PRESENT_MS)?;
+        agenda.keep(desk)?;
     }
     work_on_one(place, token, desk)
 }
@@ -122,7 +125,7 @@ fn round(
 /// The desk's.
 pub fn work_on_one(place: &Place, token: &StopToken, desk: &mut Desk) -> Result<bool, DeskError> {
     for run in desk.open_runs()? {
-        if let Some(lease) = desk.take(&format!("run/{}", run.id), &place.holder, HOLDS_MS)? {
+        if let Some(lease) = desk.take(&format!("{LEASES}{}", run.id), &place.holder, HOLDS_MS)? {
             let done = work_on(place, token, &run.id, &lease);
             desk.release(&lease)?;
             // Whoever has taken it over goes on with it.
@@ -232,6 +235,7 @@ fn steps(attempt: &mut Attempt<'_>, connection: &Connection) -> Ended {
     send::send(attempt, &target, of_tenant.topic(&target))?;
     send::settle(attempt)?;
     send::file_failures(attempt)?;
+    unfound::tell(attempt)?;
     let rejected = rejects::all(&attempt.staging, None)?;
     for (name, dataset) in &attempt.job.datasets {
         // Where nothing was read, or rows came by their ids alone, there is nothing to end.
