@@ -127,7 +127,7 @@ mod tests {
             "\n  weir.events.ticket-actions.gold\n",
             "\nqueue: the journal in ./weir-data/journal\n",
             "\nstore: ./weir-data/store.sqlite; up to 500 undeclared fields",
-            "; a batch has up to 2048 records, and ends with the one that reaches 4.0 MiB\n",
+            "; a batch has up to 8192 records, and ends with the one that reaches 8.0 MiB\n",
             "\nmemory: at most ",
             "\nwarning: sources: none is configured",
         ] {

@@ -47,6 +47,11 @@ impl DataDir {
         self.0.join("runs")
     }
 
+    /// What was sent to Weir for jobs.
+    pub fn uploads(&self) -> PathBuf {
+        self.0.join("uploads")
+    }
+
     /// The socket over which a running Weir takes orders.
     pub fn control_socket(&self) -> PathBuf {
         self.0.join("control.sock")

@@ -295,6 +295,8 @@ pub struct Limits {
 pub struct RequestLimits {
     /// Most bytes of a body, before and after inflating.
     pub body_bytes: usize,
+    /// Most bytes of a file for a job.
+    pub upload_bytes: u64,
     /// Most bytes of one event.
     pub event_bytes: usize,
     /// Most events of a request.

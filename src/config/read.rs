@@ -328,6 +328,7 @@ fn paths(mut section: Section<'_>) -> Paths {
 fn limits(mut section: Section<'_>, paths: Paths, strangers: Strangers) -> Limits {
     let request = RequestLimits {
         body_bytes: size(&mut section, "body_bytes", LARGEST_BODY),
+        upload_bytes: section.number("upload_bytes", 1..=MOST),
         event_bytes: size(&mut section, "event_bytes", LARGEST_BODY),
         events: size(&mut section, "events", 1_000_000),
         depth: size(&mut section, "depth", 1_000),

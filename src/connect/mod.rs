@@ -2,7 +2,7 @@
 //!
 //! A connection, a job or a chain is a [`document`]. A [`source`] is what a connection reads from: [`zoho`] and others.
 //! What is read is kept in [`cell`]s, in which the same value looks the same whichever way it came. A run keeps it in a
-//! [`staging`] file.
+//! [`staging`] file. [`uploads`] are files that are sent to Weir.
 
 pub mod address;
 pub mod catalog;
@@ -28,6 +28,7 @@ pub mod source;
 pub mod sources;
 pub mod staging;
 pub mod tokens;
+pub mod uploads;
 pub mod vault;
 pub mod writing;
 pub mod zoho;

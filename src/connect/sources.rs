@@ -13,6 +13,7 @@ use super::files::place::Place;
 use super::files::s3::S3;
 use super::files::settings::{self, Where};
 use super::files::source::FileSource;
+use super::files::waiting::Waiting;
 use super::http_json;
 use super::http_json::settings::Api;
 use super::http_json::source::HttpSource;
@@ -25,39 +26,48 @@ use crate::config::Problems;
 /// What an org has in a day where its connection does not say: more than any edition does.
 const UNLIMITED: u64 = 1_000_000_000;
 
-/// Opens the source of a connection, which may keep files in `folder` while it reads.
+/// Opens the source of a connection, which may keep files in `folder` while it reads. Where files are sent to Weir, it
+/// reads those in `upload`.
 ///
 /// # Errors
 /// When its settings don't let it be opened.
-pub fn open(connection: &Connection, vaults: &Vaults, folder: &Path) -> Result<Box<dyn Source>, SourceError> {
+pub fn open(
+    connection: &Connection,
+    vaults: &Vaults,
+    folder: &Path,
+    upload: Option<&Path>,
+) -> Result<Box<dyn Source>, SourceError> {
     match connection.connector {
         Connector::Zoho => Ok(Box::new(Zoho::new(zoho_client(connection, vaults)?, folder.to_owned()))),
         Connector::Ecosystems | Connector::Http => {
             let api = api(connection).map_err(|problems| SourceError::Settings(problems.join("; ")))?;
             Ok(Box::new(HttpSource::new(api, Box::new(vault(connection, vaults)))?))
         }
-        Connector::Folder | Connector::S3 => files(connection, vaults),
-        Connector::Upload => Err(SourceError::Settings(NO_UPLOAD.to_owned())),
+        Connector::Folder | Connector::S3 | Connector::Upload => files(connection, vaults, upload),
     }
 }
-
-/// What this Weir does not take.
-const NO_UPLOAD: &str =
-    "this Weir takes no uploads yet; put the files into a folder or a bucket, and connect that";
 
 /// Where a document has the settings of a connection.
 fn path(connection: &Connection) -> String {
     format!("connections.{}.settings", connection.id)
 }
 
-fn files(connection: &Connection, vaults: &Vaults) -> Result<Box<dyn Source>, SourceError> {
+fn files(
+    connection: &Connection,
+    vaults: &Vaults,
+    upload: Option<&Path>,
+) -> Result<Box<dyn Source>, SourceError> {
     let Connection { tenant, id, connector, .. } = connection;
     let read = settings::read(*connector, &connection.settings, &path(connection));
     let found = read.map_err(|problems| SourceError::Settings(problems.join("; ")))?;
     let place: Box<dyn Place> = match &found {
         Some((Where::Folder(folder), _)) => Box::new(Folder::new(folder)),
         Some((Where::S3(bucket), _)) => Box::new(S3::new(bucket, Box::new(vault(connection, vaults)))?),
-        Some((Where::Upload, _)) | None => return Err(SourceError::Settings(NO_UPLOAD.to_owned())),
+        // No other connector reads files.
+        Some((Where::Upload, _)) | None => match upload {
+            Some(folder) => Box::new(Folder::new(folder)),
+            None => return Ok(Box::new(Waiting)),
+        },
     };
     let reading = found.map(|(_, reading)| reading).unwrap_or_default();
     Ok(Box::new(FileSource::new(place, Box::new(DeskSeen::new(&vaults.open, tenant, id)), reading)))
@@ -119,9 +129,8 @@ pub fn check(connection: &Connection, problems: &mut Problems) {
     let found = match connection.connector {
         Connector::Zoho => zoho::settings::read(settings, &path).err(),
         Connector::Ecosystems | Connector::Http => api(connection).err(),
-        Connector::Folder | Connector::S3 => settings::read(connection.connector, settings, &path).err(),
-        Connector::Upload => {
-            return problems.add(format!("connections.{}.connector", connection.id), NO_UPLOAD);
+        Connector::Folder | Connector::S3 | Connector::Upload => {
+            settings::read(connection.connector, settings, &path).err()
         }
     };
     found.into_iter().flatten().for_each(|line| problems.add_line(line));

@@ -206,7 +206,7 @@ pub(super) fn find_source<'r>(context: Context<'r>, key: &[u8]) -> Result<&'r So
 }
 
 /// Whether `source` may send, and from the page that these headers name, if a browser sent them.
-fn may_send(source: &Source, headers: &HeaderMap) -> Result<(), Answer> {
+pub(super) fn may_send(source: &Source, headers: &HeaderMap) -> Result<(), Answer> {
     may_come_from(source, headers)?;
     source.enabled.then_some(()).ok_or(Answer::SourceDisabled)
 }
@@ -357,7 +357,7 @@ pub fn announces_body(headers: &HeaderMap) -> bool {
     chunked || body::content_length(headers).is_some_and(|length| length > 0)
 }
 
-fn content_type(headers: &HeaderMap) -> Option<&str> {
+pub(super) fn content_type(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::CONTENT_TYPE)?.to_str().ok()
 }
 
@@ -371,7 +371,7 @@ pub fn traceparent(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Closes the connection without an answer, by never answering: the stream ends at its next turn.
-async fn close<A: From<Answer>>(connection: Option<&ConnectionState>) -> Refusal<A> {
+pub(super) async fn close<A: From<Answer>>(connection: Option<&ConnectionState>) -> Refusal<A> {
     let Some(connection) = connection else {
         return Refusal { answer: Answer::Unavailable.into(), body_ended: false };
     };

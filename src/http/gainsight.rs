@@ -6,8 +6,8 @@ mod envelope;
 use std::cell::Cell;
 use std::fmt::Display;
 
-use actix_web::http::Method;
 use actix_web::http::header::HeaderMap;
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpRequest, HttpResponse};
 
 use super::body::Allowance;
@@ -102,6 +102,15 @@ fn finds_by_name(request: &HttpRequest) -> bool {
 /// The answer to a request that never came to its route.
 pub fn refuse(path: &'static str, answer: Answer) -> HttpResponse {
     envelope::response(path, &Reply::Refused(answer))
+}
+
+/// The answer to what no record comes of: data, or Gainsight's code and a sentence.
+pub fn say(
+    path: &'static str,
+    status: StatusCode,
+    said: Result<serde_json::Value, (&'static str, &str)>,
+) -> HttpResponse {
+    envelope::say(path, status, said)
 }
 
 /// All that can be refused before the body of a sender for a publisher with `topic`, which must show the publisher's

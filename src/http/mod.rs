@@ -3,6 +3,7 @@
 pub mod address;
 pub mod admin;
 pub mod body;
+mod bulk;
 pub mod connection;
 pub mod cors;
 pub mod credentials;

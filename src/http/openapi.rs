@@ -61,7 +61,7 @@ fn path_item(route: &Route) -> Value {
     if let Some((_, parameter)) = route.path.split_once('{') {
         let name = parameter.trim_end_matches('}');
         let described = json!({"name": name, "in": "path", "required": true, "schema": {"type": "string"},
-            "description": "The id of the source."});
+            "description": format!("The id of the {name}.")});
         item.insert("parameters".to_owned(), json!([described]));
     }
     for method in route.endpoint.allow().split(", ") {
@@ -78,8 +78,8 @@ fn described(operation: &Operation, method: &str, endpoint: Endpoint) -> Value {
         "responses": responses(&operation.replies, method == "HEAD"),
     });
     if let Some(members) = described.as_object_mut() {
-        if let Some(body) = &operation.body {
-            let content = json!({"application/json": {"schema": body}});
+        if let Some((kind, body)) = operation.body.as_ref().filter(|_| method != "GET") {
+            let content = json!({*kind: {"schema": body}});
             members.insert("requestBody".to_owned(), json!({"required": true, "content": content}));
         }
         if !operation.parameters.is_empty() && (endpoint != COMPANY || method == "PUT") {

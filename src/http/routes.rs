@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::bulk::Bulk;
 use crate::config::Paths;
 use crate::event::kind::CallType;
 use crate::pipeline::Call;
@@ -22,6 +23,8 @@ pub enum Endpoint {
     SdkMetrics,
     /// Stands in for Gainsight.
     Gainsight(Operation),
+    /// Takes files for jobs.
+    Bulk(Bulk),
     /// Says whether Weir takes events.
     Health,
     /// Says which Weir this is.
@@ -45,6 +48,17 @@ const fn one(path: &'static str, call: CallType) -> Route {
 
 /// The webhook of one source, which its path names.
 const WEBHOOK_OF_SOURCE: &str = "/webhook/{source}";
+
+/// A file for the job that the path names, or the run of one.
+const BULK: &str = "/v1/bulk/{job}";
+const IMPORT_STATUS: &str = "/v1.0/admin/connector/job/bulkimport/status/{run}";
+
+/// The routes whose last part is a name, and what stands before that.
+const NAMED: [(&str, &str); 3] = [
+    ("/webhook/", WEBHOOK_OF_SOURCE),
+    ("/v1/bulk/", BULK),
+    ("/v1.0/admin/connector/job/bulkimport/status/", IMPORT_STATUS),
+];
 
 const fn gainsight(path: &'static str, operation: Operation) -> Route {
     Route { path, endpoint: Endpoint::Gainsight(operation) }
@@ -76,6 +90,9 @@ pub const ROUTES: &[Route] = &[
     gainsight("/v1/data/objects/query/Company", Operation::CompanyQuery),
     gainsight("/v1/data/objects/Company", Operation::Company),
     gainsight("/v1.0/api/eventManager/event", Operation::Event),
+    Route { path: BULK, endpoint: Endpoint::Bulk(Bulk::Own) },
+    Route { path: "/v1.0/admin/connector/job/bulkimport", endpoint: Endpoint::Bulk(Bulk::Import) },
+    Route { path: IMPORT_STATUS, endpoint: Endpoint::Bulk(Bulk::Status) },
 ];
 
 /// A page of the operators' listener.
@@ -117,6 +134,9 @@ impl Endpoint {
             Endpoint::Gainsight(Operation::CompanyQuery | Operation::Event) => "POST",
             Endpoint::Gainsight(Operation::People) => "PUT",
             Endpoint::Gainsight(Operation::Company) => "POST, PUT",
+            Endpoint::Bulk(Bulk::Own) => "POST, GET",
+            Endpoint::Bulk(Bulk::Import) => "POST",
+            Endpoint::Bulk(Bulk::Status) => "GET",
             Endpoint::Health | Endpoint::Version | Endpoint::Robots | Endpoint::SourceConfig => "GET, HEAD",
         }
     }
@@ -156,7 +176,7 @@ pub fn labels() -> impl Iterator<Item = &'static str> {
 /// The route at `path`. Doubled and trailing slashes are forgiven: some SDKs join URLs carelessly.
 pub fn find(path: &str) -> Option<&'static Route> {
     let path = normalised(path);
-    let pattern = if of_source(&path).is_some() { WEBHOOK_OF_SOURCE } else { &path };
+    let pattern = of_named(&path).unwrap_or(&path);
     ROUTES.iter().find(|route| route.path == pattern)
 }
 
@@ -179,8 +199,10 @@ pub fn source_named<'p>(route: &str, path: &'p str) -> Option<&'p str> {
     named.filter(|_| route == WEBHOOK_OF_SOURCE)
 }
 
-fn of_source(path: &str) -> Option<&str> {
-    path.strip_prefix("/webhook/").filter(|source| !source.is_empty() && !source.contains('/'))
+/// The route of a `path` whose last part is a name.
+fn of_named(path: &str) -> Option<&'static str> {
+    let is_name = |name: &str| !name.is_empty() && !name.contains('/');
+    NAMED.iter().find(|(before, _)| path.strip_prefix(before).is_some_and(is_name)).map(|(_, route)| *route)
 }
 
 fn normalised(path: &str) -> Cow<'_, str> {
@@ -216,6 +238,22 @@ mod tests {
             assert!(find(path).is_none(), "{path}");
         }
         assert_eq!(source_named("/v1/webhook", "/v1/webhook"), None);
+    }
+
+    #[test]
+    fn a_file_names_its_job_in_the_path() {
+        for (path, route) in [
+            ("/v1/bulk/accounts", Some(BULK)),
+            ("//v1/bulk/accounts/", Some(BULK)),
+            ("/v1.0/admin/connector/job/bulkimport/status/a-1", Some(IMPORT_STATUS)),
+            ("/v1.0/admin/connector/job/bulkimport", Some("/v1.0/admin/connector/job/bulkimport")),
+            ("/v1/bulk", None),
+            ("/v1/bulk/a/b", None),
+        ] {
+            assert_eq!(find(path).map(|route| route.path), route, "{path}");
+        }
+        assert!(find("/v1/bulk/a").unwrap().endpoint.knows("GET"));
+        assert_eq!(source_named(BULK, "/v1/bulk/a"), None);
     }
 
     #[test]

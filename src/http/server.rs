@@ -17,6 +17,7 @@ use actix_web::web::{self, Payload};
 use actix_web::{App as WebApp, HttpRequest, HttpResponse};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::bulk::{self, Bulk};
 use super::connection::{Connection, ConnectionState, LINGER, Within, next_turn};
 use super::events::{Inbound, KeyPlace, Refusal};
 use super::on_demand::on_demand;
@@ -26,6 +27,7 @@ use super::response::response;
 use super::routes::{Endpoint, Route, find, find_by};
 use super::tls::Acceptor;
 use super::{cors, events, gainsight, pages, pixel, source_config};
+use crate::connect::uploads::Uploads;
 use crate::intake::app::App;
 use crate::observe::answered::Ended;
 use crate::observe::proxied::Outcome;
@@ -57,11 +59,17 @@ pub struct Listening {
     pub proxied: bool,
 }
 
-/// Serves the clients on `listeners`. The server stops when its handle says so, and not by signals.
+/// Serves the clients on `listeners`. Files for jobs go to `uploads`. The server stops when its handle says so, and not
+/// by signals.
 ///
 /// # Errors
 /// When a listener can't be used.
-pub fn serve(app: Arc<App>, listeners: Listeners, drain: Duration) -> io::Result<Server> {
+pub fn serve(
+    app: Arc<App>,
+    uploads: Option<Arc<Uploads>>,
+    listeners: Listeners,
+    drain: Duration,
+) -> io::Result<Server> {
     // Each worker takes its share of the connections: never more of them than there are shares.
     let workers = workers().min(app.limits.connections);
     let share = app.limits.connections / workers;
@@ -71,8 +79,9 @@ pub fn serve(app: Arc<App>, listeners: Listeners, drain: Duration) -> io::Result
         .shutdown_timeout(drain.as_secs().max(1))
         .disable_signals();
     let draining = builder.graceful_shutdown_signal();
+    let served = Served { app: Arc::clone(&app), uploads };
     if let Some(Listening { socket, proxied }) = listeners.plain {
-        let (app, draining) = (Arc::clone(&app), draining.clone());
+        let (app, served, draining) = (Arc::clone(&app), served.clone(), draining.clone());
         builder = builder.listen("weir", socket, move || {
             let (within, places) = (Arc::clone(&app), Places::of_this_worker(share));
             fn_service(move |mut io: TcpStream| {
@@ -82,7 +91,7 @@ pub fn serve(app: Arc<App>, listeners: Listeners, drain: Duration) -> io::Result
                     Ok((connection(&within, io, place), peer))
                 }
             })
-            .and_then(http(Arc::clone(&app), draining.clone()))
+            .and_then(http(served.clone(), draining.clone()))
         })?;
     }
     if let Some((Listening { socket, proxied }, acceptor)) = listeners.tls {
@@ -98,7 +107,7 @@ pub fn serve(app: Arc<App>, listeners: Listeners, drain: Duration) -> io::Result
                     Ok((connection(&within, acceptor.accept(io).await?, place), peer))
                 }
             })
-            .and_then(http(Arc::clone(&app), draining.clone()))
+            .and_then(http(served.clone(), draining.clone()))
         })?;
     }
     Ok(builder.run())
@@ -129,22 +138,29 @@ fn connection<S>(app: &App, io: S, place: Rc<Place>) -> Connection<S> {
     Connection::new(io, place, Within::new(&app.limits, &app.snapshot().limits), Arc::clone(&app.budget))
 }
 
+/// What requests are answered with.
+#[derive(Clone)]
+struct Served {
+    app: Arc<App>,
+    uploads: Option<Arc<Uploads>>,
+}
+
 /// HTTP/1.1 over connections with deadlines, every request to the dispatcher.
 fn http<S: AsyncRead + AsyncWrite + Unpin + 'static>(
-    app: Arc<App>,
+    served: Served,
     draining: GracefulShutdownSignal,
 ) -> impl ServiceFactory<Accepted<S>, Config = (), Response = (), Error = DispatchError, InitError = ()> {
-    on_demand(move || protocol(Arc::clone(&app), draining.clone()))
+    on_demand(move || protocol(served.clone(), draining.clone()))
 }
 
 fn protocol<S: AsyncRead + AsyncWrite + Unpin + 'static>(
-    app: Arc<App>,
+    served: Served,
     draining: GracefulShutdownSignal,
 ) -> impl ServiceFactory<Accepted<S>, Config = (), Response = (), Error = DispatchError, InitError = ()> {
-    let header = app.limits.header;
+    let header = served.app.limits.header;
     let routes = WebApp::new()
         .default_service(web::to(move |request: HttpRequest, payload: Payload| {
-            dispatch(Arc::clone(&app), request, payload)
+            dispatch(served.clone(), request, payload)
         }))
         .into_factory();
     HttpService::build()
@@ -172,7 +188,7 @@ fn head_size(request: &HttpRequest) -> usize {
 }
 
 /// Every request comes through here: preflight, route, method, then the endpoint.
-async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> HttpResponse {
+async fn dispatch(Served { app, uploads }: Served, request: HttpRequest, payload: Payload) -> HttpResponse {
     let began = Instant::now();
     let connection = request.conn_data::<Rc<ConnectionState>>().cloned();
     if let Some(connection) = &connection {
@@ -206,6 +222,11 @@ async fn dispatch(app: Arc<App>, request: HttpRequest, payload: Payload) -> Http
                 let inbound = Inbound { request: &request, payload, path: route.path, connection, span };
                 // In a box: every request's future has room for the largest way, and these are few.
                 Box::pin(gainsight::answer(&app, inbound, operation)).await
+            }
+            Endpoint::Bulk(bulk) => {
+                let connection = connection.as_deref();
+                let inbound = Inbound { request: &request, payload, path: route.path, connection, span };
+                Box::pin(bulk::answer(&app, uploads.as_ref(), inbound, bulk)).await
             }
             Endpoint::Pixel(call) => {
                 let inbound =
@@ -242,7 +263,9 @@ fn page(app: &App, route: &Route, request: &HttpRequest, span: &RequestSpan) -> 
 fn wrong_method(route: &Route) -> HttpResponse {
     let wrong = Answer::WrongMethod { allow: route.endpoint.allow(), advice: route.endpoint.advice() };
     match route.endpoint {
-        Endpoint::Gainsight(_) => gainsight::refuse(route.path, wrong),
+        Endpoint::Gainsight(_) | Endpoint::Bulk(Bulk::Import | Bulk::Status) => {
+            gainsight::refuse(route.path, wrong)
+        }
         _ => response(&wrong),
     }
 }

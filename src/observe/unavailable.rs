@@ -18,12 +18,20 @@ pub enum Cause {
     NotDurable,
     /// No source has the request's key, and such are to come again.
     UnknownKey,
+    /// A file for a job can't be written, or the store not be told of it.
+    Upload,
 }
 
 impl Cause {
     /// Every cause, in the order of its discriminant.
-    pub const ALL: [Cause; 5] =
-        [Cause::NotReady, Cause::Memory, Cause::QueueFull, Cause::NotDurable, Cause::UnknownKey];
+    pub const ALL: [Cause; 6] = [
+        Cause::NotReady,
+        Cause::Memory,
+        Cause::QueueFull,
+        Cause::NotDurable,
+        Cause::UnknownKey,
+        Cause::Upload,
+    ];
 
     /// The `cause` label of `weir_unavailable_total`.
     pub fn label(self) -> &'static str {
@@ -33,6 +41,7 @@ impl Cause {
             Cause::QueueFull => "queue_full",
             Cause::NotDurable => "not_durable",
             Cause::UnknownKey => "unknown_key",
+            Cause::Upload => "upload",
         }
     }
 
@@ -45,6 +54,7 @@ impl Cause {
             Cause::QueueFull => "clients get 503: the queue has no room for their requests",
             Cause::NotDurable => "clients get 503: their records did not become durable in time",
             Cause::UnknownKey => "clients get 503: no source has their key, and unknown_key is \"retry\"",
+            Cause::Upload => "clients get 503: their files for jobs can't be kept",
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::connect::desk::credentials::{key_in, read_key};
 use crate::connect::engine::target::{Targets, TenantTargets};
 use crate::connect::engine::{OpenSource, Vaults};
 use crate::connect::sources;
+use crate::connect::uploads::Uploads;
 use crate::record::topics::TopicId;
 
 /// The customers' goals, and the field that identifies one: Gainsight has none of its own.
@@ -61,8 +62,13 @@ pub fn vaults(config: &Config) -> Result<Option<Vaults>, String> {
     Ok(Some(Vaults { open, key }))
 }
 
+/// What takes files for jobs. None: without a store there is none.
+pub fn uploads(config: &Config) -> Option<Uploads> {
+    Some(Uploads::new(config.data.uploads(), open_desk(config)?))
+}
+
 /// Opens what a connection leads to.
 pub fn open_source(config: &Config) -> OpenSource {
     let folder = config.data.runs();
-    Arc::new(move |connection, vaults| sources::open(connection, vaults, &folder))
+    Arc::new(move |connection, vaults, upload| sources::open(connection, vaults, &folder, upload))
 }

@@ -361,7 +361,7 @@ fn mended_rows_and_what_was_not_found_are_kept_for_their_job(place: OpenDesk) {
     assert_eq!(desk.forget_person("acme", "ada_x@x.org").unwrap(), 3, "a row, a link, and what was mended");
     assert_eq!(desk.sent_count("acme", "people").unwrap(), 1, "an underscore is no wildcard");
     assert_eq!(desk.mended(&mended.id).unwrap(), [row("bob@x.org")]);
-    assert_eq!(desk.ended_runs("acme").unwrap(), [ended.id]);
+    assert_eq!(desk.ended_runs("acme").unwrap(), [desk.run(&ended.id).unwrap().unwrap()]);
 }
 
 fn files_are_known_by_their_content(place: OpenDesk) {

@@ -17,5 +17,6 @@ mod http_json;
 mod others;
 mod s3;
 mod shared;
+mod uploads;
 mod whole;
 mod zoho;

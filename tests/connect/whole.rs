@@ -117,6 +117,19 @@ impl Set {
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("{arguments:?}: {text}\n{}", self.weir.log()))
     }
 
+    /// Kills it, and starts it again.
+    pub fn restart(&mut self) {
+        self.weir.kill();
+        // Its leases end by themselves, after a minute; nobody waits for that here.
+        ask(self.weir.data(), "UPDATE weir_lease SET until_ms = 0 RETURNING name");
+        self.weir = Start::default().config(config(STORE)).on_data_of(&self.weir).serve();
+    }
+
+    /// Its configuration becomes the one that it has, with `more`.
+    pub fn reload(&self, more: &str) {
+        self.weir.reload(&config(&format!("{STORE}{more}")), "loaded");
+    }
+
     pub fn ask(&self, sql: &str) -> Vec<String> {
         ask(self.weir.data(), sql)
     }
@@ -336,10 +349,7 @@ fn a_run_that_is_killed_again_and_again_loads_every_row_once() {
     let id = run["id"].as_str().unwrap().to_owned();
     for _ in 0..6 {
         std::thread::sleep(std::time::Duration::from_millis(150));
-        set.weir.kill();
-        // Its leases end by themselves, after a minute; nobody waits for that here.
-        ask(set.weir.data(), "UPDATE weir_lease SET until_ms = 0 RETURNING name");
-        set.weir = Start::default().config(config(STORE)).on_data_of(&set.weir).serve();
+        set.restart();
     }
     wait_until("the run ends", || set.json(&["activity", "show", &id])["ended_at"].is_string());
     let run = set.json(&["activity", "show", &id]);

@@ -37,7 +37,7 @@ fn an_sqlite_store_of_version_1_is_brought_up_once() {
         connection.execute_batch(version).unwrap();
         connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0)).unwrap()
     };
-    assert_eq!(version(""), 4);
+    assert_eq!(version(""), 5);
     version("PRAGMA user_version = 99");
     let error = SqliteStore::open(&file).unwrap_err().to_string();
     assert!(error.contains("a store of version 99") && error.contains("use a newer Weir"), "{error}");
@@ -54,6 +54,6 @@ fn a_postgresql_store_of_version_1_is_brought_up_once_whoever_comes_first() {
         let opening: Vec<_> = (0..4).map(|_| scope.spawn(|| open().map(drop))).collect();
         opening.into_iter().for_each(|opened| opened.join().unwrap().unwrap());
     });
-    assert_eq!(asking.ask("SELECT version, (SELECT count(*) FROM weir_salt) FROM weir_store"), ["4|1"]);
+    assert_eq!(asking.ask("SELECT version, (SELECT count(*) FROM weir_salt) FROM weir_store"), ["5|1"]);
     knows_and_erases_ada(open().unwrap());
 }

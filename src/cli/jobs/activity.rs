@@ -6,10 +6,11 @@ use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 
 use super::DeskFlags;
-use super::print::{print_json, run_text, table, time};
+use super::print::{print_json, run_text, table};
 use super::run::known_run;
 use crate::cli::output::Stdout;
 use crate::cli::{Failure, print};
+use crate::connect::desk::shown::{self, time};
 use crate::connect::engine::out;
 use crate::connect::staging::{Staging, StagingError};
 
@@ -73,7 +74,7 @@ fn runs(args: &ActivityArgs) -> Result<(), Failure> {
     let mut open = args.desk.open()?;
     let runs = open.desk.runs(open.tenant.as_deref(), args.job.as_deref(), MOST)?;
     if args.desk.json {
-        let list: Vec<_> = runs.iter().map(super::print::run).collect();
+        let list: Vec<_> = runs.iter().map(shown::run).collect();
         return print_json(&json!(list));
     }
     if runs.is_empty() {
@@ -114,7 +115,7 @@ fn changes(args: &ActivityArgs) -> Result<(), Failure> {
 fn show(flags: &RunFlags) -> Result<(), Failure> {
     let mut open = flags.desk.open()?;
     let run = known_run(&mut open, &flags.run)?;
-    if flags.desk.json { print_json(&super::print::run(&run)) } else { print(&run_text(&run)) }
+    if flags.desk.json { print_json(&shown::run(&run)) } else { print(&run_text(&run)) }
 }
 
 fn errors(flags: &RunFlags) -> Result<(), Failure> {

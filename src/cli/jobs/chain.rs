@@ -12,6 +12,7 @@ use super::print::{print_json, run_text, table};
 use super::{DeskFlags, Open, apply, here};
 use crate::cli::{Failure, print};
 use crate::connect::desk::documents::Kind;
+use crate::connect::desk::shown;
 use crate::connect::engine::{PRESENCE, agenda};
 use crate::connect::writing;
 
@@ -105,7 +106,7 @@ fn run_chain(args: &RunArgs) -> Result<(), Failure> {
     let runs = open.desk.runs_of_chain(&run.id)?;
     let state = open.desk.chain_run(&run.id)?.map_or(run.state, |run| run.state);
     if args.one.desk.json {
-        let runs: Vec<_> = runs.iter().map(super::print::run).collect();
+        let runs: Vec<_> = runs.iter().map(shown::run).collect();
         print_json(&json!({ "id": run.id, "chain": run.chain, "state": state, "runs": runs }))?;
     } else {
         print(&format!("{}  {state}\n", run.id))?;

@@ -5,10 +5,11 @@ use serde_json::json;
 
 use super::apply::ApplyArgs;
 use super::one::OneFlags;
-use super::print::{print_json, table, time};
+use super::print::{print_json, table};
 use super::{DeskFlags, apply, authorize};
 use crate::cli::{Failure, print};
 use crate::connect::desk::documents::Kind;
+use crate::connect::desk::shown::time;
 use crate::connect::source::Source;
 use crate::connect::writing;
 use crate::setup::connect;
@@ -71,7 +72,7 @@ pub(in crate::cli) fn run(args: &ConnectionArgs) -> Result<(), Failure> {
 /// Its source.
 fn source(one: &OneFlags) -> Result<Box<dyn Source>, Failure> {
     let (open, connection) = one.connection()?;
-    Ok(connect::open_source(&open.config)(&connection, &open.vaults)?)
+    Ok(connect::open_source(&open.config)(&connection, &open.vaults, None)?)
 }
 
 fn list(flags: &DeskFlags) -> Result<(), Failure> {

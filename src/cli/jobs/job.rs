@@ -13,6 +13,7 @@ use super::{DeskFlags, apply, preview, run};
 use crate::cli::{Failure, print};
 use crate::connect::catalog::Catalog;
 use crate::connect::desk::documents::Kind;
+use crate::connect::desk::shown;
 use crate::connect::document::Job;
 use crate::connect::schedule::Timetable;
 use crate::connect::writing;
@@ -89,7 +90,7 @@ fn list(flags: &DeskFlags) -> Result<(), Failure> {
             // Its own schedule rests while it is in a chain.
             "rests": rests(&catalog, job),
             "next_runs": next,
-            "last_run": last.as_ref().map(super::print::run),
+            "last_run": last.as_ref().map(shown::run),
         }));
         let last = last.map_or("none".to_owned(), |run| run.state.word().to_owned());
         let next = match next.first() {

@@ -9,6 +9,7 @@ use crate::connect::catalog::Catalog;
 use crate::connect::engine::Halt;
 use crate::connect::engine::map::Verdict;
 use crate::connect::engine::preview::{Preview, preview};
+use crate::connect::uploads;
 use crate::setup::connect;
 
 /// The arguments of `weir job preview`.
@@ -37,7 +38,8 @@ pub(super) fn run(args: &PreviewArgs) -> Result<(), Failure> {
             return Err(Failure::Named(advice));
         }
     };
-    let mut source = connect::open_source(&open.config)(&connection, &open.vaults)?;
+    let upload = uploads::last(&open.config.data.uploads(), &job.tenant, &job.id);
+    let mut source = connect::open_source(&open.config)(&connection, &open.vaults, upload.as_deref())?;
     let found = preview(&mut open.desk, &mut *source, (&job, target), args.rows)?;
     if args.one.desk.json {
         return found.verdicts.iter().try_for_each(|verdict| print(&format!("{}\n", line(verdict))));

@@ -1,44 +1,12 @@
 //! How connections, jobs and runs are shown.
 
-use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cli::{Failure, print};
 use crate::connect::desk::runs::Run;
+use crate::connect::desk::shown::time;
 
-/// A time as RFC 3339, in seconds.
-pub fn time(ms: i64) -> String {
-    Timestamp::from_millisecond(ms).map(|at| format!("{at:.0}")).unwrap_or_default()
-}
-
-/// A run, as the API and `--json` have it.
-pub fn run(run: &Run) -> Value {
-    let counts = &run.counts;
-    json!({
-        "id": run.id,
-        "tenant": run.tenant,
-        "job": run.job,
-        "chain": run.chain,
-        "state": run.state.word(),
-        "created_at": time(run.created_ms),
-        "started_at": run.started_ms.map(time),
-        "ended_at": run.ended_ms.map(time),
-        "resumes_at": run.resume_ms.map(time),
-        "window": { "from": run.since, "to": run.until },
-        "extracted": counts.extracted,
-        "prepared": counts.prepared,
-        "same": counts.same,
-        "rejected": counts.rejected,
-        "loaded": counts.loaded,
-        "failed": counts.failed,
-        "deleted": counts.deleted,
-        "calls": counts.calls,
-        "credits": counts.credits,
-        "error": run.error,
-    })
-}
-
-/// The same in two lines for people.
+/// A run in two lines, for people.
 pub fn run_text(run: &Run) -> String {
     let counts = &run.counts;
     let mut text = format!(

@@ -12,6 +12,7 @@ use super::{DeskFlags, Open, errors_file, here};
 use crate::cli::{Failure, print};
 use crate::connect::catalog::Catalog;
 use crate::connect::desk::runs::{Asked, Run, State};
+use crate::connect::desk::shown;
 use crate::connect::engine::PRESENCE;
 
 /// How often it is asked how far a run is.
@@ -71,7 +72,8 @@ pub(super) fn retry(args: &RetryArgs) -> Result<(), Failure> {
     let of = known_run(&mut open, &args.run)?;
     let run = match &args.file {
         None => {
-            let asked = Asked { retries: Some(of.id.clone()), ..Asked::default() };
+            let (retries, upload) = (Some(of.id.clone()), of.asked.upload.clone());
+            let asked = Asked { retries, upload, ..Asked::default() };
             open.desk.queue_run(&of.tenant, &of.job, None, &asked)?
         }
         Some(file) => {
@@ -118,7 +120,7 @@ pub(super) fn known_run(open: &mut Open, id: &str) -> Result<Run, Failure> {
 fn begin(mut open: Open, run: Run, (waits, is_json): (bool, bool)) -> Result<(), Failure> {
     if !waits {
         if is_json {
-            return print_json(&super::print::run(&run));
+            return print_json(&shown::run(&run));
         }
         let advice = match open.desk.holder(PRESENCE)? {
             Some(_) => format!("see `weir activity show {}`", run.id),
@@ -129,7 +131,7 @@ fn begin(mut open: Open, run: Run, (waits, is_json): (bool, bool)) -> Result<(),
     }
     let ended = wait(&mut open, &run)?;
     if is_json {
-        print_json(&super::print::run(&ended))?;
+        print_json(&shown::run(&ended))?;
     } else {
         print(&super::print::run_text(&ended))?;
     }

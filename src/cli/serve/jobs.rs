@@ -47,6 +47,7 @@ pub fn place(
     Ok(Some(Place {
         vaults,
         runs: config.data.runs(),
+        uploads: config.data.uploads(),
         holder: format!("{host}/{}", std::process::id()),
         queue: Arc::clone(queue),
         metrics: Arc::clone(metrics),

@@ -40,7 +40,7 @@ use crate::queue::Queue;
 use crate::queue::journal::JournalQueue;
 use crate::queue::spool::SpooledQueue;
 use crate::setup::first_start::{self, Demo};
-use crate::setup::{Role, ToServe};
+use crate::setup::{Role, ToServe, connect};
 use crate::tenants::Tenants;
 
 /// How long connections that were just accepted have for their first request, where later ones wait for the next start.
@@ -219,7 +219,8 @@ async fn serve(
     // What is left of the time is the queue's.
     let drain = shutdown.mul_f64(0.75);
     let Clients { listeners, url: main, tls_url: tls, .. } = clients;
-    let gateway = server::serve(Arc::clone(&app), listeners, drain).map_err(unserved)?;
+    let uploads = connect::uploads(&config).map(Arc::new);
+    let gateway = server::serve(Arc::clone(&app), uploads, listeners, drain).map_err(unserved)?;
     let watched: Arc<dyn Watched> = Arc::<App>::clone(&app);
     let (admin, admin_address) = admin::serve(watched, jobs::consent(&config), admin).map_err(unserved)?;
     let (gateway_handle, admin_handle) = (gateway.handle(), admin.handle());

@@ -46,7 +46,7 @@ impl Desk {
     pub fn queue_chain(&mut self, tenant: &str, chain: &str, json: &str) -> Result<ChainRun, DeskError> {
         let now_ms = self.store.now_ms()?;
         let time = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
-        let id = format!("{chain}-{}-{}", time.strftime("%Y%m%dT%H%M%S"), random_word()?);
+        let id = format!("{chain}-{}-{}", time.strftime("%Y%m%dT%H%M%S%3f"), random_word()?);
         let is_new = wrote(
             &mut *self.store,
             "INSERT INTO weir_chain_run (id, tenant, chain, document, created_ms, state) \

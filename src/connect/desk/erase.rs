@@ -1,5 +1,6 @@
 //! What runs remember of a person who is erased.
 
+use super::runs::{COLUMNS, Run, read};
 use super::{Desk, DeskError, values};
 use crate::record::KEY_SEPARATOR;
 
@@ -30,12 +31,12 @@ impl Desk {
         })
     }
 
-    /// The ids of all runs of a tenant that have ended.
+    /// All runs of a tenant that have ended.
     ///
     /// # Errors
     /// The store's.
-    pub fn ended_runs(&mut self, tenant: &str) -> Result<Vec<String>, DeskError> {
-        let statement = "SELECT id FROM weir_run WHERE tenant = $1 AND ended_ms IS NOT NULL";
-        Ok(self.store.query(statement, values![tenant])?.iter().map(|row| row.string(0)).collect())
+    pub fn ended_runs(&mut self, tenant: &str) -> Result<Vec<Run>, DeskError> {
+        let statement = format!("SELECT {COLUMNS} FROM weir_run WHERE tenant = $1 AND ended_ms IS NOT NULL");
+        Ok(self.store.query(&statement, values![tenant])?.iter().map(read).collect())
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! [`documents`] are what somebody applied, [`credentials`] what nobody may read, [`leases`] who may do what alone,
 //! [`runs`] what is done of jobs and [`chains`] of chains, [`rows`] what of their rows, [`seen`] which files it took,
-//! [`sent`] what a job sent of each row of its source, and [`spent`] what that took.
+//! [`sent`] what a job sent of each row of its source, and [`spent`] what that took. [`shown`] is a run for programs.
 
 pub mod chains;
 pub mod credentials;
@@ -13,6 +13,7 @@ pub mod rows;
 pub mod runs;
 pub mod seen;
 pub mod sent;
+pub mod shown;
 pub mod spent;
 
 use std::fmt;

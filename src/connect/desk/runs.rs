@@ -83,6 +83,8 @@ pub struct Asked {
     pub retries: Option<String>,
     /// Whether their values come from a file that was sent back, not from the source.
     pub from_file: bool,
+    /// The name of the file that was sent to Weir, which is all that it reads, or that such rows were in.
+    pub upload: Option<String>,
 }
 
 /// What became of rows.
@@ -199,8 +201,34 @@ impl Desk {
         asked: &Asked,
     ) -> Result<Run, DeskError> {
         let now_ms = self.store.now_ms()?;
-        let id = queue(&mut *self.store, (tenant, job), chain, asked, now_ms)?;
+        let id = new_id(job, now_ms)?;
+        queue(&mut *self.store, &id, (tenant, job), (chain, asked), now_ms)?;
         self.run(&id)?.ok_or_else(|| gone(&id))
+    }
+
+    /// An id for a run of a job that will be asked for.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn new_run_id(&mut self, job: &str) -> Result<String, DeskError> {
+        new_id(job, self.store.now_ms()?)
+    }
+
+    /// Asks for the run `id` of a job, over a file that was sent to Weir for it. It begins once those before it have
+    /// ended.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn queue_upload(
+        &mut self,
+        id: &str,
+        (tenant, job): (&str, &str),
+        file: &str,
+    ) -> Result<Run, DeskError> {
+        let asked = Asked { upload: Some(file.to_owned()), ..Asked::default() };
+        let now_ms = self.store.now_ms()?;
+        queue(&mut *self.store, id, (tenant, job), (None, &asked), now_ms)?;
+        self.run(id)?.ok_or_else(|| gone(id))
     }
 
     /// The same for rows that were mended: each its columns and values, in order.
@@ -208,10 +236,12 @@ impl Desk {
     /// # Errors
     /// As [`Desk::queue_run`].
     pub fn queue_mended(&mut self, of: &Run, rows: &[Vec<(String, Cell)>]) -> Result<Run, DeskError> {
-        let asked = Asked { retries: Some(of.id.clone()), from_file: true, ..Asked::default() };
+        let (retries, upload) = (Some(of.id.clone()), of.asked.upload.clone());
+        let asked = Asked { retries, from_file: true, upload, ..Asked::default() };
         let now_ms = self.store.now_ms()?;
         self.transact(|store| {
-            let id = queue(store, (&of.tenant, &of.job), None, &asked, now_ms)?;
+            let id = new_id(&of.job, now_ms)?;
+            queue(store, &id, (&of.tenant, &of.job), (None, &asked), now_ms)?;
             for (place, row) in (1_i64..).zip(rows) {
                 let source = serde_json::to_string(row).unwrap_or_default();
                 store.execute(
@@ -267,7 +297,7 @@ impl Desk {
         Ok(found.iter().map(read).collect())
     }
 
-    /// Runs that somebody could work on now and nobody does, the oldest first.
+    /// Runs that somebody could work on now and nobody does, the oldest first; of a job, the first that has not ended.
     ///
     /// # Errors
     /// The store's.
@@ -277,7 +307,9 @@ impl Desk {
             &format!(
                 "SELECT {COLUMNS} FROM weir_run WHERE ended_ms IS NULL AND (resume_ms IS NULL OR resume_ms <= $1 \
                  OR cancelled = 1) AND NOT EXISTS (SELECT 1 FROM weir_lease WHERE name = '{LEASES}' || weir_run.id \
-                 AND until_ms >= $1) ORDER BY created_ms, id"
+                 AND until_ms >= $1) AND NOT EXISTS (SELECT 1 FROM weir_run AS older WHERE \
+                 older.tenant = weir_run.tenant AND older.job = weir_run.job AND older.ended_ms IS NULL \
+                 AND (older.created_ms, older.id) < (weir_run.created_ms, weir_run.id)) ORDER BY created_ms, id"
             ),
             values![now_ms],
         )?;
@@ -358,24 +390,29 @@ fn gone(id: &str) -> DeskError {
     DeskError::Refused(format!("the run {id} is gone; try again"))
 }
 
+/// The id of a run of a job. Later ones sort behind it.
+fn new_id(job: &str, now_ms: i64) -> Result<String, DeskError> {
+    let time = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
+    Ok(format!("{job}-{}-{}", time.strftime("%Y%m%dT%H%M%S%3f"), random_word()?))
+}
+
 fn queue(
     store: &mut dyn Inspect,
+    id: &str,
     (tenant, job): (&str, &str),
-    chain: Option<&str>,
-    asked: &Asked,
+    (chain, asked): (Option<&str>, &Asked),
     now_ms: i64,
-) -> Result<String, DeskError> {
-    let time = jiff::Timestamp::from_millisecond(now_ms).unwrap_or_default();
-    let id = format!("{job}-{}-{}", time.strftime("%Y%m%dT%H%M%S"), random_word()?);
+) -> Result<(), DeskError> {
+    let uploaded = i64::from(asked.upload.is_some());
     let asked = serde_json::to_string(asked).unwrap_or_default();
     let is_new = wrote(
         store,
-        "INSERT INTO weir_run (id, tenant, job, chain, asked, state, created_ms, counts, cancelled) \
-         VALUES ($1, $2, $3, $4, $5, 'queued', $6, '{}', 0) ON CONFLICT DO NOTHING",
-        values![&id, tenant, job, chain, &asked, now_ms],
+        "INSERT INTO weir_run (id, tenant, job, chain, asked, state, created_ms, counts, cancelled, uploaded) \
+         VALUES ($1, $2, $3, $4, $5, 'queued', $6, '{}', 0, $7) ON CONFLICT DO NOTHING",
+        values![id, tenant, job, chain, &asked, now_ms, uploaded],
     )?;
     if is_new {
-        return Ok(id);
+        return Ok(());
     }
     Err(DeskError::Refused(format!(
         "a run of {job} has not ended yet; wait for it, or end it with `weir job cancel` (see `weir activity --job \

@@ -22,7 +22,7 @@ mod unfound;
 mod worker;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -39,6 +39,7 @@ use super::desk::{Desk, OpenDesk};
 use super::document::{Connection, Deletes, Job};
 use super::source::{Source, SourceError};
 use super::staging::Staging;
+use super::uploads;
 use crate::observe::metrics::Metrics;
 use crate::queue::Queue;
 use crate::system::worker::StopToken;
@@ -46,8 +47,9 @@ use crate::system::worker::StopToken;
 /// How often it is shown how far a run is, and looked whether somebody asked for its end.
 const SHOW_EVERY: Duration = Duration::from_secs(1);
 
-/// Opens the source that a connection leads to.
-pub type OpenSource = Arc<dyn Fn(&Connection, &Vaults) -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
+/// Opens the source that a connection leads to; for a file that was sent to Weir, with the folder in which it lies.
+pub type OpenSource =
+    Arc<dyn Fn(&Connection, &Vaults, Option<&Path>) -> Result<Box<dyn Source>, SourceError> + Send + Sync>;
 
 /// What a source keeps on the desk.
 #[derive(Clone)]
@@ -65,6 +67,8 @@ pub struct Place {
     pub vaults: Vaults,
     /// The folder of runs' files.
     pub runs: PathBuf,
+    /// The folder of files that were sent to Weir.
+    pub uploads: PathBuf,
     /// Who this process is, for people.
     pub holder: String,
     /// Where records go.
@@ -87,6 +91,11 @@ impl Place {
     /// The file of a run.
     pub fn file(&self, run: &str) -> PathBuf {
         self.runs.join(format!("{run}.sqlite"))
+    }
+
+    /// The folder of the file that was sent to Weir for a run; none: it reads something else.
+    fn upload(&self, run: &Run) -> Option<PathBuf> {
+        run.asked.upload.as_ref().map(|_| uploads::of_run(&self.uploads, run))
     }
 }
 

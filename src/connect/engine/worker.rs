@@ -17,6 +17,7 @@ use crate::connect::desk::{Desk, DeskError};
 use crate::connect::document::Connection;
 use crate::connect::sources;
 use crate::connect::staging::{self, Staging};
+use crate::connect::uploads;
 use crate::system::worker::{StopToken, Worker};
 
 /// Runs that one process works on at once.
@@ -125,6 +126,10 @@ fn round(
 /// The desk's.
 pub fn work_on_one(place: &Place, token: &StopToken, desk: &mut Desk) -> Result<bool, DeskError> {
     for run in desk.open_runs()? {
+        // What was sent to another machine is that one's to read.
+        if place.upload(&run).is_some_and(|folder| !folder.is_dir()) && !run.is_cancelled {
+            continue;
+        }
         if let Some(lease) = desk.take(&format!("{LEASES}{}", run.id), &place.holder, HOLDS_MS)? {
             let done = work_on(place, token, &run.id, &lease);
             desk.release(&lease)?;
@@ -209,7 +214,8 @@ fn steps(attempt: &mut Attempt<'_>, connection: &Connection) -> Ended {
     let target = of_tenant
         .target(&attempt.job.tenant, &object)
         .map_err(|why| Halt::Failed(format!("{object} {why}")))?;
-    let mut source = (attempt.place.open_source)(connection, &attempt.place.vaults)?;
+    let upload = attempt.place.upload(&attempt.run);
+    let mut source = (attempt.place.open_source)(connection, &attempt.place.vaults, upload.as_deref())?;
     // What another machine has worked out is not here: it is read and worked out anew, the same window of it.
     let begun = matches!(attempt.run.state, State::Loading) && map::is_done(&attempt.staging, &attempt.run)?;
     if !begun {
@@ -312,6 +318,7 @@ fn finish(
     desk.end_run(lease, run, &cursors)?;
     if run.state.is_end() {
         forget_files(place);
+        uploads::forget(&place.uploads, desk, run)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! some of them, [`seen`] knows those that were loaded, [`progress`] how far a run came. [`decode`], [`dialect`] and
 //! [`table`] make records of bytes, [`opened`] rows of those, [`kinds`] guesses what columns hold. [`rejects`] is the
 //! file of rejected rows, written and read back, [`finish`] what becomes of files that are done; [`settings`] reads
-//! `settings` of a connection.
+//! `settings` of a connection. [`waiting`] is what is read where files are sent to Weir and none has come.
 
 pub mod decode;
 pub mod dialect;
@@ -21,3 +21,4 @@ pub mod seen;
 pub mod settings;
 pub mod source;
 pub mod table;
+pub mod waiting;

@@ -63,6 +63,23 @@ pub fn response(path: &'static str, reply: &Reply) -> HttpResponse {
     response.body(envelope.write(&request_id))
 }
 
+/// The response to what no record comes of.
+pub fn say(
+    path: &'static str,
+    status: StatusCode,
+    said: Result<serde_json::Value, (&'static str, &str)>,
+) -> HttpResponse {
+    let (error, data) = match said {
+        Ok(data) => (None, data.to_string().into_bytes()),
+        Err((code, why)) => (Some((code, why.into())), b"null".to_vec()),
+    };
+    let request_id = random_uuid();
+    let code = error.as_ref().map(|(code, _)| *code);
+    tracing::debug!(route = path, %request_id, code, "answered as Gainsight does");
+    let envelope = Envelope { status, error, message: None, data };
+    HttpResponse::build(status).insert_header((header::CONTENT_TYPE, JSON)).body(envelope.write(&request_id))
+}
+
 impl Envelope<'_> {
     fn write(&self, request_id: &str) -> Vec<u8> {
         let mut out = format!("{{\"result\":{},\"errorCode\":", self.error.is_none()).into_bytes();

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::schema::reference;
 use crate::event::kind::CallType;
+use crate::http::bulk::Bulk;
 use crate::http::routes::Endpoint;
 use crate::pipeline::Call;
 use crate::pipeline::answer::Answer;
@@ -31,8 +32,8 @@ pub(super) struct Operation {
     pub tag: &'static str,
     pub summary: String,
     pub description: &'static str,
-    /// The schema of the body, if it takes one.
-    pub body: Option<Value>,
+    /// The media type and the schema of the body, if it takes one.
+    pub body: Option<(&'static str, Value)>,
     pub parameters: Vec<Value>,
     /// Ways to show who sends, each with all that it needs.
     pub security: Vec<&'static [&'static str]>,
@@ -64,6 +65,9 @@ impl Operation {
             Endpoint::Beacon => beacon(),
             Endpoint::Pixel(call) => pixel(call),
             Endpoint::Gainsight(operation) => gainsight(operation),
+            Endpoint::Bulk(Bulk::Own) => bulk(),
+            Endpoint::Bulk(Bulk::Import) => import(),
+            Endpoint::Bulk(Bulk::Status) => import_status(),
             Endpoint::SourceConfig => source_config(),
             Endpoint::SdkMetrics => Operation {
                 description: "Whatever comes is taken and ignored.",
@@ -119,7 +123,7 @@ fn events(call: Call) -> Operation {
         tag: "events",
         summary,
         description: "The body may be compressed with gzip, deflate or zstd, and have any Content-Type.",
-        body: Some(reference(body)),
+        body: Some(("application/json", reference(body))),
         security: KEYS.to_vec(),
         replies: plain(own.iter().chain(&[Answer::NoKey]).chain(&OF_KEYS).chain(&OF_BODIES)),
         ..page("", Vec::new())
@@ -222,9 +226,86 @@ fn gainsight(operation: Gainsight) -> Operation {
         tag: "Gainsight",
         summary: summary.to_owned(),
         description: "As Gainsight's own API does it, for RudderStack's Gainsight destination.",
-        body: Some(reference(body)),
+        body: Some(("application/json", reference(body))),
         parameters,
         security: if is_event { vec![&["sharedSecret", "tenantId"]] } else { KEYS.to_vec() },
         replies: [done, broken].into_iter().chain(refused).collect(),
     }
+}
+
+/// What who sends a file, or asks about one, may be told because of the key.
+const OF_FILE_KEYS: [Answer; 6] = [
+    Answer::NoKey,
+    Answer::UnknownKey,
+    Answer::KeyNotYetKnown,
+    Answer::LimitReached { seconds: 1 },
+    Answer::OriginNotAllowed,
+    Answer::SourceDisabled,
+];
+
+/// `POST` takes a file, `GET` tells of its run: one path, whose last part is the id of a job, or of a run.
+fn bulk() -> Operation {
+    let text = |status, why: &str| Reply {
+        status,
+        why: why.to_owned(),
+        content: Some(("text/plain", json!({"type": "string"}))),
+        retry_after: false,
+    };
+    let own = vec![
+        Reply::page("how far the run is", "application/json", reference("Run")),
+        Reply {
+            status: 202,
+            why: "the file is durable, and its run asked for".to_owned(),
+            content: Some(("application/json", reference("Queued"))),
+            retry_after: false,
+        },
+        text(400, "nothing came, or no form as it should be"),
+        text(404, "no such job takes files, or there is no such run"),
+    ];
+    Operation {
+        tag: "files",
+        summary: "A file for a job, or what has become of it".to_owned(),
+        description: "POST takes a file of rows as the body, plain or gzip, or as the part `file` of a form; the path \
+            ends in the id of a job whose connection has connector = \"upload\". GET tells of the run that the answer \
+            to it names.",
+        body: Some(("text/csv", json!({"type": "string"}))),
+        parameters: vec![json!({"name": "file", "in": "query", "schema": {"type": "string"},
+            "description": "What the file is called, where the body is the file."})],
+        security: KEYS.to_vec(),
+        replies: own.into_iter().chain(plain(OF_FILE_KEYS.iter().chain(&OF_BODIES))).collect(),
+    }
+}
+
+fn import() -> Operation {
+    Operation {
+        summary: "A file for a job, as Gainsight's Bulk API takes it".to_owned(),
+        description: "A form with the file and the id of its job.",
+        body: Some(("multipart/form-data", reference("Import"))),
+        replies: of_import("the file is durable, and its run asked for"),
+        parameters: Vec::new(),
+        ..bulk()
+    }
+}
+
+fn import_status() -> Operation {
+    Operation {
+        summary: "What has become of a file".to_owned(),
+        description: "As Gainsight's Bulk API tells it: INIT, IN_PROGRESS or COMPLETED, and how many rows.",
+        body: None,
+        replies: of_import("how far its run is"),
+        parameters: Vec::new(),
+        ..bulk()
+    }
+}
+
+fn of_import(done: &str) -> Vec<Reply> {
+    let enveloped =
+        |answer: &Answer| Reply::as_answered(answer, ("application/json", reference("Gainsight")));
+    let with = |status, why: &str| Reply { status, why: why.to_owned(), ..enveloped(&Answer::InvalidJson) };
+    let own = [
+        with(200, done),
+        with(400, "nothing came, or no form as it should be"),
+        with(404, "no such job takes files, or there is no such run"),
+    ];
+    own.into_iter().chain(OF_FILE_KEYS.iter().chain(&OF_BODIES).map(enveloped)).collect()
 }

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
+use crate::connect::desk::runs::State;
+
 /// Every shape that the document refers to, by its name.
 pub(super) fn all() -> Value {
-    let shapes = [events(), pages(), gainsight()].into_iter().filter_map(|shapes| match shapes {
+    let shapes = [events(), pages(), gainsight(), files()].into_iter().filter_map(|shapes| match shapes {
         Value::Object(shapes) => Some(shapes),
         _ => None,
     });
@@ -101,6 +103,46 @@ fn gainsight() -> Value {
                 "requestId": {"type": "string"},
                 "data": {"type": ["object", "null"]},
                 "message": {"type": ["string", "null"]},
+            },
+        },
+    })
+}
+
+fn files() -> Value {
+    let text = || json!({"type": ["string", "null"]});
+    json!({
+        "Import": {
+            "type": "object",
+            "required": ["file", "jobId"],
+            "properties": {
+                "file": {"type": "string", "contentMediaType": "text/csv"},
+                "jobId": {"type": "string"},
+            },
+        },
+        "Queued": {
+            "type": "object",
+            "required": ["run", "job", "file", "bytes", "state"],
+            "properties": {
+                "run": {"type": "string", "description": "Its id, by which to ask what has become of the file."},
+                "job": {"type": "string"},
+                "file": {"type": "string"},
+                "bytes": {"type": "integer"},
+                "state": {"type": "string"},
+            },
+        },
+        "Run": {
+            "type": "object",
+            "required": ["id", "job", "state", "extracted", "rejected", "loaded", "failed", "error"],
+            "properties": {
+                "id": {"type": "string"},
+                "job": {"type": "string"},
+                "file": text(),
+                "state": {"enum": State::ALL.map(State::word)},
+                "extracted": {"type": "integer"},
+                "rejected": {"type": "integer"},
+                "loaded": {"type": "integer"},
+                "failed": {"type": "integer"},
+                "error": text(),
             },
         },
     })

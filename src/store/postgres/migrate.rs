@@ -4,11 +4,12 @@ use super::session::Session;
 use crate::store::StoreError;
 
 /// What makes each version of the tables out of the one before. Which one they have is in `weir_store`.
-const VERSIONS: [&str; 4] = [
+const VERSIONS: [&str; 5] = [
     include_str!("schema.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
+    include_str!("schema-5.sql"),
 ];
 /// The oldest PostgreSQL that Weir works with, as the server writes it.
 const OLDEST: i32 = 150_000;

@@ -28,11 +28,12 @@ use super::{Failed, Progress, RunLoad, Store, StoreError, User};
 use crate::queue::subscription::Partition;
 
 /// What makes each version of the tables out of the one before. Which one they have is the file's `user_version`.
-const VERSIONS: [&str; 4] = [
+const VERSIONS: [&str; 5] = [
     include_str!("schema.sql"),
     include_str!("schema-2.sql"),
     include_str!("schema-3.sql"),
     include_str!("schema-4.sql"),
+    include_str!("schema-5.sql"),
 ];
 /// How long a statement waits for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);

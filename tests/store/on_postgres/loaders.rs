@@ -248,5 +248,5 @@ fn several_that_start_at_once_make_the_tables_once() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(opened.iter().all(Result::is_ok), "{opened:?}");
-    assert_eq!(database.session().ask("SELECT version FROM weir_store"), ["4"]);
+    assert_eq!(database.session().ask("SELECT version FROM weir_store"), ["5"]);
 }

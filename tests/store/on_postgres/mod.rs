@@ -185,7 +185,7 @@ fn tables_of_another_version_or_damaged_ones_are_of_no_use() {
     let asking = database.session();
     asking.run("UPDATE weir_store SET version = 99");
     assert!(unusable(open(&database.url)).contains("use a newer Weir"));
-    asking.run("UPDATE weir_store SET version = 4; DROP TABLE weir_progress");
+    asking.run("UPDATE weir_store SET version = 5; DROP TABLE weir_progress");
     let mut store = open(&database.url).unwrap();
     assert!(unusable(store.progress("store")).contains("restore them"));
     asking.run("DROP TABLE weir_store");
