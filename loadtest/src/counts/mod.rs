@@ -18,9 +18,11 @@ use actix_web::http::header::{
     AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderMap, HeaderValue, USER_AGENT,
 };
 
+use arc_swap::ArcSwap;
 use clap::{Subcommand, ValueEnum};
 use data_encoding::BASE64;
 use weir::admission::keys::digest;
+use weir::admission::rate::{Rate, Rates};
 use weir::admission::secrets::Proof;
 use weir::config::{Config, Overrides};
 use weir::event::envelope::{Batch, Event};
@@ -29,6 +31,7 @@ use weir::event::scan::Scan;
 use weir::event::time::Received;
 use weir::http::credentials::presented_key;
 use weir::http::proof::shown;
+use weir::intake::snapshot::Snapshot;
 use weir::observe::metrics::Metrics;
 use weir::observe::unverifiable::Unverifiable;
 use weir::pipeline;
@@ -48,6 +51,10 @@ use crate::traffic::{self, Mix, Request, Shape, Tenant};
 const BATCH: u64 = 50;
 /// Custom fields of a person and a company.
 const FIELDS: usize = 5;
+/// More than any record has, in bytes.
+const LARGEST: usize = 1 << 20;
+/// What limits and reloads may add to a track call, in percent.
+const LIMITS_PERCENT: f64 = 2.0;
 /// 2026-11-21T12:00:00Z
 const RECEIVED_MS: i64 = 1_795_262_400_000;
 
@@ -86,6 +93,8 @@ pub enum Case {
     Group,
     /// From the body of a track call to its record
     Track,
+    /// The same of a source with a rate, from what a reload may replace
+    Limited,
     /// From a batch of track calls to their records
     Batch,
     /// From a Basic header to the source
@@ -122,12 +131,27 @@ fn check(baseline: &Path) -> Result<(), Box<dyn Error>> {
         stored => stored?,
     };
     let stored = parse(&stored).ok_or_else(|| format!("{} can't be read", baseline.display()))?;
-    let comparison = compare(&counted()?, &stored);
+    let counts = counted()?;
+    let comparison = compare(&counts, &stored);
     write!(io::stdout(), "{}", comparison.table)?;
     if let Some(note) = comparison.note {
         writeln!(io::stdout(), "note: {note}")?;
     }
+    if let Some(share) = limits_share(&counts) {
+        writeln!(io::stdout(), "a rate, and that a reload may change it, take {share:.1} % of a track call")?;
+        if share > LIMITS_PERCENT {
+            return Err(
+                format!("that is over {LIMITS_PERCENT} %; see target/counts/limited.callgrind").into()
+            );
+        }
+    }
     comparison.failure.map_or(Ok(()), |failure| Err(failure.into()))
+}
+
+/// What limits and reloads add to a track call, in percent.
+fn limits_share(counts: &Counts) -> Option<f64> {
+    let (limited, track) = (*counts.get("limited")?, *counts.get("track")?);
+    Some((crate::report::count(limited) / crate::report::count(track) - 1.0) * 100.0)
 }
 
 fn accept(baseline: &Path) -> Result<(), Box<dyn Error>> {
@@ -147,7 +171,8 @@ fn counted() -> Result<Counts, Box<dyn Error>> {
 
 /// Runs `case` over `events` events. What must be there before the first of them does not count.
 fn run_case(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
-    let tenant = Tenant { prefix: "counts".to_owned(), sources: 1, rows: FIELDS, topics: None, rate: 0 };
+    let rate = if matches!(case, Case::Limited) { 1_000_000 } else { 0 };
+    let tenant = Tenant { prefix: "counts".to_owned(), sources: 1, rows: FIELDS, topics: None, rate };
     let toml = tenant.toml();
     let config = setup::load(Some((Path::new("counts.toml"), &toml)), &Overrides::default())?;
     let tenants = Tenants::from_config(&config);
@@ -167,17 +192,33 @@ fn run_case(case: Case, events: u64) -> Result<(), Box<dyn Error>> {
         }
         Case::Identify => {
             let call = Call::One(CallType::Identify);
-            process(&config, source, call, &body(Mix::Mixed, 1, 0), events)?;
+            process(&config, (source, None), call, &body(Mix::Mixed, 1, 0), events)?;
         }
         Case::Group => {
             let call = Call::One(CallType::Group);
-            process(&config, source, call, &body(Mix::Mixed, 1, 1), events)?;
+            process(&config, (source, None), call, &body(Mix::Mixed, 1, 1), events)?;
         }
         Case::Track => {
             let call = Call::One(CallType::Track);
-            process(&config, source, call, &body(Mix::Track, 1, 0), events)?;
+            process(&config, (source, None), call, &body(Mix::Track, 1, 0), events)?;
         }
-        Case::Batch => process(&config, source, Call::Batch, &body(Mix::Track, BATCH, 0), events / BATCH)?,
+        Case::Limited => {
+            let (metrics, rates, limits) =
+                (Metrics::new([])?, Rates::default(), config.limits.request.clone());
+            let snapshot = Snapshot::new(Tenants::from_config(&config), limits, LARGEST, &metrics, &rates);
+            let current = ArcSwap::from_pointee(snapshot);
+            let (call, body) = (Call::One(CallType::Track), body(Mix::Track, 1, 0));
+            for _ in 0..events {
+                let snapshot = current.load_full();
+                let source = snapshot.tenants.sources.first().ok_or("no source")?;
+                let rate = snapshot.rate(source).ok_or("no rate")?;
+                process(&config, (source, Some(rate)), call, &body, 1)?;
+            }
+        }
+        Case::Batch => {
+            let body = body(Mix::Track, BATCH, 0);
+            process(&config, (source, None), Call::Batch, &body, events / BATCH)?;
+        }
         Case::Key => {
             let user = BASE64.encode(format!("{}:", traffic::key(0).as_str()).as_bytes());
             let mut headers = HeaderMap::new();
@@ -256,7 +297,7 @@ fn body(mix: Mix, batch: u64, kind: usize) -> Vec<u8> {
 
 fn process(
     config: &Config,
-    source: &Source,
+    (source, rate): (&Source, Option<&Rate>),
     call: Call,
     body: &[u8],
     requests: u64,
@@ -273,7 +314,7 @@ fn process(
             content_type: Some("application/json"),
             received: &Received::at(RECEIVED_MS),
             rules: &rules,
-            rate: None,
+            rate,
         };
         let processed = pipeline::process(call, &request, black_box(body));
         if processed.answer != Answer::Ok || processed.records.is_empty() {
