@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, params};
 use rustix::time::{ClockId, clock_gettime};
 use weir::config::Config;
-use weir::loader::MOST;
 use weir::loader::batch::apply;
 use weir::queue::journal::reader::{Begin, JournalReader};
 use weir::queue::reader::{Next, ReadRecord, Reader, StartAt};
@@ -21,13 +20,14 @@ use weir::store::load::{EventLoad, Identity};
 use weir::store::merge::{Alias, Aliases};
 use weir::store::registry::{Column, ObjectName, Registry, SeenField};
 use weir::store::row::{Row, RowKey};
+use weir::store::sqlite;
 use weir::store::suppress::{Hash, Salt};
 use weir::store::{Failed, Progress, RunLoad, Store, StoreError, User};
 
 use crate::load::remove;
 
 /// Records of one batch: as many as the loader takes at once where there are many.
-pub const BATCH: usize = MOST.records;
+pub const BATCH: usize = sqlite::BATCH.records;
 
 /// What writing them has cost.
 pub struct Written {

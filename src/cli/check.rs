@@ -11,11 +11,11 @@ use crate::config::{
     self, DataDir, GainsightConfig, Problems, PublisherConfig, QueueKind, StorePlace, ViewKey,
 };
 use crate::gainsight::window::Allowance;
-use crate::loader;
 use crate::operate::control;
 use crate::operate::in_use::hash;
 use crate::setup::{self, Role, ToServe, first_start};
 use crate::store::registry::MOST_FIELDS;
+use crate::store::{BATCH, sqlite};
 use crate::system::advice::readable;
 use crate::tenants::EventName;
 
@@ -63,15 +63,15 @@ fn report(to_serve: &ToServe) -> Result<String, Problems> {
     lines.push(format!("queue: {place}"));
     let store = first_start::expected(config)?.store;
     if let Some(store) = store.filter(|_| to_serve.roles.run(Role::Load)) {
-        let place = match &store.place {
-            StorePlace::Sqlite(file) => config.data.store(file).display().to_string(),
-            StorePlace::Postgres(_) => "PostgreSQL".to_owned(),
+        let (place, batch) = match &store.place {
+            StorePlace::Sqlite(file) => (config.data.store(file).display().to_string(), sqlite::BATCH),
+            StorePlace::Postgres(_) => ("PostgreSQL".to_owned(), BATCH),
         };
         lines.push(format!(
             "store: {place}; up to {MOST_FIELDS} undeclared fields of an object get columns, and the others are \
              only kept; a batch has up to {} records, and ends with the one that reaches {}",
-            loader::MOST.records,
-            readable(u64::try_from(loader::MOST.bytes).unwrap_or(u64::MAX))
+            batch.records,
+            readable(u64::try_from(batch.bytes).unwrap_or(u64::MAX))
         ));
     }
     if to_serve.roles.run(Role::Load) {

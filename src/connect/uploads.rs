@@ -12,6 +12,7 @@ use super::catalog::Catalog;
 use super::desk::runs::{Run, random_word};
 use super::desk::{Desk, DeskError, OpenDesk};
 use super::document::Connector;
+use super::files::settings::may_send;
 use crate::system::disk::{self, Disk, RealDisk};
 
 /// Folders of ended runs that are kept of each job.
@@ -27,7 +28,10 @@ pub enum UploadError {
     /// No job takes it: a sentence.
     #[error("{0}")]
     NoJob(String),
-    /// Neither the disk nor the desk can be told from here: the same may work later.
+    /// The job takes none from this sender: a sentence.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The disk or the store is in the way: the same may work later.
     #[error("{0}")]
     Here(String),
 }
@@ -45,6 +49,18 @@ impl From<DeskError> for UploadError {
 pub struct Uploads {
     folder: PathBuf,
     desk: OpenDesk,
+    leaves: u64,
+}
+
+/// Who sends a file, and for which job.
+#[derive(Clone, Debug)]
+pub struct Sending {
+    /// Id of the tenant.
+    pub tenant: String,
+    /// Id of the source whose key was shown.
+    pub source: String,
+    /// Id of the job.
+    pub job: String,
 }
 
 /// A file on its way in. What is dropped before it is taken is removed.
@@ -54,6 +70,8 @@ pub struct Incoming {
     file: File,
     /// Bytes that have come.
     pub bytes: u64,
+    /// Bytes that have to be left on the disk.
+    leaves: u64,
 }
 
 impl Drop for Incoming {
@@ -69,7 +87,15 @@ impl Incoming {
     /// # Errors
     /// The disk's.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), UploadError> {
-        RealDisk.write(&self.file, bytes).map_err(|error| unwritten(&self.path, &error))?;
+        let write = || {
+            let folder = self.path.parent().unwrap_or(&self.path);
+            let free = RealDisk.free(folder)?;
+            if free < self.leaves.saturating_add(bytes.len() as u64) {
+                return Err(io::Error::new(io::ErrorKind::StorageFull, "queue.free_bytes is left to events"));
+            }
+            RealDisk.write(&self.file, bytes)
+        };
+        write().map_err(|error| unwritten(&self.path, &error))?;
         self.bytes += bytes.len() as u64;
         Ok(())
     }
@@ -82,18 +108,19 @@ impl std::fmt::Debug for Uploads {
 }
 
 impl Uploads {
-    /// Takes files into `folder`, for jobs of the desk. What an earlier process left half taken is removed.
-    pub fn new(folder: PathBuf, desk: OpenDesk) -> Self {
+    /// Takes files into `folder`, for jobs of the desk, and leaves so many bytes of the disk to others. What an earlier
+    /// process left half taken is removed.
+    pub fn new(folder: PathBuf, desk: OpenDesk, leaves: u64) -> Self {
         fs::remove_dir_all(folder.join(INCOMING)).unwrap_or_default();
-        Uploads { folder, desk }
+        Uploads { folder, desk, leaves }
     }
 
-    /// Whether a job of this id takes files.
+    /// Whether the job takes files, and from this sender.
     ///
     /// # Errors
-    /// [`UploadError::NoJob`] where it does not.
-    pub fn takes(&self, tenant: &str, job: &str) -> Result<(), UploadError> {
-        takes(&mut Desk::open(&self.desk)?, tenant, job)
+    /// [`UploadError::NoJob`] or [`UploadError::Forbidden`] where it does not.
+    pub fn takes(&self, sending: &Sending) -> Result<(), UploadError> {
+        takes(&mut Desk::open(&self.desk)?, sending)
     }
 
     /// Begins to take a file.
@@ -107,21 +134,17 @@ impl Uploads {
             RealDisk.create(&path, 0o640)
         };
         let file = begin().map_err(|error| unwritten(&path, &error))?;
-        Ok(Incoming { path, file, bytes: 0 })
+        Ok(Incoming { path, file, bytes: 0, leaves: self.leaves })
     }
 
     /// Takes a file that has come whole, under a name that its sender gave it, and asks for its run.
     ///
     /// # Errors
-    /// [`UploadError::NoJob`] where the job takes no files, and the disk's and the desk's.
-    pub fn take(
-        &self,
-        file: &Incoming,
-        (tenant, job): (&str, &str),
-        name: Option<&str>,
-    ) -> Result<Run, UploadError> {
+    /// As [`Uploads::takes`], and the disk's and the desk's.
+    pub fn take(&self, file: &Incoming, sending: &Sending, name: Option<&str>) -> Result<Run, UploadError> {
         let mut desk = Desk::open(&self.desk)?;
-        takes(&mut desk, tenant, job)?;
+        takes(&mut desk, sending)?;
+        let (tenant, job) = (sending.tenant.as_str(), sending.job.as_str());
         let (id, name) = (desk.new_run_id(job)?, file_name(name));
         let folder = of_job(&self.folder, tenant, job).join(&id);
         let keep = || {
@@ -137,27 +160,36 @@ impl Uploads {
         Ok(queued?)
     }
 
-    /// The run of a file, or another one of the tenant's.
+    /// The run of a file that was sent with a key of the tenant. Other runs are nothing for senders.
     ///
     /// # Errors
     /// The desk's.
     pub fn run(&self, tenant: &str, id: &str) -> Result<Option<Run>, UploadError> {
-        Ok(Desk::open(&self.desk)?.run(id)?.filter(|run| run.tenant == tenant))
+        let run = Desk::open(&self.desk)?.run(id)?;
+        Ok(run.filter(|run| run.tenant == tenant && run.asked.upload.is_some()))
     }
 }
 
-fn takes(desk: &mut Desk, tenant: &str, job: &str) -> Result<(), UploadError> {
+fn takes(desk: &mut Desk, Sending { tenant, source, job }: &Sending) -> Result<(), UploadError> {
     let no_job = |why: String| Err(UploadError::NoJob(why));
-    match Catalog::job_alone(desk, tenant, job)? {
-        None => no_job(format!("there is no job {job}; see `weir job list`")),
-        Some((_, connection)) if connection.connector != Connector::Upload => {
-            no_job(format!("the job {job} takes no files; give it a connection with connector = \"upload\""))
-        }
-        Some((found, _)) if !found.enabled => {
-            no_job(format!("the job {job} is off; set enabled = true and apply it"))
-        }
-        Some(_) => Ok(()),
+    let Some((found, connection)) = Catalog::job_alone(desk, tenant, job)? else {
+        return no_job(format!("there is no job {job}; see `weir job list`"));
+    };
+    if connection.connector != Connector::Upload {
+        return no_job(format!(
+            "the job {job} takes no files; give it a connection with connector = \"upload\""
+        ));
     }
+    if !found.enabled {
+        return no_job(format!("the job {job} is off; set enabled = true and apply it"));
+    }
+    if may_send(&connection.settings, source) {
+        return Ok(());
+    }
+    Err(UploadError::Forbidden(format!(
+        "the job {job} takes no files from the source {source}; use a key of a source that settings.sources of its \
+         connection names"
+    )))
 }
 
 fn unwritten(path: &Path, error: &io::Error) -> UploadError {

@@ -56,7 +56,6 @@ fn security() -> Value {
 }
 
 fn path_item(route: &Route) -> Value {
-    let operation = Operation::of(route.endpoint);
     let mut item = Map::new();
     if let Some((_, parameter)) = route.path.split_once('{') {
         let name = parameter.trim_end_matches('}');
@@ -65,6 +64,7 @@ fn path_item(route: &Route) -> Value {
         item.insert("parameters".to_owned(), json!([described]));
     }
     for method in route.endpoint.allow().split(", ") {
+        let operation = Operation::of(route.endpoint, method);
         item.insert(method.to_ascii_lowercase(), described(&operation, method, route.endpoint));
     }
     Value::Object(item)
@@ -78,7 +78,7 @@ fn described(operation: &Operation, method: &str, endpoint: Endpoint) -> Value {
         "responses": responses(&operation.replies, method == "HEAD"),
     });
     if let Some(members) = described.as_object_mut() {
-        if let Some((kind, body)) = operation.body.as_ref().filter(|_| method != "GET") {
+        if let Some((kind, body)) = &operation.body {
             let content = json!({*kind: {"schema": body}});
             members.insert("requestBody".to_owned(), json!({"required": true, "content": content}));
         }

@@ -33,13 +33,11 @@ use crate::store::registry::{Declared, ObjectName};
 use crate::store::{Store, StoreError};
 use crate::system::worker::{Ended, StopToken, Worker};
 
-/// What a batch may hold. It bounds the memory of a loader. Where a loader is behind, the more records share a
-/// transaction, the fewer pages of the store are written for each.
-pub const MOST: Most = Most { records: 8_192, bytes: 8 << 20 };
-
-/// Most memory that a loader needs beside its database's own, in bytes: a batch as it was read, what is read out of it,
-/// and the rows that it changes, before and after.
-pub const BUFFER_BYTES: u64 = 64 << 20;
+/// Most memory that a loader needs beside its database's own, in bytes, where a transaction holds at most `batch`:
+/// those records as they were read, what is read out of them, and the rows that they change, before and after.
+pub const fn buffer_bytes(batch: Most) -> u64 {
+    batch.bytes.saturating_mul(8) as u64
+}
 
 /// The pause after the first failure in a row, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));

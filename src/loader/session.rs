@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::alone::Alone;
 use super::batch::{Counts, apply};
 use super::together::Member;
-use super::{MOST, Shared, Wanted};
+use super::{Shared, Wanted};
 use crate::observe::metrics::Metrics;
 use crate::queue::reader::{ReadError, ReadRecord};
 use crate::queue::subscription::{Most, Notice, Partition, Position, Subscription};
@@ -141,10 +141,11 @@ impl<'p> Session<'p> {
 
     /// The records of one batch, and how far their partitions are read then.
     fn gather(&mut self, ends: &dyn Fn() -> bool) -> Result<(Vec<ReadRecord>, Position), SessionError> {
+        let most = self.store.batch();
         let (mut records, mut position) = (Vec::new(), Position::default());
         let (mut bytes, mut until) = (0, Instant::now() + LOOK);
         loop {
-            let left = Most { records: MOST.records - records.len(), bytes: MOST.bytes - bytes };
+            let left = Most { records: most.records - records.len(), bytes: most.bytes - bytes };
             let batch = self.queue.next_batch(left, until.saturating_duration_since(Instant::now()))?;
             if records.is_empty() && !batch.records.is_empty() {
                 until = Instant::now() + GATHER;
@@ -155,13 +156,13 @@ impl<'p> Session<'p> {
                 .map(ReadRecord::bytes)
                 .sum::<usize>()
                 .saturating_add(bytes)
-                .min(MOST.bytes);
+                .min(most.bytes);
             records.extend(batch.records);
             position.0.extend(batch.position.0);
             for notice in batch.notices {
                 self.notice(notice, &mut records, &mut position)?;
             }
-            let is_full = records.len() >= MOST.records || bytes >= MOST.bytes;
+            let is_full = records.len() >= most.records || bytes >= most.bytes;
             if is_full || ends() || Instant::now() >= until {
                 return Ok((records, position));
             }
@@ -182,6 +183,8 @@ impl<'p> Session<'p> {
                 let from = partitions.into_iter().map(|partition| (partition.clone(), next(&partition)));
                 let from = Position(from.collect());
                 self.queue.seek(&from)?;
+                // Whoever had them may have been too late to tell.
+                self.uncommitted.0.extend(from.0.into_iter().filter(|(_, next)| *next > 0));
             }
             Notice::Revoked(partitions) => {
                 records.retain(|record| {
@@ -191,6 +194,7 @@ impl<'p> Session<'p> {
                     !partitions.iter().any(is_of)
                 });
                 position.0.retain(|partition, _| !partitions.contains(partition));
+                self.uncommitted.0.retain(|partition, _| !partitions.contains(partition));
                 self.missed.retain(|(partition, _)| !partitions.contains(partition));
             }
             Notice::MadeAnew(partition) => {

@@ -13,23 +13,24 @@ use crate::http::tls;
 use crate::http::tls::pair::{Loaded, Pair};
 use crate::loader;
 use crate::queue::{journal, kafka, spool};
-use crate::store::sqlite;
+use crate::store::{BATCH, sqlite};
 
 /// An open connection with the head of its request: about 10.5 kB were measured.
 const CONNECTION_BYTES: u64 = 20 << 10;
 /// An org of Gainsight: its loader, two connections to its outbox, and an answer.
-const ORG_BYTES: u64 = loader::BUFFER_BYTES + 2 * sqlite::CACHE_BYTES + client::LARGEST;
+const ORG_BYTES: u64 = loader::buffer_bytes(BATCH) + 2 * sqlite::CACHE_BYTES + client::LARGEST;
 /// All the rest: code, threads, the allocator's slack.
 const PROCESS_BYTES: u64 = 64 << 20;
 
 /// The most memory that a process with these roles takes, whatever is sent to it.
 pub fn memory_bound(config: &Config, roles: &Roles) -> u64 {
     let gateway = if roles.run(Role::Gateway) { gateway_bound(config) } else { 0 };
-    let loader =
-        config.store.as_ref().filter(|_| roles.run(Role::Load)).map_or(0, |settings| match settings.place {
-            StorePlace::Sqlite(_) => loader::BUFFER_BYTES + sqlite::CACHE_BYTES,
-            StorePlace::Postgres(_) => loader::BUFFER_BYTES.saturating_mul(store::sessions(config) as u64),
-        });
+    let loader = config.store.as_ref().filter(|_| roles.run(Role::Load)).map_or(0, |settings| match settings
+        .place
+    {
+        StorePlace::Sqlite(_) => loader::buffer_bytes(sqlite::BATCH) + sqlite::CACHE_BYTES,
+        StorePlace::Postgres(_) => loader::buffer_bytes(BATCH).saturating_mul(store::sessions(config) as u64),
+    });
     let orgs = if roles.run(Role::Load) { config.gainsight.len() } else { 0 };
     let orgs = u64::try_from(orgs).unwrap_or(u64::MAX).saturating_mul(ORG_BYTES);
     [gateway, loader, orgs, PROCESS_BYTES].into_iter().fold(0, u64::saturating_add)

@@ -64,7 +64,7 @@ pub fn vaults(config: &Config) -> Result<Option<Vaults>, String> {
 
 /// What takes files for jobs. None: without a store there is none.
 pub fn uploads(config: &Config) -> Option<Uploads> {
-    Some(Uploads::new(config.data.uploads(), open_desk(config)?))
+    Some(Uploads::new(config.data.uploads(), open_desk(config)?, config.queue.free_bytes))
 }
 
 /// Opens what a connection leads to.

@@ -28,7 +28,7 @@ use self::load::{EventLoad, Identity};
 use self::merge::Aliases;
 use self::registry::{Column, ObjectName, SeenField};
 use self::row::{Row, RowKey};
-use crate::queue::subscription::Partition;
+use crate::queue::subscription::{Most, Partition};
 
 /// Why the store did not do what was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -121,9 +121,18 @@ pub struct RunLoad {
     pub kept_out: i64,
 }
 
+/// What a transaction of a loader may hold where several loaders may share a database: with more, each would wait for
+/// rows of the others.
+pub const BATCH: Most = Most { records: 2_048, bytes: 4 << 20 };
+
 /// One loader's connection to the database. What stands between [`Store::begin`] and [`Store::commit`] happens as a
 /// whole or not at all.
 pub trait Store: Erase + Aliases + Joins + Send {
+    /// What a transaction of a loader may hold.
+    fn batch(&self) -> Most {
+        BATCH
+    }
+
     /// Begins a transaction.
     fn begin(&mut self) -> Result<(), StoreError>;
 

@@ -7,7 +7,7 @@ use weir::connect::credentials::Key;
 use weir::connect::desk::credentials::{DeskVault, key_in};
 use weir::connect::desk::documents::{Applied, Kind};
 use weir::connect::desk::rows::{Batch, RowError};
-use weir::connect::desk::runs::{Asked, LEASES, State};
+use weir::connect::desk::runs::{Asked, LEASES, Run, State};
 use weir::connect::desk::seen::DeskSeen;
 use weir::connect::desk::sent::SentRow;
 use weir::connect::desk::spent::{Allowance, DeskMeter};
@@ -48,6 +48,8 @@ on_both! {
     a_lease_that_was_taken_over_lets_nobody_write
     a_run_that_is_worked_on_is_nobody_elses_and_one_that_has_ended_leaves_no_lease
     a_change_of_a_document_is_seen_by_who_asks_for_the_version
+    the_last_runs_of_a_job_are_kept_with_their_errors
+    a_run_of_a_file_waits_for_those_before_it
     two_runs_of_one_job_do_not_go_on_at_once
     a_run_is_loaded_once_the_loader_has_counted_what_was_acknowledged
     what_was_sent_is_found_by_id
@@ -62,6 +64,20 @@ on_both! {
 
 fn batch(name: &str, records: i64) -> Batch {
     Batch { name: name.to_owned(), records, last_row: records }
+}
+
+/// A row that is rejected, at a place of its run.
+fn error(row: i64) -> RowError {
+    RowError {
+        row,
+        step: "map".to_owned(),
+        code: "type_invalid".to_owned(),
+        field: Some("Employees".to_owned()),
+        message: "m".to_owned(),
+        hint: "h".to_owned(),
+        external_id: None,
+        source: "[]".to_owned(),
+    }
 }
 
 fn open(open: &OpenDesk) -> Desk {
@@ -139,6 +155,54 @@ fn a_change_of_a_document_is_seen_by_who_asks_for_the_version(place: OpenDesk) {
     assert_eq!(desk.version().unwrap().count, 1);
 }
 
+fn the_last_runs_of_a_job_are_kept_with_their_errors(place: OpenDesk) {
+    let mut desk = open(&place);
+    let other = desk.queue_run("acme", "other", None, &Asked::default()).unwrap();
+    let end = |desk: &mut Desk, mut run: Run| {
+        let lease = desk.take(&format!("{LEASES}{}", run.id), "me", 60_000).unwrap().unwrap();
+        desk.put_errors(&lease, &run.id, &[error(1)]).unwrap();
+        (run.state, run.ended_ms) = (State::PartialSuccess, Some(run.created_ms));
+        desk.end_run(&lease, &run, &[]).unwrap();
+        run.id
+    };
+    end(&mut desk, other);
+    let runs: Vec<String> = (0..203)
+        .map(|_| {
+            let run = desk.queue_run("acme", "accounts", None, &Asked::default()).unwrap();
+            end(&mut desk, run)
+        })
+        .collect();
+    let kept = desk.runs(Some("acme"), Some("accounts"), 1_000).unwrap();
+    assert!((200..=201).contains(&kept.len()), "{}", kept.len());
+    assert_eq!(kept.last().map(|run| run.id.as_str()), runs.get(203 - kept.len()).map(String::as_str));
+    let errors = desk.store().query("SELECT count(*) FROM weir_run_error", &[]).unwrap();
+    assert_eq!(errors[0].int(0), Some(1 + i64::try_from(kept.len()).unwrap()));
+    assert_eq!(desk.runs(Some("acme"), Some("other"), 10).unwrap().len(), 1);
+}
+
+fn a_run_of_a_file_waits_for_those_before_it(place: OpenDesk) {
+    let mut desk = open(&place);
+    let ids: Vec<String> = (0..3)
+        .map(|_| {
+            let id = desk.new_run_id("staff").unwrap();
+            desk.queue_upload(&id, ("acme", "staff"), "a.csv").unwrap();
+            thread::sleep(std::time::Duration::from_millis(2));
+            id
+        })
+        .collect();
+    let asked = desk.queue_run("acme", "staff", None, &Asked::default()).unwrap();
+    assert!(desk.queue_run("acme", "staff", None, &Asked::default()).is_err(), "as ever, one at a time");
+    let order = ids.into_iter().chain([asked.id]);
+    for id in order {
+        let open = desk.open_runs().unwrap();
+        assert_eq!(open.iter().map(|run| run.id.as_str()).collect::<Vec<_>>(), [id.as_str()]);
+        let lease = desk.take(&format!("{LEASES}{id}"), "me", 60_000).unwrap().unwrap();
+        let ended = Run { state: State::Success, ended_ms: Some(1), ..open[0].clone() };
+        desk.end_run(&lease, &ended, &[]).unwrap();
+    }
+    assert_eq!(desk.open_runs().unwrap(), []);
+}
+
 fn two_runs_of_one_job_do_not_go_on_at_once(place: OpenDesk) {
     let asked = Asked { full: true, ..Asked::default() };
     let queued: Vec<_> = thread::scope(|scope| {
@@ -189,17 +253,7 @@ fn a_run_is_loaded_once_the_loader_has_counted_what_was_acknowledged(place: Open
     assert_eq!((loads.sent, loads.loaded, loads.failed, loads.are_all()), (4, 2, 1, false));
     put(&[load("b", 0, 1, 0)]);
     assert!(desk.loads(&run.id).unwrap().are_all());
-    let error = RowError {
-        row: 7,
-        step: "map".to_owned(),
-        code: "type_invalid".to_owned(),
-        field: Some("Employees".to_owned()),
-        message: "m".to_owned(),
-        hint: "h".to_owned(),
-        external_id: None,
-        source: "[]".to_owned(),
-    };
-    let errors = [error.clone(), RowError { row: 9, ..error }];
+    let errors = [error(7), error(9)];
     desk.put_errors(&lease, &run.id, &errors).unwrap();
     desk.put_errors(&lease, &run.id, &errors).unwrap();
     assert_eq!(desk.errors(&run.id, 0, 10).unwrap(), errors);
@@ -336,7 +390,7 @@ fn mended_rows_and_what_was_not_found_are_kept_for_their_job(place: OpenDesk) {
     let mut desk = open(&place);
     let run = desk.queue_run("acme", "people", None, &Asked::default()).unwrap();
     let lease = desk.take("run", "me", 60_000).unwrap().unwrap();
-    let ended = weir::connect::desk::runs::Run { state: State::Failed, ended_ms: Some(1), ..run };
+    let ended = Run { state: State::Failed, ended_ms: Some(1), ..run };
     desk.end_run(&lease, &ended, &[]).unwrap();
     let row = |mail: &str| vec![("Mail".to_owned(), Some(mail.to_owned())), ("Name".to_owned(), None)];
     let rows = [row("Ada_x@x.org"), row("bob@x.org")];

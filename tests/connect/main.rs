@@ -11,6 +11,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod broken;
 mod desk;
 mod ecosystems;
 mod http_json;

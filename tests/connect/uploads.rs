@@ -144,6 +144,12 @@ fn who_is_wrong_about_a_file_is_told_what_to_do_and_nothing_is_kept() {
     assert_eq!((status, said.as_str()), (400, "the form has several files; send one at a time\n"));
     let (status, said) = curl(&set, "/v1/bulk/no-such-run", &["-u", &user], b"");
     assert_eq!((status, said.contains("no such run")), (404, true), "{said}");
+    let other =
+        DOCUMENT.replace("name = \"What scripts send\"", "name = \"S\"\nsettings.sources = [\"scripts\"]");
+    set.told(&["job", "apply", "-"], &other);
+    let (status, said) = post(&set, "/v1/bulk/staff", ROWS.as_bytes());
+    assert_eq!((status, said.contains("takes no files from the source web")), (403, true), "{said}");
+    set.told(&["job", "apply", "-"], DOCUMENT);
     // Larger than allowed, and not announced.
     set.reload("[limits]\nupload_bytes = 100_000\n");
     let large = vec![b'x'; 400_000];

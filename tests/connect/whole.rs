@@ -84,7 +84,13 @@ on_none = "null"
 
 impl Set {
     pub fn new(org: Org) -> Self {
-        let set = Set { org: Served::start(org), weir: Start::default().config(config(STORE)).serve() };
+        Set::start(org, Start::default(), "")
+    }
+
+    /// One that is started like that, with `more` in its configuration.
+    pub fn start(org: Org, start: Start, more: &str) -> Self {
+        let weir = start.config(config(&format!("{STORE}{more}"))).serve();
+        let set = Set { org: Served::start(org), weir };
         let document = format!("{}{JOB}", connection(&set.org.url()));
         assert_eq!(
             set.told(&["job", "apply", "-"], &document),
@@ -135,11 +141,11 @@ impl Set {
     }
 
     /// The job's run, to its end.
-    fn run_job(&self, more: &[&str]) -> Value {
+    pub fn run_job(&self, more: &[&str]) -> Value {
         self.json(&[&["job", "run", "accounts", "--wait"], more].concat())
     }
 
-    fn change(&self, change: impl FnOnce(&mut Org, i64)) {
+    pub fn change(&self, change: impl FnOnce(&mut Org, i64)) {
         // Windows end five seconds before now.
         change(&mut self.org.org(), jiff::Timestamp::now().as_second() - 10);
     }
@@ -340,24 +346,6 @@ fn a_preview_leaves_no_trace() {
     let runs = std::fs::read_dir(set.weir.data().join("runs")).map_or(0, Iterator::count);
     assert_eq!(runs, 0);
     assert_eq!(set.weir.records().len(), 0, "nothing is on the queue");
-}
-
-#[test]
-fn a_run_that_is_killed_again_and_again_loads_every_row_once() {
-    let mut set = Set::new(accounts(3_000));
-    let run = set.json(&["job", "run", "accounts"]);
-    let id = run["id"].as_str().unwrap().to_owned();
-    for _ in 0..6 {
-        std::thread::sleep(std::time::Duration::from_millis(150));
-        set.restart();
-    }
-    wait_until("the run ends", || set.json(&["activity", "show", &id])["ended_at"].is_string());
-    let run = set.json(&["activity", "show", &id]);
-    assert_eq!(run["state"], "success", "{run}\n{}", set.weir.log());
-    assert_eq!(set.ask("SELECT count(*), sum(employees) FROM acme_company"), ["3000|4501500"]);
-    assert_eq!(set.ask("SELECT count(*) FROM weir_job_row"), ["3000"]);
-    let again = set.run_job(&["--full"]);
-    assert_eq!(counts(&again)[1..], [3_000, 3_000, 0, 0, 0], "{again}");
 }
 
 #[test]

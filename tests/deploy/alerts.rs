@@ -16,7 +16,7 @@ use crate::harness::weir::{Weir, config};
 const UNIT_TESTS: &str = "tests/deploy/rules_test.yml";
 
 /// What takes longer to bring about than a test may: the unit tests of the rules alone show that these fire.
-const ONLY_IN_UNIT_TESTS: [&str; 8] = [
+const ONLY_IN_UNIT_TESTS: [&str; 9] = [
     "WeirFilesShort",
     "WeirClockWrong",
     "WeirSourceSilent",
@@ -25,6 +25,7 @@ const ONLY_IN_UNIT_TESTS: [&str; 8] = [
     "WeirGainsightAway",
     "WeirGainsightBehind",
     "WeirGainsightRefuses",
+    "WeirConnectionAsks",
 ];
 
 #[test]
@@ -88,6 +89,8 @@ fn refuses_what_clients_send(site: &Site, prometheus: &Prometheus, fired: &mut B
     // Alerts on sources are those of all instances.
     prometheus.await_alert("WeirQuarantineGrows", "", || send_unmappable(&site.journal));
     prometheus.await_alert("WeirTimesUnreadable", "", || send_from_tomorrow(&site.journal));
+    prometheus.await_alert("WeirRunsFail", "journal", || site.run_jobs());
+    fired.insert("WeirRunsFail");
     site.break_certificate();
     prometheus.await_alert("WeirCertificateRefused", "gateway", || {});
     fired.extend(["WeirCertificateExpires", "WeirKeysUnknown", "WeirSecretsWrong"]);

@@ -18,11 +18,46 @@ use crate::harness::kafka::{Kafka, Own, prefix};
 use crate::harness::postgres::Server;
 use crate::harness::tenant::Sample;
 use crate::harness::tls::{Authority, Files, Issued};
-use crate::harness::weir::{Start, Weir};
+use crate::harness::weir::{Start, Weir, command};
 use crate::harness::wire::Wire;
 
 /// The shared secret of the publisher.
 const SECRET: &str = "a-secret-of-sixteen-bytes-or-more";
+
+/// Two jobs, of which one reads what is not there.
+const JOBS: &str = r#"
+[connections.files]
+connector = "folder"
+name = "Files"
+[connections.files.settings]
+path = "FOLDER"
+[jobs.good]
+connection = "files"
+name = "Companies"
+[jobs.good.datasets.rows]
+object = "companies.csv"
+fields = ["Id", "Name"]
+[jobs.good.destination]
+dataset = "rows"
+object = "company"
+operation = "upsert"
+external_id = "Id"
+[jobs.good.destination.fields]
+Name = "Name"
+[jobs.bad]
+connection = "files"
+name = "No companies"
+[jobs.bad.datasets.rows]
+object = "none-*.csv"
+fields = ["Id", "Name"]
+[jobs.bad.destination]
+dataset = "rows"
+object = "company"
+operation = "upsert"
+external_id = "Id"
+[jobs.bad.destination.fields]
+Name = "Name"
+"#;
 
 /// The Weirs, and what they need.
 pub struct Site {
@@ -91,6 +126,25 @@ impl Site {
         let comments = data_encoding::BASE64.encode(&noise);
         let event = json!({"userId": "u", "traits": {"email": "large@x.org", "comments": comments}});
         assert_eq!(self.gateway.post("/v1/identify", event.to_string()).brief(), (200, "ok"));
+    }
+
+    /// Runs a job that reads a file, and one that finds none.
+    pub fn run_jobs(&self) {
+        let rows = "Id,Name\n1,Initech\n";
+        fs::write(self.folder.path().join("companies.csv"), rows).unwrap();
+        let document = JOBS.replace("FOLDER", &self.folder.path().display().to_string());
+        let file = self.folder.path().join("jobs.toml");
+        fs::write(&file, document).unwrap();
+        for (arguments, code) in [
+            (&["job", "apply", file.to_str().unwrap()][..], 0),
+            (&["job", "run", "good", "--wait"], 0),
+            (&["job", "run", "bad", "--wait"], 1),
+        ] {
+            let mut command = command(arguments);
+            command.arg("--config").arg(self.journal.config_file()).arg("--data").arg(self.journal.data());
+            let output = command.output().unwrap();
+            assert_eq!(output.status.code(), Some(code), "{arguments:?}: {output:?}");
+        }
     }
 
     /// Leaves what is no certificate where the gateway looks for a new one.

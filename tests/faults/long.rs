@@ -24,7 +24,6 @@ mod proxy;
 mod reader;
 mod stored;
 mod table;
-mod tmpfs;
 mod traffic;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

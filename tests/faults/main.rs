@@ -25,7 +25,6 @@ mod oracle_tests;
 mod proxy;
 mod reader;
 mod stored;
-mod tmpfs;
 mod traffic;
 
 use std::sync::{Mutex, PoisonError};

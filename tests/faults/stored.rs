@@ -13,12 +13,12 @@ use crate::bench::{Bench, Outcome, Way};
 use crate::clients::lock;
 use crate::dice::Dice;
 use crate::harness::postgres::{Asking, Server};
+use crate::harness::tmpfs::Tmpfs;
 use crate::harness::weir::{Start, Weir};
 use crate::harness::{PATIENCE, wait_for};
 use crate::ledger::{Findings, Ledger, Place, REFUSE, Shown};
 use crate::proxy::Proxy;
 use crate::reader::Reader;
-use crate::tmpfs::Tmpfs;
 use crate::traffic;
 
 /// Loaders, which share the partitions.

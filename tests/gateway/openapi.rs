@@ -1,12 +1,13 @@
 //! The description of the interface, held against what Weir really answers. Besides, each answer to a request of
 //! `Weir::send`, in whatever test, has to be in it.
 
+use std::fs;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::harness::tenant::Sample;
-use crate::harness::weir::{KEY, Start, Weir, source};
+use crate::harness::weir::{KEY, Start, Weir, command, source};
 use crate::harness::wire::{Answer, Wire, basic, request};
 
 const SECRET: &str = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
@@ -18,7 +19,8 @@ fn start(above: &str, limits: &str, more: &str) -> Weir {
         source("shop", "acme", &["of-shop"], "origins = ['https://app.example.com']"),
     ];
     let tables = format!(
-        "secrets = [{{ env = 'TICKETS' }}]\n{}\n[limits]\nevent_bytes = 1000\nbody_bytes = 1000\n{limits}\n{more}",
+        "secrets = [{{ env = 'TICKETS' }}]\n{}\n[limits]\nevent_bytes = 1000\nbody_bytes = 1000\n\
+         upload_bytes = 1000\n{limits}\n{more}",
         sources.concat()
     );
     let toml = format!("{above}\n{}", Sample::default().more(&tables).toml());
@@ -62,6 +64,11 @@ fn the_description_has_every_route_with_its_methods_and_statuses() {
     for path in ["/beacon/v1/batch", "/v1/data/objects/Company", "/v1/data/objects/query/Company"] {
         expected.push(format!("POST {path} {events}"));
     }
+    let (import, of_runs) = ("/v1.0/admin/connector/job/bulkimport", "200 401 403 404 429 503");
+    expected.push("POST /v1/bulk/{job} 202 400 401 403 404 413 415 429 503".to_owned());
+    expected.push(format!("GET /v1/bulk/{{job}} {of_runs}"));
+    expected.push(format!("POST {import} {events}"));
+    expected.push(format!("GET {import}/status/{{run}} {of_runs}"));
     for method in ["PUT", "PATCH"] {
         expected.push(format!("{method} /v1/webhook {events}"));
     }
@@ -89,7 +96,8 @@ fn the_description_has_every_route_with_its_methods_and_statuses() {
 
 #[test]
 fn every_answer_of_the_description_is_given() {
-    let weir = start("", "failed_keys = 0", "");
+    let weir = start("", "failed_keys = 0", "[store]");
+    let run = sent(&weir);
     let limited = start("", "failed_keys = 1", "");
     let unavailable = start("unknown_key = 'retry'", "", "[queue]\nfree_bytes = 1_000_000_000_000_000");
     assert_eq!(limited.send("POST", "/v1/page", &[("Accesskey", "wrong")], "{}").status, 401);
@@ -107,7 +115,9 @@ fn every_answer_of_the_description_is_given() {
                     "503" => &unavailable,
                     _ => &weir,
                 };
-                let answer = provoke(on, &method.to_uppercase(), path, status);
+                let path = path.replace("{run}", &run);
+                let path = path.replace("{job}", if method == "get" { &run } else { "staff" });
+                let answer = provoke(on, &method.to_uppercase(), &path, status);
                 let told = format!("{method} {path}: {} {answer:?}", answer.status);
                 assert_eq!(answer.status.to_string(), *status, "{told}");
                 assert_eq!(answer.header("Retry-After").is_some(), response["headers"].is_object(), "{told}");
@@ -119,6 +129,43 @@ fn every_answer_of_the_description_is_given() {
     }
 }
 
+/// Makes a job that takes files, and sends one: the id of its run.
+fn sent(weir: &Weir) -> String {
+    let document = weir.data().join("jobs.toml");
+    fs::write(&document, JOB).unwrap();
+    let mut apply = command(&["job", "apply", document.to_str().unwrap()]);
+    let applied =
+        apply.arg("--config").arg(weir.config_file()).arg("--data").arg(weir.data()).output().unwrap();
+    assert!(applied.status.success(), "{applied:?}");
+    let told: Value =
+        serde_json::from_str(weir.post("/v1/bulk/staff", "Id,Name\n1,Initech\n").text()).unwrap();
+    told["run"].as_str().unwrap().to_owned()
+}
+
+const JOB: &str = r#"
+[connections.sent]
+connector = "upload"
+name = "What scripts send"
+[jobs.staff]
+connection = "sent"
+name = "Companies"
+[jobs.staff.datasets.rows]
+object = "*"
+fields = ["Id", "Name"]
+[jobs.staff.destination]
+dataset = "rows"
+object = "company"
+operation = "upsert"
+external_id = "Id"
+[jobs.staff.destination.fields]
+Name = "Name"
+"#;
+
+/// A file for that job, as a form with the boundary `b`.
+const FORM: &str = "--b\r\nContent-Disposition: form-data; name=\"jobId\"\r\n\r\nstaff\r\n\
+    --b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.csv\"\r\n\r\n\
+    Id,Name\r\n2,Hooli\r\n\r\n--b--\r\n";
+
 /// Asks in a way that brings this status about.
 fn provoke(weir: &Weir, method: &str, path: &str, status: &str) -> Answer {
     let is_operators =
@@ -129,6 +176,7 @@ fn provoke(weir: &Weir, method: &str, path: &str, status: &str) -> Answer {
         "404" => "off",
         "429" => "wrong",
         "400" | "503" if path == "/sourceConfig" => "wrong",
+        "503" if path.contains("bulk") => "wrong",
         _ => KEY,
     };
     let key = basic(key);
@@ -144,9 +192,16 @@ fn provoke(weir: &Weir, method: &str, path: &str, status: &str) -> Answer {
     if status == "415" {
         headers.push(("Content-Encoding", "br"));
     }
-    let large = "x".repeat(1_001);
+    let is_form = path.ends_with("bulkimport") && status == "200";
+    if is_form {
+        headers.push(("Content-Type", "multipart/form-data; boundary=b"));
+    }
+    // A form has more than its file.
+    let large = "x".repeat(70_000);
     let body = match status {
         _ if matches!(method, "GET" | "HEAD") => "",
+        _ if is_form => FORM,
+        "400" if path.contains("/v1/bulk/") => "",
         "413" => &large,
         "400" => "{",
         _ if path.contains("batch") || path.contains("import") => {

@@ -2,7 +2,8 @@
 //! whether its answers are described ([`documented`]), the journal read back ([`journal`]), the store asked
 //! ([`stored`]), a real Apache Kafka ([`kafka`], [`secured`]) and PostgreSQL ([`postgres`]), the real SDKs ([`sdks`]),
 //! the sample tenant ([`tenant`]), what the scenario that goes through the SDKs must leave ([`scenario`]), certificates
-//! and who trusts them ([`tls`]), and the end of all of that with the test program ([`reaper`]).
+//! and who trusts them ([`tls`]), a disk to be filled ([`tmpfs`]), and the end of all of that with the test program
+//! ([`reaper`]).
 #![allow(
     dead_code,
     unused_imports,
@@ -22,6 +23,7 @@ pub mod secured;
 pub mod stored;
 pub mod tenant;
 pub mod tls;
+pub mod tmpfs;
 pub mod weir;
 pub mod wire;
 

@@ -1,7 +1,7 @@
 //! A loader whose queue can't vouch for what it gave.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -54,6 +54,59 @@ impl Subscription for Feed {
     fn commit(&mut self, _: &Position) -> Result<(), ReadError> {
         Ok(())
     }
+}
+
+/// A queue that hands over a partition that somebody else has loaded.
+struct Handed {
+    partition: Option<Partition>,
+    committed: Arc<Mutex<Position>>,
+}
+
+impl Subscription for Handed {
+    fn next_batch(&mut self, _: Most, wait: Duration) -> Result<Batch, ReadError> {
+        thread::sleep(wait);
+        let notices = self.partition.take().map(|partition| Notice::Assigned(vec![partition]));
+        Ok(Batch { notices: notices.into_iter().collect(), ..Batch::default() })
+    }
+
+    fn seek(&mut self, _: &Position) -> Result<(), ReadError> {
+        Ok(())
+    }
+
+    fn ends(&mut self) -> Result<Position, ReadError> {
+        Ok(Position::default())
+    }
+
+    fn commit(&mut self, position: &Position) -> Result<(), ReadError> {
+        self.committed.lock().unwrap().0.extend(position.0.clone());
+        Ok(())
+    }
+}
+
+#[test]
+fn the_queue_is_told_how_far_a_partition_is_loaded_that_was_handed_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("store.sqlite");
+    let loaded = Partition { topic: "acme.people".to_owned(), number: 2 };
+    let mut store = SqliteStore::open(&file).unwrap();
+    store.begin().unwrap();
+    assert!(store.advance("store", &loaded, None, 7).unwrap());
+    store.commit().unwrap();
+    drop(store);
+    let committed = Arc::new(Mutex::new(Position::default()));
+    let (telling, partition) = (Arc::clone(&committed), loaded.clone());
+    let plan = Plan {
+        alone: None,
+        wanted: wanted(&["person"]),
+        queue: Box::new(move || {
+            let handed = Handed { partition: Some(partition.clone()), committed: Arc::clone(&telling) };
+            Ok(Box::new(handed) as Box<dyn Subscription>)
+        }),
+        store: Box::new(move || Ok(Box::new(SqliteStore::open(&file)?) as Box<dyn Store>)),
+    };
+    let loader = Loader::start(plan, Arc::new(Metrics::new([]).unwrap())).unwrap();
+    wait_until("the queue to be told", || committed.lock().unwrap().0.get(&loaded) == Some(&7));
+    drop(loader);
 }
 
 /// A queue on which nothing comes.

@@ -151,6 +151,9 @@ pub struct Run {
     pub is_cancelled: bool,
 }
 
+/// Runs of each job that are kept once they have ended.
+const KEPT: i64 = 200;
+
 /// How the leases of runs begin, before their ids.
 pub const LEASES: &str = "run/";
 
@@ -353,6 +356,7 @@ impl Desk {
                     values![&run.id, &run.tenant, &run.job],
                 )?;
             }
+            forget_old(store, run)?;
             for (dataset, at) in cursors {
                 store.execute(
                     "INSERT INTO weir_cursor (tenant, job, dataset, at) VALUES ($1, $2, $3, $4) \
@@ -384,6 +388,22 @@ impl Desk {
         )?;
         Ok(found.first().map(|row| row.string(0)))
     }
+}
+
+/// Forgets all but the last runs of a job, with their rejected rows.
+fn forget_old(store: &mut dyn Inspect, run: &Run) -> Result<(), DeskError> {
+    let ended = "SELECT created_ms FROM weir_run WHERE tenant = $1 AND job = $2 AND ended_ms IS NOT NULL \
+                 ORDER BY created_ms DESC LIMIT 1 OFFSET $3";
+    let oldest = store.query(ended, values![&run.tenant, &run.job, KEPT])?;
+    let Some(oldest) = oldest.first().and_then(|row| row.int(0)) else { return Ok(()) };
+    let old = "SELECT id FROM weir_run WHERE tenant = $1 AND job = $2 AND ended_ms IS NOT NULL AND created_ms <= $3";
+    for (table, column) in [("weir_run_error", "run"), ("weir_run_input", "run"), ("weir_run", "id")] {
+        store.execute(
+            &format!("DELETE FROM {table} WHERE {column} IN ({old})"),
+            values![&run.tenant, &run.job, oldest],
+        )?;
+    }
+    Ok(())
 }
 
 fn gone(id: &str) -> DeskError {

@@ -74,9 +74,22 @@ pub fn read(
         Connector::Upload => Where::Upload,
         Connector::Zoho | Connector::Ecosystems | Connector::Http => return Ok(None),
     };
+    if connector == Connector::Upload {
+        section.optional("sources", "a list of ids of sources, such as [\"scripts\"]", |value| {
+            let ids = value.as_array().filter(|ids| !ids.is_empty())?;
+            ids.iter().all(Value::is_str).then_some(())
+        });
+    }
     let reading = reading(&mut section, connector != Connector::Upload);
     section.finish();
     if problems.is_empty() { Ok(Some((place, reading))) } else { Err(problems.lines().to_vec()) }
+}
+
+/// Whether `settings` of a connection `upload` let who has a key of this source send files: all may where they name
+/// none.
+pub fn may_send(settings: &Table, source: &str) -> bool {
+    let named = settings.get("sources").and_then(Value::as_array);
+    named.is_none_or(|sources| sources.iter().any(|one| one.as_str() == Some(source)))
 }
 
 fn folder(section: &mut Section<'_>) -> PathBuf {
@@ -210,7 +223,7 @@ mod tests {
         );
         let text = "bucket = \"A\"\nendpoint = \"http://s3.example\"\nprefix = \"a/../b\"";
         assert_eq!(settings(Connector::S3, text).unwrap_err().len(), 3);
-        assert_eq!(settings(Connector::Upload, "ready = \"x\"").unwrap_err().len(), 1);
+        assert_eq!(settings(Connector::Upload, "ready = \"x\"\nsources = [1]").unwrap_err().len(), 2);
         assert_eq!(settings(Connector::Zoho, ""), Ok(None));
     }
 }

@@ -1,6 +1,6 @@
 //! Files for jobs: `POST /v1/bulk/{job}`, and the route of Gainsight's Bulk API that scripts send them to. A file is
-//! written as it comes, made durable, and told to its sender once its run is asked for; what has become of that, another
-//! request tells.
+//! written as it comes, made durable, and told to its sender once its run is asked for; what has become of that,
+//! another request tells.
 
 mod arriving;
 mod said;
@@ -16,7 +16,7 @@ pub use self::said::{Form, Said};
 use super::body::BodyError;
 use super::credentials::presented_key;
 use super::events::{Context, Inbound, Refusal, announces_body, close, find_source, may_send, refusal, tell};
-use crate::connect::uploads::{UploadError, Uploads};
+use crate::connect::uploads::{Sending, UploadError, Uploads};
 use crate::intake::app::App;
 use crate::observe::unavailable::Cause;
 use crate::pipeline::answer::Answer;
@@ -73,51 +73,59 @@ async fn answer_in(
     let (request, headers) = (inbound.request, context.headers);
     let before = |said: Said| Refusal { answer: said, body_ended: !announces_body(headers) };
     let source = admit(context, request).map_err(|answer| before(answer.into()))?;
-    let tenant = source.tenant.id.clone();
     let uploads = uploads.ok_or_else(|| before(Said::NoJobs))?;
     let named = request.path().rsplit('/').find(|part| !part.is_empty()).unwrap_or_default().to_owned();
-    let asks = bulk == Bulk::Status || *request.method() != Method::POST;
-    if asks {
+    let (tenant, source) = (source.tenant.id.clone(), source.id.clone());
+    if bulk == Bulk::Status || *request.method() != Method::POST {
         let uploads = Arc::clone(uploads);
-        let run = blocking(move || uploads.run(&tenant, &named)).await;
-        return Ok(
-            run.map_or_else(|error| of_error(context.app, error), |run| run.map_or(Said::NoRun, Said::Is))
-        );
+        let found = blocking(move || uploads.run(&tenant, &named)).await;
+        let run = found.map_err(|error| before(of_error(context.app, error)))?;
+        return Ok(run.map_or(Said::NoRun, Said::Is));
     }
+    let mut sending = Sending { tenant, source, job: named };
     if bulk == Bulk::Own {
         // Before the body: who is wrong about the job should not have to send it all.
-        let (uploads, tenant, job) = (Arc::clone(uploads), tenant.clone(), named.clone());
-        let taken = blocking(move || uploads.takes(&tenant, &job)).await;
+        let (uploads, sending) = (Arc::clone(uploads), sending.clone());
+        let taken = blocking(move || uploads.takes(&sending)).await;
         taken.map_err(|error| before(of_error(context.app, error)))?;
     }
-    let (connection, given) = (inbound.connection, file_name(request));
-    let arrived = arriving::arrive(context, uploads, inbound).await;
-    let Arrived { file, name, job } = match arrived {
-        Ok(arrived) => arrived,
-        Err(Stopped::Body(BodyError::TooSlow)) => {
+    let given = file_name(request);
+    let Arrived { file, name, job } = receive(context, uploads, inbound).await?;
+    if bulk == Bulk::Import {
+        let Some(job) = job else {
+            return Ok(Said::BadForm("the form has no part jobId; add it".to_owned()));
+        };
+        sending.job = job;
+    }
+    let Some(file) = file.filter(|file| file.bytes > 0) else { return Ok(Said::NoRows) };
+    let (uploads, bytes) = (Arc::clone(uploads), file.bytes);
+    let taken = blocking(move || uploads.take(&file, &sending, name.or(given).as_deref())).await;
+    let run = taken.map_err(|error| Refusal { answer: of_error(context.app, error), body_ended: true })?;
+    tracing::info!(run = run.id, file = run.asked.upload, bytes, "a file was taken");
+    Ok(Said::Queued(run, bytes))
+}
+
+/// The body of an admitted sender.
+async fn receive(
+    context: Context<'_>,
+    uploads: &Arc<Uploads>,
+    inbound: Inbound<'_>,
+) -> Result<Arrived, Refused> {
+    let connection = inbound.connection;
+    let stopped = match arriving::arrive(context, uploads, inbound).await {
+        Ok(arrived) => return Ok(arrived),
+        Err(stopped) => stopped,
+    };
+    let answer = match stopped {
+        Stopped::Body(BodyError::TooSlow) => {
             context.app.metrics.http.closed(context.path);
             return Err(close(connection).await);
         }
-        Err(Stopped::Body(error)) => {
-            return Err(Refusal { answer: refusal(context.app, error).into(), body_ended: false });
-        }
-        Err(Stopped::Form(why)) => return Err(Refusal { answer: Said::BadForm(why), body_ended: false }),
-        Err(Stopped::Kept(error)) => {
-            return Err(Refusal { answer: of_error(context.app, error), body_ended: false });
-        }
+        Stopped::Body(error) => refusal(context.app, error).into(),
+        Stopped::Form(why) => Said::BadForm(why),
+        Stopped::Kept(error) => of_error(context.app, error),
     };
-    let job = if bulk == Bulk::Own { Some(named) } else { job };
-    let Some(job) = job else { return Ok(Said::BadForm("the form has no part jobId; add it".to_owned())) };
-    let Some(file) = file.filter(|file| file.bytes > 0) else { return Ok(Said::NoRows) };
-    let (uploads, bytes) = (Arc::clone(uploads), file.bytes);
-    let taken = blocking(move || uploads.take(&file, (&tenant, &job), name.or(given).as_deref())).await;
-    Ok(match taken {
-        Ok(run) => {
-            tracing::info!(run = run.id, file = run.asked.upload, bytes, "a file was taken");
-            Said::Queued(run, bytes)
-        }
-        Err(error) => of_error(context.app, error),
-    })
+    Err(Refusal { answer, body_ended: false })
 }
 
 /// The source that presents an access key, if it may send.
@@ -136,6 +144,7 @@ fn file_name(request: &HttpRequest) -> Option<String> {
 fn of_error(app: &App, error: UploadError) -> Said {
     match error {
         UploadError::NoJob(why) => Said::NoJob(why),
+        UploadError::Forbidden(why) => Said::Forbidden(why),
         UploadError::Here(why) => {
             tracing::warn!(why, "a file for a job could not be taken");
             app.unavailable(Cause::Upload).into()

@@ -29,6 +29,8 @@ pub enum Said {
     NoJobs,
     /// No job takes the file: a sentence.
     NoJob(String),
+    /// The job takes none from this sender: a sentence.
+    Forbidden(String),
     /// There is no such run.
     NoRun,
     /// The form is none: a sentence.
@@ -43,6 +45,8 @@ pub enum Said {
 
 /// A file without a row, in Gainsight's words.
 const NO_ROWS: &str = "GS_7571";
+/// Who asks may not.
+const FORBIDDEN: &str = "GS_APIG_2401";
 /// There is no such API.
 const INVALID_PATH: &str = "GSOBJ_1023";
 /// What is sent is not what it should be. The choice is ours.
@@ -88,6 +92,7 @@ impl Said {
     fn refusal(&self) -> (StatusCode, &'static str, &str) {
         match self {
             Said::NoJob(why) => (StatusCode::NOT_FOUND, INVALID_PATH, why),
+            Said::Forbidden(why) => (StatusCode::FORBIDDEN, FORBIDDEN, why),
             Said::BadForm(why) => (StatusCode::BAD_REQUEST, INVALID, why),
             Said::NoRun => {
                 (StatusCode::NOT_FOUND, INVALID_PATH, "there is no such run; ask for the one that was told")

@@ -58,13 +58,14 @@ const OF_BODIES: [Answer; 4] =
     [Answer::UnreadableBody, Answer::TooLarge, Answer::UnknownEncoding, Answer::Unavailable];
 
 impl Operation {
-    /// What `endpoint` does.
-    pub fn of(endpoint: Endpoint) -> Operation {
+    /// What `endpoint` does, asked with `method`.
+    pub fn of(endpoint: Endpoint, method: &str) -> Operation {
         match endpoint {
             Endpoint::Events(call) => events(call),
             Endpoint::Beacon => beacon(),
             Endpoint::Pixel(call) => pixel(call),
             Endpoint::Gainsight(operation) => gainsight(operation),
+            Endpoint::Bulk(Bulk::Own) if method == "GET" => run(),
             Endpoint::Bulk(Bulk::Own) => bulk(),
             Endpoint::Bulk(Bulk::Import) => import(),
             Endpoint::Bulk(Bulk::Status) => import_status(),
@@ -194,8 +195,6 @@ fn gainsight(operation: Gainsight) -> Operation {
         Gainsight::Company => ("Puts companies", "Companies"),
         Gainsight::Event => ("Publishes an event", "Fields"),
     };
-    let enveloped =
-        |answer: &Answer| Reply::as_answered(answer, ("application/json", reference("Gainsight")));
     let done = Reply::page("every record is durable", "application/json", reference("Gainsight"));
     let broken = Reply {
         status: 400,
@@ -243,69 +242,87 @@ const OF_FILE_KEYS: [Answer; 6] = [
     Answer::SourceDisabled,
 ];
 
-/// `POST` takes a file, `GET` tells of its run: one path, whose last part is the id of a job, or of a run.
+fn text(status: u16, why: &str) -> Reply {
+    let content = Some(("text/plain", json!({"type": "string"})));
+    Reply { status, why: why.to_owned(), content, retry_after: false }
+}
+
+const NO_JOB: &str = "no such job takes files";
+const NO_SOURCE: &str = "the job takes no files from this source";
+const NO_RUN: &str = "there is no such run";
+
 fn bulk() -> Operation {
-    let text = |status, why: &str| Reply {
-        status,
-        why: why.to_owned(),
-        content: Some(("text/plain", json!({"type": "string"}))),
-        retry_after: false,
+    let queued = Reply {
+        status: 202,
+        ..Reply::page("the file is durable, and its run asked for", "application/json", reference("Queued"))
     };
-    let own = vec![
-        Reply::page("how far the run is", "application/json", reference("Run")),
-        Reply {
-            status: 202,
-            why: "the file is durable, and its run asked for".to_owned(),
-            content: Some(("application/json", reference("Queued"))),
-            retry_after: false,
-        },
+    let own = [
+        queued,
         text(400, "nothing came, or no form as it should be"),
-        text(404, "no such job takes files, or there is no such run"),
+        text(403, NO_SOURCE),
+        text(404, NO_JOB),
     ];
     Operation {
         tag: "files",
-        summary: "A file for a job, or what has become of it".to_owned(),
-        description: "POST takes a file of rows as the body, plain or gzip, or as the part `file` of a form; the path \
-            ends in the id of a job whose connection has connector = \"upload\". GET tells of the run that the answer \
-            to it names.",
+        summary: "A file for a job".to_owned(),
+        description: "The file is the body, or the part `file` of a form; plain or gzip. The connection of the job has \
+            connector = \"upload\".",
         body: Some(("text/csv", json!({"type": "string"}))),
         parameters: vec![json!({"name": "file", "in": "query", "schema": {"type": "string"},
-            "description": "What the file is called, where the body is the file."})],
+            "description": "What the file is called, where it is the body."})],
         security: KEYS.to_vec(),
         replies: own.into_iter().chain(plain(OF_FILE_KEYS.iter().chain(&OF_BODIES))).collect(),
     }
 }
 
+fn run() -> Operation {
+    let own = [Reply::page("how far it is", "application/json", reference("Run")), text(404, NO_RUN)];
+    Operation {
+        summary: "What has become of a file".to_owned(),
+        description: "The path ends in the id of the run that the answer to the file named.",
+        body: None,
+        parameters: Vec::new(),
+        replies: own.into_iter().chain(plain(OF_FILE_KEYS.iter())).collect(),
+        ..bulk()
+    }
+}
+
 fn import() -> Operation {
+    let refused = [
+        in_envelope(400, "nothing came, or no form as it should be"),
+        in_envelope(403, NO_SOURCE),
+        in_envelope(404, NO_JOB),
+    ];
     Operation {
         summary: "A file for a job, as Gainsight's Bulk API takes it".to_owned(),
         description: "A form with the file and the id of its job.",
         body: Some(("multipart/form-data", reference("Import"))),
-        replies: of_import("the file is durable, and its run asked for"),
         parameters: Vec::new(),
+        replies: [in_envelope(200, "the file is durable, and its run asked for")]
+            .into_iter()
+            .chain(refused)
+            .chain(OF_FILE_KEYS.iter().chain(&OF_BODIES).map(enveloped))
+            .collect(),
         ..bulk()
     }
 }
 
 fn import_status() -> Operation {
+    let own = [in_envelope(200, "how far its run is"), in_envelope(404, NO_RUN)];
     Operation {
         summary: "What has become of a file".to_owned(),
         description: "As Gainsight's Bulk API tells it: INIT, IN_PROGRESS or COMPLETED, and how many rows.",
         body: None,
-        replies: of_import("how far its run is"),
         parameters: Vec::new(),
+        replies: own.into_iter().chain(OF_FILE_KEYS.iter().map(enveloped)).collect(),
         ..bulk()
     }
 }
 
-fn of_import(done: &str) -> Vec<Reply> {
-    let enveloped =
-        |answer: &Answer| Reply::as_answered(answer, ("application/json", reference("Gainsight")));
-    let with = |status, why: &str| Reply { status, why: why.to_owned(), ..enveloped(&Answer::InvalidJson) };
-    let own = [
-        with(200, done),
-        with(400, "nothing came, or no form as it should be"),
-        with(404, "no such job takes files, or there is no such run"),
-    ];
-    own.into_iter().chain(OF_FILE_KEYS.iter().chain(&OF_BODIES).map(enveloped)).collect()
+fn enveloped(answer: &Answer) -> Reply {
+    Reply::as_answered(answer, ("application/json", reference("Gainsight")))
+}
+
+fn in_envelope(status: u16, why: &str) -> Reply {
+    Reply { status, ..Reply::page(why, "application/json", reference("Gainsight")) }
 }

@@ -19,8 +19,13 @@ pub struct JobMetrics {
 
 impl JobMetrics {
     pub(super) fn register(r: &Registrar) -> prometheus::Result<Self> {
+        let runs = r.counters("weir_runs_total", "Runs of jobs that ended, by their state.", &["state"])?;
+        // From nothing on: the first failure is an increase, too.
+        for state in ["success", "partial_success", "failed", "cancelled"] {
+            runs.with_label_values(&[state]);
+        }
         Ok(JobMetrics {
-            runs: r.counters("weir_runs_total", "Runs of jobs that ended, by their state.", &["state"])?,
+            runs,
             rows: r.counters(
                 "weir_run_rows_total",
                 "Rows of runs, by step and by what became of them.",

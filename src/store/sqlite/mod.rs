@@ -25,7 +25,7 @@ use super::load::{EventLoad, Identity};
 use super::registry::{Column, ObjectName, SeenField, Shapes};
 use super::row::{Row, RowKey};
 use super::{Failed, Progress, RunLoad, Store, StoreError, User};
-use crate::queue::subscription::Partition;
+use crate::queue::subscription::{Most, Partition};
 
 /// What makes each version of the tables out of the one before. Which one they have is the file's `user_version`.
 const VERSIONS: [&str; 5] = [
@@ -35,6 +35,9 @@ const VERSIONS: [&str; 5] = [
     include_str!("schema-4.sql"),
     include_str!("schema-5.sql"),
 ];
+/// What a transaction of a loader may hold. Only one writes at a time, and where it is behind, the more records share a
+/// transaction, the fewer pages are written for each.
+pub const BATCH: Most = Most { records: 8_192, bytes: 8 << 20 };
 /// How long a statement waits for another process that writes.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Pages of 4 KiB that gather in the log before they are put in their places: the same ones change batch after batch.
@@ -196,6 +199,10 @@ fn text_of_ns(ns: i64) -> String {
 }
 
 impl Store for SqliteStore {
+    fn batch(&self) -> Most {
+        BATCH
+    }
+
     fn begin(&mut self) -> Result<(), StoreError> {
         self.run(|connection| connection.execute_batch("BEGIN IMMEDIATE"))
     }

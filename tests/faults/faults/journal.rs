@@ -9,11 +9,11 @@ use crate::bench::Outcome;
 use crate::clients::{Clients, lock};
 use crate::damage;
 use crate::dice::Dice;
+use crate::harness::tmpfs::Tmpfs;
 use crate::harness::weir::{Start, Weir};
 use crate::harness::{journal, wait_for};
 use crate::ledger::Findings;
 use crate::oracle::Oracle;
-use crate::tmpfs::Tmpfs;
 use crate::traffic;
 
 /// Clients, and the pause of each between two requests.
