@@ -37,6 +37,9 @@ pub struct KafkaSubscription {
     group: String,
     /// One of its topics.
     topic: String,
+    /// What Kafka did not take while the group gave its partitions out anew. It is told with the next commit, if the
+    /// partitions are still this member's: nothing else may come of them for long.
+    untold: BTreeMap<Partition, i64>,
 }
 
 impl KafkaSubscription {
@@ -65,7 +68,8 @@ impl KafkaSubscription {
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
         consumer.subscribe(&topics).map_err(unusable)?;
         let topic = topics.first().copied().unwrap_or_default().to_owned();
-        Ok(KafkaSubscription { consumer, brokers: brokers.to_owned(), group: group.to_owned(), topic })
+        let (brokers, group, untold) = (brokers.to_owned(), group.to_owned(), BTreeMap::new());
+        Ok(KafkaSubscription { consumer, brokers, group, topic, untold })
     }
 
     /// Where in `partition`, which holds the records from `low` to before `high`, the reading goes on for whom `next`
@@ -211,8 +215,11 @@ impl Subscription for KafkaSubscription {
 
     fn commit(&mut self, position: &Position) -> Result<(), ReadError> {
         let assigned = self.assigned();
+        let mut wanted = std::mem::take(&mut self.untold);
+        wanted.extend(position.0.clone());
+        wanted.retain(|partition, _| assigned.contains(partition));
         let mut offsets = TopicPartitionList::new();
-        for (partition, next) in position.0.iter().filter(|(partition, _)| assigned.contains(partition)) {
+        for (partition, next) in &wanted {
             let added =
                 offsets.add_partition_offset(&partition.topic, partition.number, Offset::Offset(*next));
             added.map_err(unusable)?;
@@ -221,8 +228,11 @@ impl Subscription for KafkaSubscription {
         while offsets.count() > 0 {
             match self.consumer.commit(&offsets, CommitMode::Sync) {
                 Ok(()) => break,
-                // The next batch reports it.
-                Err(error) if is_expelled(&error) => break,
+                // The next batch reports it, if it is more than a pause.
+                Err(error) if is_expelled(&error) => {
+                    self.untold = wanted;
+                    break;
+                }
                 Err(error) if Instant::now() >= deadline => {
                     return Err(ReadError(format!(
                         "Kafka does not store how far the group {} has read ({error}); look at the brokers' log",
