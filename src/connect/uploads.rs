@@ -241,7 +241,8 @@ pub fn forget(uploads: &Path, desk: &mut Desk, run: &Run) -> Result<(), DeskErro
     folders.truncate(folders.len().saturating_sub(KEPT));
     for folder in folders {
         let id = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if desk.run(id)?.is_none_or(|run| run.state.is_end()) {
+        // One that is not asked for yet may be just about to be.
+        if desk.run(id)?.is_some_and(|run| run.state.is_end()) {
             // What can't be removed now is tried again after the next run.
             fs::remove_dir_all(&folder).unwrap_or_default();
         }
