@@ -15,6 +15,7 @@ mod broken;
 mod desk;
 mod ecosystems;
 mod http_json;
+mod merges;
 mod others;
 mod s3;
 mod shared;

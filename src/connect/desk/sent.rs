@@ -56,6 +56,46 @@ impl Desk {
         Ok(rows)
     }
 
+    /// The rows that `job` has sent, and that are not gone, whose ids are between `after` and `before`: the first ones,
+    /// in order.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn sent_between(
+        &mut self,
+        (tenant, job): (&str, &str),
+        (after, before): (&str, &str),
+    ) -> Result<Vec<SentRow>, DeskError> {
+        let most = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
+        let found = self.store.query(
+            "SELECT external_id, key, hash, gone FROM weir_job_row WHERE tenant = $1 AND job = $2 \
+             AND external_id > $3 AND external_id < $4 AND gone = 0 ORDER BY external_id LIMIT $5",
+            values![tenant, job, after, before, most],
+        )?;
+        Ok(found.iter().map(read).collect())
+    }
+
+    /// Forgets rows that `job` has sent, which are others' now, where `lease` is still held.
+    ///
+    /// # Errors
+    /// [`DeskError::Overtaken`] where it is not.
+    pub fn drop_sent(
+        &mut self,
+        lease: &Lease,
+        (tenant, job): (&str, &str),
+        ids: &[String],
+    ) -> Result<(), DeskError> {
+        self.transact(|store| {
+            renew(store, lease)?;
+            for id in ids {
+                let statement =
+                    "DELETE FROM weir_job_row WHERE tenant = $1 AND job = $2 AND external_id = $3";
+                store.execute(statement, values![tenant, job, id])?;
+            }
+            Ok(())
+        })
+    }
+
     /// How many rows `job` has sent that are not gone.
     ///
     /// # Errors

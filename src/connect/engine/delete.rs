@@ -73,11 +73,12 @@ pub fn prepare(attempt: &mut Attempt<'_>, mut row: i64) -> Result<u64, Halt> {
         return Ok(count);
     }
     out::put(&attempt.staging, &outs)?;
-    attempt.run.counts.deleted = count;
+    attempt.run.counts.deleted += count;
     Ok(0)
 }
 
-fn deleted(known: &SentRow, row: i64, at: &str) -> Out {
+/// What marks a row that was sent as deleted.
+pub fn deleted(known: &SentRow, row: i64, at: &str) -> Out {
     Out {
         row,
         action: Action::Delete,

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::lookups::StoreLookups;
 use super::out::{self, Action, Out};
-use super::{Attempt, Halt, delete, rejects, unfound};
+use super::{Attempt, Halt, delete, partnered, rejects, unfound};
 use crate::connect::desk::rows::RowError;
 use crate::connect::desk::runs::{Run, random_word};
 use crate::connect::desk::sent::SentRow;
@@ -59,7 +59,9 @@ pub fn map(attempt: &mut Attempt<'_>, plan: &Plan, target: Target) -> Result<u64
     let compared = compare(attempt, &prepared, (plan, &target), base + unread)?;
     attempt.run.counts.rejected = compared.rejected + unread.unsigned_abs();
     attempt.run.counts.same = compared.same;
-    let held = delete::prepare(attempt, compared.row)?;
+    let partnered = partnered::prepare(attempt, &prepared, compared.row)?;
+    attempt.run.counts.deleted = partnered;
+    let held = delete::prepare(attempt, compared.row + i64::try_from(partnered).unwrap_or_default())?;
     let word = random_word()?;
     out::end(&attempt.staging, &word)?;
     attempt.run.mapped = Some(word);
@@ -208,8 +210,12 @@ impl Comparing<'_> {
         let ids: Vec<&str> = batch.iter().filter_map(external_id).collect();
         let sent = self.desk.sent(&self.job.tenant, &self.job.id, &ids)?;
         let (mut changed, mut verdicts) = (Vec::new(), Vec::new());
-        for outcome in batch {
+        for mut outcome in batch {
             *row += 1;
+            if external_id(&outcome).and_then(|id| sent.get(id)).is_some_and(|sent| sent.is_gone) {
+                // What its source says of it may be older than its end: it is back since now.
+                outcome.modified = None;
+            }
             match &outcome.mapped {
                 Err(reject) => verdicts.push(self.rejected(*row, &outcome, reject)?),
                 Ok(mapped) if is_as_sent(&sent, &outcome, mapped) => {

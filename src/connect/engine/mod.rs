@@ -3,8 +3,9 @@
 //! A run is [`extract`]ed into a file of its own, [`map`]ped to what goes [`out`], and [`send`]t to the queue; it has
 //! ended when the store's loader has seen all of it. Each step goes on where it was, in this process or in another
 //! one: a lease says whose the run is, its [`heart`] holds it, and everything that is written of a run is written
-//! under it. [`halt`] says why a run does not go on, [`target`] what rows become, [`delete`] what is gone. The
-//! [`agenda`] asks for runs by schedule and in chains. A [`preview`] does the same for a few rows, without a trace.
+//! under it. [`halt`] says why a run does not go on, [`target`] what rows become, [`delete`] what is gone,
+//! [`partnered`] what goes since it has found a partner. The [`agenda`] asks for runs by schedule and in chains. A
+//! [`preview`] does the same for a few rows, without a trace.
 
 pub mod agenda;
 pub mod delete;
@@ -14,6 +15,7 @@ mod heart;
 mod lookups;
 pub mod map;
 pub mod out;
+mod partnered;
 pub mod preview;
 mod rejects;
 mod send;

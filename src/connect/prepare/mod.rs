@@ -7,6 +7,7 @@
 pub mod check;
 mod formula;
 mod functions;
+pub mod lone;
 pub mod merge;
 pub mod plan;
 mod sql;
@@ -40,7 +41,7 @@ pub struct PreparedRow {
     pub rows: Vec<Option<i64>>,
     /// The row, of [`Plan::dataset`], that its external id names.
     pub row: Option<i64>,
-    /// What identifies it in the source.
+    /// What identifies it in the source; for a row of a merge without an external id, see [`lone`].
     pub id: Cell,
     /// When it was changed there, RFC 3339 in UTC: the latest of the rows that it is of.
     pub modified: Option<String>,
@@ -108,7 +109,11 @@ impl Prepared<'_> {
         let from = std::iter::once(Value::Integer(from)).chain(self.bound.iter().skip(1).cloned());
         let mut rows = statement.query(rusqlite::params_from_iter(from)).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            take(self.row(row).map_err(failed)?)?;
+            let mut row = self.row(row).map_err(failed)?;
+            if row.id.is_none() && row.rows.len() > 1 {
+                row.id = lone::id(staging, self.plan.datasets(), &row.rows)?;
+            }
+            take(row)?;
         }
         Ok(())
     }
@@ -126,6 +131,11 @@ impl Prepared<'_> {
             id: cells.get(self.plan.external_id).cloned().flatten(),
             cells,
         })
+    }
+
+    /// See [`Plan::datasets`].
+    pub fn datasets(&self) -> &[String] {
+        self.plan.datasets()
     }
 
     /// How many rows there are.

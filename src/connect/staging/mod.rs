@@ -272,6 +272,24 @@ impl Staging {
         Ok(self.connection.prepare_cached(&sql)?.query_row([row], staged).optional()?)
     }
 
+    /// What identifies the row of a dataset at this place in its source.
+    ///
+    /// # Errors
+    /// When there is no such dataset, or the file can't be read.
+    pub fn id(&self, dataset: &str, row: i64) -> Result<Cell, StagingError> {
+        let sql = format!("SELECT _id FROM {} WHERE _row = ?1", self.tab(dataset)?);
+        Ok(self.connection.prepare_cached(&sql)?.query_row([row], |row| row.get(0)).optional()?.flatten())
+    }
+
+    /// The place of the row of a dataset that `id` identifies in its source.
+    ///
+    /// # Errors
+    /// When there is no such dataset, or the file can't be read.
+    pub fn row_of(&self, dataset: &str, id: &str) -> Result<Option<i64>, StagingError> {
+        let sql = format!("SELECT _row FROM {} WHERE _id = ?1", self.tab(dataset)?);
+        Ok(self.connection.prepare_cached(&sql)?.query_row([id], |row| row.get(0)).optional()?)
+    }
+
     /// Stops, from another thread, what SQLite does for it at that moment, which then fails.
     pub fn interrupt(&self) -> InterruptHandle {
         self.connection.get_interrupt_handle()

@@ -251,7 +251,7 @@ fn a_merged_row_says_of_which_rows_it_is_and_was_changed_when_the_later_one_was(
         [
             of(1, 1, Some(1), Some("d1"), "1970-01-01T00:00:02Z"),
             of(2, 1, Some(2), Some("d2"), "1970-01-01T00:00:09Z"),
-            of(3, 2, None, None, "1970-01-01T00:00:05Z"),
+            of(3, 2, None, Some("\u{1f}accounts\u{1f}a2"), "1970-01-01T00:00:05Z"),
         ]
     );
     assert_eq!(prepared.count(&staging).unwrap(), 3);
