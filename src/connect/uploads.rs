@@ -7,8 +7,10 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::catalog::Catalog;
+use super::desk::documents::Kind;
 use super::desk::runs::{Run, random_word};
 use super::desk::{Desk, DeskError, OpenDesk};
 use super::document::Connector;
@@ -17,6 +19,8 @@ use crate::system::disk::{self, Disk, RealDisk};
 
 /// Folders of ended runs that are kept of each job.
 const KEPT: usize = 10;
+/// How old a file without a run is that nobody asks for any more.
+const OLD: Duration = Duration::from_secs(3_600);
 /// The folder of files that are still coming.
 const INCOMING: &str = "incoming";
 /// Longest name of a file.
@@ -212,9 +216,9 @@ pub fn last(uploads: &Path, tenant: &str, job: &str) -> Option<PathBuf> {
     Some(if archive.is_dir() { archive } else { last })
 }
 
-/// The runs of a job that have a folder, as folders in the order of their ids.
-fn folders(of_job: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(of_job).into_iter().flatten().flatten();
+/// The folders in a folder, in the order of their names, such as those of a job's runs.
+fn folders(of: &Path) -> Vec<PathBuf> {
+    let entries = fs::read_dir(of).into_iter().flatten().flatten();
     let mut folders: Vec<_> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
     folders.sort();
     folders
@@ -240,14 +244,47 @@ pub fn forget(uploads: &Path, desk: &mut Desk, run: &Run) -> Result<(), DeskErro
     let mut folders = folders(&of_job(uploads, &run.tenant, &run.job));
     folders.truncate(folders.len().saturating_sub(KEPT));
     for folder in folders {
-        let id = folder.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         // One that is not asked for yet may be just about to be.
-        if desk.run(id)?.is_some_and(|run| run.state.is_end()) {
+        if desk.run(name(&folder))?.is_some_and(|run| run.state.is_end()) {
             // What can't be removed now is tried again after the next run.
             fs::remove_dir_all(&folder).unwrap_or_default();
         }
     }
     Ok(())
+}
+
+/// Removes files that nobody comes for: those of jobs that were deleted, and those that a crash took the run of, whose
+/// senders were not told that they were taken.
+///
+/// # Errors
+/// The desk's.
+pub fn sweep(uploads: &Path, desk: &mut Desk) -> Result<(), DeskError> {
+    for tenant in folders(uploads).iter().filter(|folder| !folder.ends_with(INCOMING)) {
+        for job in folders(tenant) {
+            let is_there = desk.document(Kind::Job, name(tenant), name(&job))?.is_some();
+            for folder in folders(&job) {
+                let is_over = match desk.run(name(&folder))? {
+                    Some(run) => !is_there && run.state.is_end(),
+                    None => is_old(&folder),
+                };
+                if is_over {
+                    // What can't be removed now is tried again the next time.
+                    fs::remove_dir_all(&folder).unwrap_or_default();
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether nothing has come into a folder for so long that its run is not about to be asked for.
+fn is_old(folder: &Path) -> bool {
+    let changed = folder.metadata().and_then(|metadata| metadata.modified());
+    changed.is_ok_and(|at| at.elapsed().is_ok_and(|since| since >= OLD))
+}
+
+fn name(folder: &Path) -> &str {
+    folder.file_name().and_then(|name| name.to_str()).unwrap_or_default()
 }
 
 /// The name of a file, of what its sender called it: nothing that could lead elsewhere, or be hidden.

@@ -41,7 +41,7 @@ left = "deals"
 right = "accounts"
 join = "outer"
 on = [["Account_Name.id", "id"]]
-fields = {{ Id = "deals.id", Deal = "deals.Deal_Name", Account = "accounts.Account_Name", Staff = "accounts.Employees" }}
+fields = {{ Id = "deals.id", Deal = "deals.Deal_Name", Name = "accounts.Account_Name", Staff = "accounts.Employees" }}
 [[jobs.both.transforms]]
 dataset = "merged"
 field = "Called"
@@ -68,7 +68,7 @@ const LIVE: &str = "SELECT name FROM acme_company WHERE deleted_at IS NULL ORDER
 #[test]
 fn a_row_without_a_partner_goes_when_it_finds_one_and_comes_back_when_it_loses_it() {
     let set = Set::new(org(3));
-    set.told(&["job", "apply", "-"], &job(r#"{ field = "Deal" }, { field = "Account" }"#));
+    set.told(&["job", "apply", "-"], &job(r#"{ field = "Deal" }, { field = "Name" }"#));
     let first = run(&set);
     assert_eq!((first["state"].as_str(), counts(&first)), (Some("success"), [3, 3, 0, 0, 3, 0]), "{first}");
     assert_eq!(set.ask(LIVE), ["Company 1", "Company 2", "Company 3"]);
@@ -97,7 +97,7 @@ fn a_row_without_a_partner_goes_when_it_finds_one_and_comes_back_when_it_loses_i
 #[test]
 fn a_row_without_a_partner_stays_where_it_is_the_row_of_its_partner_or_its_own_row_is_not_read() {
     let set = Set::new(org(3));
-    let job = job(r#"{ field = "Account" }, { field = "Deal" }"#);
+    let job = job(r#"{ field = "Name" }, { field = "Deal" }"#);
     set.told(&["job", "apply", "-"], &job);
     assert_eq!(counts(&run(&set))[4..], [3, 0]);
     set.change(|org, now| {

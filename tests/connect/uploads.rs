@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -238,4 +239,25 @@ fn files_of_one_job_that_come_together_are_loaded_one_after_another_and_outlive_
     let overlap = "SELECT count(*) FROM weir_run AS a JOIN weir_run AS b ON a.id < b.id AND a.job = b.job \
                    AND a.started_ms < b.ended_ms AND b.started_ms < a.ended_ms WHERE a.job = 'staff'";
     assert_eq!(set.ask(overlap), ["0"]);
+}
+
+#[test]
+fn files_of_a_job_that_was_deleted_and_of_no_run_are_removed() {
+    let mut set = set();
+    let kept = queued(&set, "/v1/bulk/staff", b"Id,Name,Staff\n1,Initech,2\n");
+    ended(&set, &kept);
+    let job = set.weir.data().join("uploads/acme/staff");
+    let [lost, coming] = ["staff-of-a-crash", "staff-of-this-moment"].map(|run| {
+        std::fs::create_dir(job.join(run)).unwrap();
+        job.join(run)
+    });
+    let hours_ago = SystemTime::now() - Duration::from_secs(2 * 3_600);
+    std::fs::File::open(&lost).unwrap().set_modified(hours_ago).unwrap();
+    set.restart();
+    wait_until("the lost file is removed", || !lost.exists());
+    assert!(job.join(&kept).exists() && coming.exists());
+    set.told(&["job", "delete", "staff"], "");
+    set.restart();
+    wait_until("the job's file is removed", || !job.join(&kept).exists());
+    assert!(coming.exists(), "its run may be just about to be asked for");
 }

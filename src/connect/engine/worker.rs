@@ -24,6 +24,8 @@ use crate::system::worker::{StopToken, Worker};
 const WORKERS: usize = 3;
 /// The pause where there is nothing to do, and after a failure.
 const IDLE: Duration = Duration::from_secs(1);
+/// How often it is looked for files that nobody comes for.
+const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// How soon a run is tried again where something is away.
 const LATER_MS: i64 = 30_000;
 /// How soon a run of a chain looks again whether it is its turn.
@@ -78,8 +80,13 @@ fn work(place: &Place, token: &StopToken, is_first: bool) {
     let (mut desk, mut told) = (None, false);
     // One of them looks after it.
     let mut agenda = is_first.then(Agenda::default);
+    let mut swept: Option<Instant> = None;
     loop {
-        match round(place, token, &mut desk, agenda.as_mut()) {
+        let sweeps = is_first && swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY);
+        if sweeps {
+            swept = Some(Instant::now());
+        }
+        match round(place, token, &mut desk, (agenda.as_mut(), sweeps)) {
             Ok(true) => told = false,
             Ok(false) => {
                 told = false;
@@ -106,7 +113,7 @@ fn round(
     place: &Place,
     token: &StopToken,
     desk: &mut Option<Desk>,
-    agenda: Option<&mut Agenda>,
+    (agenda, sweeps): (Option<&mut Agenda>, bool),
 ) -> Result<bool, DeskError> {
     let desk = match desk {
         Some(desk) => desk,
@@ -116,6 +123,9 @@ fn round(
         // If it is held, it is by this process, a moment ago.
         desk.take_again((PRESENCE, &format!("{PRESENCE}{}", place.holder)), &place.holder, PRESENT_MS)?;
         agenda.keep(desk)?;
+    }
+    if sweeps {
+        uploads::sweep(&place.uploads, desk)?;
     }
     work_on_one(place, token, desk)
 }
