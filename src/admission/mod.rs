@@ -5,3 +5,4 @@ pub mod keys;
 pub mod rate;
 pub mod secrets;
 pub mod signature;
+pub mod token;

@@ -14,6 +14,18 @@ pub fn listen(text: &str) -> Result<SocketAddr, String> {
     taken(text).ok_or_else(|| advice(text))
 }
 
+/// Whether a host of a URL or a request, perhaps with a port, is this machine alone.
+pub fn is_loopback_host(host: &str) -> bool {
+    let (name, port) = match host.rsplit_once(':') {
+        // The colons of an IPv6 address stand in brackets.
+        Some((name, port)) if !port.ends_with(']') => (name, port),
+        _ => (host, ""),
+    };
+    let address = name.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(name);
+    let is_loopback = address.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback());
+    (is_loopback || name.eq_ignore_ascii_case("localhost")) && port.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 /// What [`network`] reads.
 pub const NETWORK: &str =
     "a network such as \"10.0.0.0/8\", with no bits set behind its prefix, or an address";

@@ -3,10 +3,11 @@
 //!
 //! [`read`] reads it, with [`section`] as one table under reading, [`problems`] for everything that is wrong with it,
 //! [`secrets`] for what stands in other files, [`kafka`] for settings of its client, [`address`] for addresses,
-//! [`origin`] for origins of pages, [`paths`] for other paths of the routes, and [`gainsight`] for orgs of Gainsight.
-//! [`data_dir`] names what lies in the data directory.
+//! [`origin`] for origins of pages, [`paths`] for other paths of the routes, [`admin_api`] for what operators ask
+//! over HTTP, and [`gainsight`] for orgs of Gainsight. [`data_dir`] names what lies in the data directory.
 
 pub mod address;
+pub mod admin_api;
 pub mod data_dir;
 pub mod gainsight;
 pub mod kafka;
@@ -18,6 +19,7 @@ pub mod read;
 pub mod secrets;
 pub mod section;
 
+pub use admin_api::AdminApiConfig;
 pub use data_dir::DataDir;
 pub use gainsight::GainsightConfig;
 pub use kafka::{KafkaSettings, Setting};
@@ -47,6 +49,8 @@ pub struct Config {
     pub proxy_protocol: bool,
     /// The address for operators: metrics and health.
     pub admin: SocketAddr,
+    /// `[admin_api]`: what can be asked and changed there.
+    pub admin_api: AdminApiConfig,
     /// TLS for clients; none: plain HTTP alone.
     pub tls: Option<TlsConfig>,
     /// Tenants by id.

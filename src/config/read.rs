@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
+use super::admin_api::admin_api;
 use super::gainsight::gainsight;
 use super::origin::{ORIGIN, origin};
 use super::paths::{PATH, Paths, path};
@@ -84,6 +85,7 @@ pub fn read(mut root: Section<'_>) -> Config {
         listen: required_address(&mut root, "listen"),
         proxy_protocol: root.flag("proxy_protocol"),
         admin: required_address(&mut root, "admin"),
+        admin_api: admin_api(root.section("admin_api")),
         tls: root.given_section("tls").and_then(tls),
         tenants: root.each("tenants", tenant),
         sources: root.each("sources", source),

@@ -1,4 +1,5 @@
-//! The operators' listener: metrics, health and the description of the interface, on an address of its own.
+//! The operators' listener: metrics, health, the description of the interface, and the [`api`](super::api), on an
+//! address of its own.
 
 use std::future::ready;
 use std::net::{SocketAddr, TcpListener};
@@ -15,6 +16,7 @@ use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderValue};
 use actix_web::{App as WebApp, HttpRequest, HttpResponse, web};
 
+use super::api::Api;
 use super::on_demand::on_demand;
 use super::response::{JSON, response};
 use super::routes::{ADMIN_ROUTES, AdminPage};
@@ -48,36 +50,41 @@ impl Watched for App {
 /// well. It may block.
 pub type TakeConsent = Arc<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
 
-/// Serves the pages of `process` for operators on `listener`.
+/// What answers on the operators' listener.
+#[derive(Clone)]
+pub struct Pages {
+    /// What they look at.
+    pub process: Arc<dyn Watched>,
+    /// Takes consent that a browser brings back; none: nobody waits for any.
+    pub consent: Option<TakeConsent>,
+    /// Answers what is asked of connections and jobs.
+    pub api: Api,
+}
+
+/// Serves these pages for operators on `listener`.
 ///
 /// # Errors
 /// When the listener can't be used.
-pub fn serve(
-    process: Arc<dyn Watched>,
-    consent: Option<TakeConsent>,
-    listener: TcpListener,
-) -> std::io::Result<(Server, SocketAddr)> {
+pub fn serve(pages: Pages, listener: TcpListener) -> std::io::Result<(Server, SocketAddr)> {
     let address = listener.local_addr()?;
     let server = Server::build()
         .workers(1)
         .disable_signals()
         .shutdown_timeout(1)
         .listen("admin", listener, move || {
-            let (process, consent) = (Arc::clone(&process), consent.clone());
-            fn_service(|io: TcpStream| ready(Ok((io, None))))
-                .and_then(on_demand(move || http(Arc::clone(&process), consent.clone())))
+            let pages = pages.clone();
+            fn_service(|io: TcpStream| ready(Ok((io, None)))).and_then(on_demand(move || http(pages.clone())))
         })?
         .run();
     Ok((server, address))
 }
 
 fn http(
-    process: Arc<dyn Watched>,
-    consent: Option<TakeConsent>,
+    pages: Pages,
 ) -> impl ServiceFactory<Accepted, Config = (), Response = (), Error = DispatchError, InitError = ()> {
     let routes = WebApp::new()
-        .default_service(web::to(move |request: HttpRequest| {
-            answer(Arc::clone(&process), consent.clone(), request)
+        .default_service(web::to(move |request: HttpRequest, body: web::Payload| {
+            answer(pages.clone(), request, body)
         }))
         .into_factory();
     HttpService::build().keep_alive(KEEP_ALIVE).h1(map_config(routes, |_| AppConfig::default()))
@@ -87,17 +94,16 @@ fn http(
 type Accepted = (TcpStream, Option<SocketAddr>);
 
 /// To HEAD as to GET, but where a GET changes something: actix-http leaves out the body.
-async fn answer(
-    process: Arc<dyn Watched>,
-    consent: Option<TakeConsent>,
-    request: HttpRequest,
-) -> HttpResponse {
+async fn answer(pages: Pages, request: HttpRequest, body: web::Payload) -> HttpResponse {
+    if Api::has(request.path()) {
+        return pages.api.answer(&request, body).await;
+    }
     let route = ADMIN_ROUTES.iter().find(|(path, _)| *path == request.path());
     match (route, request.method()) {
         (None, _) => response(&Answer::NoRoute),
-        (Some((_, AdminPage::Consent)), &Method::GET) => take(consent, request.query_string()).await,
+        (Some((_, AdminPage::Consent)), &Method::GET) => take(pages.consent, request.query_string()).await,
         (Some((_, AdminPage::Consent)), _) => response(&Answer::WrongMethod { allow: "GET", advice: "" }),
-        (Some((_, page)), &Method::GET | &Method::HEAD) => show(&*process, *page),
+        (Some((_, page)), &Method::GET | &Method::HEAD) => show(&*pages.process, *page),
         (Some(_), _) => response(&Answer::WrongMethod { allow: "GET, HEAD", advice: "" }),
     }
 }

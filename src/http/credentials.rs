@@ -27,7 +27,7 @@ static SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
 pub fn presented_key<'r>(headers: &'r HeaderMap, query: &'r str) -> Option<Cow<'r, [u8]>> {
     let authorization = || headers.get_all(header::AUTHORIZATION).map(|value| value.as_bytes());
     let basic = || authorization().find_map(basic_user).map(Cow::Owned);
-    let bearer = || authorization().find_map(|value| scheme(value, b"bearer")).map(Cow::Borrowed);
+    let bearer = || authorization().find_map(bearer).map(Cow::Borrowed);
     let access_key = || headers.get(ACCESS_KEY).map(|value| Cow::Borrowed(value.as_bytes()));
     let present = |key: &Cow<'_, [u8]>| !key.is_empty();
     basic()
@@ -70,6 +70,11 @@ fn key_in(query: &str) -> Option<Cow<'_, [u8]>> {
     let mut pairs = form_urlencoded::parse(query.as_bytes());
     let key = pairs.find(|(name, _)| name == WRITE_KEY).map(|(_, key)| key)?;
     (!key.is_empty()).then(|| Cow::Owned(key.as_bytes().to_vec()))
+}
+
+/// The token of `Bearer` credentials.
+pub fn bearer(value: &[u8]) -> Option<&[u8]> {
+    scheme(value, b"bearer")
 }
 
 /// What follows the authentication scheme `name`, in any letter case.

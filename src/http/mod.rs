@@ -2,6 +2,7 @@
 
 pub mod address;
 pub mod admin;
+pub mod api;
 pub mod body;
 mod bulk;
 pub mod connection;

@@ -1,6 +1,7 @@
 //! The description of Weir's HTTP interface, as `openapi.json`: every route of both listeners, with the answers of
 //! each. It is made of the tables that requests are answered by, so routes, methods, statuses and texts are theirs.
 
+mod api;
 mod operation;
 pub mod page;
 mod schema;
@@ -29,6 +30,7 @@ pub fn document() -> Value {
     for (path, page) in ADMIN_ROUTES {
         paths.insert((*path).to_owned(), admin_item(*page));
     }
+    paths.extend(api::items());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -47,6 +49,7 @@ fn security() -> Value {
     json!({
         "basic": {"type": "http", "scheme": "basic",
             "description": "The write key as the user; any password."},
+        "operatorToken": {"type": "http", "scheme": "bearer", "description": "`[admin_api] token`, if it is set."},
         "bearer": {"type": "http", "scheme": "bearer", "description": "The write key as the token."},
         "accessKey": {"type": "apiKey", "in": "header", "name": "Accesskey"},
         "writeKey": {"type": "apiKey", "in": "query", "name": "writeKey"},
@@ -179,6 +182,10 @@ impl Reply {
     }
 }
 
+fn operators_server() -> Value {
+    json!([{"url": "http://127.0.0.1:9464", "description": "where operators look (`admin`)"}])
+}
+
 fn admin_item(page: AdminPage) -> Value {
     let (summary, kind, may_fail) = match page {
         AdminPage::Metrics => ("Metrics, for Prometheus", "text/plain", false),
@@ -203,7 +210,7 @@ fn admin_item(page: AdminPage) -> Value {
         json!({"summary": summary, "tags": ["operators"], "responses": responses})
     };
     let mut item = json!({
-        "servers": [{"url": "http://127.0.0.1:9464", "description": "where operators look (`admin`)"}],
+        "servers": operators_server(),
         "get": operation(false),
     });
     // Consent is taken, not looked at.

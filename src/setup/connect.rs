@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
 use super::store;
 use super::topics::objects_topic;
 use crate::config::{Config, Environment, TenantConfig};
@@ -12,6 +14,7 @@ use crate::connect::engine::target::{Targets, TenantTargets};
 use crate::connect::engine::{OpenSource, Vaults};
 use crate::connect::sources;
 use crate::connect::uploads::Uploads;
+use crate::operate::clerk::{Office, Refused};
 use crate::record::topics::TopicId;
 
 /// The customers' goals, and the field that identifies one: Gainsight has none of its own.
@@ -60,6 +63,20 @@ pub fn vaults(config: &Config) -> Result<Option<Vaults>, String> {
     let Some(open) = open_desk(config) else { return Ok(None) };
     let key = key(config, &|name| std::env::var_os(name))?;
     Ok(Some(Vaults { open, key }))
+}
+
+/// What clerks need of the configuration.
+pub fn office(config: &Config) -> Office {
+    let none = "connections and jobs are kept in the store, and this configuration has none; add the table [store] to \
+                it";
+    let vaults = vaults(config).map_err(Refused::Away);
+    Office {
+        vaults: vaults.and_then(|vaults| vaults.ok_or_else(|| Refused::Unknown(none.to_owned()))),
+        targets: Arc::new(ArcSwap::from_pointee(targets(config))),
+        open_source: open_source(config),
+        runs: config.data.runs(),
+        uploads: config.data.uploads(),
+    }
 }
 
 /// What takes files for jobs. None: without a store there is none.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::store;
+use crate::config::address::is_loopback_host;
 use crate::config::gainsight::Records;
 use crate::config::problems::Problems;
 use crate::config::quoting::join;
@@ -57,9 +58,7 @@ pub(super) fn check(config: &Config, problems: &mut Problems) {
 
 fn check_url(key: &str, org: &GainsightConfig, problems: &mut Problems) {
     let Some(rest) = org.url.strip_prefix("http://") else { return };
-    let host = rest.rsplit_once(':').map_or(rest, |(host, _)| host);
-    let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    if host != "localhost" && !ip.is_ok_and(|ip| ip.is_loopback()) {
+    if !is_loopback_host(rest) {
         problems.add(key, "would send the access key and all records in the open; write https://");
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::check::check;
 use super::roles::{Role, Roles};
 use super::store::check_url;
-use super::{advice, disk, gainsight};
+use super::{admin_api, advice, disk, gainsight};
 use crate::config::read::{DEFAULTS, parse, read};
 use crate::config::section::Section;
 use crate::config::{Config, Environment, Overrides, Problems, QueueKind, Secrets};
@@ -52,6 +52,7 @@ pub fn load_to_serve(
     let mut tls = None;
     let config = load_and(file, overrides, |config, problems| {
         roles.check(config, problems);
+        admin_api::check(config, environment, problems);
         let is_on_kafka = matches!(config.queue.kind(), QueueKind::Kafka { .. });
         if is_on_kafka && (roles.run(Role::Gateway) || config.loads()) {
             kafka::check_files(&config.queue, environment)

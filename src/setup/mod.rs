@@ -3,10 +3,11 @@
 //!
 //! [`load`](load()) reads and checks it, with every problem at once; [`capacity`], [`paths`] and [`topics`] are checks
 //! of their own. [`advice`] and [`disk`] say what may surprise an operator about a valid one. [`roles`] are the parts
-//! of it that a process runs. [`store`] and [`gainsight`] say what it means for loaders, [`reload`] what a running Weir
-//! takes over of a changed one. [`resolve`] turns it into [`crate::tenants`], and [`first_start`] adds a source to try
-//! Weir with if none is configured.
+//! of it that a process runs. [`store`] and [`gainsight`] say what it means for loaders, [`connect`] and [`admin_api`]
+//! for connections and jobs, [`reload`] what a running Weir takes over of a changed one. [`resolve`] turns it into
+//! [`crate::tenants`], and [`first_start`] adds a source to try Weir with if none is configured.
 
+pub mod admin_api;
 pub mod advice;
 pub mod capacity;
 pub mod check;

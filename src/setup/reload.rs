@@ -15,6 +15,7 @@ pub fn carry_over(running: &Config, changed: Config) -> Config {
         listen: running.listen,
         proxy_protocol: running.proxy_protocol,
         admin: running.admin,
+        admin_api: running.admin_api.clone(),
         tls: match (&running.tls, changed.tls) {
             (Some(running), Some(TlsConfig { certificate, key, .. })) => {
                 Some(TlsConfig { certificate, key, ..running.clone() })
@@ -56,6 +57,7 @@ pub fn needs_restart(running: &Config, changed: &Config) -> Vec<&'static str> {
         ("listen", running.listen != changed.listen),
         ("proxy_protocol", running.proxy_protocol != changed.proxy_protocol),
         ("admin", running.admin != changed.admin),
+        ("admin_api", running.admin_api != changed.admin_api),
         ("tls", running.tls.is_some() != changed.tls.is_some()),
         ("tls.listen", tls_differs(|running, changed| running.listen != changed.listen)),
         (
@@ -128,6 +130,7 @@ mod tests {
             ("data", "data = \"elsewhere\""),
             ("listen", "listen = \"127.0.0.1:1\""),
             ("admin", "admin = \"127.0.0.1:1\""),
+            ("admin_api", "[admin_api]\nurl = \"https://weir.example.com\""),
             ("proxy_protocol", "proxy_protocol = true\ntrusted_proxies = [\"10.0.0.1\"]"),
             ("queue.brokers", "[queue]\nbrokers = \"kafka:9092\""),
             ("queue.create_topics", "[queue]\ncreate_topics = true"),

@@ -11,6 +11,7 @@
 #[path = "../harness/mod.rs"]
 mod harness;
 
+mod api;
 mod broken;
 mod desk;
 mod ecosystems;

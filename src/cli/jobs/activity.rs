@@ -7,15 +7,10 @@ use serde_json::json;
 
 use super::DeskFlags;
 use super::print::{print_json, run_text, table};
-use super::run::known_run;
 use crate::cli::output::Stdout;
 use crate::cli::{Failure, print};
 use crate::connect::desk::shown::{self, time};
-use crate::connect::engine::out;
-use crate::connect::staging::{Staging, StagingError};
-
-/// How many runs or changes are listed.
-const MOST: i64 = 50;
+use crate::operate::clerk::runs::change_json;
 
 /// The arguments of `weir activity`.
 #[derive(Args, Clone, Debug)]
@@ -71,11 +66,9 @@ pub(in crate::cli) fn run(args: &ActivityArgs) -> Result<(), Failure> {
 }
 
 fn runs(args: &ActivityArgs) -> Result<(), Failure> {
-    let mut open = args.desk.open()?;
-    let runs = open.desk.runs(open.tenant.as_deref(), args.job.as_deref(), MOST)?;
+    let runs = args.desk.clerk()?.runs(args.job.as_deref())?;
     if args.desk.json {
-        let list: Vec<_> = runs.iter().map(shown::run).collect();
-        return print_json(&json!(list));
+        return print_json(&json!(runs.iter().map(shown::run).collect::<Vec<_>>()));
     }
     if runs.is_empty() {
         return print("nothing has run yet\n");
@@ -84,24 +77,9 @@ fn runs(args: &ActivityArgs) -> Result<(), Failure> {
 }
 
 fn changes(args: &ActivityArgs) -> Result<(), Failure> {
-    let mut open = args.desk.open()?;
-    let mut changes = open.desk.changes(open.tenant.as_deref(), MOST)?;
-    changes
-        .retain(|change| args.job.as_ref().is_none_or(|job| change.kind == "job" && change.subject == *job));
+    let changes = args.desk.clerk()?.changes(args.job.as_deref())?;
     if args.desk.json {
-        let list: Vec<_> = changes
-            .iter()
-            .map(|change| {
-                json!({
-                    "tenant": change.tenant,
-                    "at": time(change.at_ms),
-                    "kind": change.kind,
-                    "subject": change.subject,
-                    "what": change.what,
-                })
-            })
-            .collect();
-        return print_json(&json!(list));
+        return print_json(&json!(changes.iter().map(change_json).collect::<Vec<_>>()));
     }
     if changes.is_empty() {
         return print("nothing was changed yet\n");
@@ -113,63 +91,21 @@ fn changes(args: &ActivityArgs) -> Result<(), Failure> {
 }
 
 fn show(flags: &RunFlags) -> Result<(), Failure> {
-    let mut open = flags.desk.open()?;
-    let run = known_run(&mut open, &flags.run)?;
+    let run = flags.desk.clerk()?.run(&flags.run)?;
     if flags.desk.json { print_json(&shown::run(&run)) } else { print(&run_text(&run)) }
 }
 
 fn errors(flags: &RunFlags) -> Result<(), Failure> {
-    let mut open = flags.desk.open()?;
-    let run = known_run(&mut open, &flags.run)?;
+    let mut clerk = flags.desk.clerk()?;
+    let run = clerk.run(&flags.run)?;
     let mut out = Stdout::new();
-    super::errors_file::write(&mut open.desk, &run.id, &mut out)?;
+    clerk.write_errors(&run, &mut out)?;
     out.finish()
 }
 
 fn log(flags: &RunFlags) -> Result<(), Failure> {
-    let mut open = flags.desk.open()?;
-    let run = known_run(&mut open, &flags.run)?;
-    let path = open.config.data.runs().join(format!("{}.sqlite", run.id));
-    if !path.exists() {
-        return Err(Failure::Named(format!(
-            "the log of {} is not on this machine: it is kept where the run was done, for the last runs; ask there",
-            run.id
-        )));
-    }
-    let staging = Staging::open(&path)?;
+    let log = flags.desk.clerk()?.log(&flags.run)?;
     let mut stdout = Stdout::new();
-    out::each::<LogError>(&staging, |row| {
-        let diff: serde_json::Value =
-            row.diff.as_deref().and_then(|diff| serde_json::from_str(diff).ok()).unwrap_or_default();
-        let line = json!({
-            "row": row.row,
-            "action": row.action.word(),
-            "external_id": row.external_id,
-            "key": row.key,
-            "diff": diff,
-        });
-        writeln!(stdout, "{line}").map_err(LogError::Output)
-    })?;
+    log.each(|line| writeln!(stdout, "{line}"))?;
     stdout.finish()
-}
-
-/// Why a log is not printed to its end.
-enum LogError {
-    Staging(StagingError),
-    Output(std::io::Error),
-}
-
-impl From<StagingError> for LogError {
-    fn from(error: StagingError) -> Self {
-        LogError::Staging(error)
-    }
-}
-
-impl From<LogError> for Failure {
-    fn from(error: LogError) -> Self {
-        match error {
-            LogError::Staging(error) => error.into(),
-            LogError::Output(error) => Failure::Output(error),
-        }
-    }
 }

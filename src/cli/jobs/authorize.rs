@@ -32,7 +32,8 @@ pub struct AuthorizeArgs {
     #[arg(long, value_name = "CODE", conflicts_with = "secret")]
     code: Option<String>,
     /// Address of Weir's operators' listener as your browser reaches it, such as <https://weir.example.com>. Zoho has
-    /// to know it, with /oauth/callback behind it, as a redirect of the client [default: that of the running Weir]
+    /// to know it, with /oauth/callback behind it, as a redirect of the client [default: `admin_api.url`, or that of
+    /// the running Weir]
     #[arg(long, value_name = "URL", conflicts_with_all = ["code", "secret"])]
     callback: Option<String>,
     /// Keep what is on stdin as this secret: `client_secret` of Zoho; of others the default is `token`
@@ -51,7 +52,8 @@ fn secrets(connector: Connector) -> &'static [&'static str] {
 }
 
 pub(super) fn run(args: &AuthorizeArgs) -> Result<(), Failure> {
-    let (mut open, connection) = args.one.connection()?;
+    let mut open = args.one.desk.open()?;
+    let connection = open.clerk.connection(&args.one.id)?;
     let what = match (&args.code, &args.secret, connection.connector) {
         (Some(code), _, Connector::Zoho) => with_code(&open, &connection, code)?,
         (Some(_), _, other) => {
@@ -63,7 +65,7 @@ pub(super) fn run(args: &AuthorizeArgs) -> Result<(), Failure> {
         (None, None, Connector::Zoho) => by_browser(&open, &connection, args.callback.as_deref())?,
         (None, secret, connector) => keep_secret(&open, &connection, (connector, secret.as_deref()))?,
     };
-    open.desk.note(&connection.tenant, Kind::Connection, &connection.id, "authorized")?;
+    open.clerk.desk().note(&connection.tenant, Kind::Connection, &connection.id, "authorized")?;
     print(&what)
 }
 
@@ -76,14 +78,15 @@ fn by_browser(open: &Open, connection: &Connection, callback: Option<&str>) -> R
             consent::SCOPES
         ))
     })?;
-    let base = callback.map_or_else(|| format!("http://{own}"), |url| url.trim_end_matches('/').to_owned());
+    let url = callback.or(open.config.admin_api.url.as_deref());
+    let base = url.map_or_else(|| format!("http://{own}"), |url| url.trim_end_matches('/').to_owned());
     let redirect = format!("{base}/oauth/callback");
-    let address = consenting::begin(connection, &open.vaults, &redirect)?;
+    let address = consenting::begin(connection, open.clerk.vaults(), &redirect)?;
     print(&format!(
         "Open this address, and accept; Zoho has to know {redirect} as a redirect:\n{address}\n"
     ))?;
     let until = Instant::now() + Duration::from_secs(consenting::SECONDS.unsigned_abs());
-    while consenting::is_open(connection, &open.vaults)? {
+    while consenting::is_open(connection, open.clerk.vaults())? {
         if Instant::now() >= until {
             let advice = "nobody has consented in ten minutes; run this command again";
             return Err(Failure::Named(advice.to_owned()));
@@ -94,7 +97,7 @@ fn by_browser(open: &Open, connection: &Connection, callback: Option<&str>) -> R
 }
 
 fn with_code(open: &Open, connection: &Connection, code: &str) -> Result<String, Failure> {
-    let mut client = sources::zoho_client(connection, &open.vaults)?;
+    let mut client = sources::zoho_client(connection, open.clerk.vaults())?;
     client.tokens().authorize(Grant { code, redirect_uri: None, accounts_url: None })?;
     Ok(format!("connection {}: authorized; try it with `weir connection test {0}`\n", connection.id))
 }
@@ -120,7 +123,8 @@ fn keep_secret(
     if text.is_empty() {
         return Err(Failure::Named(format!("there is no {name} on stdin; pipe it into this command")));
     }
-    let mut vault = DeskVault::new(&open.vaults.open, &open.vaults.key, &connection.tenant, &connection.id);
+    let vaults = open.clerk.vaults();
+    let mut vault = DeskVault::new(&vaults.open, &vaults.key, &connection.tenant, &connection.id);
     vault.put(&[(name, Some(text))])?;
     Ok(format!("connection {}: {name} is kept, sealed\n", connection.id))
 }

@@ -11,10 +11,9 @@ use super::one::OneFlags;
 use super::print::{print_json, run_text, table};
 use super::{DeskFlags, Open, apply, here};
 use crate::cli::{Failure, print};
-use crate::connect::desk::documents::Kind;
-use crate::connect::desk::shown;
-use crate::connect::engine::{PRESENCE, agenda};
+use crate::connect::engine::PRESENCE;
 use crate::connect::writing;
+use crate::operate::clerk::chains::{listed_json, run_json};
 
 /// How often it is asked how far a run is.
 const LOOK: Duration = Duration::from_millis(250);
@@ -60,14 +59,9 @@ pub(in crate::cli) fn run(args: &ChainArgs) -> Result<(), Failure> {
 }
 
 fn list(flags: &DeskFlags) -> Result<(), Failure> {
-    let mut open = flags.open()?;
-    let chains = open.catalog()?.documents.chains;
+    let chains = flags.clerk()?.chains()?;
     if flags.json {
-        let list: Vec<_> = chains
-            .iter()
-            .map(|chain| json!({ "tenant": chain.tenant, "id": chain.id, "jobs": chain.jobs }))
-            .collect();
-        return print_json(&json!(list));
+        return print_json(&json!(chains.iter().map(listed_json).collect::<Vec<_>>()));
     }
     if chains.is_empty() {
         return print("there is no chain; make one with `weir chain apply`\n");
@@ -77,7 +71,7 @@ fn list(flags: &DeskFlags) -> Result<(), Failure> {
 }
 
 fn show(one: &OneFlags) -> Result<(), Failure> {
-    let (_, chain) = one.chain()?;
+    let chain = one.desk.clerk()?.chain(&one.id)?;
     let chains = std::slice::from_ref(&chain);
     let text = if one.desk.json {
         format!("{}\n", writing::json(&[], &[], chains))
@@ -88,31 +82,30 @@ fn show(one: &OneFlags) -> Result<(), Failure> {
 }
 
 fn delete(one: &OneFlags) -> Result<(), Failure> {
-    let (mut open, chain) = one.chain()?;
-    open.desk.remove(&[(Kind::Chain, &chain.tenant, &chain.id)])?;
-    print(&format!("chain {}: deleted\n", chain.id))
+    let outcomes = one.desk.clerk()?.delete_chain(&one.id)?;
+    one.desk.print_done(&outcomes, || print(&format!("chain {}: deleted\n", one.id)))
 }
 
 fn run_chain(args: &RunArgs) -> Result<(), Failure> {
-    let (mut open, chain) = args.one.chain()?;
-    let run = agenda::queue_chain(&mut open.desk, &chain)?;
-    let is_worked_on = open.desk.holder(PRESENCE)?.is_some();
+    let mut open = args.one.desk.open()?;
+    let mut run = open.clerk.run_chain(&args.one.id)?;
+    let is_worked_on = open.clerk.desk().holder(PRESENCE)?.is_some();
     if args.wait && !is_worked_on {
         here::run_chain(&open, &run.id)?;
     }
     while args.wait && is_open(&mut open, &run.id)? {
         thread::sleep(LOOK);
     }
-    let runs = open.desk.runs_of_chain(&run.id)?;
-    let state = open.desk.chain_run(&run.id)?.map_or(run.state, |run| run.state);
+    let desk = open.clerk.desk();
+    let runs = desk.runs_of_chain(&run.id)?;
+    run = desk.chain_run(&run.id)?.unwrap_or(run);
     if args.one.desk.json {
-        let runs: Vec<_> = runs.iter().map(shown::run).collect();
-        print_json(&json!({ "id": run.id, "chain": run.chain, "state": state, "runs": runs }))?;
+        print_json(&run_json(&run, &runs))?;
     } else {
-        print(&format!("{}  {state}\n", run.id))?;
+        print(&format!("{}  {}\n", run.id, run.state))?;
         runs.iter().try_for_each(|run| print(&run_text(run)))?;
     }
-    match state.as_str() {
+    match run.state.as_str() {
         "partial_success" => Err(Failure::Code(3)),
         "failed" => Err(Failure::Code(1)),
         _ => Ok(()),
@@ -120,5 +113,5 @@ fn run_chain(args: &RunArgs) -> Result<(), Failure> {
 }
 
 fn is_open(open: &mut Open, id: &str) -> Result<bool, Failure> {
-    Ok(open.desk.chain_run(id)?.is_some_and(|run| run.ended_ms.is_none()))
+    Ok(open.clerk.desk().chain_run(id)?.is_some_and(|run| run.ended_ms.is_none()))
 }

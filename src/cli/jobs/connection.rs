@@ -10,9 +10,8 @@ use super::{DeskFlags, apply, authorize};
 use crate::cli::{Failure, print};
 use crate::connect::desk::documents::Kind;
 use crate::connect::desk::shown::time;
-use crate::connect::source::Source;
 use crate::connect::writing;
-use crate::setup::connect;
+use crate::operate::clerk::connections::{Listed, field_json, object_json};
 
 /// The arguments of `weir connection`.
 #[derive(Args, Clone, Debug)]
@@ -69,43 +68,25 @@ pub(in crate::cli) fn run(args: &ConnectionArgs) -> Result<(), Failure> {
     }
 }
 
-/// Its source.
-fn source(one: &OneFlags) -> Result<Box<dyn Source>, Failure> {
-    let (open, connection) = one.connection()?;
-    Ok(connect::open_source(&open.config)(&connection, &open.vaults, None)?)
-}
-
 fn list(flags: &DeskFlags) -> Result<(), Failure> {
-    let mut open = flags.open()?;
-    let (stored, catalog) = (open.desk.documents(Kind::Connection, open.tenant.as_deref())?, open.catalog()?);
+    let listed = flags.clerk()?.connections()?;
+    if flags.json {
+        return print_json(&json!(listed.iter().map(Listed::json).collect::<Vec<_>>()));
+    }
+    if listed.is_empty() {
+        return print("there is no connection; make one with `weir connection apply`\n");
+    }
     let mut rows =
         vec![["TENANT", "ID", "CONNECTOR", "NAME", "CREDENTIALS", "CHANGED"].map(str::to_owned).to_vec()];
-    let mut list = Vec::new();
-    for stored in stored {
-        let Some(one) = catalog.connection(&stored.tenant, &stored.id) else { continue };
-        let credentials = open.desk.credential_names(&stored.tenant, &stored.id)?;
-        list.push(json!({
-            "tenant": one.tenant,
-            "id": one.id,
-            "connector": one.connector.word(),
-            "name": one.name,
-            "credentials": credentials,
-            "changed_at": time(stored.changed_ms),
-        }));
-        let of = |text: &str| text.to_owned();
+    rows.extend(listed.into_iter().map(|Listed { connection: one, credentials, changed_ms }| {
         let has = if credentials.is_empty() { "none".to_owned() } else { credentials.join(", ") };
-        let (connector, changed) = (of(one.connector.word()), time(stored.changed_ms));
-        rows.push(vec![of(&one.tenant), of(&one.id), connector, of(&one.name), has, changed]);
-    }
-    match (flags.json, list.is_empty()) {
-        (true, _) => print_json(&json!(list)),
-        (false, true) => print("there is no connection; make one with `weir connection apply`\n"),
-        (false, false) => print(&table(&rows)),
-    }
+        vec![one.tenant, one.id, one.connector.word().to_owned(), one.name, has, time(changed_ms)]
+    }));
+    print(&table(&rows))
 }
 
 fn show(one: &OneFlags) -> Result<(), Failure> {
-    let (_, connection) = one.connection()?;
+    let connection = one.desk.clerk()?.connection(&one.id)?;
     let connections = std::slice::from_ref(&connection);
     if one.desk.json {
         return print(&format!("{}\n", writing::json(connections, &[], &[])));
@@ -114,29 +95,18 @@ fn show(one: &OneFlags) -> Result<(), Failure> {
 }
 
 fn delete(args: &DeleteArgs) -> Result<(), Failure> {
-    let (mut open, connection) = args.one.connection()?;
-    let catalog = open.catalog()?;
-    let of_it = |job: &&crate::connect::document::Job| {
-        job.tenant == connection.tenant && job.connection == connection.id
-    };
-    let jobs: Vec<&str> = catalog.documents.jobs.iter().filter(of_it).map(|job| job.id.as_str()).collect();
-    if !jobs.is_empty() && !args.with_jobs {
-        return Err(Failure::Named(format!(
-            "jobs use this connection: {}; delete them first, or add --with-jobs",
-            jobs.join(", ")
-        )));
-    }
-    let tenant = connection.tenant.as_str();
-    let mut documents: Vec<_> = jobs.iter().map(|job| (Kind::Job, tenant, *job)).collect();
-    documents.push((Kind::Connection, tenant, &connection.id));
-    open.desk.remove(&documents)?;
-    let with = if jobs.is_empty() { String::new() } else { format!(" with its jobs {}", jobs.join(", ")) };
-    print(&format!("connection {}: deleted{with}\n", connection.id))
+    let OneFlags { id, desk } = &args.one;
+    let outcomes = desk.clerk()?.delete_connection(id, args.with_jobs)?;
+    desk.print_done(&outcomes, || {
+        let jobs = outcomes.iter().filter(|one| one.kind == Kind::Job).map(|one| one.id.as_str());
+        let jobs = jobs.collect::<Vec<_>>().join(", ");
+        let with = if jobs.is_empty() { String::new() } else { format!(" with its jobs {jobs}") };
+        print(&format!("connection {id}: deleted{with}\n"))
+    })
 }
 
 fn test(one: &OneFlags) -> Result<(), Failure> {
-    let mut source = source(one)?;
-    let reached = source.test()?;
+    let reached = one.desk.clerk()?.test(&one.id)?;
     if one.desk.json {
         return print_json(&json!({ "ok": true, "reached": reached }));
     }
@@ -144,32 +114,19 @@ fn test(one: &OneFlags) -> Result<(), Failure> {
 }
 
 fn objects(args: &ObjectsArgs) -> Result<(), Failure> {
-    let mut source = source(&args.one)?;
+    let OneFlags { id, desk } = &args.one;
+    let mut clerk = desk.clerk()?;
     let Some(object) = &args.object else {
-        let objects = source.objects()?;
-        if args.one.desk.json {
-            let list: Vec<_> =
-                objects.iter().map(|one| json!({ "name": one.name, "label": one.label })).collect();
-            return print_json(&json!(list));
+        let objects = clerk.objects(id)?;
+        if desk.json {
+            return print_json(&json!(objects.iter().map(object_json).collect::<Vec<_>>()));
         }
         let rows = objects.into_iter().map(|one| vec![one.name, one.label]);
         return print(&table(&rows.collect::<Vec<_>>()));
     };
-    let fields = source.fields(object)?;
-    if args.one.desk.json {
-        let list: Vec<_> = fields
-            .iter()
-            .map(|field| {
-                json!({
-                    "name": field.name,
-                    "label": field.label,
-                    "type": field.kind,
-                    "choices": field.choices,
-                    "seen_by_incremental": !field.is_unseen,
-                })
-            })
-            .collect();
-        return print_json(&json!(list));
+    let fields = clerk.fields(id, object)?;
+    if desk.json {
+        return print_json(&json!(fields.iter().map(field_json).collect::<Vec<_>>()));
     }
     let rows = fields.into_iter().map(|field| {
         let kind = json!(field.kind).as_str().unwrap_or_default().to_owned();

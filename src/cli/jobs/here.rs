@@ -1,7 +1,6 @@
 //! Runs jobs in the command itself, where no Weir does.
 
 use super::Open;
-use super::one::none_such;
 use crate::cli::Failure;
 use crate::cli::serve::jobs::run_here;
 use crate::connect::desk::runs::{Run, State};
@@ -13,7 +12,7 @@ pub fn run(open: &mut Open, run: &Run) -> Result<Run, Failure> {
         let run = desk.run(&id)?;
         Ok(run.is_none_or(|run| run.ended_ms.is_some() || run.state == State::PausedBudget))
     })?;
-    open.desk.run(&run.id)?.ok_or_else(|| none_such("run", &run.id, &[]))
+    Ok(open.clerk.run(&run.id)?)
 }
 
 /// Runs a chain to its end.

@@ -1,22 +1,15 @@
 //! `weir job`.
 
-use std::collections::BTreeSet;
-
 use clap::{Args, Subcommand};
-use jiff::Timestamp;
 use serde_json::json;
 
 use super::apply::ApplyArgs;
-use super::one::{OneFlags, none_such};
+use super::one::OneFlags;
 use super::print::{print_json, table};
 use super::{DeskFlags, apply, preview, run};
 use crate::cli::{Failure, print};
-use crate::connect::catalog::Catalog;
-use crate::connect::desk::documents::Kind;
-use crate::connect::desk::shown;
-use crate::connect::document::Job;
-use crate::connect::schedule::Timetable;
 use crate::connect::writing;
+use crate::operate::clerk::jobs::Listed;
 
 /// The arguments of `weir job`.
 #[derive(Args, Clone, Debug)]
@@ -71,57 +64,27 @@ pub(in crate::cli) fn run(args: &JobArgs) -> Result<(), Failure> {
 }
 
 fn list(flags: &DeskFlags) -> Result<(), Failure> {
-    let mut open = flags.open()?;
-    let catalog = open.catalog()?;
+    let listed = flags.clerk()?.jobs()?;
+    if flags.json {
+        return print_json(&json!(listed.iter().map(Listed::json).collect::<Vec<_>>()));
+    }
+    if listed.is_empty() {
+        return print("there is no job; make one with `weir job apply`\n");
+    }
     let mut rows = vec![
         ["TENANT", "ID", "CONNECTION", "TO", "LAST RUN", "NEXT RUN", "NAME"].map(str::to_owned).to_vec(),
     ];
-    let mut list = Vec::new();
-    for job in &catalog.documents.jobs {
-        let last = open.desk.runs(Some(&job.tenant), Some(&job.id), 1)?.pop();
-        let next = if rests(&catalog, job) || !job.enabled { Vec::new() } else { upcoming(job) };
-        list.push(json!({
-            "tenant": job.tenant,
-            "id": job.id,
-            "connection": job.connection,
-            "name": job.name,
-            "object": job.destination.object,
-            "enabled": job.enabled,
-            // Its own schedule rests while it is in a chain.
-            "rests": rests(&catalog, job),
-            "next_runs": next,
-            "last_run": last.as_ref().map(shown::run),
-        }));
-        let last = last.map_or("none".to_owned(), |run| run.state.word().to_owned());
-        let next = match next.first() {
-            Some(next) => next.clone(),
-            None if rests(&catalog, job) => "in a chain".to_owned(),
-            None => "none".to_owned(),
-        };
-        let cells = [&job.tenant, &job.id, &job.connection, &job.destination.object, &last, &next, &job.name];
-        rows.push(cells.map(Clone::clone).to_vec());
-    }
-    match (flags.json, list.is_empty()) {
-        (true, _) => print_json(&json!(list)),
-        (false, true) => print("there is no job; make one with `weir job apply`\n"),
-        (false, false) => print(&table(&rows)),
-    }
-}
-
-/// Whether a chain runs the job.
-fn rests(catalog: &Catalog, job: &Job) -> bool {
-    catalog.documents.chains.iter().any(|chain| chain.tenant == job.tenant && chain.jobs.contains(&job.id))
-}
-
-/// The next five times of its schedule.
-fn upcoming(job: &Job) -> Vec<String> {
-    let table = job.schedule.as_ref().and_then(|schedule| Timetable::of(schedule).ok());
-    let times = table.map(|table| table.upcoming(Timestamp::now(), 5)).unwrap_or_default();
-    times.into_iter().map(|at| at.to_string()).collect()
+    rows.extend(listed.into_iter().map(|Listed { job, rests, next, last }| {
+        let last = last.map_or("none", |run| run.state.word()).to_owned();
+        let none = if rests { "in a chain" } else { "none" };
+        let next = next.into_iter().next().unwrap_or_else(|| none.to_owned());
+        vec![job.tenant, job.id, job.connection, job.destination.object, last, next, job.name]
+    }));
+    print(&table(&rows))
 }
 
 fn show(one: &OneFlags) -> Result<(), Failure> {
-    let (_, job) = one.job()?;
+    let job = one.desk.clerk()?.job(&one.id)?;
     let jobs = std::slice::from_ref(&job);
     let text = if one.desk.json {
         format!("{}\n", writing::json(&[], jobs, &[]))
@@ -132,38 +95,12 @@ fn show(one: &OneFlags) -> Result<(), Failure> {
 }
 
 fn delete(one: &OneFlags) -> Result<(), Failure> {
-    let (mut open, job) = one.job()?;
-    let catalog = open.catalog()?;
-    let chains = catalog
-        .documents
-        .chains
-        .iter()
-        .filter(|chain| chain.tenant == job.tenant && chain.jobs.contains(&job.id));
-    let chains: Vec<&str> = chains.map(|chain| chain.id.as_str()).collect();
-    if !chains.is_empty() {
-        let chains = chains.join(", ");
-        return Err(Failure::Named(format!("chains run this job: {chains}; take it out of them first")));
-    }
-    open.desk.remove(&[(Kind::Job, &job.tenant, &job.id)])?;
-    print(&format!("job {}: deleted\n", job.id))
+    let outcomes = one.desk.clerk()?.delete_job(&one.id)?;
+    one.desk.print_done(&outcomes, || print(&format!("job {}: deleted\n", one.id)))
 }
 
 fn export(args: &ExportArgs) -> Result<(), Failure> {
-    let mut open = args.desk.open()?;
-    let mut documents = open.catalog()?.documents;
-    if let Some(id) = &args.id {
-        let known: Vec<String> = documents.jobs.iter().map(|job| job.id.clone()).collect();
-        documents.jobs.retain(|job| job.id == *id);
-        if documents.jobs.is_empty() {
-            return Err(none_such("job", id, &known.iter().map(String::as_str).collect::<Vec<_>>()));
-        }
-        (documents.connections, documents.chains) = (Vec::new(), Vec::new());
-    }
-    let tenants: BTreeSet<&str> = documents.connections.iter().map(|one| one.tenant.as_str()).collect();
-    if tenants.len() > 1 {
-        // Their ids may be the same.
-        open.tenant()?;
-    }
+    let documents = args.desk.clerk()?.export(args.id.as_deref())?;
     let (connections, jobs, chains) = (&documents.connections, &documents.jobs, &documents.chains);
     let text = if args.desk.json {
         format!("{}\n", writing::json(connections, jobs, chains))

@@ -6,7 +6,6 @@ mod apply;
 mod authorize;
 mod chain;
 mod connection;
-mod errors_file;
 mod here;
 mod job;
 mod one;
@@ -29,13 +28,13 @@ pub(super) use {
 
 use super::{ConfigFlags, Failure};
 use crate::config::Config;
-use crate::connect::catalog::Catalog;
-use crate::connect::desk::{Desk, DeskError};
-use crate::connect::engine::Vaults;
+use crate::connect::desk::DeskError;
 use crate::connect::source::SourceError;
 use crate::connect::staging::StagingError;
 use crate::observe::telemetry;
 use crate::observe::telemetry::LogFormat;
+use crate::operate::clerk::apply::Outcome;
+use crate::operate::clerk::{Clerk, Refused, Stopped};
 use crate::setup::{connect, first_start};
 
 /// Whose connections and jobs are meant.
@@ -51,49 +50,35 @@ struct DeskFlags {
     json: bool,
 }
 
-/// An open desk, with the configuration that it belongs to.
+/// A clerk at the desk, with the configuration that it belongs to.
 struct Open {
     config: Config,
-    vaults: Vaults,
-    desk: Desk,
-    tenant: Option<String>,
+    clerk: Clerk,
 }
 
 impl DeskFlags {
     fn open(&self) -> Result<Open, Failure> {
         telemetry::init(Some(LogFormat::Human), "warn").map_err(Failure::Named)?;
         let config = first_start::expected(&self.config.load()?)?;
-        if let Some(tenant) = self.tenant.as_ref().filter(|tenant| !config.tenants.contains_key(*tenant)) {
-            let known = config.tenants.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            return Err(Failure::Usage(format!(
-                "there is no tenant {tenant} in this configuration, which has {known}"
-            )));
+        let clerk = connect::office(&config).clerk(self.tenant.as_deref())?;
+        Ok(Open { config, clerk })
+    }
+
+    fn clerk(&self) -> Result<Clerk, Failure> {
+        Ok(self.open()?.clerk)
+    }
+
+    /// Prints what was done: as JSON, or as `text`.
+    fn print_done(
+        &self,
+        outcomes: &[Outcome],
+        text: impl FnOnce() -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        if !self.json {
+            return text();
         }
-        let vaults = connect::vaults(&config).map_err(Failure::Named)?.ok_or_else(|| {
-            let advice = "connections and jobs are kept in the store, and this configuration has none; add the table \
-                          [store] to it";
-            Failure::Named(advice.to_owned())
-        })?;
-        let desk = Desk::open(&vaults.open)?;
-        let one = if config.tenants.len() == 1 { config.tenants.keys().next().cloned() } else { None };
-        let tenant = self.tenant.clone().or(one);
-        Ok(Open { config, vaults, desk, tenant })
-    }
-}
-
-impl Open {
-    /// The tenant, where one has to be named.
-    fn tenant(&self) -> Result<String, Failure> {
-        self.tenant.clone().ok_or_else(|| {
-            let known = self.config.tenants.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
-            Failure::Usage(format!("this configuration has several tenants; name one with --tenant: {known}"))
-        })
-    }
-
-    fn catalog(&mut self) -> Result<Catalog, Failure> {
-        let catalog = Catalog::load(&mut self.desk, self.tenant.as_deref())?;
-        catalog.unreadable.iter().for_each(|why| tracing::warn!("{why}"));
-        Ok(catalog)
+        let list: Vec<_> = outcomes.iter().map(Outcome::json).collect();
+        print::print_json(&serde_json::json!(list))
     }
 }
 
@@ -113,20 +98,39 @@ fn text_of(file: &Path) -> Result<String, Failure> {
     })
 }
 
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Usage(why) => Failure::Usage(why),
+            Refused::Problems(problems) => problems.into(),
+            other => Failure::Named(other.to_string()),
+        }
+    }
+}
+
+impl From<Stopped> for Failure {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Refused(refused) => refused.into(),
+            Stopped::Output(error) => Failure::Output(error),
+        }
+    }
+}
+
 impl From<DeskError> for Failure {
     fn from(error: DeskError) -> Self {
-        Failure::Named(error.to_string())
+        Refused::from(error).into()
     }
 }
 
 impl From<SourceError> for Failure {
     fn from(error: SourceError) -> Self {
-        Failure::Named(error.to_string())
+        Refused::from(error).into()
     }
 }
 
 impl From<StagingError> for Failure {
     fn from(error: StagingError) -> Self {
-        Failure::Named(error.to_string())
+        Refused::from(error).into()
     }
 }

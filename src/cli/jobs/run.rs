@@ -1,19 +1,20 @@
 //! `weir job run`, `cancel` and `retry`.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
 use clap::Args;
 
-use super::one::{OneFlags, none_such};
+use super::one::OneFlags;
 use super::print::print_json;
-use super::{DeskFlags, Open, errors_file, here};
+use super::{DeskFlags, Open, here};
 use crate::cli::{Failure, print};
-use crate::connect::catalog::Catalog;
 use crate::connect::desk::runs::{Asked, Run, State};
 use crate::connect::desk::shown;
 use crate::connect::engine::PRESENCE;
+use crate::operate::clerk::errors_file;
 
 /// How often it is asked how far a run is.
 const LOOK: Duration = Duration::from_millis(250);
@@ -61,60 +62,31 @@ pub struct RetryArgs {
 }
 
 pub(super) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let (mut open, job) = args.one.job()?;
+    let mut open = args.one.desk.open()?;
     let asked = Asked { full: args.full, allow_deletes: args.allow_deletes, ..Asked::default() };
-    let run = open.desk.queue_run(&job.tenant, &job.id, None, &asked)?;
+    let run = open.clerk.run_job(&args.one.id, &asked)?;
     begin(open, run, (args.wait, args.one.desk.json))
 }
 
 pub(super) fn retry(args: &RetryArgs) -> Result<(), Failure> {
     let mut open = args.desk.open()?;
-    let of = known_run(&mut open, &args.run)?;
     let run = match &args.file {
-        None => {
-            let (retries, upload) = (Some(of.id.clone()), of.asked.upload.clone());
-            let asked = Asked { retries, upload, ..Asked::default() };
-            open.desk.queue_run(&of.tenant, &of.job, None, &asked)?
-        }
-        Some(file) => {
-            let job = Catalog::job_alone(&mut open.desk, &of.tenant, &of.job)?;
-            if job.is_some_and(|(job, _)| !job.merges.is_empty()) {
-                let advice = "this job merges datasets, so a file of its rows can't be sent back; mend the rows where \
-                              they come from, and retry without --file";
-                return Err(Failure::Usage(advice.to_owned()));
-            }
-            let rows = errors_file::read(file)?;
-            open.desk.queue_mended(&of, &rows)?
+        None => open.clerk.retry(&args.run)?,
+        Some(path) => {
+            let name = path.display().to_string();
+            let file = File::open(path).map_err(|error| errors_file::unreadable(&name, &error))?;
+            open.clerk.retry_mended(&args.run, &name, file)?
         }
     };
     begin(open, run, (args.wait, args.desk.json))
 }
 
 pub(super) fn cancel(args: &CancelArgs) -> Result<(), Failure> {
-    let mut open = args.desk.open()?;
-    let run = known_run(&mut open, &args.run)?;
-    if !open.desk.cancel(&run.id)? {
-        let state = run.state.word();
-        return Err(Failure::Named(format!(
-            "the run {} has ended ({state}); there is nothing to cancel",
-            run.id
-        )));
+    let run = args.desk.clerk()?.cancel(&args.run)?;
+    if args.desk.json {
+        return print_json(&shown::run(&run));
     }
     print(&format!("run {}: it ends at its next step; what was sent stays\n", run.id))
-}
-
-/// A run of this id.
-pub(super) fn known_run(open: &mut Open, id: &str) -> Result<Run, Failure> {
-    let found =
-        open.desk.run(id)?.filter(|run| open.tenant.as_ref().is_none_or(|tenant| run.tenant == *tenant));
-    match found {
-        Some(run) => Ok(run),
-        None => {
-            let last = open.desk.runs(open.tenant.as_deref(), None, 5)?;
-            let known: Vec<&str> = last.iter().map(|run| run.id.as_str()).collect();
-            Err(none_such("run", id, &known))
-        }
-    }
 }
 
 fn begin(mut open: Open, run: Run, (waits, is_json): (bool, bool)) -> Result<(), Failure> {
@@ -122,7 +94,7 @@ fn begin(mut open: Open, run: Run, (waits, is_json): (bool, bool)) -> Result<(),
         if is_json {
             return print_json(&shown::run(&run));
         }
-        let advice = match open.desk.holder(PRESENCE)? {
+        let advice = match open.clerk.desk().holder(PRESENCE)? {
             Some(_) => format!("see `weir activity show {}`", run.id),
             None => "no Weir runs jobs now: it begins when one is started; --wait would have run it here"
                 .to_owned(),
@@ -141,11 +113,11 @@ fn begin(mut open: Open, run: Run, (waits, is_json): (bool, bool)) -> Result<(),
 /// Waits for the end of a run, or for its pause. Where no Weir works on runs, any more, this command does.
 fn wait(open: &mut Open, run: &Run) -> Result<Run, Failure> {
     loop {
-        let now = open.desk.run(&run.id)?.ok_or_else(|| none_such("run", &run.id, &[]))?;
+        let now = open.clerk.run(&run.id)?;
         if now.ended_ms.is_some() || now.state == State::PausedBudget {
             return Ok(now);
         }
-        if open.desk.holder(PRESENCE)?.is_none() {
+        if open.clerk.desk().holder(PRESENCE)?.is_none() {
             return here::run(open, run);
         }
         thread::sleep(LOOK);

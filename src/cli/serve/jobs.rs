@@ -1,5 +1,6 @@
 //! Jobs that run beside the gateway, on its queue.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -13,27 +14,31 @@ use crate::connect::desk::{Desk, DeskError};
 use crate::connect::engine::target::Targets;
 use crate::connect::engine::{Jobs, Place, agenda, work_on_one};
 use crate::http::admin::TakeConsent;
+use crate::http::api::Api;
 use crate::observe::metrics::Metrics;
+use crate::operate::api;
+use crate::operate::clerk::Office;
 use crate::queue::Queue;
-use crate::setup::{Role, Roles, connect};
+use crate::setup::{Role, Roles, admin_api, connect};
 use crate::system::worker::StopToken;
 use crate::tenants::Tenants;
 
 /// How often a run is looked at that waits for something.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// What jobs may write, which a reload replaces; and the workers, none where the process does not run jobs.
+/// The workers, none where the process does not run jobs. A reload replaces what they may write, in `targets`.
 pub fn start(
     config: &Config,
     roles: &Roles,
     (queue, metrics): (&Arc<dyn Queue>, &Arc<Metrics>),
-) -> Result<(Arc<ArcSwap<Targets>>, Jobs), Failure> {
+    targets: &Arc<ArcSwap<Targets>>,
+) -> Result<Jobs, Failure> {
     if !roles.run(Role::Jobs) {
-        return Ok((Arc::default(), Jobs::none()));
+        return Ok(Jobs::none());
     }
-    let Some(place) = place(config, queue, metrics)? else { return Ok((Arc::default(), Jobs::none())) };
-    let jobs = Jobs::start(&place).map_err(|error| Failure::Named(format!("cannot start jobs: {error}")))?;
-    Ok((place.targets, jobs))
+    let Some(place) = place(config, queue, metrics)? else { return Ok(Jobs::none()) };
+    let place = Place { targets: Arc::clone(targets), ..place };
+    Jobs::start(&place).map_err(|error| Failure::Named(format!("cannot start jobs: {error}")))
 }
 
 /// What runs are worked on with; none: there is no store, in which they would be kept.
@@ -60,6 +65,13 @@ pub fn place(
 pub fn consent(config: &Config) -> Option<TakeConsent> {
     let vaults = connect::vaults(config).ok()??;
     Some(Arc::new(move |query| consenting::end(&vaults, query)))
+}
+
+/// What operators may ask of connections and jobs, on a listener at `address`.
+pub fn api(config: &Config, office: Office, address: SocketAddr) -> Result<Api, Failure> {
+    let token = admin_api::token(config, &|name| std::env::var_os(name));
+    let token = token.map_err(|why| Failure::Named(format!("admin_api.token: {why}")))?;
+    Ok(Api::new(api::take(office), token, address))
 }
 
 /// Works on runs in this process, which has nothing else to do, with a loader of its own, until `is_done`.

@@ -11,13 +11,15 @@ use super::reload::{Parts, Started, Watch};
 use super::run_file::{RunFile, Urls};
 use super::signals::Signals;
 use super::sockets::Sockets;
-use super::{metrics, open_control, unserved};
+use super::{jobs, metrics, open_control, unserved};
 use crate::cli::Failure;
 use crate::config::Config;
-use crate::http::admin::{self, Watched};
+use crate::http::admin::{self, Pages, Watched};
+use crate::http::api::Api;
 use crate::observe::metrics::Metrics;
 use crate::operate::control::Running;
 use crate::queue::journal;
+use crate::setup::connect;
 
 /// How often it is looked whether a loader has ended.
 const LOOK: Duration = Duration::from_secs(1);
@@ -46,7 +48,7 @@ impl Watched for Loading {
 pub fn run(started: Started) -> Result<(), Failure> {
     let (config, metrics) = (started.config.clone(), metrics()?);
     let mut sockets = Sockets::of_process();
-    let (admin_listener, _) = sockets.bind(config.admin, "admin", " with --admin")?;
+    let (admin_listener, admin_address) = sockets.bind(config.admin, "admin", " with --admin")?;
     sockets.all_taken()?;
     // One Weir a data folder: a gateway beside this one would have the same run.json.
     let reserved =
@@ -54,16 +56,19 @@ pub fn run(started: Started) -> Result<(), Failure> {
     RunFile::clear(&config.data);
     // A configuration without anything to load has been refused.
     let loaders = Loaders::start(&config, &metrics)?;
+    let office = connect::office(&config);
     let parts = Parts {
         app: None,
         loaders: loaders.handles(&config),
-        targets: Arc::default(),
+        targets: Arc::clone(&office.targets),
         tls: None,
         metrics: Arc::clone(&metrics),
     };
+    let api = jobs::api(&config, office, admin_address)?;
     let watch = Watch::start(started, parts)?;
     let loading = Loading { metrics, loaders: loaders.names(), is_stopping: AtomicBool::new(false) };
-    let served = actix_rt::System::new().block_on(serve(loading, (config, watch), admin_listener, loaders));
+    let served =
+        actix_rt::System::new().block_on(serve(loading, (config, watch), (admin_listener, api), loaders));
     drop(reserved);
     served
 }
@@ -71,13 +76,14 @@ pub fn run(started: Started) -> Result<(), Failure> {
 async fn serve(
     loading: Loading,
     (config, watch): (Config, Watch),
-    admin_listener: TcpListener,
+    (admin_listener, api): (TcpListener, Api),
     loaders: Loaders,
 ) -> Result<(), Failure> {
     let mut signals = Signals::listen(watch.asks()).map_err(unserved)?;
     let (loading, shutdown) = (Arc::new(loading), config.limits.server.shutdown);
-    let watched: Arc<dyn Watched> = Arc::<Loading>::clone(&loading);
-    let (admin, admin_address) = admin::serve(watched, None, admin_listener).map_err(unserved)?;
+    let process: Arc<dyn Watched> = Arc::<Loading>::clone(&loading);
+    let pages = Pages { process, consent: None, api };
+    let (admin, admin_address) = admin::serve(pages, admin_listener).map_err(unserved)?;
     let admin_handle = admin.handle();
     actix_rt::spawn(admin);
     let urls = Urls { main: None, tls: None, admin: url("http", admin_address) };
@@ -156,7 +162,9 @@ mod tests {
         let watch = Watch::start(started, parts).unwrap();
         let loading = Loading { metrics, loaders: loaders.names(), is_stopping: AtomicBool::new(false) };
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let served = actix_rt::System::new().block_on(serve(loading, (config, watch), listener, loaders));
+        let api = jobs::api(&config, connect::office(&config), listener.local_addr().unwrap()).unwrap();
+        let served =
+            actix_rt::System::new().block_on(serve(loading, (config, watch), (listener, api), loaders));
         assert!(served.unwrap_err().to_string().starts_with("a loader ended by itself; start Weir again"));
     }
 }

@@ -28,7 +28,8 @@ use super::flags::RoleFlags;
 use super::{ConfigFlags, Failure, print};
 use crate::config::{Config, QueueKind};
 use crate::connect::engine::Jobs;
-use crate::http::admin::Watched;
+use crate::http::admin::{Pages, Watched};
+use crate::http::api::Api;
 use crate::http::{admin, routes, server};
 use crate::intake::app::App;
 use crate::observe::metrics::Metrics;
@@ -81,6 +82,7 @@ struct Gateway {
     app: Arc<App>,
     clients: Clients,
     admin: TcpListener,
+    api: Api,
     loaders: Loaders,
     jobs: Jobs,
     watch: Watch,
@@ -100,13 +102,16 @@ fn run_gateway(started: Started, to_serve: ToServe, demo: Option<Demo>) -> Resul
     // The addresses first: a port in use should not cost a look at the queue.
     let mut sockets = Sockets::of_process();
     let mut clients = Clients::bind(&mut sockets, &config, tls.as_ref(), &metrics)?;
-    let (admin, _) = sockets.bind(config.admin, "admin", " with --admin")?;
+    let (admin, admin_address) = sockets.bind(config.admin, "admin", " with --admin")?;
     sockets.all_taken()?;
     let queue = open_queue(&config, &tenants, &metrics)?;
     metrics.machine.watch_disk(config.data.path().to_owned(), config.queue.free_bytes);
     RunFile::clear(&config.data);
     let loaders = if roles.run(Role::Load) { Loaders::start(&config, &metrics)? } else { Loaders::none() };
-    let (targets, jobs) = jobs::start(&config, &roles, (&queue, &metrics))?;
+    let office = connect::office(&config);
+    let targets = Arc::clone(&office.targets);
+    let jobs = jobs::start(&config, &roles, (&queue, &metrics), &targets)?;
+    let api = jobs::api(&config, office, admin_address)?;
     let app = App::new(tenants, queue, Arc::clone(&metrics), config.limits.clone()).with_spans(spans);
     let app = Arc::new(app);
     let parts = Parts {
@@ -122,7 +127,7 @@ fn run_gateway(started: Started, to_serve: ToServe, demo: Option<Demo>) -> Resul
         Some(_) => print("Weir can't take events yet: the log says why\n"),
         None => Ok(()),
     };
-    let gateway = Gateway { app, clients, admin, loaders, jobs, watch, are_held: sockets.are_held() };
+    let gateway = Gateway { app, clients, admin, api, loaders, jobs, watch, are_held: sockets.are_held() };
     actix_rt::System::new().block_on(serve(gateway, config, announce))
 }
 
@@ -210,7 +215,7 @@ fn open_queue(config: &Config, tenants: &Tenants, metrics: &Arc<Metrics>) -> Res
 /// Serves until told to stop; then, within `limits.shutdown_ms`: readiness off, no new connections, every
 /// request answered, the queue flushed.
 async fn serve(
-    Gateway { app, clients, admin, loaders, jobs, watch, are_held }: Gateway,
+    Gateway { app, clients, admin, api, loaders, jobs, watch, are_held }: Gateway,
     config: Config,
     announce: impl FnOnce(&str, bool) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
@@ -221,8 +226,9 @@ async fn serve(
     let Clients { listeners, url: main, tls_url: tls, .. } = clients;
     let uploads = connect::uploads(&config).map(Arc::new);
     let gateway = server::serve(Arc::clone(&app), uploads, listeners, drain).map_err(unserved)?;
-    let watched: Arc<dyn Watched> = Arc::<App>::clone(&app);
-    let (admin, admin_address) = admin::serve(watched, jobs::consent(&config), admin).map_err(unserved)?;
+    let process: Arc<dyn Watched> = Arc::<App>::clone(&app);
+    let pages = Pages { process, consent: jobs::consent(&config), api };
+    let (admin, admin_address) = admin::serve(pages, admin).map_err(unserved)?;
     let (gateway_handle, admin_handle) = (gateway.handle(), admin.handle());
     let gateway = actix_rt::spawn(gateway);
     actix_rt::spawn(admin);

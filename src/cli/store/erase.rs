@@ -9,7 +9,7 @@ use crate::cli::tail::print::printable;
 use crate::cli::{Failure, counted, print};
 use crate::config::Config;
 use crate::connect::desk::Desk;
-use crate::connect::{staging, uploads};
+use crate::connect::{engine, staging, uploads};
 use crate::operate::quarantine::{Place, Quarantine, Selection};
 use crate::queue::reader::ReadError;
 use crate::setup::first_start;
@@ -136,7 +136,7 @@ fn forget_runs(config: &Config, person: &RowKey) -> Result<u64, Failure> {
     let mut desk = Desk::new(open(config)?);
     let forgotten = desk.forget_person(&person.tenant, &person.key)?;
     for run in desk.ended_runs(&person.tenant)? {
-        staging::remove(&config.data.runs().join(format!("{}.sqlite", run.id)))?;
+        staging::remove(&engine::file(&config.data.runs(), &run.id))?;
         uploads::remove(&config.data.uploads(), &run).map_err(|error| Failure::Named(error.to_string()))?;
     }
     Ok(forgotten)

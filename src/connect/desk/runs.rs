@@ -392,15 +392,19 @@ impl Desk {
 
 /// Forgets all but the last runs of a job, with their rejected rows.
 fn forget_old(store: &mut dyn Inspect, run: &Run) -> Result<(), DeskError> {
-    let ended = "SELECT created_ms FROM weir_run WHERE tenant = $1 AND job = $2 AND ended_ms IS NOT NULL \
-                 ORDER BY created_ms DESC LIMIT 1 OFFSET $3";
+    let ended = "SELECT created_ms, id FROM weir_run WHERE tenant = $1 AND job = $2 AND ended_ms IS NOT NULL \
+                 ORDER BY created_ms DESC, id DESC LIMIT 1 OFFSET $3";
     let oldest = store.query(ended, values![&run.tenant, &run.job, KEPT])?;
-    let Some(oldest) = oldest.first().and_then(|row| row.int(0)) else { return Ok(()) };
-    let old = "SELECT id FROM weir_run WHERE tenant = $1 AND job = $2 AND ended_ms IS NOT NULL AND created_ms <= $3";
+    let Some((created_ms, id)) = oldest.first().and_then(|row| Some((row.int(0)?, row.string(1)))) else {
+        return Ok(());
+    };
+    // Two may have been asked for in one millisecond.
+    let old = "SELECT id FROM weir_run WHERE tenant = $1 AND job = $2 AND ended_ms IS NOT NULL \
+               AND (created_ms < $3 OR (created_ms = $3 AND id <= $4))";
     for (table, column) in [("weir_run_error", "run"), ("weir_run_input", "run"), ("weir_run", "id")] {
         store.execute(
             &format!("DELETE FROM {table} WHERE {column} IN ({old})"),
-            values![&run.tenant, &run.job, oldest],
+            values![&run.tenant, &run.job, created_ms, &id],
         )?;
     }
     Ok(())

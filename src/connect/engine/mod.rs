@@ -89,10 +89,15 @@ impl fmt::Debug for Place {
     }
 }
 
+/// The file of a run in the folder `runs`.
+pub fn file(runs: &Path, run: &str) -> PathBuf {
+    runs.join(format!("{run}.sqlite"))
+}
+
 impl Place {
     /// The file of a run.
     pub fn file(&self, run: &str) -> PathBuf {
-        self.runs.join(format!("{run}.sqlite"))
+        file(&self.runs, run)
     }
 
     /// The folder of the file that was sent to Weir for a run; none: it reads something else.

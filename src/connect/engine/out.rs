@@ -136,6 +136,15 @@ pub fn after(staging: &Staging, after: i64, most: usize) -> Result<Vec<Out>, Sta
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
+/// Whether the tables are there.
+///
+/// # Errors
+/// When the file can't be read.
+pub fn has_begun(staging: &Staging) -> Result<bool, StagingError> {
+    let statement = "SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'weir_out'";
+    Ok(staging.connection().query_row(statement, [], |_| Ok(())).optional()?.is_some())
+}
+
 /// All rows that change something, in order: the log of the run.
 ///
 /// # Errors

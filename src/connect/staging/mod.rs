@@ -14,7 +14,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, InterruptHandle, OptionalExtension, params};
+use rusqlite::{Connection, InterruptHandle, OpenFlags, OptionalExtension, params};
 
 use self::names::free;
 pub(in crate::connect) use self::names::quoted;
@@ -90,6 +90,17 @@ impl Staging {
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         Staging::with(connection, &work.to_string_lossy())
+    }
+
+    /// Opens the file `path` to read what is in it, while its run may still be at work.
+    ///
+    /// # Errors
+    /// When there is none, or it can't be read.
+    pub fn read(path: &Path) -> Result<Self, StagingError> {
+        // By SQLite alone: whoever closes the file in another way takes the locks from a run of this process.
+        let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        let tables = tables(&connection)?;
+        Ok(Staging { connection, tables })
     }
 
     /// Datasets in memory, for a preview.

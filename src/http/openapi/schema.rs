@@ -6,11 +6,35 @@ use crate::connect::desk::runs::State;
 
 /// Every shape that the document refers to, by its name.
 pub(super) fn all() -> Value {
-    let shapes = [events(), pages(), gainsight(), files()].into_iter().filter_map(|shapes| match shapes {
-        Value::Object(shapes) => Some(shapes),
-        _ => None,
-    });
+    let shapes =
+        [events(), pages(), gainsight(), files(), operators()].into_iter().filter_map(
+            |shapes| match shapes {
+                Value::Object(shapes) => Some(shapes),
+                _ => None,
+            },
+        );
     Value::Object(shapes.flatten().collect())
+}
+
+/// What operators are told.
+fn operators() -> Value {
+    let states: Vec<_> = State::ALL.iter().map(|state| state.word()).collect();
+    json!({
+        "ApiError": {
+            "type": "object",
+            "required": ["error"],
+            "properties": {
+                "error": {"type": "string", "description": "One sentence that says what to do."},
+                "problems": {"type": "array", "items": {"type": "string"},
+                    "description": "All that is wrong with a document, each with its key."},
+            },
+        },
+        "ApiRun": {
+            "type": "object",
+            "required": ["id", "job", "state"],
+            "properties": {"id": {"type": "string"}, "job": {"type": "string"}, "state": {"enum": states}},
+        },
+    })
 }
 
 fn events() -> Value {

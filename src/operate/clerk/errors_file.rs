@@ -1,10 +1,8 @@
 //! The file of rows that could not be sent: written, and read back once it is mended.
 
-use std::fs::File;
-use std::io::{self, Write};
-use std::path::Path;
+use std::io::{self, Read, Write};
 
-use crate::cli::Failure;
+use super::{Refused, Stopped};
 use crate::connect::cell::Cell;
 use crate::connect::desk::Desk;
 use crate::connect::desk::rows::RowError;
@@ -17,11 +15,11 @@ const AT_ONCE: i64 = 1_000;
 type Source = Vec<(String, Cell)>;
 
 /// Writes the rows of a run.
-pub fn write(desk: &mut Desk, run: &str, into: &mut dyn Write) -> Result<(), Failure> {
+pub(super) fn write(desk: &mut Desk, run: &str, into: &mut dyn Write) -> Result<(), Stopped> {
     let mut errors = desk.errors(run, 0, AT_ONCE)?;
     // A row that could not be read has none of the columns.
     let columns = errors.iter().map(columns).max_by_key(Vec::len).unwrap_or_default();
-    let mut writer = Writer::new(into, &columns).map_err(Failure::Output)?;
+    let mut writer = Writer::new(into, &columns)?;
     while let Some(last) = errors.last().map(|error| error.row) {
         for error in &errors {
             let source: Source = serde_json::from_str(&error.source).unwrap_or_default();
@@ -37,11 +35,11 @@ pub fn write(desk: &mut Desk, run: &str, into: &mut dyn Write) -> Result<(), Fai
                 message: &error.message,
                 hint: &error.hint,
             };
-            writer.add(columns.iter().map(cell), reason).map_err(Failure::Output)?;
+            writer.add(columns.iter().map(cell), reason)?;
         }
         errors = desk.errors(run, last, AT_ONCE)?;
     }
-    writer.finish().map(drop).map_err(Failure::Output)
+    Ok(writer.finish().map(drop)?)
 }
 
 fn columns(error: &RowError) -> Vec<String> {
@@ -50,18 +48,19 @@ fn columns(error: &RowError) -> Vec<String> {
 }
 
 /// The rows of a file that was mended.
-pub fn read(path: &Path) -> Result<Vec<Source>, Failure> {
-    let named = |error: io::Error| {
-        let path = path.display();
-        Failure::Named(format!(
-            "cannot read {path}: {error}; give the file that `weir activity errors` wrote, mended"
-        ))
-    };
-    let mut mended = Mended::open(File::open(path).map_err(named)?).map_err(named)?;
+pub(super) fn read(file: impl Read) -> io::Result<Vec<Source>> {
+    let mut mended = Mended::open(file)?;
     let columns: Vec<String> = mended.columns().map(str::to_owned).collect();
     let mut rows = Vec::new();
-    while let Some(row) = mended.next_row().map_err(named)? {
+    while let Some(row) = mended.next_row()? {
         rows.push(columns.iter().cloned().zip(row.cells).collect());
     }
     Ok(rows)
+}
+
+/// What to say of a file that can't be read.
+pub fn unreadable(name: &str, error: &io::Error) -> Refused {
+    Refused::Bad(format!(
+        "cannot read {name}: {error}; give the file that `weir activity errors` wrote, mended"
+    ))
 }
