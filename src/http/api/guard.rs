@@ -18,12 +18,12 @@ pub enum Denied {
     Stranger(&'static str),
 }
 
-const BEYOND: &str = "the API is closed, because this listener can be reached from other machines and there is no token: \
-                      set [admin_api] token (docs/configuration.md), or have `admin` listen on 127.0.0.1";
+const BEYOND: &str = "the API is closed, because this listener can be reached from other machines and there is no \
+                      token: set [admin_api] token (docs/configuration.md), or have `admin` listen on 127.0.0.1";
 const BROWSER: &str = "the API is closed to pages in browsers as long as there is no token: set [admin_api] token \
                        (docs/configuration.md), or ask by a program on this machine";
-const HOST: &str = "the API is asked under a name that is not this machine's own (Host), which is closed as long as there \
-                    is no token: ask 127.0.0.1 or localhost, or set [admin_api] token (docs/configuration.md)";
+const HOST: &str = "the API is asked under a name that is not this machine's own (Host), which is closed as long as \
+                    there is no token: ask 127.0.0.1 or localhost, or set [admin_api] token (docs/configuration.md)";
 
 /// Whether a request with these `headers`, to the listener at `listens`, may ask.
 ///

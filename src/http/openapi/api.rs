@@ -33,7 +33,8 @@ pub(super) fn items() -> Map<String, Value> {
 /// What the path names.
 fn names(route: &ApiRoute) -> Vec<Value> {
     let names = route.path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    let described = |name: &str| json!({"name": name, "in": "path", "required": true, "schema": {"type": "string", "minLength": 1}});
+    let schema = json!({"type": "string", "minLength": 1});
+    let described = |name: &str| json!({"name": name, "in": "path", "required": true, "schema": schema});
     names.map(described).collect()
 }
 
