@@ -236,6 +236,11 @@ scenario_grown() {
 }
 
 # What a job does with 1,000,000 deals and 200,000 accounts before it sends them: read, merged, mapped.
+# A whole job: from an org that stands in for Zoho CRM into the store.
+scenario_contacts() {
+    "$loadtest" contacts --weir "$bin/weir" --folder "$dir/contacts" --scenario contacts >>"$reports"
+}
+
 scenario_prepare() {
     command -v sqlite3 >/dev/null || die "sqlite3 is missing; install it: apt-get install -y sqlite3"
     "$loadtest" prepare --folder "$dir/prepare" --scenario prepare >>"$reports"

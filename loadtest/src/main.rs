@@ -6,7 +6,8 @@
 //! holds that against what [`delivered`] finds on the queue. [`bare`] and [`mod@reference`] are the servers to
 //! compare with; [`server`] is what those two share. [`load`] measures a store's loader beside [`bare_store`],
 //! [`grown`] one that has many rows, and [`drain`] one that reads Kafka; [`hold`] keeps a loader from its store.
-//! [`prepared`] measures what a job does with rows before they are sent. [`wakeups`] counts what wakes an idle
+//! [`prepared`] measures what a job does with rows before they are sent, [`contacts`] all of a job, from an org that
+//! [`zoho`] stands in for. [`wakeups`] counts what wakes an idle
 //! server. [`table`] turns reports into a page, with what they shall reach
 //! ([`targets`]).
 //!
@@ -16,6 +17,7 @@ mod acknowledged;
 mod bare;
 mod bare_store;
 mod connection;
+mod contacts;
 mod counts;
 mod delivered;
 mod drain;
@@ -34,6 +36,14 @@ mod targets;
 mod traffic;
 mod verify;
 mod wakeups;
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "shared with tests, which use all of it, and where a helper that fails fails its test"
+)]
+mod zoho;
 
 use std::error::Error;
 use std::io::{self, Write};
@@ -63,6 +73,8 @@ enum Command {
     Grown(grown::Flags),
     /// Reads, merges and maps the rows of a job, and prints a report
     Prepare(prepared::Flags),
+    /// Runs a job of many contacts from another system into a store, and prints a report
+    Contacts(contacts::Flags),
     /// Keeps a store from its loader
     Hold(hold::Flags),
     /// Counts what woke a server that nobody sent to, and prints a report
@@ -97,6 +109,7 @@ fn run(command: Command) -> Result<(), Box<dyn Error>> {
         Command::Drain(flags) => report::write(&drain::run(&flags)?, &mut out)?,
         Command::Grown(flags) => report::write(&grown::run(&flags)?, &mut out)?,
         Command::Prepare(flags) => report::write(&prepared::run(&flags)?, &mut out)?,
+        Command::Contacts(flags) => report::write(&contacts::run(&flags)?, &mut out)?,
         Command::Hold(flags) => hold::run(&flags)?,
         Command::Wakeups(flags) => report::write(&wakeups::run(&flags)?, &mut out)?,
         Command::Table => write!(out, "{}", table::page(&report::read(&mut io::stdin().lock())?))?,

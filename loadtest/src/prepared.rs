@@ -191,21 +191,40 @@ fn write_by_hand(path: &Path, flags: &Flags) -> Result<f64, Box<dyn Error>> {
     }
     let mut spent = 0.0;
     each_page(flags, |dataset, rows| {
-        let mut table = csv::Writer::from_writer(Vec::new());
-        for row in rows {
-            table.write_record(row.iter().map(|cell| cell.as_deref().unwrap_or_default()))?;
-        }
-        let table = table.into_inner()?;
+        let table = page_of(rows.into_iter().map(|row| row.into_iter().map(Option::unwrap_or_default)))?;
+        let names: Vec<String> = fields(dataset).into_iter().map(|(field, _)| field).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         let begun = own_cpu_us();
-        write_table(&mut bare, dataset, &table)?;
+        upsert(&mut bare, (dataset, &names), &table)?;
         spent += own_cpu_us() - begun;
         Ok(())
     })?;
     Ok(spent)
 }
 
-fn write_table(bare: &mut Connection, dataset: &str, table: &[u8]) -> Result<(), Box<dyn Error>> {
-    let names: Vec<String> = fields(dataset).into_iter().map(|(field, _)| field).collect();
+/// Rows as CSV.
+///
+/// # Errors
+/// When there is no memory.
+pub fn page_of(
+    rows: impl Iterator<Item = impl IntoIterator<Item = String>>,
+) -> Result<Vec<u8>, Box<dyn Error>> {
+    let mut table = csv::Writer::from_writer(Vec::new());
+    for row in rows {
+        table.write_record(row)?;
+    }
+    Ok(table.into_inner()?)
+}
+
+/// Reads rows as CSV, and writes each into a table with an upsert by its `id`, in one transaction.
+///
+/// # Errors
+/// SQLite's.
+pub fn upsert(
+    bare: &mut Connection,
+    (dataset, names): (&str, &[&str]),
+    table: &[u8],
+) -> Result<(), Box<dyn Error>> {
     let newer: Vec<String> = names.iter().map(|name| format!("{name} = excluded.{name}")).collect();
     let places = vec!["?"; names.len()].join(", ");
     let sql = format!(

@@ -101,6 +101,8 @@ const TARGETS: &[Target] = &[
         AtMost(1.5),
     ),
     target("merge's CPU / sqlite3", "prepare", merge_by_hand, Alone, AtMost(3.0)),
+    target("a job's CPU / rows written by hand", "contacts", contacts_by_hand, Alone, AtMost(3.0)),
+    target("a job's peak RSS, MB", "contacts", contacts_memory, Alone, AtMost(200.0)),
     target("most lag, s", "lag", lag, Alone, AtMost(2.0)),
     target("memory more than without a store, MB", "lag", more_memory, Alone, AtMost(60.0)),
     target("loader's CPU / rows written by hand", "load-mixed", by_hand, Alone, AtMost(4.0)),
@@ -167,6 +169,14 @@ fn rate_by_hand(report: &Report) -> Option<f64> {
 
 fn merge_by_hand(report: &Report) -> Option<f64> {
     report.figures.get("merge's CPU / shell").copied()
+}
+
+fn contacts_by_hand(report: &Report) -> Option<f64> {
+    report.figures.get("CPU / by hand").copied()
+}
+
+fn contacts_memory(report: &Report) -> Option<f64> {
+    report.figures.get("peak MB").copied()
 }
 
 fn load_cpu(report: &Report) -> Option<f64> {
