@@ -1,5 +1,5 @@
-//! `contacts`: what a job costs from another system to the store: all contacts of an org that stands in for Zoho CRM, by
-//! its bulk reads, and then those that changed; beside the same rows read as CSV and written by hand.
+//! `contacts`: what a job costs from another system to the store: all contacts of an org that stands in for Zoho CRM,
+//! by its bulk reads, and then those that changed; beside the same rows read as CSV and written by hand.
 //!
 //! Weir is the real binary, with journal, loader and store. The org is served by this program, whose time does not
 //! count.
