@@ -426,6 +426,33 @@ fn a_schedule_is_followed_and_what_was_missed_is_made_up_for_once() {
 }
 
 #[test]
+fn a_schedule_is_followed_while_all_workers_are_at_work() {
+    let set = Set::new(accounts(3));
+    let schedule = "[jobs.accounts.schedule]\ncron = \"* * * * *\"\nzone = \"UTC\"\nmissed = \"once\"\n";
+    set.told(&["job", "apply", "-"], &format!("{JOB}{schedule}"));
+    wait_until("the schedule is seen", || !set.ask("SELECT 1 FROM weir_due").is_empty());
+    // The org answers nobody.
+    let org = set.org.org();
+    for id in ["one", "two", "three"] {
+        set.told(&["job", "apply", "-"], &JOB.replace("jobs.accounts", &format!("jobs.{id}")));
+        set.told(&["job", "run", id], "");
+    }
+    let at_work = "SELECT name FROM weir_lease WHERE name LIKE 'run/%' AND until_ms > 0";
+    wait_until("all are at work", || set.ask(at_work).len() == 3);
+    set.ask("UPDATE weir_due SET seen_ms = seen_ms - 3600000 RETURNING id");
+    wait_until("the run is asked for", || {
+        !set.ask("SELECT id FROM weir_run WHERE job = 'accounts'").is_empty()
+    });
+    // Whoever asks is told that it will be worked on, however long the others take.
+    let known = || set.ask("SELECT until_ms FROM weir_lease WHERE name LIKE 'jobs/%'");
+    let before = known();
+    wait_until("others hear of this Weir again", || known() > before);
+    drop(org);
+    wait_until("all have ended", || set.ask("SELECT id FROM weir_run WHERE ended_ms IS NULL").is_empty());
+    assert_eq!(set.ask("SELECT DISTINCT state FROM weir_run"), ["success"]);
+}
+
+#[test]
 fn a_chain_runs_its_jobs_in_order() {
     let set = Set::new(accounts(10));
     let second = JOB

@@ -13,7 +13,7 @@ use super::{Attempt, Place, agenda, extract, map, rejects, send, unfound};
 use crate::connect::catalog::Catalog;
 use crate::connect::desk::leases::Lease;
 use crate::connect::desk::runs::{Counts, LEASES, Run, State};
-use crate::connect::desk::{Desk, DeskError};
+use crate::connect::desk::{Desk, DeskError, OpenDesk};
 use crate::connect::document::Connection;
 use crate::connect::sources;
 use crate::connect::staging::{self, Staging};
@@ -38,7 +38,7 @@ const PRESENT_MS: i64 = 15_000;
 /// The lease by which other processes see that this one works on runs.
 pub const PRESENCE: &str = "jobs/";
 
-/// Workers of one process.
+/// The threads of one process: those that work on runs, and one that keeps the agenda, which is never at work on a run.
 #[derive(Debug)]
 pub struct Jobs(Vec<(Arc<StopToken>, Worker)>);
 
@@ -48,19 +48,31 @@ impl Jobs {
     /// # Errors
     /// When the system starts no thread.
     pub fn start(place: &Place) -> io::Result<Self> {
-        let mut workers = Vec::new();
+        let mut jobs = Jobs::none();
+        jobs.begin("agenda", place, |place, token| {
+            let mut keeper = Keeper::default();
+            let tell = |error: &DeskError| tracing::warn!(%error, "jobs wait: the store can't be used");
+            rounds(&place.vaults.open, token, tell, |desk| keeper.round(place, desk).map(|()| false));
+        })?;
         for number in 0..WORKERS {
-            let (token, place) = (Arc::default(), place.clone());
-            let name = format!("jobs-{number}");
-            let worker = Worker::start(&name, &token, move |token| work(&place, token, number == 0))?;
-            workers.push((token, worker));
+            jobs.begin(&format!("jobs-{number}"), place, |place, token| {
+                // The agenda's thread finds out, too, and says so.
+                rounds(&place.vaults.open, token, |_| (), |desk| work_on_one(place, token, desk));
+            })?;
         }
-        Ok(Jobs(workers))
+        Ok(jobs)
     }
 
     /// No worker.
     pub fn none() -> Self {
         Jobs(Vec::new())
+    }
+
+    fn begin(&mut self, name: &str, place: &Place, work: fn(&Place, &StopToken)) -> io::Result<()> {
+        let (token, place) = (Arc::default(), place.clone());
+        let worker = Worker::start(name, &token, move |token| work(&place, token))?;
+        self.0.push((token, worker));
+        Ok(())
     }
 
     /// Asks all to end. Runs go on with the next start, where they are.
@@ -76,58 +88,56 @@ impl Jobs {
     }
 }
 
-fn work(place: &Place, token: &StopToken, is_first: bool) {
-    let (mut desk, mut told) = (None, false);
-    // One of them looks after it.
-    let mut agenda = is_first.then(Agenda::default);
-    let mut swept: Option<Instant> = None;
-    loop {
-        let sweeps = is_first && swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY);
-        if sweeps {
-            swept = Some(Instant::now());
-        }
-        match round(place, token, &mut desk, (agenda.as_mut(), sweeps)) {
-            Ok(true) => told = false,
-            Ok(false) => {
-                told = false;
-                token.sleep(IDLE);
+/// Does one round after the other, with a pause after each that found nothing to do, or failed; of failures in a row,
+/// the first is told.
+fn rounds(
+    open: &OpenDesk,
+    token: &StopToken,
+    tell: impl Fn(&DeskError),
+    mut round: impl FnMut(&mut Desk) -> Result<bool, DeskError>,
+) {
+    let (mut desk, mut is_told) = (None, false);
+    while !token.is_stopped() {
+        let opened = desk.take().map_or_else(|| Desk::open(open), Ok);
+        let done = opened.and_then(|mut opened| round(&mut opened).map(|more| (opened, more)));
+        let goes_on = match done {
+            Ok((opened, more)) => {
+                desk = Some(opened);
+                is_told = false;
+                more
             }
             Err(error) => {
-                desk = None;
-                // Each of them finds out; one says so.
-                if is_first && !told {
-                    tracing::warn!(%error, "jobs wait: the store can't be used");
+                if !is_told {
+                    tell(&error);
                 }
-                told = true;
-                token.sleep(IDLE);
+                is_told = true;
+                false
             }
-        }
-        if token.is_stopped() {
-            return;
+        };
+        if !goes_on {
+            token.sleep(IDLE);
         }
     }
 }
 
-/// Goes on with one run. False: there is none.
-fn round(
-    place: &Place,
-    token: &StopToken,
-    desk: &mut Option<Desk>,
-    (agenda, sweeps): (Option<&mut Agenda>, bool),
-) -> Result<bool, DeskError> {
-    let desk = match desk {
-        Some(desk) => desk,
-        none => none.insert(Desk::open(&place.vaults.open)?),
-    };
-    if let Some(agenda) = agenda {
+/// Sees to it that there are runs to work on, and that others know of this process.
+#[derive(Default)]
+struct Keeper {
+    agenda: Agenda,
+    swept: Option<Instant>,
+}
+
+impl Keeper {
+    fn round(&mut self, place: &Place, desk: &mut Desk) -> Result<(), DeskError> {
         // If it is held, it is by this process, a moment ago.
         desk.take_again((PRESENCE, &format!("{PRESENCE}{}", place.holder)), &place.holder, PRESENT_MS)?;
-        agenda.keep(desk)?;
+        self.agenda.keep(desk)?;
+        if self.swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
+            self.swept = Some(Instant::now());
+            uploads::sweep(&place.uploads, desk)?;
+        }
+        Ok(())
     }
-    if sweeps {
-        uploads::sweep(&place.uploads, desk)?;
-    }
-    work_on_one(place, token, desk)
 }
 
 /// Goes on with one run whose lease is free, as far as it goes. False: there is none.
