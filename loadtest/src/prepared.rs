@@ -264,7 +264,7 @@ fn merge(path: &Path, kept: usize) -> Result<(f64, f64), Box<dyn Error>> {
     let mapping = Mapping::new(&job, &plan, target)?;
     let begun = own_cpu_us();
     let mapped = map(&mapping, &prepared, &staging, &mut Nothing)?;
-    mapped.each(&staging, 0, |outcome| {
+    mapped.each(&staging, |outcome| {
         outcome.mapped.as_ref().map(weir::connect::mapping::row::MappedRow::hash).unwrap_or_default();
         Ok::<_, StagingError>(())
     })?;

@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::lookups::StoreLookups;
-use super::out::{self, Action, Out};
+use super::out::{self, Action, Out, diff};
 use super::{Attempt, Halt, delete, partnered, rejects, unfound};
 use crate::connect::desk::rows::RowError;
 use crate::connect::desk::runs::{Run, random_word};
@@ -19,7 +19,7 @@ use crate::connect::prepare::plan::Plan;
 use crate::connect::prepare::{PrepareError, Prepared, prepare};
 use crate::connect::source::RejectedRow;
 use crate::connect::staging::{Staging, StagingError};
-use crate::store::row::{Row, RowKey};
+use crate::store::row::RowKey;
 
 /// Rows that are compared at once.
 const BATCH: usize = 500;
@@ -142,7 +142,7 @@ fn compare(
         Ok::<_, Halt>(out::put(&attempt.staging, &outs)?)
     };
     let mut batch = Vec::with_capacity(BATCH);
-    mapped.each(&attempt.staging, 0, |outcome| {
+    mapped.each(&attempt.staging, |outcome| {
         batch.push(outcome);
         if batch.len() < BATCH { Ok(()) } else { take(std::mem::take(&mut batch), &mut compared) }
     })?;
@@ -245,7 +245,7 @@ impl Comparing<'_> {
                 row,
                 action: if is_known { Action::Update } else { Action::Insert },
                 external_id,
-                diff: Some(diff(&mapped, known.as_ref())),
+                diff: known.map(|row| diff(&mapped.fields, |field| row.value(field))),
                 hash: mapped.hash().to_vec(),
                 key: mapped.key.text,
                 fields: mapped.fields,
@@ -298,30 +298,4 @@ fn external_id(outcome: &Outcome) -> Option<&str> {
 fn is_as_sent(sent: &HashMap<String, SentRow>, outcome: &Outcome, mapped: &MappedRow) -> bool {
     let sent = external_id(outcome).and_then(|id| sent.get(id));
     sent.is_some_and(|sent| !sent.is_gone && sent.hash == mapped.hash() && sent.key == mapped.key.text)
-}
-
-/// What changes: a JSON object of fields, each with its old and its new value.
-pub fn diff(mapped: &MappedRow, known: Option<&Row>) -> String {
-    let mut text = String::from("{");
-    for (field, new) in &mapped.fields {
-        let old = known.and_then(|row| row.value(field)).unwrap_or("null");
-        if is_same(old, new) {
-            continue;
-        }
-        if text.len() > 1 {
-            text.push(',');
-        }
-        text.push_str(&json!(field).to_string());
-        for part in [":[", old, ",", new, "]"] {
-            text.push_str(part);
-        }
-    }
-    text.push('}');
-    text
-}
-
-/// Whether two JSON texts mean the same. Most that do are alike, and those of new rows need no look at all.
-fn is_same(old: &str, new: &str) -> bool {
-    let parsed = |json: &str| serde_json::from_str::<Value>(json).ok();
-    old == new || (old != "null" && new != "null" && parsed(old) == parsed(new))
 }

@@ -1,6 +1,7 @@
 //! What a run is about to send, row by row: a table in the file of the run, in the order in which it goes out.
 
 use rusqlite::{OptionalExtension, params};
+use serde_json::{Value, json};
 
 use crate::connect::staging::{Staging, StagingError};
 
@@ -57,8 +58,15 @@ pub struct Out {
     pub fields: Vec<(String, String)>,
     /// When it was changed in its source, RFC 3339.
     pub time: String,
-    /// What changes: a JSON object of fields, each with its old and its new value.
+    /// What changes, where its target is there already: see [`Out::changes`].
     pub diff: Option<String>,
+}
+
+impl Out {
+    /// What changes: a JSON object of fields, each with its old and its new value; of a new target, all of them.
+    pub fn changes(&self) -> String {
+        self.diff.clone().unwrap_or_else(|| diff(&self.fields, |_| None))
+    }
 }
 
 const COLUMNS: &str = "row, action, external_id, key, hash, fields, time, diff";
@@ -182,4 +190,30 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Out> {
         time: row.get(6)?,
         diff: row.get(7)?,
     })
+}
+
+/// What changes where fields have these values and had those of `old`: a JSON object of fields, each with both.
+pub fn diff<'o>(fields: &[(String, String)], old: impl Fn(&str) -> Option<&'o str>) -> String {
+    let mut text = String::from("{");
+    for (field, new) in fields {
+        let old = old(field).unwrap_or("null");
+        if is_same(old, new) {
+            continue;
+        }
+        if text.len() > 1 {
+            text.push(',');
+        }
+        text.push_str(&json!(field).to_string());
+        for part in [":[", old, ",", new, "]"] {
+            text.push_str(part);
+        }
+    }
+    text.push('}');
+    text
+}
+
+/// Whether two JSON texts mean the same. Most that do are alike, and those of new rows need no look at all.
+fn is_same(old: &str, new: &str) -> bool {
+    let parsed = |json: &str| serde_json::from_str::<Value>(json).ok();
+    old == new || (old != "null" && new != "null" && parsed(old) == parsed(new))
 }

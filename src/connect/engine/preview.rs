@@ -74,7 +74,7 @@ pub fn preview(
     let mut lookups = StoreLookups::new(desk, &staging, (&job.tenant, &job.id));
     let mapped = map(&mapping, &prepared, &staging, &mut lookups)?;
     let mut outcomes = Vec::new();
-    mapped.each::<StagingError>(&staging, 0, |outcome| {
+    mapped.each::<StagingError>(&staging, |outcome| {
         outcomes.push(outcome);
         Ok(())
     })?;

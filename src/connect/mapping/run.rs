@@ -12,6 +12,7 @@ use rusqlite::{Connection, params};
 use super::lookups::{LookupError, Lookups};
 use super::row::{Code, Derived, MappedRow, Mapping, Reject};
 use super::settle::settle;
+use super::target::Key;
 use super::value::string;
 use crate::connect::document::{OnMany, OnNone};
 use crate::connect::prepare::{Prepared, PreparedRow};
@@ -60,6 +61,8 @@ pub struct Outcome {
 #[derive(Debug)]
 pub struct MappedRun<'m> {
     mapping: &'m Mapping,
+    /// Whether some rows come after others that they refer to.
+    is_deep: bool,
 }
 
 /// Maps all rows of `prepared`.
@@ -73,7 +76,7 @@ pub fn map<'m>(
     lookups: &mut dyn Lookups,
 ) -> Result<MappedRun<'m>, MapError> {
     let connection = staging.connection();
-    let run = MappedRun { mapping };
+    let mut run = MappedRun { mapping, is_deep: false };
     let transaction = connection.unchecked_transaction()?;
     connection.execute_batch(&schema())?;
     let mut batch = Vec::with_capacity(BATCH);
@@ -84,7 +87,7 @@ pub fn map<'m>(
     run.put(&batch, connection, lookups)?;
     connection.execute_batch(&format!("CREATE INDEX {WORK}.own_by_value ON own (lookup, value, id)"))?;
     run.look_up_all(connection, lookups)?;
-    settle(&mapping.target, connection)?;
+    run.is_deep = settle(&mapping.target, connection)?;
     transaction.commit()?;
     Ok(run)
 }
@@ -285,79 +288,48 @@ impl MappedRun<'_> {
             .collect())
     }
 
-    /// Shows `take` what has become of each row, until it returns an error; after the first `skipped` ones. The order
-    /// is the same each time.
+    /// Shows `take` what has become of each row, until it returns an error. The order is the same each time.
     ///
     /// # Errors
     /// What `take` returns, or when the file can't be read.
     pub fn each<E: From<StagingError>>(
         &self,
         staging: &Staging,
-        skipped: u64,
         mut take: impl FnMut(Outcome) -> Result<(), E>,
     ) -> Result<(), E> {
         let failed = |error: rusqlite::Error| E::from(StagingError::from(error));
+        // Sorting moves all that the rows hold: places alone are the order in which they lie.
+        let order = if self.is_deep { "depth, place" } else { "place" };
         let sql = format!(
-            "SELECT place, source_row, external, modified, key, fields, reject, unfound FROM {WORK}.mapped \
-             ORDER BY depth, place LIMIT -1 OFFSET ?1"
+            "SELECT place, source_row, external, modified, key, id, fields, reject, unfound FROM {WORK}.mapped \
+             ORDER BY {order}"
         );
         let mut statement = staging.connection().prepare(&sql).map_err(failed)?;
-        let skipped = i64::try_from(skipped).unwrap_or(i64::MAX);
-        let mut rows = statement.query([skipped]).map_err(failed)?;
+        let mut rows = statement.query([]).map_err(failed)?;
         while let Some(row) = rows.next().map_err(failed)? {
-            take(self.outcome(row).map_err(failed)?)?;
+            take(outcome(row).map_err(failed)?)?;
         }
         Ok(())
     }
+}
 
-    /// Shows `take` each row that is rejected, as it was prepared, in order of places: what an error file shows.
-    ///
-    /// # Errors
-    /// What `take` returns, or when the file can't be read.
-    pub fn rejected<E: From<StagingError>>(
-        &self,
-        (prepared, staging): (&Prepared<'_>, &Staging),
-        mut take: impl FnMut(PreparedRow, Reject) -> Result<(), E>,
-    ) -> Result<(), E> {
-        let failed = |error: rusqlite::Error| E::from(StagingError::from(error));
-        let sql = format!("SELECT place, reject FROM {WORK}.mapped WHERE reject IS NOT NULL ORDER BY place");
-        let mut statement = staging.connection().prepare(&sql).map_err(failed)?;
-        let mut rows = statement.query([]).map_err(failed)?;
-        let mut next = || -> rusqlite::Result<Option<(i64, String)>> {
-            rows.next()?.map(|row| Ok((row.get(0)?, row.get(1)?))).transpose()
-        };
-        let Some(first) = next().map_err(failed)? else { return Ok(()) };
-        let (from, mut waiting) = (first.0, Some(first));
-        prepared.each(staging, from, |row| {
-            if let Some((_, reject)) = waiting.take_if(|(place, _)| *place == row.place) {
-                waiting = next().map_err(failed)?;
-                if let Ok(reject) = serde_json::from_str(&reject) {
-                    take(row, reject)?;
-                }
-            }
-            Ok(())
-        })
-    }
-
-    fn outcome(&self, row: &rusqlite::Row<'_>) -> rusqlite::Result<Outcome> {
-        let key: Option<String> = row.get(4)?;
-        let reject: Option<String> = row.get(6)?;
-        let mapped = match reject.and_then(|reject| serde_json::from_str(&reject).ok()) {
-            Some(reject) => Err(reject),
-            None => Ok(MappedRow {
-                key: self.mapping.target.key_of(key.unwrap_or_default()),
-                fields: read(&row.get::<_, String>(5)?),
-            }),
-        };
-        Ok(Outcome {
-            place: row.get(0)?,
-            row: row.get(1)?,
-            id: row.get(2)?,
-            modified: row.get(3)?,
-            is_unfound: row.get(7)?,
-            mapped,
-        })
-    }
+fn outcome(row: &rusqlite::Row<'_>) -> rusqlite::Result<Outcome> {
+    let reject: Option<String> = row.get(7)?;
+    let mapped = match reject.and_then(|reject| serde_json::from_str(&reject).ok()) {
+        Some(reject) => Err(reject),
+        None => Ok(MappedRow {
+            key: Key { text: row.get(4)?, id: row.get(5)? },
+            fields: read(row.get_ref(6)?.as_str()?),
+        }),
+    };
+    Ok(Outcome {
+        place: row.get(0)?,
+        row: row.get(1)?,
+        id: row.get(2)?,
+        modified: row.get(3)?,
+        is_unfound: row.get(8)?,
+        mapped,
+    })
 }
 
 /// The rows from the place `from` that are not rejected yet.

@@ -9,8 +9,9 @@ use crate::connect::staging::{StagingError, WORK};
 /// Most rows that refer to one another in a chain and still come in order.
 const DEEPEST: i64 = 100;
 
-/// Rejects all but one row of each key, and works out in what order rows come.
-pub fn settle(target: &Target, connection: &Connection) -> Result<(), StagingError> {
+/// Rejects all but one row of each key, and works out in what order rows come. Returns whether it is another than that
+/// of their places.
+pub fn settle(target: &Target, connection: &Connection) -> Result<bool, StagingError> {
     let field = target.needed().into_iter().flatten().next().unwrap_or_default();
     let hint = "remove one of both where they come from, or map a field that tells them apart";
     one_of_each(connection, "key", ("key", field, hint))?;
@@ -19,7 +20,7 @@ pub fn settle(target: &Target, connection: &Connection) -> Result<(), StagingErr
     one_of_each(connection, "external", ("external_id", field, hint))?;
     let refers = format!("SELECT 1 FROM {WORK}.mapped WHERE refers IS NOT NULL LIMIT 1");
     if connection.query_row(&refers, [], |_| Ok(())).optional()?.is_none() {
-        return Ok(());
+        return Ok(false);
     }
     connection.execute_batch(&format!("CREATE INDEX {WORK}.mapped_by_depth ON mapped (depth)"))?;
     let deeper = format!(
@@ -28,10 +29,10 @@ pub fn settle(target: &Target, connection: &Connection) -> Result<(), StagingErr
     );
     for depth in 1..=DEEPEST {
         if connection.execute(&deeper, [depth])? == 0 {
-            break;
+            return Ok(depth > 1);
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Rejects all rows that have one value of a column, but the one that was changed last.

@@ -37,9 +37,8 @@ pub fn verdict_json(verdict: &Verdict) -> Value {
     match verdict {
         Verdict::Same(id) => json!({ "action": "same", "key": id, "row": null, "diff": {}, "reason": null }),
         Verdict::Goes(out) => {
-            let diff = out.diff.as_deref().and_then(|diff| serde_json::from_str::<Value>(diff).ok());
-            let (action, diff) = (out.action.word(), diff.unwrap_or_default());
-            json!({ "action": action, "key": out.key, "row": out.row, "diff": diff, "reason": null })
+            let diff: Value = serde_json::from_str(&out.changes()).unwrap_or_default();
+            json!({ "action": out.action.word(), "key": out.key, "row": out.row, "diff": diff, "reason": null })
         }
         Verdict::Rejected(error, _) => json!({
             "action": "reject",

@@ -40,8 +40,7 @@ impl RunLog {
     /// What `take` returns, and when the log can't be read any further.
     pub fn each(&self, mut take: impl FnMut(&Value) -> io::Result<()>) -> Result<(), Stopped> {
         out::each::<Stopped>(&self.0, |row| {
-            let diff: Value =
-                row.diff.as_deref().and_then(|diff| serde_json::from_str(diff).ok()).unwrap_or_default();
+            let diff: Value = serde_json::from_str(&row.changes()).unwrap_or_default();
             let line = json!({
                 "row": row.row,
                 "action": row.action.word(),
