@@ -2,7 +2,7 @@
 
 use super::row::MappedRow;
 use super::target::{Object, Target};
-use super::value::string;
+use super::value::{string, write_object};
 use crate::connect::emit::Outgoing;
 use crate::event::json::write_string;
 use crate::record::{KEY_SEPARATOR, Kind};
@@ -92,16 +92,4 @@ fn begin<'f>(out: &mut Vec<u8>, target: &Target, keys: impl Iterator<Item = &'f 
     write_string(out, &target.name);
     out.extend_from_slice(b",\"keys\":");
     write_object(out, keys);
-}
-
-fn write_object<'f>(out: &mut Vec<u8>, fields: impl Iterator<Item = &'f (String, String)>) {
-    let mut separator = b'{';
-    for (field, json) in fields {
-        out.push(separator);
-        separator = b',';
-        write_string(out, field);
-        out.push(b':');
-        out.extend_from_slice(json.as_bytes());
-    }
-    out.extend_from_slice(if separator == b'{' { b"{}" } else { b"}" });
 }

@@ -13,7 +13,7 @@ use super::lookups::{LookupError, Lookups};
 use super::row::{Code, Derived, MappedRow, Mapping, Reject};
 use super::settle::settle;
 use super::target::Key;
-use super::value::string;
+use super::value::{string, write_object};
 use crate::connect::document::{OnMany, OnNone};
 use crate::connect::prepare::{Prepared, PreparedRow};
 use crate::connect::staging::{Staging, StagingError, WORK};
@@ -374,9 +374,9 @@ fn taken(derived: &Derived, found: &[String]) -> Result<Option<String>, Reject> 
 
 /// Fields as one JSON object.
 fn written(fields: &[(String, String)]) -> String {
-    let members: Vec<String> =
-        fields.iter().map(|(field, json)| format!("{}:{json}", string(field))).collect();
-    format!("{{{}}}", members.join(","))
+    let mut object = Vec::new();
+    write_object(&mut object, fields.iter());
+    String::from_utf8(object).unwrap_or_default()
 }
 
 fn read(fields: &str) -> Vec<(String, String)> {

@@ -3,7 +3,7 @@
 use crate::connect::cell;
 use crate::connect::cell::CellType;
 use crate::connect::document::Literal;
-use crate::event::json::strict;
+use crate::event::json::{strict, write_string};
 use crate::store::types::FieldType;
 
 /// Longest text of a field, in bytes.
@@ -67,7 +67,26 @@ pub fn of_literal(literal: &Literal, field: Option<FieldType>) -> Result<String,
 
 /// A text as JSON. Like everything on the queue, it has no NUL.
 pub fn string(text: &str) -> String {
-    serde_json::Value::from(text.replace('\0', "")).to_string()
+    let mut json = Vec::with_capacity(text.len() + 2);
+    if text.contains('\0') {
+        write_string(&mut json, &text.replace('\0', ""));
+    } else {
+        write_string(&mut json, text);
+    }
+    String::from_utf8(json).unwrap_or_default()
+}
+
+/// Writes fields, with their JSON, as one object.
+pub fn write_object<'f>(out: &mut Vec<u8>, fields: impl Iterator<Item = &'f (String, String)>) {
+    let mut separator = b'{';
+    for (field, json) in fields {
+        out.push(separator);
+        separator = b',';
+        write_string(out, field);
+        out.push(b':');
+        out.extend_from_slice(json.as_bytes());
+    }
+    out.extend_from_slice(if separator == b'{' { b"{}" } else { b"}" });
 }
 
 /// What a value of a field is when it is compared: the text of a text, else its JSON.

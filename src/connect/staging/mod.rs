@@ -25,7 +25,7 @@ use super::source::{Page, SourceRow};
 /// Most fields of a dataset: SQLite has 2,000 columns at most.
 pub const MOST_FIELDS: usize = 1_900;
 /// KiB of each file that are kept in memory.
-const CACHE_KIB: i64 = 32_768;
+const CACHE_KIB: i64 = 16_384;
 /// Pages of 4 KiB that gather in the log before they are put in their places.
 const CHECKPOINT_PAGES: i64 = 8_192;
 /// Name under which the file of what is worked out is attached.

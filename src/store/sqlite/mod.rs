@@ -285,6 +285,10 @@ impl Store for SqliteStore {
             });
             found.optional()
         };
+        // Outside a transaction, each row would lock the file by itself.
+        let alone = self.connection.is_autocommit();
+        let view = alone.then(|| self.connection.unchecked_transaction()).transpose();
+        let _view = view.map_err(|error| failure(&self.path, &error))?;
         let mut rows = Vec::with_capacity(keys.len());
         for key in keys {
             let found = read(key).map_err(|error| failure(&self.path, &error))?;
