@@ -151,23 +151,7 @@ fn plain(status: &Status) -> String {
         None => "the queue can't be asked for its end".to_owned(),
     };
     let mut text = format!("{loader}  {lag}\n");
-    let parts = [
-        ("company", "companies", waiting.companies),
-        ("person", "people", waiting.people),
-        ("link", "links", waiting.links),
-        (
-            "link that waits for its company",
-            "links that wait for their companies",
-            waiting.links_without_company,
-        ),
-        ("object", "objects", waiting.objects),
-        ("event", "events", waiting.events),
-    ];
-    let named =
-        |(one, many, count): &(&str, &str, u64)| format!("{count} {}", if *count == 1 { one } else { many });
-    let parts: Vec<_> = parts.iter().filter(|(_, _, count)| *count > 0).map(named).collect();
-    let parts = if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") };
-    text.push_str(&format!("  waiting: {parts}\n"));
+    text.push_str(&format!("  waiting: {}\n", waiting_text(waiting)));
     if let Some(Wrong { why, since }) = trouble {
         text.push_str(&format!("  nothing goes out since {since}: {why}\n"));
     }
@@ -198,4 +182,24 @@ fn plain(status: &Status) -> String {
         text.push_str(&format!("  {failed} did not go there: `weir store failed list --loader {loader}`\n"));
     }
     text
+}
+
+/// How many rows of each kind wait.
+fn waiting_text(waiting: &Parts) -> String {
+    let parts = [
+        ("company", "companies", waiting.companies),
+        ("person", "people", waiting.people),
+        ("link", "links", waiting.links),
+        (
+            "link that waits for its company",
+            "links that wait for their companies",
+            waiting.links_without_company,
+        ),
+        ("object", "objects", waiting.objects),
+        ("event", "events", waiting.events),
+    ];
+    let named =
+        |(one, many, count): &(&str, &str, u64)| format!("{count} {}", if *count == 1 { one } else { many });
+    let parts: Vec<_> = parts.iter().filter(|(_, _, count)| *count > 0).map(named).collect();
+    if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
 }
