@@ -7,6 +7,9 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use rdkafka::config::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
 use tempfile::TempDir;
 
 use crate::bench::{Bench, Outcome, Way};
@@ -92,8 +95,9 @@ impl Stored {
         let ready = over.elapsed();
         self.bench.clients.advance(SERVED);
         let due = self.bench.rest();
-        let findings = self.settle();
+        let mut findings = self.settle();
         let outcome = Outcome::new(&lock(&self.bench.oracle).judge(&due), ready, over.elapsed());
+        findings.wrong.extend(self.await_told());
         let outcome = outcome.with(Some(findings));
         if !outcome.is_good() {
             self.loaders.iter().for_each(|loader| println!("{}", loader.log()));
@@ -153,6 +157,43 @@ impl Stored {
         let strangers = asking.ask(strangers).concat();
         let wrong = (strangers != "0").then(|| format!("{strangers} events without their person"));
         Findings { wrong: wrong.into_iter().collect(), ..findings }
+    }
+
+    /// Waits until Kafka knows how far its partitions are loaded, and tells of those of which it is not told in time:
+    /// they would seem to lag for ever.
+    fn await_told(&self) -> Vec<String> {
+        let (asking, until) = (self.ask(), Instant::now() + PATIENCE);
+        loop {
+            let untold = self.untold(&asking);
+            if untold.is_empty() || Instant::now() > until {
+                return untold;
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+
+    fn untold(&self, asking: &Asking) -> Vec<String> {
+        let mut client = ClientConfig::new();
+        client.set("bootstrap.servers", &self.bench.kafka.brokers).set("group.id", "weir-store");
+        let consumer: BaseConsumer = client.create().expect("a client");
+        let loaded = asking.ask("SELECT next, partition, topic FROM weir_progress WHERE loader = 'store'");
+        let mut wanted = TopicPartitionList::new();
+        for row in &loaded {
+            let mut parts = row.splitn(3, '|');
+            let mut number = || parts.next().and_then(|part| part.parse::<i64>().ok()).expect("a number");
+            let (next, partition) = (number(), number());
+            let (partition, topic) = (i32::try_from(partition).expect("it"), parts.next().expect("a topic"));
+            wanted.add_partition_offset(topic, partition, Offset::Offset(next)).expect("a place");
+        }
+        let committed = consumer.committed_offsets(wanted.clone(), PATIENCE).expect("what Kafka knows");
+        let differ = wanted.elements().into_iter().filter_map(|loaded| {
+            let (topic, partition) = (loaded.topic(), loaded.partition());
+            let known = committed.find_partition(topic, partition)?.offset();
+            let (next, known) = (loaded.offset().to_raw()?, known.to_raw().unwrap_or_default().max(0));
+            let text = format!("{topic}/{partition} is loaded up to {next}; Kafka knows of {known}");
+            (known != next && next > 0).then_some(text)
+        });
+        differ.collect()
     }
 }
 
