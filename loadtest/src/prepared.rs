@@ -340,6 +340,7 @@ fn job() -> Job {
             lookups: Vec::new(),
         },
         schedule: None,
+        refresh: None,
     }
 }
 

@@ -58,8 +58,10 @@ pub fn job(job: &Job) -> Table {
         put(&mut table, "transforms", list(job.transforms.iter().map(transform)));
     }
     put(&mut table, "destination", destination(&job.destination));
-    if let Some(when) = &job.schedule {
-        put(&mut table, "schedule", schedule(when));
+    for (key, when) in [("schedule", &job.schedule), ("refresh", &job.refresh)] {
+        if let Some(when) = when {
+            put(&mut table, key, schedule(when));
+        }
     }
     table
 }

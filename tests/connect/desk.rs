@@ -4,6 +4,7 @@
 use std::thread;
 
 use weir::connect::credentials::Key;
+use weir::connect::desk::chains::Timed;
 use weir::connect::desk::credentials::{DeskVault, key_in};
 use weir::connect::desk::documents::{Applied, Kind};
 use weir::connect::desk::rows::{Batch, RowError};
@@ -365,8 +366,8 @@ fn a_chain_and_a_schedule_are_followed_by_one_of_several(place: OpenDesk) {
     assert_eq!((ended.state.as_str(), ended.ended_ms.is_some()), ("partial_success", true));
     assert!(desk.open_chains().unwrap().is_empty());
     desk.queue_chain("acme", "nightly", "{}").unwrap();
-    let whose = ("acme", Kind::Chain, "nightly");
-    assert_eq!(desk.followed("acme", Kind::Chain, "nightly").unwrap(), None);
+    let whose = ("acme", Timed::Chain, "nightly");
+    assert_eq!(desk.followed(whose).unwrap(), None);
     let followed: Vec<_> = thread::scope(|scope| {
         let follow = || open(&place).follow(whose, None, 1_000).unwrap();
         let following: Vec<_> = (0..4).map(|_| scope.spawn(follow)).collect();
@@ -376,7 +377,19 @@ fn a_chain_and_a_schedule_are_followed_by_one_of_several(place: OpenDesk) {
     assert!(
         !desk.follow(whose, Some(999), 2_000).unwrap() && desk.follow(whose, Some(1_000), 2_000).unwrap()
     );
-    assert_eq!(desk.followed("acme", Kind::Chain, "nightly").unwrap(), Some(2_000));
+    assert_eq!(desk.followed(whose).unwrap(), Some(2_000));
+    let apply = |desk: &mut Desk, more: &str| {
+        let json = format!("{{\"chains\":{{\"nightly\":{{{more}}}}}}}");
+        desk.apply(&[(Kind::Chain, "acme", "nightly", &json)]).unwrap();
+        desk.followed(whose).unwrap()
+    };
+    assert_eq!(apply(&mut desk, "\"schedule\":1"), None, "it is another chain now");
+    desk.follow(whose, None, 3_000).unwrap();
+    assert_eq!(apply(&mut desk, "\"schedule\":1,\"jobs\":[]"), Some(3_000), "at the same times");
+    assert_eq!(apply(&mut desk, "\"schedule\":2"), None, "at other times");
+    desk.follow(whose, None, 4_000).unwrap();
+    desk.remove(&[(Kind::Chain, "acme", "nightly")]).unwrap();
+    assert_eq!(desk.followed(whose).unwrap(), None, "it is gone");
     let present = ("jobs/", "jobs/me");
     desk.take_again(present, "me", 60_000).unwrap();
     desk.take_again(("jobs/", "jobs/gone"), "gone", -2 * 86_400_000).unwrap();

@@ -426,6 +426,31 @@ fn a_schedule_is_followed_and_what_was_missed_is_made_up_for_once() {
 }
 
 #[test]
+fn all_rows_are_read_again_at_the_times_of_a_refresh() {
+    let set = Set::new(accounts(3));
+    set.run_job(&[]);
+    // As a formula does: its value changes, and the time of the row's change does not.
+    set.change(|org, _| {
+        let row = org.modules.get_mut("Accounts").unwrap().rows.get_mut(&2).unwrap();
+        row.values.insert("Industry".to_owned(), json!("Insurance"));
+    });
+    set.run_job(&[]);
+    assert_eq!(set.ask("SELECT industry FROM acme_company WHERE employees = 2"), ["Banking"]);
+    let times = |key: &str| format!("[jobs.accounts.{key}]\ncron = \"0 4 * * sun\"\nzone = \"UTC\"\n");
+    set.told(&["job", "apply", "-"], &format!("{JOB}{}{}", times("schedule"), times("refresh")));
+    assert!(set.json(&["job", "list"])[0]["next_refresh"].is_string());
+    wait_until("the times are seen", || set.ask("SELECT 1 FROM weir_due").len() == 2);
+    // No Weir ran for a week, in which both were due.
+    set.ask("UPDATE weir_due SET seen_ms = seen_ms - 7 * 86400000 RETURNING id");
+    let industry = || set.ask("SELECT industry FROM acme_company WHERE employees = 2");
+    wait_until("the row is read again", || industry() == ["Insurance"]);
+    wait_until("the run has ended", || set.ask("SELECT id FROM weir_run WHERE ended_ms IS NULL").is_empty());
+    let asked = set.ask("SELECT asked FROM weir_run ORDER BY created_ms DESC, id DESC");
+    assert_eq!(asked.len(), 3, "one run does for both: {asked:?}");
+    assert!(asked[0].contains("\"full\":true"), "{asked:?}");
+}
+
+#[test]
 fn a_schedule_is_followed_while_all_workers_are_at_work() {
     let set = Set::new(accounts(3));
     let schedule = "[jobs.accounts.schedule]\ncron = \"* * * * *\"\nzone = \"UTC\"\nmissed = \"once\"\n";

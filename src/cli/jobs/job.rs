@@ -74,7 +74,7 @@ fn list(flags: &DeskFlags) -> Result<(), Failure> {
     let mut rows = vec![
         ["TENANT", "ID", "CONNECTION", "TO", "LAST RUN", "NEXT RUN", "NAME"].map(str::to_owned).to_vec(),
     ];
-    rows.extend(listed.into_iter().map(|Listed { job, rests, next, last }| {
+    rows.extend(listed.into_iter().map(|Listed { job, rests, next, last, .. }| {
         let last = last.map_or("none", |run| run.state.word()).to_owned();
         let none = if rests { "in a chain" } else { "none" };
         let next = next.into_iter().next().unwrap_or_else(|| none.to_owned());

@@ -3,6 +3,7 @@
 use super::documents::Kind;
 use super::runs::{COLUMNS, Run, State, random_word, read};
 use super::{Desk, DeskError, values, wrote};
+use crate::store::inspect::Inspect;
 use crate::store::tables::Cells;
 
 /// A run of a chain.
@@ -22,6 +23,53 @@ pub struct ChainRun {
     pub ended_ms: Option<i64>,
     /// `running`, `success`, `partial_success` or `failed`.
     pub state: String,
+}
+
+/// What is done at times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timed {
+    /// A job runs.
+    Job,
+    /// A job reads all rows.
+    Refresh,
+    /// A chain runs.
+    Chain,
+}
+
+impl Timed {
+    /// Everything.
+    const ALL: [Timed; 3] = [Timed::Job, Timed::Refresh, Timed::Chain];
+
+    /// Whose schedule it is.
+    pub fn kind(self) -> Kind {
+        match self {
+            Timed::Job | Timed::Refresh => Kind::Job,
+            Timed::Chain => Kind::Chain,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Timed::Job => "job",
+            Timed::Refresh => "refresh",
+            Timed::Chain => "chain",
+        }
+    }
+}
+
+/// A schedule: of which tenant, for what, and of which job or chain.
+pub type TimedId<'a> = (&'a str, Timed, &'a str);
+
+/// Forgets up to when the schedules of a job or a chain were followed, which has none any more, or others.
+pub(super) fn forget_times(
+    store: &mut dyn Inspect,
+    (kind, tenant, id): (Kind, &str, &str),
+) -> Result<(), DeskError> {
+    for timed in Timed::ALL.into_iter().filter(|timed| timed.kind() == kind) {
+        let statement = "DELETE FROM weir_due WHERE tenant = $1 AND kind = $2 AND id = $3";
+        store.execute(statement, values![tenant, timed.word(), id])?;
+    }
+    Ok(())
 }
 
 fn read_chain(row: &Cells) -> ChainRun {
@@ -103,14 +151,14 @@ impl Desk {
         Ok(())
     }
 
-    /// Up to when the schedule of a job or a chain was followed; none: it never was.
+    /// Up to when a schedule was followed; none: it never was, or is another one now.
     ///
     /// # Errors
     /// The store's.
-    pub fn followed(&mut self, tenant: &str, kind: Kind, id: &str) -> Result<Option<i64>, DeskError> {
+    pub fn followed(&mut self, (tenant, timed, id): TimedId<'_>) -> Result<Option<i64>, DeskError> {
         let found = self.store.query(
             "SELECT seen_ms FROM weir_due WHERE tenant = $1 AND kind = $2 AND id = $3",
-            values![tenant, kind.word(), id],
+            values![tenant, timed.word(), id],
         )?;
         Ok(found.first().and_then(|row| row.int(0)))
     }
@@ -122,7 +170,7 @@ impl Desk {
     /// The store's.
     pub fn follow(
         &mut self,
-        (tenant, kind, id): (&str, Kind, &str),
+        (tenant, timed, id): TimedId<'_>,
         from: Option<i64>,
         to: i64,
     ) -> Result<bool, DeskError> {
@@ -130,12 +178,12 @@ impl Desk {
             None => wrote(
                 &mut *self.store,
                 "INSERT INTO weir_due (tenant, kind, id, seen_ms) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-                values![tenant, kind.word(), id, to],
+                values![tenant, timed.word(), id, to],
             )?,
             Some(from) => wrote(
                 &mut *self.store,
                 "UPDATE weir_due SET seen_ms = $1 WHERE tenant = $2 AND kind = $3 AND id = $4 AND seen_ms = $5",
-                values![to, tenant, kind.word(), id, from],
+                values![to, tenant, timed.word(), id, from],
             )?,
         };
         Ok(noted)

@@ -1,6 +1,10 @@
 //! Connections, jobs and chains, as they were applied, and what was changed of them.
 
+use serde_json::Value;
+
+use super::chains::forget_times;
 use super::{Desk, DeskError, values, wrote};
+use crate::store::inspect::Inspect;
 
 /// What a document is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -97,9 +101,10 @@ impl Desk {
                     "SELECT document FROM weir_document WHERE tenant = $1 AND kind = $2 AND id = $3",
                     values![*tenant, kind.word(), *id],
                 )?;
-                let outcome = match known.first().map(|known| known.string(0)) {
+                let known = known.first().map(|known| known.string(0));
+                let outcome = match &known {
                     None => Applied::Created,
-                    Some(known) if known == *json => Applied::Same,
+                    Some(known) if known == json => Applied::Same,
                     Some(_) => Applied::Changed,
                 };
                 applied.push(outcome);
@@ -112,6 +117,9 @@ impl Desk {
                      document = excluded.document, changed_ms = excluded.changed_ms",
                     values![*tenant, kind.word(), *id, *json, now_ms],
                 )?;
+                if known.is_none_or(|known| times(*kind, id, &known) != times(*kind, id, json)) {
+                    forget_times(store, (*kind, tenant, id))?;
+                }
                 let change = (*tenant, *kind, *id, outcome.word());
                 note(store, now_ms, change)?;
             }
@@ -175,7 +183,6 @@ impl Desk {
                         "DELETE FROM weir_credential WHERE tenant = $1 AND connection = $2",
                         "DELETE FROM weir_seen_file WHERE tenant = $1 AND connection = $2",
                     ],
-
                     Kind::Job => &[
                         "DELETE FROM weir_cursor WHERE tenant = $1 AND job = $2",
                         "DELETE FROM weir_job_row WHERE tenant = $1 AND job = $2",
@@ -186,6 +193,7 @@ impl Desk {
                 for statement in with_it {
                     store.execute(statement, whose)?;
                 }
+                forget_times(store, (*kind, tenant, id))?;
                 note(store, now_ms, (*tenant, *kind, *id, "deleted"))?;
             }
             Ok(were_there)
@@ -222,8 +230,15 @@ impl Desk {
     }
 }
 
+/// What a document says of when it runs.
+fn times(kind: Kind, id: &str, json: &str) -> [Option<Value>; 3] {
+    let document: Value = serde_json::from_str(json).unwrap_or_default();
+    let table = document.get(format!("{}s", kind.word())).and_then(|all| all.get(id));
+    ["schedule", "refresh", "enabled"].map(|key| table.and_then(|table| table.get(key)).cloned())
+}
+
 fn note(
-    store: &mut dyn crate::store::inspect::Inspect,
+    store: &mut dyn Inspect,
     now_ms: i64,
     (tenant, kind, id, what): (&str, Kind, &str, &str),
 ) -> Result<(), DeskError> {

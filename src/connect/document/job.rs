@@ -29,6 +29,8 @@ pub struct Job {
     pub destination: Destination,
     /// When it runs; none: when it is told to.
     pub schedule: Option<Schedule>,
+    /// When it reads all rows, besides; none: when it is told to.
+    pub refresh: Option<Schedule>,
 }
 
 /// Rows of one object of the source.

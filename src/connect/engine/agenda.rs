@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::connect::catalog::Catalog;
-use crate::connect::desk::chains::ChainRun;
-use crate::connect::desk::documents::{Kind, Version};
+use crate::connect::desk::chains::{ChainRun, Timed, TimedId};
+use crate::connect::desk::documents::Version;
 use crate::connect::desk::runs::{Asked, Run, State};
 use crate::connect::desk::{Desk, DeskError};
-use crate::connect::document::{Chain, OnFailure, Schedule};
+use crate::connect::document::{Chain, Job, OnFailure, Schedule};
 use crate::connect::reading::{Form, Known, read};
 use crate::connect::schedule::Timetable;
 use crate::connect::writing;
@@ -69,24 +69,40 @@ fn follow_schedules(desk: &mut Desk, catalog: &Catalog) -> Result<(), DeskError>
         .flat_map(|chain| chain.jobs.iter().map(|job| (chain.tenant.as_str(), job.as_str())))
         .collect();
     for job in catalog.documents.jobs.iter().filter(|job| job.enabled) {
+        let is_refreshed = refresh(desk, job)?;
         let Some(schedule) = &job.schedule else { continue };
         // Its own schedule rests while it is in a chain; what passes meanwhile is not missed.
         let rests = chained.contains(&(job.tenant.as_str(), job.id.as_str()));
-        let whose = (job.tenant.as_str(), Kind::Job, job.id.as_str());
-        if is_due(desk, whose, schedule)? && !rests {
+        let whose = (job.tenant.as_str(), Timed::Job, job.id.as_str());
+        // Whoever reads all rows reads those that changed.
+        if is_due(desk, whose, schedule)? && !rests && !is_refreshed {
             let asked = desk.queue_run(&job.tenant, &job.id, None, &Asked::default());
             told(whose, asked.map(drop))?;
         }
     }
     for chain in &catalog.documents.chains {
         let Some(schedule) = &chain.schedule else { continue };
-        let whose = (chain.tenant.as_str(), Kind::Chain, chain.id.as_str());
+        let whose = (chain.tenant.as_str(), Timed::Chain, chain.id.as_str());
         if is_due(desk, whose, schedule)? {
             let asked = queue_chain(desk, chain).map(drop);
             told(whose, asked)?;
         }
     }
     Ok(())
+}
+
+/// Asks for a run of a job that reads all rows, where one is due. It waits for the end of one that is at work.
+fn refresh(desk: &mut Desk, job: &Job) -> Result<bool, DeskError> {
+    let (Some(schedule), tenant, id) = (&job.refresh, job.tenant.as_str(), job.id.as_str()) else {
+        return Ok(false);
+    };
+    let is_at_work = desk.runs(Some(tenant), Some(id), 1)?.pop().is_some_and(|run| run.ended_ms.is_none());
+    if is_at_work || !is_due(desk, (tenant, Timed::Refresh, id), schedule)? {
+        return Ok(false);
+    }
+    let asked = desk.queue_run(tenant, id, None, &Asked { full: true, ..Asked::default() });
+    told((tenant, Timed::Refresh, id), asked.map(drop))?;
+    Ok(true)
 }
 
 /// Asks for a run of a chain.
@@ -99,10 +115,10 @@ pub fn queue_chain(desk: &mut Desk, chain: &Chain) -> Result<ChainRun, DeskError
 }
 
 /// A run that has not ended keeps another one from beginning: that is told, and no error.
-fn told((_, kind, id): (&str, Kind, &str), asked: Result<(), DeskError>) -> Result<(), DeskError> {
+fn told((_, timed, id): TimedId<'_>, asked: Result<(), DeskError>) -> Result<(), DeskError> {
     match asked {
         Err(DeskError::Refused(why)) => {
-            tracing::warn!(kind = kind.word(), id, why, "a time of a schedule is left out");
+            tracing::warn!(kind = timed.kind().word(), id, why, "a time of a schedule is left out");
             Ok(())
         }
         other => other,
@@ -110,10 +126,10 @@ fn told((_, kind, id): (&str, Kind, &str), asked: Result<(), DeskError>) -> Resu
 }
 
 /// Whether something is to be run now by its schedule, which counts as followed then.
-fn is_due(desk: &mut Desk, whose: (&str, Kind, &str), schedule: &Schedule) -> Result<bool, DeskError> {
-    let (tenant, kind, id) = whose;
+fn is_due(desk: &mut Desk, whose: TimedId<'_>, schedule: &Schedule) -> Result<bool, DeskError> {
+    let (tenant, timed, id) = whose;
     let now_ms = desk.store().now_ms()?;
-    let seen = desk.followed(tenant, kind, id)?;
+    let seen = desk.followed(whose)?;
     let Some(since) = seen else {
         // What was due before it was made is not missed.
         desk.follow(whose, None, now_ms)?;
@@ -135,7 +151,7 @@ fn is_due(desk: &mut Desk, whose: (&str, Kind, &str), schedule: &Schedule) -> Re
     if let Some(first) = due.missed.first() {
         let missed = due.missed.len();
         let then = if due.run.is_some() { "one run makes up for them" } else { "they are left out" };
-        desk.note(tenant, kind, id, &format!("missed {missed} times since {first}; {then}"))?;
+        desk.note(tenant, timed.kind(), id, &format!("missed {missed} times since {first}; {then}"))?;
     }
     Ok(due.run.is_some())
 }

@@ -43,8 +43,21 @@ pub(super) fn read(mut section: Section<'_>, known: &Known) -> Job {
         unused(&mut section, &datasets, &merges, &destination.dataset);
     }
     let schedule = section.given_section("schedule").and_then(when::read);
+    let refresh = section.given_section("refresh").and_then(when::read);
     section.finish();
-    Job { id, tenant, connection, name, enabled, datasets, merges, transforms, destination, schedule }
+    Job {
+        id,
+        tenant,
+        connection,
+        name,
+        enabled,
+        datasets,
+        merges,
+        transforms,
+        destination,
+        schedule,
+        refresh,
+    }
 }
 
 /// What an empty value does where nothing is said of that. A file often has but some of its columns filled.

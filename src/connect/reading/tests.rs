@@ -64,6 +64,10 @@ Users = { from = "Name", default = 7 }
 field = "Company"
 object = "company"
 match = [["Name", "Name"]]
+[jobs.deals.refresh]
+preset = "monthly"
+day = "last"
+at = "01:00"
 [jobs.deals.schedule]
 preset = "weekly"
 day = "mon"
@@ -104,6 +108,7 @@ fn a_whole_text_is_read() {
     assert_eq!(fields["Users"].on_empty, OnEmpty::Default(Literal::Number("7".to_owned())));
     let schedule = job.schedule.as_ref().unwrap();
     assert_eq!((&schedule.when, schedule.missed), (&When::Weekly(0, 6, 30), Missed::Once));
+    assert_eq!(job.refresh.as_ref().unwrap().when, When::Monthly(31, 1, 0));
     assert_eq!(read.chains[0].schedule.as_ref().unwrap().zone, "UTC");
 }
 
@@ -312,7 +317,7 @@ fn all_mistakes_are_named_at_once() {
              of the week",
             "jobs.a.schedule.zone: is no time zone that is known; name one such as \"Europe/Berlin\" or \"UTC\"",
             "jobs.a.colour: unknown key; the keys here are tenant, connection, name, enabled, datasets, merges, \
-             transforms, destination, schedule",
+             transforms, destination, schedule, refresh",
             "chains.c.tenant: is missing; it must be a text that is not blank",
             "chains.c.jobs: must name the jobs, in order",
         ]

@@ -11,7 +11,7 @@ use crate::connect::catalog::Catalog;
 use crate::connect::desk::documents::Kind;
 use crate::connect::desk::runs::Run;
 use crate::connect::desk::shown;
-use crate::connect::document::{Chain, Job};
+use crate::connect::document::{Chain, Job, Schedule};
 use crate::connect::reading::Documents;
 use crate::connect::schedule::Timetable;
 
@@ -27,6 +27,8 @@ pub struct Listed {
     pub rests: bool,
     /// The next times of its schedule.
     pub next: Vec<String>,
+    /// When it reads all rows next by itself.
+    pub next_refresh: Option<String>,
     /// Its last run.
     pub last: Option<Run>,
 }
@@ -43,6 +45,7 @@ impl Listed {
             "enabled": self.job.enabled,
             "rests": self.rests,
             "next_runs": self.next,
+            "next_refresh": self.next_refresh,
             "last_run": self.last.as_ref().map(shown::run),
         })
     }
@@ -59,8 +62,10 @@ impl Clerk {
         for job in &catalog.documents.jobs {
             let last = self.desk.runs(Some(&job.tenant), Some(&job.id), 1)?.pop();
             let rests = chains_of(&catalog, job).next().is_some();
-            let next = if rests || !job.enabled { Vec::new() } else { upcoming(job) };
-            listed.push(Listed { job: job.clone(), rests, next, last });
+            let schedule = job.schedule.as_ref().filter(|_| job.enabled && !rests);
+            let refresh = job.refresh.as_ref().filter(|_| job.enabled);
+            let (next, next_refresh) = (upcoming(schedule, NEXT), upcoming(refresh, 1).pop());
+            listed.push(Listed { job: job.clone(), rests, next, next_refresh, last });
         }
         Ok(listed)
     }
@@ -119,9 +124,9 @@ fn chains_of<'c>(catalog: &'c Catalog, job: &'c Job) -> impl Iterator<Item = &'c
     catalog.documents.chains.iter().filter(run_it).map(|chain| chain.id.as_str())
 }
 
-/// The next times of its schedule.
-fn upcoming(job: &Job) -> Vec<String> {
-    let table = job.schedule.as_ref().and_then(|schedule| Timetable::of(schedule).ok());
-    let times = table.map(|table| table.upcoming(Timestamp::now(), NEXT)).unwrap_or_default();
+/// The next times of a schedule.
+fn upcoming(schedule: Option<&Schedule>, count: usize) -> Vec<String> {
+    let table = schedule.and_then(|schedule| Timetable::of(schedule).ok());
+    let times = table.map(|table| table.upcoming(Timestamp::now(), count)).unwrap_or_default();
     times.into_iter().map(|at| at.to_string()).collect()
 }

@@ -59,6 +59,7 @@ fn job(object: &str, fields: &[(&str, &str, OnEmpty)], lookups: Vec<Lookup>) -> 
             lookups,
         },
         schedule: None,
+        refresh: None,
     }
 }
 

@@ -49,6 +49,7 @@ fn job(datasets: &[(&str, &[&str])], output: &str) -> Job {
             lookups: Vec::new(),
         },
         schedule: None,
+        refresh: None,
     }
 }
 

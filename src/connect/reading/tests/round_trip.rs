@@ -150,6 +150,7 @@ impl Dice {
             transforms,
             destination,
             schedule: self.maybe(Dice::schedule),
+            refresh: self.maybe(Dice::schedule),
         }
     }
 
