@@ -144,6 +144,8 @@ pub struct RejectedRow {
     pub message: String,
     /// What to do about it.
     pub hint: String,
+    /// Its columns and their values, in order, where they are known only here.
+    pub source: Vec<(String, Cell)>,
 }
 
 /// Takes pages. What it returns first stops the reading.

@@ -13,7 +13,8 @@ use super::catalog::Catalog;
 use super::desk::documents::Kind;
 use super::desk::runs::{Run, random_word};
 use super::desk::{Desk, DeskError, OpenDesk};
-use super::document::Connector;
+use super::document::{Connector, Job};
+use super::files::pattern::Pattern;
 use super::files::settings::may_send;
 use crate::system::disk::{self, Disk, RealDisk};
 
@@ -124,7 +125,7 @@ impl Uploads {
     /// # Errors
     /// [`UploadError::NoJob`] or [`UploadError::Forbidden`] where it does not.
     pub fn takes(&self, sending: &Sending) -> Result<(), UploadError> {
-        takes(&mut Desk::open(&self.desk)?, sending)
+        takes(&mut Desk::open(&self.desk)?, sending).map(drop)
     }
 
     /// Begins to take a file.
@@ -147,9 +148,17 @@ impl Uploads {
     /// As [`Uploads::takes`], and the disk's and the desk's.
     pub fn take(&self, file: &Incoming, sending: &Sending, name: Option<&str>) -> Result<Run, UploadError> {
         let mut desk = Desk::open(&self.desk)?;
-        takes(&mut desk, sending)?;
+        let found = takes(&mut desk, sending)?;
         let (tenant, job) = (sending.tenant.as_str(), sending.job.as_str());
         let (id, name) = (desk.new_run_id(job)?, file_name(name));
+        let objects: Vec<&str> = found.datasets.values().map(|dataset| dataset.object.as_str()).collect();
+        let is_meant = |object: &&str| Pattern::read(object).is_ok_and(|pattern| pattern.matches(&name));
+        if !objects.iter().any(is_meant) {
+            return Err(UploadError::NoJob(format!(
+                "the job {job} reads files called {}, and this one is called {name}; send it under such a name",
+                objects.join(" or ")
+            )));
+        }
         let folder = of_job(&self.folder, tenant, job).join(&id);
         let keep = || {
             RealDisk.sync(&file.file)?;
@@ -174,7 +183,8 @@ impl Uploads {
     }
 }
 
-fn takes(desk: &mut Desk, Sending { tenant, source, job }: &Sending) -> Result<(), UploadError> {
+/// The job, if it takes files from this sender.
+fn takes(desk: &mut Desk, Sending { tenant, source, job }: &Sending) -> Result<Job, UploadError> {
     let no_job = |why: String| Err(UploadError::NoJob(why));
     let Some((found, connection)) = Catalog::job_alone(desk, tenant, job)? else {
         return no_job(format!("there is no job {job}; see `weir job list`"));
@@ -188,7 +198,7 @@ fn takes(desk: &mut Desk, Sending { tenant, source, job }: &Sending) -> Result<(
         return no_job(format!("the job {job} is off; set enabled = true and apply it"));
     }
     if may_send(&connection.settings, source) {
-        return Ok(());
+        return Ok(found);
     }
     Err(UploadError::Forbidden(format!(
         "the job {job} takes no files from the source {source}; use a key of a source that settings.sources of its \

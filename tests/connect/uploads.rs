@@ -113,6 +113,48 @@ fn a_file_that_is_sent_is_loaded_by_a_run_of_its_own_and_its_bad_row_comes_back(
 }
 
 #[test]
+fn a_row_that_is_too_short_comes_back_with_its_values_and_only_a_whole_file_is_taken_again() {
+    let set = set();
+    let run = queued(&set, "/v1/bulk/staff", b"Id,Name,Staff\n1,Initech,12\n4,Short\n");
+    assert_eq!(ended(&set, &run)["state"], "partial_success");
+    let errors = set.told(&["activity", "errors", &run], "");
+    assert!(errors.starts_with("Id,Name,Staff,_row,") && errors.contains("\n4,Short,,"), "{errors}");
+    let file = set.weir.data().join("mended.csv");
+    let retry = |text: &str| {
+        std::fs::write(&file, text).unwrap();
+        let output = set.run(&["job", "retry", &run, "--file", file.to_str().unwrap(), "--wait"], "");
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    for (text, why) in [("foo,bar\n1,2\n", "it has no column Id"), ("Id,Name,Staff\n4,Short\n", "line 2: ")] {
+        let (code, said) = retry(text);
+        assert!(code != Some(0) && said.contains(why), "{said}");
+    }
+    let output = set.run(&["job", "retry", &run], "");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success() && said.contains("send them with --file"), "{said}");
+    assert_eq!(retry(&errors.replace("4,Short,,", "4,Short,9,")).0, Some(0));
+    assert_eq!(set.ask("SELECT employees FROM acme_company WHERE name = 'Short'"), ["9"]);
+}
+
+#[test]
+fn a_file_under_a_name_that_its_job_does_not_read_is_refused() {
+    let set = set();
+    let named = DOCUMENT.replace("jobs.staff", "jobs.named").replace("\"*\"", "\"staff-*.csv\"");
+    set.told(&["job", "apply", "-"], &named);
+    let (status, said) = post(&set, "/v1/bulk/named?file=other.csv", ROWS.as_bytes());
+    assert_eq!(
+        (status, said.as_str()),
+        (
+            404,
+            "the job named reads files called staff-*.csv, and this one is called other.csv; send it under such a \
+             name\n"
+        )
+    );
+    let run = queued(&set, "/v1/bulk/named?file=staff-1.csv", ROWS.as_bytes());
+    assert_eq!(ended(&set, &run)["loaded"], 2);
+}
+
+#[test]
 fn who_is_wrong_about_a_file_is_told_what_to_do_and_nothing_is_kept() {
     let set = set();
     let key = set.weir.key().to_owned();

@@ -201,6 +201,8 @@ fn somebody_consents_at_a_browser_once() {
     let mut waiting = command.spawn().unwrap();
     let mut lines = BufReader::new(waiting.stdout.take().unwrap()).lines();
     let (told, address) = (lines.next().unwrap().unwrap(), lines.next().unwrap().unwrap());
+    let waits = lines.next().unwrap().unwrap();
+    assert!(waits.contains("a self client") && waits.contains("ZohoCRM.coql.READ"), "{waits}");
     let redirect = format!("{}/oauth/callback", set.weir.admin_url());
     assert!(told.contains(&redirect), "{told}");
     let query: std::collections::HashMap<_, _> =

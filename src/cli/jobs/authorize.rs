@@ -83,7 +83,10 @@ fn by_browser(open: &Open, connection: &Connection, callback: Option<&str>) -> R
     let redirect = format!("{base}/oauth/callback");
     let address = consenting::begin(connection, open.clerk.vaults(), &redirect)?;
     print(&format!(
-        "Open this address, and accept; Zoho has to know {redirect} as a redirect:\n{address}\n"
+        "Open this address, and accept; Zoho has to know {redirect} as a redirect:\n{address}\n\
+         This command waits for that for ten minutes. If you have a self client, end it, make a code with the scopes \
+         {}, and give it with --code.\n",
+        consent::SCOPES
     ))?;
     let until = Instant::now() + Duration::from_secs(consenting::SECONDS.unsigned_abs());
     while consenting::is_open(connection, open.clerk.vaults())? {

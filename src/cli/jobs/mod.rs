@@ -60,7 +60,14 @@ impl DeskFlags {
     fn open(&self) -> Result<Open, Failure> {
         telemetry::init(Some(LogFormat::Human), "warn").map_err(Failure::Named)?;
         let config = first_start::expected(&self.config.load()?)?;
+        let (folder, is_new) = (config.data.path().display(), !config.data.path().exists());
         let clerk = connect::office(&config).clerk(self.tenant.as_deref())?;
+        if is_new {
+            tracing::warn!(
+                "there was no folder {folder}, so this is a new store; if you mean that of another Weir, give its \
+                 --config or --data (WEIR_CONFIG, WEIR_DATA)"
+            );
+        }
         Ok(Open { config, clerk })
     }
 

@@ -28,6 +28,9 @@ pub fn run_text(run: &Run) -> String {
     if let Some(error) = &run.error {
         text.push_str(&format!("  {}\n", explained(error)));
     }
+    if run.ended_ms.is_some() && counts.rejected + counts.failed > 0 {
+        text.push_str(&format!("  which rows, and why: `weir activity errors {}`\n", run.id));
+    }
     if let Some(at) = run.resume_ms.filter(|_| run.ended_ms.is_none()) {
         text.push_str(&format!("  goes on at {}\n", time(at)));
     }

@@ -59,6 +59,16 @@ impl Desk {
         Ok(())
     }
 
+    /// Lets go of a lease that was taken with [`Desk::take_again`].
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn give_up(&mut self, name: &str, holder: &str) -> Result<(), DeskError> {
+        let statement = "DELETE FROM weir_lease WHERE name = $1 AND holder = $2";
+        self.store.execute(statement, values![name, holder])?;
+        Ok(())
+    }
+
     /// Holds on to it.
     ///
     /// # Errors

@@ -439,8 +439,8 @@ fn queue(
         return Ok(());
     }
     Err(DeskError::Refused(format!(
-        "a run of {job} has not ended yet; wait for it, or end it with `weir job cancel` (see `weir activity --job \
-         {job}`)"
+        "a run of {job} has not ended yet; wait for it (if no Weir is running, start one, which goes on with it), or \
+         end it with `weir job cancel` (see `weir activity --job {job}`)"
     )))
 }
 

@@ -30,6 +30,11 @@ impl Connector {
         ("upload", Connector::Upload),
     ];
 
+    /// Whether rows come from files, each of which is read once.
+    pub fn reads_files(self) -> bool {
+        matches!(self, Connector::Folder | Connector::S3 | Connector::Upload)
+    }
+
     /// As documents name it.
     pub fn word(self) -> &'static str {
         Connector::WORDS.iter().find(|(_, connector)| *connector == self).map_or("", |(word, _)| word)

@@ -7,6 +7,7 @@ use serde_json::json;
 use super::lookups::StoreLookups;
 use super::out::{self, Action, Out, diff};
 use super::{Attempt, Halt, delete, partnered, rejects, unfound};
+use crate::connect::cell::Cell;
 use crate::connect::desk::rows::RowError;
 use crate::connect::desk::runs::{Run, random_word};
 use crate::connect::desk::sent::SentRow;
@@ -80,7 +81,11 @@ fn unread(attempt: &mut Attempt<'_>, base: i64) -> Result<i64, Halt> {
             message: reject.message,
             hint: reject.hint,
             external_id: None,
-            source: json!([("_place", reject.id)]).to_string(),
+            source: {
+                let place = ("_place".to_owned(), Some(reject.id));
+                let pairs: Vec<(String, Cell)> = std::iter::once(place).chain(reject.source).collect();
+                json!(pairs).to_string()
+            },
         });
     }
     for part in errors.chunks(BATCH) {
@@ -181,6 +186,8 @@ impl SourcePlace {
             field: error.field.clone(),
             message: error.message.clone(),
             hint: error.hint.clone(),
+            // The source reads it again.
+            source: Vec::new(),
         }
     }
 }

@@ -12,7 +12,8 @@ use crate::connect::staging::{Staging, StagingError};
 pub fn begin(staging: &Staging) -> Result<(), StagingError> {
     Ok(staging.connection().execute_batch(
         "CREATE TABLE IF NOT EXISTS weir_rejects (id TEXT NOT NULL, line INTEGER, step TEXT NOT NULL, \
-         code TEXT NOT NULL, field TEXT, message TEXT NOT NULL, hint TEXT NOT NULL, PRIMARY KEY (id, step)) STRICT",
+         code TEXT NOT NULL, field TEXT, message TEXT NOT NULL, hint TEXT NOT NULL, source TEXT NOT NULL, \
+         PRIMARY KEY (id, step)) STRICT",
     )?)
 }
 
@@ -33,12 +34,13 @@ pub fn put(staging: &Staging, rows: &[RejectedRow]) -> Result<(), StagingError> 
     let connection = staging.connection();
     let transaction = connection.unchecked_transaction()?;
     let mut insert = transaction.prepare_cached(
-        "INSERT OR REPLACE INTO weir_rejects (id, line, step, code, field, message, hint) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT OR REPLACE INTO weir_rejects (id, line, step, code, field, message, hint, source) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
-    for RejectedRow { id, line, step, code, field, message, hint } in rows {
+    for RejectedRow { id, line, step, code, field, message, hint, source } in rows {
         let line = line.and_then(|line| i64::try_from(line).ok());
-        insert.execute(params![id, line, step, code, field, message, hint])?;
+        let source = serde_json::to_string(source).unwrap_or_default();
+        insert.execute(params![id, line, step, code, field, message, hint, source])?;
     }
     drop(insert);
     Ok(transaction.commit()?)
@@ -50,8 +52,8 @@ pub fn put(staging: &Staging, rows: &[RejectedRow]) -> Result<(), StagingError> 
 /// When the file can't be read.
 pub fn all(staging: &Staging, step: Option<&str>) -> Result<Vec<RejectedRow>, StagingError> {
     let mut select = staging.connection().prepare_cached(
-        "SELECT id, line, step, code, field, message, hint FROM weir_rejects WHERE ?1 IS NULL OR step = ?1 \
-         ORDER BY line, id",
+        "SELECT id, line, step, code, field, message, hint, source FROM weir_rejects \
+         WHERE ?1 IS NULL OR step = ?1 ORDER BY line, id",
     )?;
     let rows = select.query_map([step], |row| {
         Ok(RejectedRow {
@@ -62,6 +64,7 @@ pub fn all(staging: &Staging, step: Option<&str>) -> Result<Vec<RejectedRow>, St
             field: row.get(4)?,
             message: row.get(5)?,
             hint: row.get(6)?,
+            source: serde_json::from_str(row.get_ref(7)?.as_str()?).unwrap_or_default(),
         })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)

@@ -53,6 +53,9 @@ impl Jobs {
             let mut keeper = Keeper::default();
             let tell = |error: &DeskError| tracing::warn!(%error, "jobs wait: the store can't be used");
             rounds(&place.vaults.open, token, tell, |desk| keeper.round(place, desk).map(|()| false));
+            // If that can't be said, others find out a moment later.
+            let left = Desk::open(&place.vaults.open);
+            left.and_then(|mut desk| desk.give_up(&presence(place), &place.holder)).unwrap_or_default();
         })?;
         for number in 0..WORKERS {
             jobs.begin(&format!("jobs-{number}"), place, |place, token| {
@@ -120,6 +123,11 @@ fn rounds(
     }
 }
 
+/// The lease by which others see that this process works on runs.
+fn presence(place: &Place) -> String {
+    format!("{PRESENCE}{}", place.holder)
+}
+
 /// Sees to it that there are runs to work on, and that others know of this process.
 #[derive(Default)]
 struct Keeper {
@@ -130,7 +138,7 @@ struct Keeper {
 impl Keeper {
     fn round(&mut self, place: &Place, desk: &mut Desk) -> Result<(), DeskError> {
         // If it is held, it is by this process, a moment ago.
-        desk.take_again((PRESENCE, &format!("{PRESENCE}{}", place.holder)), &place.holder, PRESENT_MS)?;
+        desk.take_again((PRESENCE, &presence(place)), &place.holder, PRESENT_MS)?;
         self.agenda.keep(desk)?;
         if self.swept.is_none_or(|at| at.elapsed() >= SWEEP_EVERY) {
             self.swept = Some(Instant::now());

@@ -102,13 +102,14 @@ impl Opened {
         (mark.line, self.begins_at.map(|begins_at| begins_at + mark.offset))
     }
 
-    /// Where the fields stand that are wanted.
+    /// Where the fields stand that are wanted. A column of `kinds` that it lacks is its own fault, any other whoever
+    /// asks for it.
     pub fn columns(
         &self,
         file: &Entry,
         fields: &[String],
         kinds: &BTreeMap<String, CellType>,
-    ) -> Result<Columns, SourceError> {
+    ) -> Result<Columns, Trouble> {
         let columns = self.table.columns();
         let find = |field: &String| {
             let at = columns.iter().position(|column| column == field);
@@ -116,7 +117,11 @@ impl Opened {
                 let near = nearest(field, columns.iter().map(String::as_str));
                 let has = || format!("it has {}", columns.join(", "));
                 let hint = near.map_or_else(has, |near| format!("did you mean {near}?"));
-                SourceError::Settings(format!("{} has no column {field}; {hint}", file.name))
+                if kinds.contains_key(field) {
+                    return Trouble::File(format!("it has no column {field}"));
+                }
+                let none = format!("{} has no column {field}; {hint}", file.name);
+                Trouble::Source(SourceError::Settings(none))
             })?;
             Ok((at, kinds.get(field).copied().unwrap_or(CellType::Text)))
         };

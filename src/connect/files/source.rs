@@ -2,8 +2,8 @@
 //!
 //! What is in the place is new: files that are done go to `archive/`. They are read in the order of their names; one
 //! whose content was loaded before is skipped, unless all rows are wanted. A run takes [`MOST_FILES`] at most. A file
-//! that is no table is rejected as a whole, and costs the others nothing; one that lacks a column ends the run, since
-//! then it is the job that does not fit.
+//! that is no table, or lacks a column that others have, is rejected as a whole, and costs the others nothing; a column
+//! that none of the first [`SHOWN`] files has ends the run, since then it is the job that does not fit.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use super::place::{Entry, Place};
 use super::progress::{Done, Outcome, Part, Progress};
 use super::seen::Seen;
 use super::settings::Reading;
-use super::table::Fault;
+use super::table::{Fault, Record};
 use crate::connect::cell::CellType;
 use crate::connect::source::{
     Estimate, Flow, Gone, Page, RejectedRow, Source, SourceError, SourceField, SourceObject, SourceRow,
@@ -25,6 +25,8 @@ use crate::connect::source::{
 
 /// The most files of a run; others come with the next one.
 pub const MOST_FILES: usize = 500;
+/// So many files are looked at to see what columns there are.
+const SHOWN: usize = 10;
 /// Rows of a page.
 const PAGE: usize = 1_000;
 
@@ -36,6 +38,9 @@ pub struct FileSource {
     rejects: Vec<RejectedRow>,
     notices: Vec<String>,
 }
+
+/// Columns and what they hold, and why others are not known.
+type Kinds = (Vec<(String, CellType)>, Option<SourceError>);
 
 /// A run, as far as it came.
 struct Run<'w> {
@@ -78,21 +83,45 @@ impl FileSource {
         Ok((files, marker))
     }
 
-    /// The file that shows what columns there are: the first that waits, else the last that is done.
-    fn sample(&mut self, object: &str) -> Result<Entry, SourceError> {
+    /// The files that show what columns there are: the first that wait, and the last that is done.
+    fn samples(&mut self, object: &str) -> Result<Vec<Entry>, SourceError> {
         let pattern = Pattern::read(object)?;
         let waiting = self.place.list(&pattern.folder)?;
         let ready = self.reading.ready.as_ref().map(|ready| format!("{}{ready}", pattern.folder));
         let is_one = |file: &Entry| pattern.matches(&file.name) && Some(&file.name) != ready.as_ref();
-        if let Some(first) = waiting.into_iter().find(is_one) {
-            return Ok(first);
-        }
+        let mut samples: Vec<Entry> = waiting.into_iter().filter(is_one).take(SHOWN).collect();
         let archived = self.place.list(&format!("{ARCHIVE}{}", pattern.folder))?;
         let is_one = |file: &Entry| file.name.strip_prefix(ARCHIVE).is_some_and(|name| pattern.matches(name));
-        archived.into_iter().rfind(is_one).ok_or_else(|| {
+        samples.extend(archived.into_iter().rfind(is_one));
+        if samples.is_empty() {
             let about = self.place.about();
-            SourceError::Settings(format!("no file in {about} is called {object}; put one there"))
-        })
+            let none = format!("no file in {about} is called {object}; put one there");
+            return Err(SourceError::Settings(none));
+        }
+        Ok(samples)
+    }
+
+    /// What the columns of `files` hold, each as in the first that has it; of no more files than show all of `wanted`.
+    /// With it, what is wrong with the first that is no table.
+    fn kinds(&mut self, files: &[Entry], wanted: Option<&[String]>) -> Result<Kinds, SourceError> {
+        let (mut found, mut trouble): Kinds = (Vec::new(), None);
+        for file in files {
+            let is_there = |field: &String| found.iter().any(|(name, _)| name == field);
+            if wanted.is_some_and(|wanted| wanted.iter().all(is_there)) {
+                break;
+            }
+            match kinds(&mut *self.place, &self.reading, file) {
+                Ok(kinds) => {
+                    let is_new =
+                        |(name, _): &(String, CellType)| found.iter().all(|(known, _)| known != name);
+                    let new: Vec<_> = kinds.into_iter().filter(is_new).collect();
+                    found.extend(new);
+                }
+                Err(Trouble::Source(error)) => return Err(error),
+                Err(why) => trouble = trouble.or(Some(why.about(file))),
+            }
+        }
+        Ok((found, trouble))
     }
 
     /// Reads what is left of one file.
@@ -117,7 +146,7 @@ impl FileSource {
                             rows.push(row(file, &record, &columns));
                             run.left -= 1;
                         }
-                        Some(fault) => self.reject(file, record.line, fault),
+                        Some(fault) => self.reject(file, (&record, opened.table.columns()), fault),
                     },
                 }
             }
@@ -143,10 +172,12 @@ impl FileSource {
         }
     }
 
-    fn reject(&mut self, file: &Entry, line: u64, fault: Fault) {
+    fn reject(&mut self, file: &Entry, (record, columns): (&Record, &[String]), fault: Fault) {
+        let cell = |at: usize| record.values.get(at).filter(|value| !value.is_empty()).cloned();
         self.rejects.push(RejectedRow {
-            id: id(file, line),
-            line: Some(line),
+            id: id(file, record.line),
+            line: Some(record.line),
+            source: columns.iter().cloned().zip((0..).map(cell)).collect(),
             step: "extract".to_owned(),
             code: "row_invalid".to_owned(),
             field: None,
@@ -161,6 +192,7 @@ impl FileSource {
         self.rejects.push(RejectedRow {
             id: id(file, 0),
             line: None,
+            source: Vec::new(),
             step: "extract".to_owned(),
             code: "file_invalid".to_owned(),
             field: None,
@@ -179,21 +211,6 @@ impl FileSource {
             Some(done) => Ok(Some(done.name.clone())),
             None => self.seen.file(digest),
         }
-    }
-
-    /// What columns hold, by the first file that is a table.
-    fn guess(&mut self, files: &[Entry], progress: &mut Progress) -> Result<(), SourceError> {
-        for file in files {
-            match kinds(&mut *self.place, &self.reading, file) {
-                Ok(kinds) => {
-                    progress.kinds = kinds.into_iter().collect();
-                    return Ok(());
-                }
-                Err(Trouble::File(_)) => {}
-                Err(Trouble::Source(error)) => return Err(error),
-            }
-        }
-        Ok(())
     }
 
     /// Reads one file, or says why not.
@@ -245,8 +262,11 @@ impl Source for FileSource {
     }
 
     fn fields(&mut self, object: &str) -> Result<Vec<SourceField>, SourceError> {
-        let file = self.sample(object)?;
-        let kinds = kinds(&mut *self.place, &self.reading, &file).map_err(|trouble| trouble.about(&file))?;
+        let samples = self.samples(object)?;
+        let (kinds, trouble) = self.kinds(&samples, None)?;
+        if let Some(trouble) = trouble.filter(|_| kinds.is_empty()) {
+            return Err(trouble);
+        }
         let field = |(name, kind): (String, CellType)| SourceField {
             label: name.clone(),
             name,
@@ -277,7 +297,8 @@ impl Source for FileSource {
         let mut progress = checkpoint.map(Progress::read).transpose()?.unwrap_or_default();
         if checkpoint.is_none() {
             progress.marker = marker;
-            self.guess(&files, &mut progress)?;
+            let shown = files.get(..SHOWN).unwrap_or(&files);
+            progress.kinds = self.kinds(shown, Some(&wanted.fields))?.0.into_iter().collect();
         }
         files.retain(|file| !progress.is_done(file));
         let room = MOST_FILES.saturating_sub(progress.done.len());
@@ -310,7 +331,7 @@ impl Source for FileSource {
             let trouble = |trouble: Trouble| trouble.about(&file);
             let kinds = kinds(place, &self.reading, &file).map_err(trouble)?.into_iter().collect();
             let mut opened = Opened::new(place, &self.reading, &file).map_err(trouble)?;
-            let columns = opened.columns(&file, fields, &kinds)?;
+            let columns = opened.columns(&file, fields, &kinds).map_err(trouble)?;
             while opened.mark().0 <= last {
                 let Some(record) = opened.next().map_err(trouble)? else { break };
                 if record.fault.is_none() && lines.contains(&record.line) {

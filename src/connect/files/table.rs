@@ -129,6 +129,12 @@ impl<R: Read> Table<R> {
             Some(record) => record.values,
             None => return Err(invalid("it has no header".to_owned())),
         };
+        if header
+            .iter()
+            .any(|name| name.contains(|letter: char| letter.is_control() && !letter.is_whitespace()))
+        {
+            return Err(invalid("its first line is no text".to_owned()));
+        }
         if header.len() > MOST_COLUMNS {
             return Err(invalid(format!("it has more than {MOST_COLUMNS} columns")));
         }

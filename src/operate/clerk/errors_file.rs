@@ -47,12 +47,19 @@ fn columns(error: &RowError) -> Vec<String> {
     source.into_iter().map(|(name, _)| name).filter(|name| !name.starts_with('_')).collect()
 }
 
-/// The rows of a file that was mended.
-pub(super) fn read(file: impl Read) -> io::Result<Vec<Source>> {
+/// The rows of a file that was mended, which has the columns `needed`: one that is missing would be taken for empty.
+pub(super) fn read(file: impl Read, needed: &[String]) -> io::Result<Vec<Source>> {
     let mut mended = Mended::open(file)?;
     let columns: Vec<String> = mended.columns().map(str::to_owned).collect();
+    let invalid = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+    if let Some(missing) = needed.iter().find(|needed| !columns.contains(needed)) {
+        return Err(invalid(format!("it has no column {missing}")));
+    }
     let mut rows = Vec::new();
     while let Some(row) = mended.next_row()? {
+        if let Some(fault) = row.fault {
+            return Err(invalid(format!("line {}: {}", row.line, fault.message())));
+        }
         rows.push(columns.iter().cloned().zip(row.cells).collect());
     }
     Ok(rows)

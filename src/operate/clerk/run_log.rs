@@ -19,7 +19,8 @@ impl RunLog {
     pub(super) fn open(path: &Path, run: &Run) -> Result<Self, Refused> {
         if !path.exists() {
             return Err(Refused::Unknown(format!(
-                "the log of {} is not on this machine: it is kept where the run was done, for the last runs; ask there",
+                "there is no log of {0} here: it is kept on the machine that did the run, for its last runs, and of \
+                 rows that changed; ask there, or see `weir activity show {0}`",
                 run.id
             )));
         }

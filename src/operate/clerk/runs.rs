@@ -85,9 +85,17 @@ impl Clerk {
     /// Asks for a run for the rows that another one rejected or could not load.
     ///
     /// # Errors
-    /// [`Refused::Conflict`] where a run of the job has not ended yet.
+    /// [`Refused::Conflict`] where a run of the job has not ended yet, [`Refused::Usage`] where its rows come from
+    /// files, which are not read again.
     pub fn retry(&mut self, id: &str) -> Result<Run, Refused> {
         let of = self.run(id)?;
+        let found = Catalog::job_alone(&mut self.desk, &of.tenant, &of.job)?;
+        if found.is_some_and(|(_, connection)| connection.connector.reads_files()) {
+            return Err(Refused::Usage(format!(
+                "the files of this run are done, and not read again; mend the rows that `weir activity errors {id}` \
+                 writes, and send them with --file"
+            )));
+        }
         let (retries, upload) = (Some(of.id.clone()), of.asked.upload.clone());
         let asked = Asked { retries, upload, ..Asked::default() };
         Ok(self.desk.queue_run(&of.tenant, &of.job, None, &asked)?)
@@ -99,13 +107,15 @@ impl Clerk {
     /// As [`Clerk::retry`], and when the file is none of such rows.
     pub fn retry_mended(&mut self, id: &str, name: &str, file: impl Read) -> Result<Run, Refused> {
         let of = self.run(id)?;
-        let job = Catalog::job_alone(&mut self.desk, &of.tenant, &of.job)?;
-        if job.is_some_and(|(job, _)| !job.merges.is_empty()) {
+        let job = Catalog::job_alone(&mut self.desk, &of.tenant, &of.job)?.map(|(job, _)| job);
+        if job.as_ref().is_some_and(|job| !job.merges.is_empty()) {
             let advice = "this job merges datasets, so a file of its rows can't be sent back; mend the rows where \
                           they come from, and retry without a file";
             return Err(Refused::Usage(advice.to_owned()));
         }
-        let rows = errors_file::read(file).map_err(|error| errors_file::unreadable(name, &error))?;
+        let dataset = job.and_then(|job| job.datasets.get(&job.destination.dataset).cloned());
+        let needed = dataset.map(|dataset| dataset.fields).unwrap_or_default();
+        let rows = errors_file::read(file, &needed).map_err(|error| errors_file::unreadable(name, &error))?;
         Ok(self.desk.queue_mended(&of, &rows)?)
     }
 

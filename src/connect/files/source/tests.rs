@@ -168,6 +168,30 @@ fn a_file_that_is_no_table_costs_the_others_nothing() {
 }
 
 #[test]
+fn a_file_without_a_column_that_others_have_costs_them_nothing_wherever_it_stands() {
+    let dir = tempfile::tempdir().unwrap();
+    write(&dir, "a.csv", "id;Title\n1;x\n");
+    write(&dir, "b.csv", b"\x00\x01\x02,\x7f\n");
+    write(&dir, "c.csv", "id,Name\n1,One\n2\n");
+    write(&dir, "d.csv", "Name\nTwo\n");
+    let mut source = source(&dir);
+    let fields: Vec<_> = source.fields("*.csv").unwrap().into_iter().map(|field| field.name).collect();
+    assert_eq!(fields, ["id", "Title", "Name"], "what any of them has");
+    let pages = read(&mut source, &wanted("*.csv", &["id", "Name"]), None);
+    assert_eq!(rows(&pages), ["c.csv#2 1|One"]);
+    let rejected = source.rejects();
+    let told: Vec<_> = rejected.iter().map(|row| (row.id.as_str(), row.message.as_str())).collect();
+    let no_table = |why: &str| format!("the file can't be read as a table: {why}");
+    assert_eq!(told[0], ("a.csv#0", no_table("it has no column Name").as_str()));
+    assert_eq!(told[1], ("b.csv#0", no_table("its first line is no text").as_str()));
+    assert_eq!(told[3], ("d.csv#0", no_table("it has no column id").as_str()));
+    assert_eq!(
+        (rejected[2].id.as_str(), &rejected[2].source[0]),
+        ("c.csv#3", &("id".to_owned(), Some("2".to_owned())))
+    );
+}
+
+#[test]
 fn a_column_that_is_not_there_ends_the_run_and_nothing_is_moved() {
     let dir = tempfile::tempdir().unwrap();
     write(&dir, "a.csv", "id,Email\n1,x\n");
