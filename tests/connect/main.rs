@@ -19,6 +19,7 @@ mod http_json;
 mod merges;
 mod others;
 mod s3;
+mod schedules;
 mod shared;
 mod uploads;
 mod whole;
