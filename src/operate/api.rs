@@ -135,7 +135,7 @@ fn shown(clerk: &mut Clerk, call: &Call) -> Result<Value, Refused> {
         }
         Action::Jobs => clerk.jobs()?.iter().map(super::clerk::jobs::Listed::json).collect(),
         Action::Preview => preview::json(&clerk.preview(call.name(0), rows(call)?)?),
-        Action::Chains => clerk.chains()?.iter().map(chains::listed_json).collect(),
+        Action::Chains => clerk.chains()?.iter().map(chains::ListedChain::json).collect(),
         Action::Cancel => shown::run(&clerk.cancel(call.name(0))?),
         Action::Run => shown::run(&clerk.run(call.name(0))?),
         Action::Activity if call.parameter("kind") == Some("change") => {

@@ -105,4 +105,10 @@ fn a_chain_runs_its_jobs_in_order() {
         ["accounts", "second"]
     );
     assert!(runs[0]["ended_at"].as_str() <= runs[1]["ended_at"].as_str());
+    let chains = set.json(&["chain", "list"]);
+    assert_eq!(chains[0]["last_run"], json!({ "id": run["id"], "state": "success" }));
+    assert!(set.told(&["chain", "list"], "").contains("success"));
+    let kept = std::fs::read_dir(set.weir.data().join("runs")).unwrap().flatten();
+    let names: Vec<_> = kept.map(|file| file.file_name().into_string().unwrap()).collect();
+    assert!(!names.is_empty() && names.iter().all(|name| !name.contains(".work")), "{names:?}");
 }

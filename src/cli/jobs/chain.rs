@@ -13,7 +13,7 @@ use super::{DeskFlags, Open, apply, here};
 use crate::cli::{Failure, print};
 use crate::connect::engine::PRESENCE;
 use crate::connect::writing;
-use crate::operate::clerk::chains::{listed_json, run_json};
+use crate::operate::clerk::chains::{ListedChain, run_json};
 
 /// How often it is asked how far a run is.
 const LOOK: Duration = Duration::from_millis(250);
@@ -61,13 +61,18 @@ pub(in crate::cli) fn run(args: &ChainArgs) -> Result<(), Failure> {
 fn list(flags: &DeskFlags) -> Result<(), Failure> {
     let chains = flags.clerk()?.chains()?;
     if flags.json {
-        return print_json(&json!(chains.iter().map(listed_json).collect::<Vec<_>>()));
+        return print_json(&json!(chains.iter().map(ListedChain::json).collect::<Vec<_>>()));
     }
     if chains.is_empty() {
         return print("there is no chain; make one with `weir chain apply`\n");
     }
-    let rows = chains.into_iter().map(|chain| vec![chain.tenant, chain.id, chain.jobs.join(", ")]);
-    print(&table(&rows.collect::<Vec<_>>()))
+    let mut rows = vec![["TENANT", "ID", "LAST RUN", "NEXT RUN", "JOBS"].map(str::to_owned).to_vec()];
+    rows.extend(chains.into_iter().map(|ListedChain { chain, next, last }| {
+        let none = || "none".to_owned();
+        let (last, next) = (last.map_or_else(none, |run| run.state), next.into_iter().next());
+        vec![chain.tenant, chain.id, last, next.unwrap_or_else(none), chain.jobs.join(", ")]
+    }));
+    print(&table(&rows))
 }
 
 fn show(one: &OneFlags) -> Result<(), Failure> {

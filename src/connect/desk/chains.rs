@@ -118,6 +118,18 @@ impl Desk {
         Ok(self.store.query(&statement, values![id])?.first().map(read_chain))
     }
 
+    /// The last run of a chain.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn last_chain_run(&mut self, tenant: &str, chain: &str) -> Result<Option<ChainRun>, DeskError> {
+        let statement = format!(
+            "SELECT {CHAIN_COLUMNS} FROM weir_chain_run WHERE tenant = $1 AND chain = $2 \
+             ORDER BY created_ms DESC, id DESC LIMIT 1"
+        );
+        Ok(self.store.query(&statement, values![tenant, chain])?.first().map(read_chain))
+    }
+
     /// Those that have not ended.
     ///
     /// # Errors

@@ -345,6 +345,8 @@ fn finish(
     }
     desk.end_run(lease, run, &cursors)?;
     if run.state.is_end() {
+        // Only its log is asked for now. What can't be removed is, with the file.
+        staging::remove_work(&place.file(&run.id)).unwrap_or_default();
         forget_files(place);
         uploads::forget(&place.uploads, desk, run)?;
     }

@@ -78,7 +78,7 @@ impl Staging {
     pub fn open(path: &Path) -> Result<Self, StagingError> {
         let work = beside(path, ".work");
         // With its journal, or SQLite would put back into the new file what was in the old one.
-        [".work", ".work-journal"].iter().try_for_each(|end| remove_if_there(&beside(path, end)))?;
+        remove_work(path)?;
         for file in [path, &work] {
             // What customers are called is nobody else's business.
             let private = OpenOptions::new().create(true).append(true).mode(0o600).open(file);
@@ -343,9 +343,16 @@ fn tables(connection: &Connection) -> Result<BTreeMap<String, Table>, StagingErr
 /// # Errors
 /// When it is there and can't be removed.
 pub fn remove(path: &Path) -> Result<(), StagingError> {
-    ["", "-wal", "-shm", ".work", ".work-journal"]
-        .iter()
-        .try_for_each(|suffix| remove_if_there(&beside(path, suffix)))
+    remove_work(path)?;
+    ["", "-wal", "-shm"].iter().try_for_each(|suffix| remove_if_there(&beside(path, suffix)))
+}
+
+/// Removes what was worked out of the file `path`: whoever opens it again works it out anew.
+///
+/// # Errors
+/// When it is there and can't be removed.
+pub fn remove_work(path: &Path) -> Result<(), StagingError> {
+    [".work", ".work-journal"].iter().try_for_each(|suffix| remove_if_there(&beside(path, suffix)))
 }
 
 fn beside(path: &Path, suffix: &str) -> PathBuf {

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::apply::Outcome;
+use super::jobs::{NEXT, upcoming};
 use super::{Clerk, Refused};
 use crate::connect::desk::chains::ChainRun;
 use crate::connect::desk::documents::Kind;
@@ -11,9 +12,28 @@ use crate::connect::desk::shown;
 use crate::connect::document::Chain;
 use crate::connect::engine::agenda;
 
-/// A chain in a list, for programs.
-pub fn listed_json(chain: &Chain) -> Value {
-    json!({ "tenant": chain.tenant, "id": chain.id, "jobs": chain.jobs })
+/// A chain in a list.
+#[derive(Clone, Debug)]
+pub struct ListedChain {
+    /// As it was applied.
+    pub chain: Chain,
+    /// The next times of its schedule.
+    pub next: Vec<String>,
+    /// Its last run.
+    pub last: Option<ChainRun>,
+}
+
+impl ListedChain {
+    /// The same for programs.
+    pub fn json(&self) -> Value {
+        json!({
+            "tenant": self.chain.tenant,
+            "id": self.chain.id,
+            "jobs": self.chain.jobs,
+            "next_runs": self.next,
+            "last_run": self.last.as_ref().map(|run| json!({ "id": run.id, "state": run.state })),
+        })
+    }
 }
 
 /// The run of a chain for programs, with those of its jobs.
@@ -23,12 +43,17 @@ pub fn run_json(run: &ChainRun, runs: &[Run]) -> Value {
 }
 
 impl Clerk {
-    /// All chains.
+    /// All chains, each with its last run.
     ///
     /// # Errors
     /// The desk's.
-    pub fn chains(&mut self) -> Result<Vec<Chain>, Refused> {
-        Ok(self.catalog()?.documents.chains)
+    pub fn chains(&mut self) -> Result<Vec<ListedChain>, Refused> {
+        let chains = self.catalog()?.documents.chains;
+        let listed = chains.into_iter().map(|chain| {
+            let last = self.desk.last_chain_run(&chain.tenant, &chain.id)?;
+            Ok(ListedChain { next: upcoming(chain.schedule.as_ref(), NEXT), chain, last })
+        });
+        listed.collect()
     }
 
     /// A chain.

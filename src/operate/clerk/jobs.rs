@@ -16,7 +16,7 @@ use crate::connect::reading::Documents;
 use crate::connect::schedule::Timetable;
 
 /// How many of the next times of a schedule are told.
-const NEXT: usize = 5;
+pub(super) const NEXT: usize = 5;
 
 /// A job in a list.
 #[derive(Clone, Debug)]
@@ -125,7 +125,7 @@ fn chains_of<'c>(catalog: &'c Catalog, job: &'c Job) -> impl Iterator<Item = &'c
 }
 
 /// The next times of a schedule.
-fn upcoming(schedule: Option<&Schedule>, count: usize) -> Vec<String> {
+pub(super) fn upcoming(schedule: Option<&Schedule>, count: usize) -> Vec<String> {
     let table = schedule.and_then(|schedule| Timetable::of(schedule).ok());
     let times = table.map(|table| table.upcoming(Timestamp::now(), count)).unwrap_or_default();
     times.into_iter().map(|at| at.to_string()).collect()

@@ -41,7 +41,12 @@ impl Clerk {
     /// # Errors
     /// The desk's.
     pub fn runs(&mut self, job: Option<&str>) -> Result<Vec<Run>, Refused> {
-        Ok(self.desk.runs(self.tenant.as_deref(), job, MOST)?)
+        let runs = self.desk.runs(self.tenant.as_deref(), job, MOST)?;
+        // A job that was deleted has runs still.
+        if let Some(job) = job.filter(|_| runs.is_empty()) {
+            self.job(job)?;
+        }
+        Ok(runs)
     }
 
     /// The last changes, of everything or of one job.
