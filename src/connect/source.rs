@@ -177,13 +177,11 @@ pub trait Source: Send {
         take: TakePage<'_>,
     ) -> Result<(), SourceError>;
 
-    /// The rows with these ids, as far as there are any: partners of a preview's merges.
-    fn rows(
-        &mut self,
-        object: &str,
-        fields: &[String],
-        ids: &[String],
-    ) -> Result<Vec<SourceRow>, SourceError>;
+    /// The rows with these ids, as far as there are any: partners of a preview's merges, and what is tried again. None:
+    /// this source can't be asked for rows by their ids.
+    fn rows(&mut self, _: &str, _: &[String], _: &[String]) -> Result<Option<Vec<SourceRow>>, SourceError> {
+        Ok(None)
+    }
 
     /// Rows that are gone since then; none: this source can't tell.
     fn gone(&mut self, object: &str, since: Option<Timestamp>) -> Result<Option<Vec<Gone>>, SourceError>;

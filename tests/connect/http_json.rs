@@ -172,7 +172,7 @@ fn ecosystems_gives_value_drivers_as_cells() {
     assert_eq!(source.fields("value_drivers").unwrap().len(), 18);
     let by_id =
         source.rows("value_drivers", &["Document ID".to_owned()], &["D1/V%2F1/7".to_owned()]).unwrap();
-    assert_eq!(by_id[0].cells, [Some("D1".to_owned())]);
+    assert_eq!(by_id.unwrap()[0].cells, [Some("D1".to_owned())]);
     assert!(source.clock().unwrap().to_string().starts_with("2026-11-30T08:00:"), "by its own clock");
     let error = source.fields("value_driver").unwrap_err();
     assert!(error.to_string().ends_with("did you mean value_drivers?"), "{error}");

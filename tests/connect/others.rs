@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::harness::weir::command;
 use crate::http_json;
 use crate::whole::{Set, accounts, counts};
 
@@ -78,6 +79,68 @@ MasterAvatarTypeCode = "Born"
     assert_eq!(set.ask(known), ["0"]);
     assert_eq!(set.ask("SELECT count(*) FROM weir_run_error"), ["1"], "of somebody else");
     assert!(!set.weir.data().join("runs").join(format!("{file}.sqlite")).exists());
+}
+
+#[test]
+fn a_preview_of_merged_files_shows_the_rows_of_a_run() {
+    let set = Set::new(accounts(1));
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, rows: &str| std::fs::write(folder.path().join(name), rows).unwrap();
+    // The column that is called id is no id by which a file could be asked for a row.
+    write("people.csv", "Mail,Firm\nada@x.org,7\nbob@x.org,8\n");
+    write("firms.csv", "id,Name\n7,Initech\n8,Hooli\n");
+    let document = format!(
+        "[connections.files]\nconnector = \"folder\"\nname = \"Files\"\n\
+         [connections.files.settings]\npath = \"{}\"\n{}",
+        folder.path().display(),
+        r#"
+[jobs.people]
+connection = "files"
+name = "People with their firms"
+[jobs.people.datasets.people]
+object = "people.csv"
+fields = ["Mail", "Firm"]
+[jobs.people.datasets.firms]
+object = "firms.csv"
+fields = ["id", "Name"]
+[jobs.people.merges.both]
+left = "people"
+right = "firms"
+join = "inner"
+on = [["Firm", "id"]]
+[jobs.people.merges.both.fields]
+Mail = "people.Mail"
+Name = "firms.Name"
+[jobs.people.destination]
+dataset = "both"
+object = "person"
+operation = "upsert"
+external_id = "Mail"
+[jobs.people.destination.fields]
+Email = "Mail"
+Firm__gc = "Name"
+"#
+    );
+    set.told(&["job", "apply", "-"], &document);
+    let preview = set.told(&["job", "preview", "people", "--json"], "");
+    assert_eq!(preview.matches(r#""action":"insert""#).count(), 2, "{preview}");
+    let run = set.json(&["job", "run", "people", "--wait"]);
+    assert_eq!((run["state"].as_str(), run["loaded"].as_u64()), (Some("success"), Some(2)), "{run}");
+    let output = set.run(&["job", "retry", run["id"].as_str().unwrap()], "");
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("give the files of all its datasets again"), "{said}");
+}
+
+#[test]
+fn a_store_that_a_command_makes_is_noticed() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = || {
+        let output = command(&["job", "list", "--data"]).arg(folder.path().join("new")).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(list().contains("this is a new store"));
+    assert_eq!(list(), "");
 }
 
 #[test]

@@ -161,7 +161,7 @@ fn retried(
         ids.extend(errors.into_iter().filter_map(|error| error.external_id));
     }
     let names: Vec<String> = fields.iter().map(|(field, _)| field.clone()).collect();
-    Ok(Some(source.rows(&dataset.object, &names, &ids)?))
+    Ok(source.rows(&dataset.object, &names, &ids)?)
 }
 
 /// Reads the rows whose lookups found nothing, which no window has: what they look up may be there by now.
@@ -178,7 +178,7 @@ fn look_again(
     }
     let ids = attempt.desk.unfound(&attempt.job.tenant, &attempt.job.id)?;
     for part in ids.chunks(LOOKED_UP) {
-        let rows = source.rows(&dataset.object, &wanted.fields, part)?;
+        let Some(rows) = source.rows(&dataset.object, &wanted.fields, part)? else { break };
         attempt.run.counts.extracted += u64::try_from(rows.len()).unwrap_or_default();
         attempt.staging.put_rows(name, &rows)?;
         attempt.goes_on()?;

@@ -99,8 +99,9 @@ fn read(
     rows: u64,
 ) -> Result<(), Halt> {
     let is_main = name == plan.dataset();
-    if let Some(ids) = partners(staging, (job, plan, name))?.filter(|_| !is_main) {
-        let rows = source.rows(&wanted.object, &wanted.fields, &ids)?;
+    if let Some(ids) = partners(staging, (job, plan, name))?.filter(|_| !is_main)
+        && let Some(rows) = source.rows(&wanted.object, &wanted.fields, &ids)?
+    {
         staging.put_rows(name, &rows)?;
         return Ok(staging.complete(name)?);
     }

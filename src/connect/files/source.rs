@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 
 use super::finish;
-use super::opened::{Opened, Trouble, id, kinds, line_of, row};
+use super::opened::{Opened, Trouble, id, kinds, row};
 use super::pattern::{ARCHIVE, Pattern, like};
 use super::place::{Entry, Place};
 use super::progress::{Done, Outcome, Part, Progress};
@@ -315,31 +315,6 @@ impl Source for FileSource {
             }
         }
         Ok(())
-    }
-
-    fn rows(
-        &mut self,
-        object: &str,
-        fields: &[String],
-        ids: &[String],
-    ) -> Result<Vec<SourceRow>, SourceError> {
-        let mut found = Vec::new();
-        for file in self.files(&Pattern::read(object)?)?.0 {
-            let lines: BTreeSet<u64> = ids.iter().filter_map(|id| line_of(id, &file.name)).collect();
-            let Some(last) = lines.last().copied() else { continue };
-            let place = &mut *self.place;
-            let trouble = |trouble: Trouble| trouble.about(&file);
-            let kinds = kinds(place, &self.reading, &file).map_err(trouble)?.into_iter().collect();
-            let mut opened = Opened::new(place, &self.reading, &file).map_err(trouble)?;
-            let columns = opened.columns(&file, fields, &kinds).map_err(trouble)?;
-            while opened.mark().0 <= last {
-                let Some(record) = opened.next().map_err(trouble)? else { break };
-                if record.fault.is_none() && lines.contains(&record.line) {
-                    found.push(row(&file, &record, &columns));
-                }
-            }
-        }
-        Ok(found)
     }
 
     fn gone(&mut self, _: &str, _: Option<Timestamp>) -> Result<Option<Vec<Gone>>, SourceError> {

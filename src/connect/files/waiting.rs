@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use crate::connect::source::{
-    Estimate, Gone, Source, SourceError, SourceField, SourceObject, SourceRow, TakePage, Wanted,
+    Estimate, Gone, Source, SourceError, SourceField, SourceObject, TakePage, Wanted,
 };
 
 /// What a job can do about it.
@@ -39,10 +39,6 @@ impl Source for Waiting {
     }
 
     fn read(&mut self, _: &Wanted, _: Option<&str>, _: TakePage<'_>) -> Result<(), SourceError> {
-        none()
-    }
-
-    fn rows(&mut self, _: &str, _: &[String], _: &[String]) -> Result<Vec<SourceRow>, SourceError> {
         none()
     }
 

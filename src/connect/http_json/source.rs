@@ -225,7 +225,7 @@ impl Source for HttpSource {
         object: &str,
         fields: &[String],
         ids: &[String],
-    ) -> Result<Vec<SourceRow>, SourceError> {
+    ) -> Result<Option<Vec<SourceRow>>, SourceError> {
         let described = self.object(object)?;
         known_fields(&described, fields, object)?;
         let (mut found, mut next) = (BTreeMap::new(), None);
@@ -242,7 +242,7 @@ impl Source for HttpSource {
                 break;
             }
         }
-        Ok(found.into_values().collect())
+        Ok(Some(found.into_values().collect()))
     }
 
     fn gone(&mut self, _: &str, _: Option<Timestamp>) -> Result<Option<Vec<Gone>>, SourceError> {

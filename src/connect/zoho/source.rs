@@ -218,13 +218,13 @@ impl Source for Zoho {
         object: &str,
         fields: &[String],
         ids: &[String],
-    ) -> Result<Vec<SourceRow>, SourceError> {
+    ) -> Result<Option<Vec<SourceRow>>, SourceError> {
         let plan = Plan::new(object, self.field_list(object)?, fields)?;
         let mut rows = if object == USERS { self.users(&plan, ids)? } else { self.with_ids(&plan, ids)? };
         for row in &mut rows {
             row.cells.truncate(plan.wanted);
         }
-        Ok(rows)
+        Ok(Some(rows))
     }
 
     fn gone(&mut self, object: &str, since: Option<Timestamp>) -> Result<Option<Vec<Gone>>, SourceError> {

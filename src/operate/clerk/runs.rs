@@ -95,14 +95,16 @@ impl Clerk {
     pub fn retry(&mut self, id: &str) -> Result<Run, Refused> {
         let of = self.run(id)?;
         let found = Catalog::job_alone(&mut self.desk, &of.tenant, &of.job)?;
-        if found.is_some_and(|(_, connection)| connection.connector.reads_files()) {
-            return Err(Refused::Usage(format!(
-                "the files of this run are done, and not read again; mend the rows that `weir activity errors {id}` \
-                 writes, and send them with --file"
-            )));
+        if let Some((job, _)) = found.filter(|(_, connection)| connection.connector.reads_files()) {
+            let advice = if job.merges.is_empty() {
+                format!("mend the rows that `weir activity errors {id}` writes, and send them with --file")
+            } else {
+                "give the files of all its datasets again, with the rows mended".to_owned()
+            };
+            let done = "the files of this run are done, and not read again";
+            return Err(Refused::Usage(format!("{done}; {advice}")));
         }
-        let (retries, upload) = (Some(of.id.clone()), of.asked.upload.clone());
-        let asked = Asked { retries, upload, ..Asked::default() };
+        let asked = Asked { retries: Some(of.id.clone()), ..Asked::default() };
         Ok(self.desk.queue_run(&of.tenant, &of.job, None, &asked)?)
     }
 
@@ -115,7 +117,7 @@ impl Clerk {
         let job = Catalog::job_alone(&mut self.desk, &of.tenant, &of.job)?.map(|(job, _)| job);
         if job.as_ref().is_some_and(|job| !job.merges.is_empty()) {
             let advice = "this job merges datasets, so a file of its rows can't be sent back; mend the rows where \
-                          they come from, and retry without a file";
+                          they come from, and have them read again";
             return Err(Refused::Usage(advice.to_owned()));
         }
         let dataset = job.and_then(|job| job.datasets.get(&job.destination.dataset).cloned());

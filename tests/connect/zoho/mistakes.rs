@@ -161,7 +161,10 @@ fn nothing_new_has_no_body_and_is_no_error() {
     assert_eq!(bench.read(&since), []);
     assert_eq!(bench.read(&wanted("Empty", &["Amount"])), []);
     assert_eq!(bench.source().gone("Deals", Some(at(0))).unwrap(), Some(Vec::new()));
-    assert_eq!(bench.source().rows("Deals", &["Amount".to_owned()], &["77".to_owned()]).unwrap(), []);
+    assert_eq!(
+        bench.source().rows("Deals", &["Amount".to_owned()], &["77".to_owned()]).unwrap(),
+        Some(Vec::new())
+    );
     bench.served.org().coql_refuses = Some("INVALID_QUERY");
     assert_eq!(bench.read(&since), []);
 }
