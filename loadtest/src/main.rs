@@ -7,9 +7,8 @@
 //! compare with; [`server`] is what those two share. [`load`] measures a store's loader beside [`bare_store`],
 //! [`grown`] one that has many rows, and [`drain`] one that reads Kafka; [`hold`] keeps a loader from its store.
 //! [`prepared`] measures what a job does with rows before they are sent, [`contacts`] all of a job, from an org that
-//! [`zoho`] stands in for. [`wakeups`] counts what wakes an idle
-//! server. [`table`] turns reports into a page, with what they shall reach
-//! ([`targets`]).
+//! [`zoho`] stands in for. [`wakeups`] counts what wakes an idle server. [`table`] turns reports into a page, with
+//! what they shall reach ([`targets`]).
 //!
 //! [`counts`] stands apart: the instructions an event costs, for tests/counts/run.
 

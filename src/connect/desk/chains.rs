@@ -25,7 +25,7 @@ pub struct ChainRun {
     pub state: String,
 }
 
-/// What is done at times.
+/// What has a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Timed {
     /// A job runs.

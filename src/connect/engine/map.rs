@@ -7,7 +7,6 @@ use serde_json::json;
 use super::lookups::StoreLookups;
 use super::out::{self, Action, Out, diff};
 use super::{Attempt, Halt, delete, partnered, rejects, unfound};
-use crate::connect::cell::Cell;
 use crate::connect::desk::rows::RowError;
 use crate::connect::desk::runs::{Run, random_word};
 use crate::connect::desk::sent::SentRow;
@@ -73,6 +72,7 @@ pub fn map(attempt: &mut Attempt<'_>, plan: &Plan, target: Target) -> Result<u64
 fn unread(attempt: &mut Attempt<'_>, base: i64) -> Result<i64, Halt> {
     let mut errors = Vec::new();
     for (row, reject) in (base + 1..).zip(rejects::all(&attempt.staging, Some("extract"))?) {
+        let place = [("_place".to_owned(), Some(reject.id))];
         errors.push(RowError {
             row,
             step: reject.step,
@@ -81,11 +81,7 @@ fn unread(attempt: &mut Attempt<'_>, base: i64) -> Result<i64, Halt> {
             message: reject.message,
             hint: reject.hint,
             external_id: None,
-            source: {
-                let place = ("_place".to_owned(), Some(reject.id));
-                let pairs: Vec<(String, Cell)> = std::iter::once(place).chain(reject.source).collect();
-                json!(pairs).to_string()
-            },
+            source: json!(place.into_iter().chain(reject.source).collect::<Vec<_>>()).to_string(),
         });
     }
     for part in errors.chunks(BATCH) {

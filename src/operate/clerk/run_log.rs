@@ -17,10 +17,12 @@ pub struct RunLog(Staging);
 impl RunLog {
     /// Opens the log of `run` in the file at `path`.
     pub(super) fn open(path: &Path, run: &Run) -> Result<Self, Refused> {
+        if !path.exists() && run.started_ms.is_none() {
+            return Err(Refused::Conflict(format!("the run {} has no log yet: it has not begun", run.id)));
+        }
         if !path.exists() {
             return Err(Refused::Unknown(format!(
-                "there is no log of {0} here: it is kept on the machine that did the run, for its last runs, and of \
-                 rows that changed; ask there, or see `weir activity show {0}`",
+                "there is no log of {} here: it is kept on the machine that did the run, for its last runs; ask there",
                 run.id
             )));
         }
